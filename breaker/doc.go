@@ -1,0 +1,3 @@
+// Package breaker detects that a database cannot answer at all. It is pure: outcomes and time are arguments, changes are
+// returned values. It is about a dead database, never about a busy one.
+package breaker

@@ -1,0 +1,12 @@
+// Package pool decides who gets which server connection, and when. It knows nothing of sockets.
+//
+// A Pool belongs to one PostgreSQL instance and hands out two things. A slot is a server connection held for a
+// transaction; there are never more than the cap H. A run token is a statement running at this moment; new work starts
+// only while fewer than the limit L run. A transaction begins with both (Get), gives its token back between statements
+// (Idle), takes one without waiting for the next statement, because it may hold locks that others wait for (Busy), and
+// gives everything back at its end (Release). A client that keeps its server between transactions waits for a token
+// alone (Again).
+//
+// One mutex guards everything. No method of another package but pool/queue and pool/limit is called while it is held:
+// grants, refusals, dials and closes happen after it is released.
+package pool

@@ -1,0 +1,398 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"pgguard/pool/limit"
+	"pgguard/pool/queue"
+)
+
+// capUnknown is the cap until the server's own limits are known: what PgBouncer opens for one database.
+const capUnknown = 20
+
+// maxKeys bounds the keys kept for the sake of what is remembered with them; more live only while in use.
+const maxKeys = 256
+
+// Pool lends server connections: never more than the cap exist, and new work starts only below the run limit. Who
+// cannot be served at once waits in its class's turn. All methods may be called from any goroutine.
+type Pool struct {
+	cfg    Config
+	dial   Dialer
+	now    func() time.Time
+	ctx    context.Context // ends with the pool; dials depend on it and on nothing else
+	cancel context.CancelFunc
+	owned  sync.WaitGroup // one for each server, from dial to end
+
+	mu sync.Mutex
+
+	// guarded by mu
+	limit   limit.Limit
+	free    bool // observe: the limit does not hold anybody up
+	queue   *queue.Queue[*Waiter]
+	keys    map[string]*Key
+	servers map[*Server]struct{}
+	count   [states]int
+	running int
+	own     []int // waiters that have a server and want a token, by class
+	lent    []int // slots held, by class
+	cap     capState
+	caps    Caps
+	backoff backoff
+	closed  bool
+	wait    []histogram // by class
+	logins  map[string]uint64
+	would   map[string][]uint64 // by reason, by class: observe mode only
+
+	can     func(*queue.Waiter[*Waiter]) bool
+	classOK func(int) bool
+}
+
+// New returns a pool that opens servers with dial. It does no IO. If observe is true the run limit, the longest waits
+// and the queue's bounds are only reported.
+func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
+	p := &Pool{
+		cfg: cfg, dial: dial, now: time.Now, limit: l, free: observe,
+		queue: queue.New[*Waiter](cfg.Classes), keys: map[string]*Key{}, servers: map[*Server]struct{}{},
+		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)),
+		wait: make([]histogram, len(cfg.Classes)), logins: map[string]uint64{}, would: map[string][]uint64{},
+	}
+	p.cap.set(cfg.MaxServers)
+	p.can, p.classOK = p.canLocked, p.classOKLocked
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Key returns the key with this name, made and passed to init if it is new. Each call is matched by one Forget.
+func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
+	name := database + "\x00" + user + "\x00" + settings
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := p.keys[name]
+	if k == nil {
+		if len(p.keys) >= maxKeys {
+			p.dropKeysLocked()
+		}
+		k = &Key{Database: database, User: user, Settings: settings, waiting: make([]int, len(p.cfg.Classes))}
+		init(k)
+		p.keys[name] = k
+	}
+	k.refs++
+	return k
+}
+
+// Forget ends a use of the key.
+func (p *Pool) Forget(k *Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k.refs--
+}
+
+func (p *Pool) dropKeysLocked() {
+	for name, k := range p.keys {
+		if k.refs == 0 && k.open == 0 {
+			delete(p.keys, name)
+		}
+	}
+}
+
+// Get asks for a server with a slot and a run token. w.Grantee is told, at once or later.
+func (p *Pool) Get(w *Waiter) {
+	w.own = nil
+	p.ask(w)
+}
+
+// Again asks for a run token for a server that the caller has kept since its last transaction.
+func (p *Pool) Again(w *Waiter, s *Server) {
+	w.own = s
+	p.ask(w)
+}
+
+func (p *Pool) ask(w *Waiter) {
+	now := p.now()
+	p.mu.Lock()
+	if err := p.admitLocked(w, now); err != nil {
+		p.mu.Unlock()
+		w.Grantee.Refused(err)
+		return
+	}
+	p.settle(now)
+}
+
+// admitLocked puts w in the queue, where settle finds it at once if it can be served.
+func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
+	if p.closed {
+		return ErrClosed
+	}
+	if w.own == nil && w.Key.rejected != nil && now.Before(w.Key.retry) {
+		return w.Key.rejected
+	}
+	w.place.Value, w.place.Class, w.place.Urgent = w, w.Class, w.Urgent
+	if reason := p.queue.Push(&w.place, now); reason != queue.OK {
+		if !p.free {
+			return p.refusedLocked(w, reason.String(), 0)
+		}
+		p.wouldLocked(reason.String(), w.Class)
+		w.place.Urgent = true
+		p.queue.Push(&w.place, now)
+	}
+	if w.own != nil {
+		p.own[w.Class]++
+	} else {
+		w.Key.waiting[w.Class]++
+	}
+	return nil
+}
+
+// leftLocked undoes admitLocked's counts for a waiter taken out of the queue.
+func (p *Pool) leftLocked(w *Waiter) {
+	if w.own != nil {
+		p.own[w.Class]--
+	} else {
+		w.Key.waiting[w.Class]--
+	}
+}
+
+func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) error {
+	return &RefusedError{
+		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
+		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limit.Current(),
+	}
+}
+
+func (p *Pool) wouldLocked(reason string, class int) {
+	if p.would[reason] == nil {
+		p.would[reason] = make([]uint64, len(p.cfg.Classes))
+	}
+	p.would[reason][class]++
+}
+
+// Withdraw takes w out of the queue. If it returns false, w has been granted or refused already, or is being so now.
+func (p *Pool) Withdraw(w *Waiter) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.queue.Remove(&w.place) {
+		return false
+	}
+	p.leftLocked(w)
+	return true
+}
+
+// Idle gives the run token back: a statement has ended, the server is kept.
+func (p *Pool) Idle(s *Server) {
+	now := p.now()
+	p.mu.Lock()
+	s.running--
+	p.running--
+	p.settle(now)
+}
+
+// Busy takes a run token without waiting: a statement begins in an open transaction.
+func (p *Pool) Busy(s *Server) {
+	p.mu.Lock()
+	s.running++
+	p.running++
+	p.mu.Unlock()
+}
+
+// Release gives everything back; the server must have nothing outstanding and no transaction open.
+func (p *Pool) Release(s *Server) {
+	now := p.now()
+	p.mu.Lock()
+	p.endLeaseLocked(s, now)
+	switch {
+	case s.dead:
+		p.removeLocked(s)
+	case p.closed || (!s.expires.IsZero() && now.After(s.expires)) || p.overLocked(now):
+		p.moveLocked(s, Closing, now)
+		p.settle(now)
+		s.Conn.Close("lifetime")
+		return
+	default:
+		p.moveLocked(s, Idle, now)
+	}
+	p.settle(now)
+}
+
+// Discard gives the slot and the token back but not the server, which is closed: its state is not known any more.
+func (p *Pool) Discard(s *Server, why string) {
+	now := p.now()
+	p.mu.Lock()
+	p.endLeaseLocked(s, now)
+	dead := s.dead
+	if dead {
+		p.removeLocked(s)
+	} else {
+		p.moveLocked(s, Closing, now)
+	}
+	p.settle(now)
+	if !dead {
+		s.Conn.Close(why)
+	}
+}
+
+func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
+	if s.state != Lent {
+		panic("pool: lease ended twice")
+	}
+	p.running -= s.running
+	s.running = 0
+	p.lent[s.class]--
+	p.queue.Charge(s.class, now.Sub(s.since))
+}
+
+// settle grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
+func (p *Pool) settle(now time.Time) {
+	for {
+		w, s := p.nextLocked(now)
+		if w == nil {
+			break
+		}
+		waited := now.Sub(w.place.Since())
+		p.wait[w.Class].observe(waited)
+		p.mu.Unlock()
+		w.Grantee.Granted(s, waited)
+		p.mu.Lock()
+	}
+	evicted := p.growLocked(now)
+	p.mu.Unlock()
+	if evicted != nil {
+		evicted.Conn.Close("room for another user or database")
+	}
+}
+
+// nextLocked takes the next waiter that can be served out of the queue and gives it its server and token.
+func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
+	if p.queue.Len() == 0 {
+		return nil, nil
+	}
+	place := p.queue.Pop(p.classOK, p.can)
+	if place == nil {
+		return nil, nil
+	}
+	w := place.Value
+	p.leftLocked(w)
+	s := w.own
+	if s == nil {
+		k := w.Key
+		s = k.idle[len(k.idle)-1]
+		p.moveLocked(s, Lent, now)
+		s.class = w.Class
+		p.lent[w.Class]++
+	}
+	if !w.Login {
+		s.running++
+		p.running++
+	}
+	return w, s
+}
+
+// canLocked says whether a waiter can be served now.
+func (p *Pool) canLocked(place *queue.Waiter[*Waiter]) bool {
+	w := place.Value
+	if !w.Login && !p.tokenLocked() {
+		return false
+	}
+	if w.own != nil {
+		return true
+	}
+	return len(w.Key.idle) > 0 && (w.Urgent || p.roomLocked(w.Class))
+}
+
+// classOKLocked says whether looking at a class's line can find anybody.
+func (p *Pool) classOKLocked(class int) bool {
+	return p.own[class] > 0 || (p.count[Idle] > 0 && p.roomLocked(class))
+}
+
+func (p *Pool) tokenLocked() bool { return p.free || p.running < p.limit.Current() }
+
+// roomLocked says whether a class may take one more slot: its share of the cap keeps the rest for the others.
+func (p *Pool) roomLocked(class int) bool {
+	share := p.cfg.Classes[class].MaxShare
+	return share >= 1 || p.lent[class] < max(1, int(math.Ceil(share*float64(p.cap.now))))
+}
+
+// moveLocked is the only place that changes a server's state.
+func (p *Pool) moveLocked(s *Server, to State, now time.Time) {
+	k := s.Key
+	if s.state == Idle {
+		for i := len(k.idle) - 1; i >= 0; i-- {
+			if k.idle[i] == s {
+				k.idle = append(k.idle[:i], k.idle[i+1:]...)
+				break
+			}
+		}
+	}
+	p.count[s.state]--
+	p.count[to]++
+	s.state, s.since = to, now
+	if to == Idle {
+		k.idle = append(k.idle, s)
+	}
+}
+
+// SetLimit replaces the law that says how many statements may run.
+func (p *Pool) SetLimit(l limit.Limit) {
+	now := p.now()
+	p.mu.Lock()
+	p.limit = l
+	p.settle(now)
+}
+
+// RefuseAll refuses everybody who waits for a server.
+func (p *Pool) RefuseAll(err error) { p.refuse(err, func(*Waiter) bool { return true }) }
+
+func (p *Pool) refuse(err error, which func(*Waiter) bool) {
+	var out []*Waiter
+	var keep []*Waiter
+	p.mu.Lock()
+	for place := p.queue.Any(); place != nil; place = p.queue.Any() {
+		w := place.Value
+		if w.own == nil && which(w) || errors.Is(err, ErrClosed) {
+			p.leftLocked(w)
+			out = append(out, w)
+		} else {
+			keep = append(keep, w)
+		}
+	}
+	for _, w := range keep {
+		p.queue.Return(&w.place)
+	}
+	p.mu.Unlock()
+	for _, w := range out {
+		w.Grantee.Refused(err)
+	}
+}
+
+// Close refuses who waits, closes every idle server and waits until all servers are gone or ctx ends; servers still
+// lent are closed when they are released.
+func (p *Pool) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	var idle []*Server
+	for s := range p.servers {
+		if s.state == Idle {
+			idle = append(idle, s)
+		}
+	}
+	for _, s := range idle {
+		p.moveLocked(s, Closing, p.now())
+	}
+	p.mu.Unlock()
+	p.refuse(ErrClosed, func(*Waiter) bool { return true })
+	for _, s := range idle {
+		s.Conn.Close("shutdown")
+	}
+	p.cancel()
+	done := make(chan struct{})
+	go func() { p.owned.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,96 @@
+package pool
+
+import (
+	"context"
+	"time"
+)
+
+// tick is how often late waiters are refused and spare servers looked at: far below the shortest wait anybody sets,
+// far above what it costs.
+const tick = 50 * time.Millisecond
+
+// Run refuses who has waited too long, lets dials happen again after a back-off, and closes spare servers, until ctx
+// ends.
+func (p *Pool) Run(ctx context.Context) {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	var second time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		now := p.now()
+		p.expire(now)
+		if now.Sub(second) >= time.Second {
+			second = now
+			p.tidy(now)
+		}
+	}
+}
+
+// expire refuses everybody whose longest wait is over, then looks again whether somebody can be served.
+func (p *Pool) expire(now time.Time) {
+	for {
+		p.mu.Lock()
+		place := p.queue.Expire(now)
+		if place == nil {
+			p.settle(now)
+			return
+		}
+		w := place.Value
+		waited := now.Sub(place.Since())
+		if p.free && !place.Urgent {
+			p.wouldLocked("wait", w.Class)
+			place.Urgent = true
+			p.queue.Push(place, now)
+			p.mu.Unlock()
+			continue
+		}
+		p.leftLocked(w)
+		p.wait[w.Class].observe(waited)
+		err := p.refusedLocked(w, "wait", waited)
+		p.mu.Unlock()
+		w.Grantee.Refused(err)
+	}
+}
+
+// tidy closes at most one idle server that is over its idle time, its lifetime or the cap, the one idle longest, so
+// that spare servers leave one by one; and lets a lowered cap rise.
+func (p *Pool) tidy(now time.Time) {
+	p.mu.Lock()
+	p.cap.raise(now)
+	var s *Server
+	why := ""
+	for _, k := range p.keys {
+		if len(k.idle) == 0 {
+			continue
+		}
+		c := k.idle[0]
+		switch {
+		case p.overLocked(now):
+			why = "over the cap"
+		case p.cfg.IdleTimeout > 0 && now.Sub(c.since) > p.cfg.IdleTimeout-spread(c, p.cfg.IdleTimeout):
+			why = "idle"
+		case !c.expires.IsZero() && now.After(c.expires):
+			why = "lifetime"
+		default:
+			continue
+		}
+		s = c
+		break
+	}
+	if s != nil {
+		p.moveLocked(s, Closing, now)
+	}
+	p.settle(now)
+	if s != nil {
+		s.Conn.Close(why)
+	}
+}
+
+// spread varies the idle time of a server by up to a tenth, always by the same for the same server.
+func spread(s *Server, d time.Duration) time.Duration {
+	return d / 10 * time.Duration(s.expires.UnixNano()&15) / 15
+}

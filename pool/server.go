@@ -1,0 +1,89 @@
+package pool
+
+import (
+	"context"
+	"time"
+
+	"pgguard/pool/queue"
+)
+
+// Conn is a server connection as the pool sees it.
+type Conn interface {
+	// Run serves the connection until it ends. The pool calls it once; it may be lent before and while it runs.
+	Run()
+	// Close asks the connection to end, which Run then does. It never blocks and may be called at any time.
+	Close(why string)
+}
+
+// Dialer opens a server connection for s.Key. The context ends when the pool closes, never with a client.
+type Dialer func(ctx context.Context, s *Server) (Conn, error)
+
+// Key names servers that are equal to any client: same database, same user, same settings at login. Keys are made by
+// Pool.Key and compared by pointer.
+type Key struct {
+	Database, User, Settings string
+	// Value belongs to the pool's owner.
+	Value any
+
+	// guarded by Pool.mu
+	refs     int
+	idle     []*Server // oldest first; lent from the end
+	opening  int
+	open     int // servers in every state
+	waiting  []int
+	rejected error // the server's own answer to the last login, while it is remembered
+	retry    time.Time
+	failures int
+}
+
+// State is where a server is; it is in exactly one.
+type State uint8
+
+// The states of a server.
+const (
+	Opening State = iota
+	Idle
+	Lent
+	Closing
+	states
+)
+
+// String returns the state's label in metrics.
+func (s State) String() string { return [...]string{"opening", "idle", "active", "closing"}[s] }
+
+// Server is the pool's record of one server connection, and the lease on it while it is lent: who was granted it calls
+// exactly one of Release and Discard, once.
+type Server struct {
+	Key  *Key
+	Conn Conn // set before the first grant
+
+	// guarded by Pool.mu
+	state   State
+	class   int       // of the lease
+	running int       // run tokens held: 1 while a statement runs
+	dead    bool      // the connection ended while lent
+	since   time.Time // when it came into its state
+	expires time.Time // end of its lifetime; zero: never
+}
+
+// Grantee is who waits in the pool. One of its methods is called, once for each Get or Again, by any goroutine,
+// possibly before Get returns; never while a lock of the pool is held.
+type Grantee interface {
+	// Granted hands over a server with a slot and a run token, or after Again only the token. waited is the time
+	// between the request and the grant.
+	Granted(s *Server, waited time.Duration)
+	// Refused says that nothing was or will be granted: *RefusedError, ErrClosed or a *RejectedError.
+	Refused(err error)
+}
+
+// Waiter is one request; its owner keeps and reuses it, one request at a time.
+type Waiter struct {
+	Key     *Key
+	Class   int
+	Urgent  bool // set-up and clean-up: goes first and is not refused for pressure
+	Login   bool // wants a server only to learn what a login needs: takes no run token
+	Grantee Grantee
+
+	own   *Server
+	place queue.Waiter[*Waiter]
+}

@@ -1,0 +1,343 @@
+package proxy
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/wire"
+)
+
+// backend is one server connection. Its goroutine is the only reader of the server's socket and lives as long as it.
+type backend struct {
+	inst   *instance
+	server *pool.Server
+	conn   conn
+	pid    uint32
+	secret []byte
+
+	session atomic.Pointer[session] // who is attached; &nobody once the connection has ended
+	params  atomic.Pointer[params]
+	flying  atomic.Int32           // cancel requests on their way
+	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
+
+	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
+	// is the backend's, because a server can answer before the writer has come back from its system call, and the next
+	// session may have been granted the server by then.
+	wmu sync.Mutex
+
+	// of the backend's goroutine
+	in    *buffer
+	left  int    // bytes of a message that is passed on piece by piece
+	drop  bool   // that message is not for the client
+	fatal []byte // body of the error with which the server ended the connection
+}
+
+// nobody is attached to a backend that has ended, so that nobody else can be.
+var nobody session
+
+// Run implements pool.Conn: it relays what the server sends until the connection ends.
+func (b *backend) Run() {
+	for {
+		if b.in != nil {
+			b.in.compact()
+		}
+		err := b.conn.read(&b.in)
+		if err == nil {
+			err = b.relay()
+		}
+		if err != nil {
+			b.ended(err)
+			return
+		}
+	}
+}
+
+// Close implements pool.Conn: it says goodbye, and the server closes the connection.
+func (b *backend) Close(why string) {
+	if !b.why.CompareAndSwap(nil, &why) {
+		return
+	}
+	idle := b.session.Load() == nil
+	go func() {
+		// The connection counts until the server has closed its end, so that one the guard does not count any more is
+		// one the server does not count any more either.
+		_ = b.conn.SetDeadline(time.Now().Add(closeWait))
+		if idle {
+			_, _ = b.conn.Conn.Write(wire.AppendEmpty(nil, wire.Terminate))
+		}
+		if c, ok := b.conn.Conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
+			_ = b.conn.Conn.Close()
+		}
+	}()
+}
+
+// closeWait bounds how long a server may take to close its end after the guard said goodbye.
+const closeWait = 5 * time.Second
+
+// relay deals with what has been read: whole messages and the start of long ones.
+func (b *backend) relay() error {
+	s := b.session.Load()
+	if s == nil {
+		return b.relayIdle()
+	}
+	s.mu.Lock()
+	keep, err := b.sort(s)
+	from, to := keep[0], keep[1]
+	finished := err == nil && s.backend == b && s.ex.quiet() && b.left == 0
+	var end ending
+	if finished {
+		end = s.endLocked()
+	}
+	if s.gone {
+		from = to
+		s.cond.Broadcast()
+	}
+	if from < to {
+		s.wmu.Lock()
+	}
+	s.mu.Unlock()
+	if from < to {
+		s.srv.count.bytesOut.Add(uint64(to - from))
+		if werr := s.conn.write(b.in.data[from:to]); werr != nil {
+			s.cut(werr)
+		}
+		s.wmu.Unlock()
+	}
+	if b.in.r == b.in.w {
+		putBuffer(b.in)
+		b.in = nil
+	}
+	if finished {
+		s.finishExchange(b, end)
+	}
+	return err
+}
+
+// sort goes through the messages in b.in, notes what they mean for the exchange, and returns the range that is for the
+// client. It is called with s.mu held. Messages that are not for the client are closed over.
+func (b *backend) sort(s *session) (keep [2]int, err error) {
+	from, to := b.in.r, b.in.r // what is kept, moved together
+	take := func(n int) {
+		if to != b.in.r {
+			copy(b.in.data[to:], b.in.data[b.in.r:b.in.r+n])
+		}
+		to += n
+		b.in.r += n
+	}
+	skip := func(n int) {
+		b.in.r += n
+		if from == to {
+			from, to = b.in.r, b.in.r
+		}
+	}
+	for b.in.r < b.in.w {
+		held := b.in.bytes()
+		if b.left > 0 {
+			n := min(b.left, len(held))
+			b.left -= n
+			if b.drop {
+				skip(n)
+			} else {
+				take(n)
+			}
+			continue
+		}
+		typ, size, ok, err := wire.Peek(held)
+		if err != nil {
+			return [2]int{from, to}, err
+		}
+		if !ok {
+			return [2]int{from, to}, nil
+		}
+		hidden := s.ex.hidden(typ)
+		if watched[typ] || hidden {
+			switch {
+			case size <= len(held):
+				if b.understand(s, typ, held[wire.HeaderSize:size], hidden) {
+					take(size)
+				} else {
+					skip(size)
+				}
+				if b.fatal != nil {
+					return [2]int{from, to}, errFatal
+				}
+				continue
+			case size <= bufferSize-headroom || len(held) < longHead:
+				return [2]int{from, to}, nil
+			case typ == wire.ErrorResponse && bytes.Contains(held[:longHead], []byte("FATAL\x00")):
+				return [2]int{from, to}, errFatal
+			}
+			// An error or a setting longer than a buffer passes like a row.
+		}
+		if size > len(held) {
+			b.left, b.drop = size-len(held), hidden
+			size = len(held)
+		}
+		if hidden {
+			skip(size)
+		} else {
+			take(size)
+		}
+	}
+	return [2]int{from, to}, nil
+}
+
+// longHead is enough of a long ErrorResponse to hold its severity, which comes first.
+const longHead = 64
+
+// watched are the messages that change what the guard knows.
+var watched = [256]bool{
+	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true,
+	wire.CopyInResponse: true, wire.ParseComplete: true,
+}
+
+// understand notes one whole message and answers whether it is for the client.
+func (b *backend) understand(s *session, typ byte, body []byte, hidden bool) (forClient bool) {
+	switch typ {
+	case wire.ReadyForQuery:
+		if len(body) == 1 {
+			return s.ex.ready(body[0])
+		}
+	case wire.ErrorResponse:
+		f, err := wire.ParseError(body)
+		if err == nil && f.Fatal() {
+			b.fatal = append([]byte(nil), body...)
+			return false
+		}
+		s.ex.parsed()
+	case wire.ParameterStatus:
+		b.note(body)
+		s.params = b.params.Load()
+		return true
+	case wire.CopyInResponse:
+		s.ex.copyStarted()
+	case wire.ParseComplete:
+		if hidden {
+			s.ex.parsed()
+			return false
+		}
+	}
+	return !hidden
+}
+
+// relayIdle deals with what a server says while it is not lent.
+func (b *backend) relayIdle() error {
+	for b.in != nil && b.in.r < b.in.w {
+		held := b.in.bytes()
+		typ, size, ok, err := wire.Peek(held)
+		switch {
+		case err != nil:
+			return err
+		case !ok || (size > len(held) && size <= bufferSize-headroom):
+			return nil
+		case size > len(held):
+			return errTooLong
+		}
+		body := held[wire.HeaderSize:size]
+		switch typ {
+		case wire.ErrorResponse:
+			b.fatal = append([]byte(nil), body...)
+			return errFatal
+		case wire.ParameterStatus:
+			b.note(body)
+		case wire.NoticeResponse, wire.NotificationResponse:
+		default:
+			return errUnasked
+		}
+		b.in.r += size
+	}
+	if b.in != nil && b.in.r == b.in.w {
+		putBuffer(b.in)
+		b.in = nil
+	}
+	return nil
+}
+
+// note keeps a ParameterStatus.
+func (b *backend) note(body []byte) {
+	name, rest, ok := wire.CString(body)
+	if !ok {
+		return
+	}
+	value, _, ok := wire.CString(rest)
+	if !ok {
+		return
+	}
+	b.params.Store(b.inst.intern(b.params.Load().with(string(name), string(value))))
+}
+
+// ended takes the backend out of use after its connection has ended, and answers for it.
+func (b *backend) ended(cause error) {
+	s := b.session.Swap(&nobody)
+	_ = b.conn.Conn.Close()
+	putBuffer(b.in)
+	b.in = nil
+	lent := s != nil && s.serverLost(b, cause)
+	b.inst.ended(b, cause, lent)
+	if lent {
+		b.inst.pool.Discard(b.server, "ended")
+	}
+}
+
+// ending is what follows an exchange, decided under the session's lock and carried out without it.
+type ending uint8
+
+const (
+	endNothing ending = iota
+	endIdle           // in a transaction: the run token goes back
+	endParked         // between transactions, kept: the run token goes back
+	endRelease        // the server goes back
+	endGone           // the client has left: its session cleans up
+)
+
+// endLocked decides what follows an exchange after which the server owes nothing.
+func (s *session) endLocked() ending {
+	now := time.Now()
+	if s.gone {
+		s.quiet = true
+		s.cond.Broadcast()
+		return endGone
+	}
+	s.srv.times.query[s.class].observe(now.Sub(s.started))
+	s.srv.count.queries[s.class].Add(1)
+	if s.ex.status != wire.Idle {
+		if s.idle {
+			return endNothing
+		}
+		s.idle, s.idleSince = true, now
+		return endIdle
+	}
+	s.idle = false
+	s.srv.times.transaction[s.class].observe(now.Sub(s.txStarted))
+	if s.pins != 0 || s.lingers || s.route.mode == PoolModeSession {
+		if s.parked {
+			return endNothing
+		}
+		s.parked = true
+		return endParked
+	}
+	s.backend = nil
+	s.local = wire.Idle
+	return endRelease
+}
+
+// finishExchange carries out what endLocked decided. No lock is held.
+func (s *session) finishExchange(b *backend, end ending) {
+	switch end {
+	case endIdle, endParked:
+		b.inst.pool.Idle(b.server)
+	case endRelease:
+		b.session.CompareAndSwap(s, nil)
+		b.held(b.inst.pool.Release)
+	}
+}
+
+// held gives the server back when no cancel request is on its way to it, so that none can hit the next client.
+func (b *backend) held(release func(*pool.Server)) {
+	if b.flying.Load() == 0 || !b.inst.cancels.wait(b, func() { release(b.server) }) {
+		release(b.server)
+	}
+}

@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"io"
+	"sync"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/wire"
+)
+
+// cancelKey is what a client proves with that it may cancel a session's statement.
+type cancelKey struct {
+	pid    uint32
+	secret []byte
+}
+
+// keySize is the length of the secret for protocol 3.2 and later; before, it is 4 bytes.
+const keySize = 32
+
+// keyring finds sessions by cancel key. Its methods may be called from any goroutine.
+type keyring struct {
+	mu sync.Mutex
+
+	sessions map[uint32]*session // guarded by mu
+	next     uint32              // guarded by mu
+}
+
+// add gives s a key no other session has.
+func (k *keyring) add(s *session, size int) {
+	secret := make([]byte, size)
+	_, _ = rand.Read(secret) // never fails
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for {
+		k.next++
+		if pid := k.next & 0x7fffffff; pid != 0 && k.sessions[pid] == nil {
+			s.key = cancelKey{pid, secret}
+			k.sessions[pid] = s
+			return
+		}
+	}
+}
+
+func (k *keyring) remove(s *session) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.sessions, s.key.pid)
+}
+
+// find returns the session whose key this is, or nil.
+func (k *keyring) find(pid uint32, secret []byte) *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sessions[pid]
+	if s == nil || subtle.ConstantTimeCompare(s.key.secret, secret) != 1 {
+		return nil
+	}
+	return s
+}
+
+// cancel stops what the session is doing: a statement that waits is refused, one that runs is cancelled at its server.
+// It returns a word for the metrics.
+func (s *session) cancel() (result string) {
+	s.mu.Lock()
+	b := s.backend
+	waiting := s.waiting && s.refused == nil
+	running := b != nil && !s.ex.quiet()
+	if running && !waiting {
+		b.inst.cancels.begin(b)
+	}
+	s.mu.Unlock()
+	switch {
+	case waiting:
+		if s.route.inst.pool.Withdraw(&s.waiter) {
+			s.Refused(refusedCanceled)
+			return "queued"
+		}
+		return "idle" // it has just been granted; the client may ask again
+	case running:
+		defer b.inst.cancels.end(b)
+		if b.inst.cancels.deliver(b) != nil {
+			return "failed"
+		}
+		return "sent"
+	}
+	return "idle"
+}
+
+// cancels keeps count of the cancel requests on their way to servers. A server with one under way is not lent to
+// another client: PostgreSQL's cancel names a server, not a statement.
+type cancels struct {
+	mu    sync.Mutex
+	after map[*backend]func() // guarded by mu: what to do when the last request has arrived
+}
+
+// cancelWait bounds one delivery; PostgreSQL answers by closing the connection.
+const cancelWait = 5 * time.Second
+
+// begin is called while the session that has b is locked, so that b cannot be given back in between.
+func (c *cancels) begin(b *backend) { b.flying.Add(1) }
+
+func (c *cancels) end(b *backend) {
+	c.mu.Lock()
+	var f func()
+	if b.flying.Add(-1) == 0 {
+		f = c.after[b]
+		delete(c.after, b)
+	}
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// wait keeps f until no cancel request is on its way to b; false: there is none, f is not kept.
+func (c *cancels) wait(b *backend, f func()) bool {
+	if b.flying.Load() == 0 {
+		return false // and none can begin: b belongs to nobody
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if b.flying.Load() == 0 {
+		return false
+	}
+	if c.after == nil {
+		c.after = map[*backend]func(){}
+	}
+	c.after[b] = f
+	return true
+}
+
+// deliver sends one cancel request and waits until the server closes that connection: then the signal is sent.
+func (c *cancels) deliver(b *backend) error {
+	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
+	defer stop()
+	nc, err := b.inst.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = nc.Close() }()
+	_ = nc.SetDeadline(time.Now().Add(cancelWait))
+	if _, err := nc.Write(wire.AppendCancel(nil, b.pid, b.secret)); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, nc)
+	return err
+}
+
+var _ pool.Conn = (*backend)(nil)

@@ -1,0 +1,175 @@
+package proxy
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	"pgguard/pool"
+)
+
+// Config is everything a Server is told. Default gives a working one but for Upstream.
+type Config struct {
+	// Listen are the addresses clients connect to.
+	Listen []Listener
+	// MaxClients bounds client connections; one more is answered FATAL 53300 and closed.
+	MaxClients int
+	// Observe pools and holds the cap, but lets every statement run that the run limit or a full queue would stop,
+	// and counts it as one that would have been refused.
+	Observe bool
+	// Upstream is the server of every database not named in Databases.
+	Upstream Upstream
+	// Databases are exceptions by the name the client asks for.
+	Databases map[string]Database
+	// Mode says for how long a client keeps a server.
+	Mode PoolMode
+	// Limit is the run limit L: statements running at once on one PostgreSQL instance; 0 chooses it.
+	Limit int
+	// Pool configures the pool of every PostgreSQL instance.
+	Pool pool.Config
+	// Rules recognise classes; the first that matches decides, the pool's first class is everybody else's.
+	Rules []Rule
+	// LoginTimeout bounds a client's login, from its first byte to ReadyForQuery.
+	LoginTimeout time.Duration
+	// WriteTimeout bounds how long a peer that does not read may block a write to it.
+	WriteTimeout time.Duration
+	// CancelTimeout bounds how long a dead client's statement may take to stop before its server is closed instead.
+	CancelTimeout time.Duration
+	// DeferBegin answers BEGIN in the server's place and sends it with the first statement.
+	DeferBegin bool
+	// AcceptWhileDraining keeps accepting clients after Shutdown began.
+	AcceptWhileDraining bool
+	// Grace bounds Shutdown: clients still in a transaction after it are closed.
+	Grace time.Duration
+	// Log receives one line per connection's end and per event; never the text of a query.
+	Log *slog.Logger
+}
+
+// Listener is one address that clients connect to.
+type Listener struct {
+	// Addr is host:port, or unix:DIR for the socket DIR/.s.PGSQL.PORT with the port of the first TCP listener (6432).
+	Addr string
+	// Class, if not empty, is the class of every client that comes in here.
+	Class string
+}
+
+// Database overrides, for one database name, where its clients are taken.
+type Database struct {
+	// Upstream is the server; its Database, if set, is the name used there.
+	Upstream Upstream
+	// Mode, if not PoolModeDefault, replaces Config.Mode.
+	Mode PoolMode
+}
+
+// PoolMode says when a client's server goes back to the pool.
+type PoolMode uint8
+
+// The pool modes, named as in PgBouncer.
+const (
+	PoolModeDefault     PoolMode = iota // whatever the enclosing configuration says
+	PoolModeTransaction                 // at the end of each transaction
+	PoolModeSession                     // when the client leaves
+	PoolModeStatement                   // as transaction, but transaction blocks are refused
+)
+
+// Rule gives a class to the clients that match every one of its non-empty fields.
+type Rule struct {
+	Class           string
+	Listener        string         // the listener's Addr
+	Database        string         // the name the client asks for
+	User            string         // the name the client gives
+	ApplicationName *regexp.Regexp // matched against the start-up packet's application_name
+}
+
+// Default returns the configuration used where nothing else is said. Upstream is the zero value.
+func Default() Config {
+	return Config{
+		Listen:        []Listener{{Addr: "127.0.0.1:6432"}},
+		MaxClients:    20_000,
+		Mode:          PoolModeTransaction,
+		Pool:          pool.Default(),
+		Rules:         []Rule{{Class: "low", ApplicationName: regexp.MustCompile(`(^|/)sidekiq(\s|$)`)}},
+		LoginTimeout:  60 * time.Second,
+		WriteTimeout:  30 * time.Second,
+		CancelTimeout: 5 * time.Second,
+		DeferBegin:    true,
+		Grace:         60 * time.Second,
+		Log:           slog.New(slog.DiscardHandler),
+	}
+}
+
+// Validate returns every fault of c, each a plain sentence that starts with the path of the key.
+func (c Config) Validate() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if len(c.Listen) == 0 {
+		bad("listen: there must be at least one address")
+	}
+	classes := map[string]bool{"": true}
+	for _, k := range c.Pool.Classes {
+		classes[k.Name] = true
+	}
+	for i, l := range c.Listen {
+		if err := l.validate(); err != nil {
+			bad("listen[%d]: %w", i, err)
+		}
+		if !classes[l.Class] {
+			bad("listen[%d].class: there is no class %q", i, l.Class)
+		}
+	}
+	for i, r := range c.Rules {
+		if !classes[r.Class] || r.Class == "" {
+			bad("classes: rule %d names class %q, which does not exist", i, r.Class)
+		}
+	}
+	if c.MaxClients < 1 {
+		bad("max_clients: %d is less than 1", c.MaxClients)
+	}
+	if c.Limit < 0 {
+		bad("pool.limit: %d is negative; give a number of statements or auto", c.Limit)
+	}
+	for _, t := range []struct {
+		key string
+		d   time.Duration
+	}{{"login_timeout", c.LoginTimeout}, {"write_timeout", c.WriteTimeout}, {"cancel_timeout", c.CancelTimeout}} {
+		if t.d <= 0 {
+			bad("%s: %s is not a positive time", t.key, t.d)
+		}
+	}
+	if c.Grace < 0 {
+		bad("shutdown.grace: %s is negative", c.Grace)
+	}
+	if c.Upstream.Host == "" && len(c.Databases) == 0 {
+		bad("upstream: is missing; give postgres://user:password@host:port/database")
+	}
+	for _, err := range c.Pool.Validate() {
+		bad("pool.%w", err)
+	}
+	return faults
+}
+
+// validate refuses addresses that cannot be listened on, and those that other machines could reach: clients are
+// trusted without a password, so only loopback and unix sockets are safe.
+func (l Listener) validate() error {
+	if dir, ok := strings.CutPrefix(l.Addr, "unix:"); ok {
+		if dir == "" {
+			return fmt.Errorf("%q names no directory; write unix:/run/pgguard", l.Addr)
+		}
+		return nil
+	}
+	host, _, err := net.SplitHostPort(l.Addr)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port or unix:DIR", l.Addr)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("%q can be reached from other machines, but clients are trusted without a password; "+
+			"listen on 127.0.0.1, [::1] or unix:DIR", l.Addr)
+	}
+	return nil
+}

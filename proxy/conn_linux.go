@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// read waits until the socket is readable and reads once into *in, which is borrowed first if it is nil. On an error
+// *in is as before.
+func (c *conn) read(in **buffer) error {
+	c.in, c.readErr = in, nil
+	if err := c.raw.Read(c.onRead); err != nil {
+		return err
+	}
+	return c.readErr
+}
+
+func (c *conn) readReady(fd uintptr) bool {
+	b := *c.in
+	if b == nil {
+		b = getBuffer()
+	}
+	n, errno := sysRead(fd, b.data[b.w:])
+	if errno == 0 && n > 0 {
+		b.w += n
+		*c.in = b
+		return true
+	}
+	if *c.in == nil {
+		putBuffer(b)
+	}
+	switch errno {
+	case 0:
+		c.readErr = io.EOF
+	case syscall.EAGAIN:
+		return false
+	default:
+		c.readErr = os.NewSyscallError("read", errno)
+	}
+	return true
+}
+
+// write writes all of p, waiting for a slow peer as long as it takes something within every write timeout.
+func (c *conn) write(p []byte) error {
+	c.out, c.wrote, c.writeErr = p, 0, nil
+	err := c.raw.Write(c.onWrite)
+	c.out = nil
+	if c.armed {
+		c.armed = false
+		_ = c.SetWriteDeadline(time.Time{})
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errStalled
+	}
+	if err != nil {
+		return err
+	}
+	return c.writeErr
+}
+
+func (c *conn) writeReady(fd uintptr) bool {
+	for c.wrote < len(c.out) {
+		n, errno := sysSend(fd, c.out[c.wrote:])
+		switch {
+		case errno == 0:
+			c.wrote += n
+		case errno == syscall.EAGAIN:
+			c.armed = true
+			_ = c.SetWriteDeadline(time.Now().Add(c.stall))
+			return false
+		default:
+			c.writeErr = os.NewSyscallError("write", errno)
+			return true
+		}
+	}
+	return true
+}
+
+func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func sysSend(fd uintptr, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+			syscall.MSG_NOSIGNAL, 0, 0)
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"time"
+
+	"pgguard/proxy/wire"
+)
+
+// rollback and discardAll put a server back into the state of a new one.
+var (
+	rollback   = wire.AppendText(nil, wire.Query, "ROLLBACK")
+	discardAll = wire.AppendText(nil, wire.Query, "DISCARD ALL")
+)
+
+// finish gives back what the session holds after its client has left: a statement still running is cancelled, a
+// transaction rolled back, session state discarded, and the server kept. It is the last thing the session's goroutine
+// does.
+func (s *session) finish() {
+	s.mu.Lock()
+	s.gone = true
+	for s.waiting {
+		s.mu.Unlock()
+		withdrawn := s.route.inst.pool.Withdraw(&s.waiter)
+		s.mu.Lock()
+		if withdrawn || s.refused != nil {
+			s.waiting = false
+			s.ex.reset()
+			break
+		}
+		if s.waiting {
+			s.cond.Wait() // somebody is about to grant or refuse
+		}
+	}
+	b := s.backend
+	pending := s.pending
+	s.pending = nil
+	s.mu.Unlock()
+	putBuffer(pending)
+	if b != nil {
+		stop := time.AfterFunc(s.srv.cfg.CancelTimeout, func() { _ = b.conn.Conn.Close() })
+		s.clean(b)
+		stop.Stop()
+	}
+	putBuffer(s.in)
+	putBuffer(s.after)
+	s.in, s.after = nil, nil
+}
+
+// clean makes the server fit for others and gives it back, or discards it if that cannot be done in time.
+func (s *session) clean(b *backend) {
+	if !s.settle(b) {
+		return // the server is gone, and its backend has answered for it
+	}
+	s.mu.Lock()
+	open := s.ex.status != wire.Idle
+	dirty := s.pins != 0 || s.route.mode == PoolModeSession
+	s.mu.Unlock()
+	if open && !s.order(b, rollback) {
+		return
+	}
+	if dirty && !s.order(b, discardAll) {
+		return
+	}
+	s.mu.Lock()
+	if s.backend != b {
+		s.mu.Unlock()
+		return
+	}
+	fit := s.ex.status == wire.Idle
+	if fit {
+		s.backend = nil
+	}
+	s.mu.Unlock()
+	if !fit {
+		_ = b.conn.Conn.Close()
+		return
+	}
+	b.session.CompareAndSwap(s, nil)
+	b.held(b.inst.pool.Release)
+}
+
+// maxPadding is the longest rest of a CopyData message that is filled up to keep a server; what would take longer than
+// a login is not worth it.
+const maxPadding = 1 << 20
+
+// settle ends what the client left unfinished and waits until the server owes nothing. It returns false if the server
+// is lost, or cannot be brought to that state.
+func (s *session) settle(b *backend) bool {
+	s.mu.Lock()
+	if s.backend != b {
+		s.mu.Unlock()
+		return false
+	}
+	partial := s.ex.partial
+	cancel := !partial && !s.ex.copyIn && !s.ex.quiet()
+	if cancel {
+		b.inst.cancels.begin(b)
+	}
+	s.mu.Unlock()
+	if cancel {
+		_ = b.inst.cancels.deliver(b)
+		b.inst.cancels.end(b)
+	}
+	if partial && !s.pad(b) {
+		_ = b.conn.Conn.Close()
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.backend == b && !s.ex.quiet() {
+		if end := s.closingLocked(); len(end) > 0 {
+			s.mu.Unlock()
+			b.wmu.Lock()
+			_ = b.conn.write(end)
+			b.wmu.Unlock()
+			s.mu.Lock()
+			continue
+		}
+		s.cond.Wait()
+	}
+	return s.backend == b
+}
+
+// pad completes a message of copy data that the client left in the middle: the COPY is going to be failed, so its
+// content does not matter. Half a statement must not be completed with anything; false says so.
+func (s *session) pad(b *backend) bool {
+	if s.stream.typ != wire.CopyData || s.stream.left > maxPadding {
+		return false
+	}
+	b.wmu.Lock()
+	err := b.conn.write(make([]byte, s.stream.left))
+	b.wmu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ex.partial = false
+	return err == nil
+}
+
+// closingLocked returns, and notes as sent, what the server still needs to end the exchange.
+func (s *session) closingLocked() (out []byte) {
+	if s.ex.copyIn {
+		s.ex.copyIn = false
+		s.ex.client(wire.CopyFail)
+		out = wire.AppendText(out, wire.CopyFail, "client is gone")
+	}
+	if s.ex.unsynced {
+		s.ex.client(wire.Sync)
+		out = wire.AppendEmpty(out, wire.Sync)
+	}
+	return out
+}
+
+// order sends a statement of ours and waits for its end.
+func (s *session) order(b *backend, query []byte) bool {
+	s.mu.Lock()
+	if s.backend != b {
+		s.mu.Unlock()
+		return false
+	}
+	s.quiet = false
+	s.ex.client(wire.Query)
+	s.mu.Unlock()
+	b.wmu.Lock()
+	_ = b.conn.write(query)
+	b.wmu.Unlock()
+	return s.await(b)
+}
+
+// await waits until the server owes nothing; false means that the server is lost.
+func (s *session) await(b *backend) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.backend == b && !s.ex.quiet() {
+		s.cond.Wait()
+	}
+	return s.backend == b
+}

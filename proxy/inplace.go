@@ -1,0 +1,260 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// inPlace answers the message at the start of s.in in the server's place if it can, and returns how many bytes it dealt
+// with: 0 if the message must be sent on, -1 if more must be read first. The session is free, or parked.
+func (s *session) inPlace(parked bool) (n int, err error) {
+	typ, m, left, err := s.message(s.in.r)
+	switch {
+	case err != nil:
+		return 0, err
+	case m == nil:
+		return -1, nil
+	case typ == wire.Terminate:
+		return 0, errTerminate
+	case parked:
+		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && sql.Scan(queryText(m)).Statements == 0 {
+			return len(m), s.say(emptyIdle)
+		}
+		return 0, nil
+	}
+	drop := s.skip && typ != wire.Sync
+	switch typ {
+	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
+		// A client may still send copy data after its COPY has failed; PostgreSQL ignores it, too.
+		drop = true
+	}
+	if drop {
+		s.stream = stream{left: left, drop: left > 0}
+		return len(m), nil
+	}
+	var out [512]byte
+	switch typ {
+	case wire.Sync:
+		s.skip = false
+		return len(m), s.say(wire.AppendReady(out[:0], s.local))
+	case wire.Query:
+		return s.queryInPlace(out[:0], m, left)
+	}
+	return s.batchInPlace(out[:0], typ, m, left)
+}
+
+// queryInPlace answers a simple query.
+func (s *session) queryInPlace(out, m []byte, left int) (int, error) {
+	var text []byte
+	var res sql.Result
+	if left == 0 {
+		text = queryText(m)
+		res = sql.Scan(text)
+	} else {
+		res = sql.Result{First: sql.Other, Statements: 1}
+	}
+	out, ok := s.command(out, res, text)
+	if !ok {
+		return 0, nil
+	}
+	s.unnamed = s.unnamed[:0]
+	s.stream = stream{left: left, drop: left > 0}
+	return len(m), s.say(wire.AppendReady(out, s.local))
+}
+
+func queryText(m []byte) []byte {
+	text, _, ok := wire.CString(m[wire.HeaderSize:])
+	if !ok {
+		return m[wire.HeaderSize:]
+	}
+	return text
+}
+
+// command appends the answer to a statement, without ReadyForQuery, and changes the state as PostgreSQL would. ok is
+// false if only a server can answer.
+func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok bool) {
+	if s.lost != nil {
+		return s.answerLost(out, res), true
+	}
+	if res.Statements == 0 {
+		return wire.AppendEmpty(out, wire.EmptyQueryResponse), true
+	}
+	switch s.local {
+	case wire.Idle:
+		switch {
+		case res.Deferrable && s.route.defers:
+			tag := beginTag(text)
+			if tag == "" {
+				return out, false
+			}
+			s.local = wire.InTransaction
+			s.begin = s.begin[:0]
+			if !res.PlainBegin {
+				s.begin = append(s.begin, text...)
+			}
+			return wire.AppendText(out, wire.CommandComplete, tag), true
+		case res.PlainEnd && s.route.warns:
+			return wire.AppendText(append(out, warnNoTransaction(res.First)...), wire.CommandComplete, endTag(res.First)), true
+		case res.TxControl && s.route.mode == PoolModeStatement:
+			s.srv.refused(refusedBlocks, s.class)
+			return refusedBlocks.append(out, false), true
+		}
+	case wire.InTransaction:
+		switch {
+		case res.PlainBegin && s.route.warns:
+			if tag := beginTag(text); tag != "" {
+				return wire.AppendText(append(out, warnInTransaction...), wire.CommandComplete, tag), true
+			}
+		case res.PlainEnd:
+			s.local = wire.Idle
+			return wire.AppendText(out, wire.CommandComplete, endTag(res.First)), true
+		}
+	case wire.Failed:
+		switch {
+		case res.PlainEnd:
+			s.local = wire.Idle
+			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK"), true
+		case res.First == sql.Rollback || res.First == sql.Commit:
+			// More follows the end of the transaction in the same text: a server must see it.
+			s.local = wire.Idle
+			return out, false
+		}
+		return append(out, abortedError...), true
+	}
+	return out, false
+}
+
+// answerLost is the answer to the first statement after the server was lost between two statements of a transaction:
+// an error whatever it is, because nobody looks at the tag of a COMMIT; but a ROLLBACK gets what it asks for.
+func (s *session) answerLost(out []byte, res sql.Result) []byte {
+	r := s.lost
+	s.lost = nil
+	s.local = wire.Failed
+	if res.PlainEnd {
+		s.local = wire.Idle
+		if res.First == sql.Rollback {
+			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK")
+		}
+	}
+	s.srv.refused(r, s.class)
+	return r.append(out, false)
+}
+
+// batchInPlace answers extended messages: a whole Parse, Bind, Execute, Sync of one command that the guard knows, or,
+// in a transaction that has failed, anything.
+func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, error) {
+	failed := s.lost != nil || s.local == wire.Failed
+	if b, ok := parseBatch(s.in.data[s.in.r:s.in.w]); ok {
+		before := len(out)
+		out = b.appendPrelude(out)
+		prelude := len(out)
+		wasLost := s.lost != nil
+		answer, ok := s.command(out, sql.Scan(b.text), b.text)
+		if ok {
+			if len(answer) > prelude && answer[prelude] == wire.ErrorResponse || wasLost {
+				answer = append(answer[:before], answer[prelude:]...)
+			}
+			s.unnamed = append(s.unnamed[:0], b.parse...)
+			return b.size, s.say(wire.AppendReady(answer, s.local))
+		}
+		if !failed {
+			return 0, nil
+		}
+	}
+	if !failed {
+		return 0, nil
+	}
+	res := sql.Result{Statements: 1}
+	if s.lost == nil {
+		out = append(out, abortedError...)
+	} else {
+		if typ == wire.Parse && left == 0 {
+			if _, rest, ok := wire.CString(m[wire.HeaderSize:]); ok {
+				if text, _, ok := wire.CString(rest); ok {
+					res = sql.Scan(text)
+				}
+			}
+		}
+		if res.First == sql.Rollback {
+			res.PlainEnd = false // its answer has more parts than an error
+		}
+		out = s.answerLost(out, res)
+	}
+	s.skip = true
+	s.stream = stream{left: left, drop: left > 0}
+	return len(m), s.say(out)
+}
+
+// batch is one statement without parameters in the extended protocol, from Parse to Sync.
+type batch struct {
+	text, parse                 []byte
+	describesName, describesRun bool
+	size                        int
+}
+
+// parseBatch recognises a batch at the start of b. Anything that is not exactly that is left to a server.
+func parseBatch(b []byte) (out batch, ok bool) {
+	want := wire.Parse
+	for {
+		typ, size, whole, err := wire.Peek(b[out.size:])
+		if err != nil || !whole || size > len(b)-out.size {
+			return out, false
+		}
+		m := b[out.size : out.size+size]
+		body := m[wire.HeaderSize:]
+		switch {
+		case typ == wire.Parse && want == wire.Parse:
+			name, rest, ok1 := wire.CString(body)
+			text, rest, ok2 := wire.CString(rest)
+			if !ok1 || !ok2 || len(name) != 0 || !bytes.Equal(rest, []byte{0, 0}) {
+				return out, false
+			}
+			out.text, out.parse, want = text, m, wire.Bind
+		case typ == wire.Describe && want == wire.Bind && bytes.Equal(body, []byte{'S', 0}):
+			out.describesName = true
+		case typ == wire.Bind && want == wire.Bind && plainBind(body):
+			want = wire.Execute
+		case typ == wire.Describe && want == wire.Execute && bytes.Equal(body, []byte{'P', 0}):
+			out.describesRun = true
+		case typ == wire.Execute && want == wire.Execute && len(body) == 5 && body[0] == 0:
+			want = wire.Sync
+		case typ == wire.Sync && want == wire.Sync:
+			out.size += size
+			return out, true
+		default:
+			return out, false
+		}
+		out.size += size
+	}
+}
+
+// plainBind is true for a Bind of the unnamed portal to the unnamed statement without parameters.
+func plainBind(body []byte) bool {
+	if len(body) < 8 || body[0] != 0 || body[1] != 0 {
+		return false
+	}
+	formats := int(binary.BigEndian.Uint16(body[2:]))
+	rest := body[4:]
+	if len(rest) < 2*formats+2 {
+		return false
+	}
+	rest = rest[2*formats:]
+	return binary.BigEndian.Uint16(rest) == 0
+}
+
+// appendPrelude appends what comes before the command's own answer.
+func (b *batch) appendPrelude(out []byte) []byte {
+	out = wire.AppendEmpty(out, wire.ParseComplete)
+	if b.describesName {
+		out = append(out, wire.ParameterDescription, 0, 0, 0, 6, 0, 0)
+		out = wire.AppendEmpty(out, wire.NoData)
+	}
+	out = wire.AppendEmpty(out, wire.BindComplete)
+	if b.describesRun {
+		out = wire.AppendEmpty(out, wire.NoData)
+	}
+	return out
+}

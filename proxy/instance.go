@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgguard/breaker"
+	"pgguard/pool"
+	"pgguard/pool/limit"
+)
+
+// instance is one PostgreSQL server and everything that is kept for it: its pool, what its servers reported, whether it
+// can be reached.
+type instance struct {
+	srv     *Server
+	up      Upstream // host, port, time-outs, and the login of the side channel
+	pool    *pool.Pool
+	cancels cancels
+
+	everUp atomic.Bool   // the server's limits have been read
+	wake   chan struct{} // the side channel looks at once
+
+	open  atomic.Bool // the breaker: statements are refused at once
+	trips atomic.Uint64
+
+	mu sync.Mutex
+
+	// guarded by mu
+	known    map[string]*params // params by identity
+	detector breaker.Dials
+}
+
+// maxKnown bounds the sets of settings remembered; beyond, they are forgotten and learned again.
+const maxKnown = 1024
+
+func newInstance(srv *Server, up Upstream) *instance {
+	in := &instance{srv: srv, up: up, known: map[string]*params{}, wake: make(chan struct{}, 1)}
+	l := limit.Frozen(limit.DefaultLimit)
+	if srv.cfg.Limit > 0 {
+		l = limit.Frozen(srv.cfg.Limit)
+	}
+	in.pool = pool.New(srv.cfg.Pool, l, srv.cfg.Observe, in.dial)
+	return in
+}
+
+// name is host:port, or the path of the socket.
+func (in *instance) name() string {
+	if strings.HasPrefix(in.up.Host, "/") {
+		return in.up.Host + "/.s.PGSQL." + strconv.Itoa(in.up.Port)
+	}
+	return net.JoinHostPort(in.up.Host, strconv.Itoa(in.up.Port))
+}
+
+// connect opens a socket to the instance.
+func (in *instance) connect(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	if strings.HasPrefix(in.up.Host, "/") {
+		return d.DialContext(ctx, "unix", in.name())
+	}
+	return d.DialContext(ctx, "tcp", in.name())
+}
+
+// intern returns the known params equal to p, so that equal ones are the same pointer.
+func (in *instance) intern(p *params) *params {
+	id := p.identity()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if k := in.known[id]; k != nil {
+		return k
+	}
+	if len(in.known) >= maxKnown {
+		clear(in.known)
+	}
+	in.known[id] = p
+	return p
+}
+
+// login is what is remembered for a key: what a client is told when it logs in.
+type login struct {
+	params  atomic.Pointer[params]
+	options []setting // sent in the start-up packet
+}
+
+// dial opens a server connection; it implements pool.Dialer.
+func (in *instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error) {
+	start := time.Now()
+	b, err := in.logIn(ctx, s)
+	in.srv.times.login.observe(time.Since(start))
+	in.dialed(err, time.Now())
+	if err != nil {
+		in.srv.log.Warn("server login failed", "upstream", in.name(), "error", err)
+		return nil, err
+	}
+	s.Key.Value.(*login).params.Store(b.params.Load())
+	return b, nil
+}
+
+// dialed tells the breaker how a login ended. A server that answers, whatever it says, can be reached.
+func (in *instance) dialed(err error, now time.Time) {
+	var rejected *pool.RejectedError
+	var tooMany *pool.TooManyError
+	reached := err == nil || errors.As(err, &rejected) || errors.As(err, &tooMany)
+	if !reached && in.pool.Live() > 0 {
+		return // servers that are lent and answer prove more than a login that fails
+	}
+	in.mu.Lock()
+	change := in.detector.Report(reached, now)
+	in.mu.Unlock()
+	switch change {
+	case breaker.Opened:
+		in.open.Store(true)
+		in.trips.Add(1)
+		in.srv.log.Warn("circuit opened: the database cannot be reached", "upstream", in.name(), "error", err)
+		in.pool.RefuseAll(&pool.UnreachableError{Err: err})
+		select {
+		case in.wake <- struct{}{}:
+		default:
+		}
+	case breaker.Closed:
+		in.open.Store(false)
+		in.srv.log.Info("circuit closed: the database can be reached", "upstream", in.name())
+	}
+}
+
+// refusing returns why statements are refused at once, or nil.
+func (in *instance) refusing() error {
+	if in.open.Load() && !in.srv.cfg.Observe {
+		return &pool.UnreachableError{Err: errors.New("the last logins failed")}
+	}
+	return nil
+}
+
+// ended logs why a server connection ended, if the guard did not end it.
+func (in *instance) ended(b *backend, cause error, lent bool) {
+	if b.why.Load() != nil {
+		return
+	}
+	if b.fatal != nil {
+		cause = parseServerError(b.fatal)
+	}
+	in.srv.log.Warn("server connection lost", "upstream", in.name(), "pid", b.pid, "lent", lent, "error", cause)
+}

@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"pgguard/pool"
+)
+
+// Reason is a word for why the guard answered in the database's place; it is a metric label.
+type Reason string
+
+// The reasons.
+const (
+	ReasonWait         Reason = "wait"          // waited too long for a server
+	ReasonQueueFull    Reason = "queue_full"    // shed: too many wait already
+	ReasonBreaker      Reason = "breaker"       // the database cannot be reached
+	ReasonLost         Reason = "server_lost"   // the server went in mid-transaction
+	ReasonUnknown      Reason = "outcome"       // the server went while a COMMIT or a write was under way
+	ReasonCanceled     Reason = "canceled"      // the client canceled its statement before it was sent
+	ReasonRejected     Reason = "rejected"      // the server refuses this user or database
+	ReasonClients      Reason = "max_clients"   // too many clients
+	ReasonUnreachable  Reason = "unreachable"   // login: the database is not accepting connections
+	ReasonDraining     Reason = "draining"      // the guard is going away
+	ReasonProtocol     Reason = "protocol"      // the client does not speak the protocol
+	ReasonUnsupported  Reason = "unsupported"   // the client asks for what the guard cannot do
+	ReasonTransactions Reason = "pool_mode"     // a transaction block in statement mode
+	ReasonLoginTimeout Reason = "login_timeout" // the client took too long to log in
+)
+
+const hintSafe = "The statement was not sent; it is safe to try again."
+
+// row is one line of the refusal table.
+type row struct {
+	code  string
+	fatal bool // the client is closed; never for pressure
+	hint  string
+}
+
+// refusals is the table of everything that the guard answers in the database's place. Why these codes: drivers keep
+// their connection on class 53, do not retry by themselves, and show it to the application as lack of resources.
+var refusals = map[Reason]row{
+	ReasonWait:         {"53300", false, hintSafe},
+	ReasonQueueFull:    {"53400", false, hintSafe},
+	ReasonBreaker:      {"53000", false, hintSafe},
+	ReasonLost:         {"08006", false, "Run the whole transaction again."},
+	ReasonUnknown:      {"08007", false, "Check before running it again."},
+	ReasonCanceled:     {"57014", false, ""},
+	ReasonRejected:     {"08004", false, ""},
+	ReasonClients:      {"53300", true, ""},
+	ReasonUnreachable:  {"57P03", true, ""},
+	ReasonDraining:     {"57P01", true, ""},
+	ReasonProtocol:     {"08P01", true, ""},
+	ReasonUnsupported:  {"0A000", true, ""},
+	ReasonTransactions: {"0A000", false, "Set pool.mode to transaction."},
+	ReasonLoginTimeout: {"57P05", true, ""},
+}
+
+// Refusal is an answer given in the database's place; the client stays connected unless the table says fatal.
+type Refusal struct {
+	Reason  Reason
+	Message string
+	Detail  string
+	// raw, if not nil, is the whole ErrorResponse to send: the server's own words.
+	raw []byte
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Fatal is true if the client is closed after the answer.
+func (r *Refusal) Fatal() bool { return refusals[r.Reason].fatal }
+
+// append appends the ErrorResponse. fatal makes it end the client whatever the table says.
+func (r *Refusal) append(dst []byte, fatal bool) []byte {
+	if r.raw != nil && !fatal {
+		return append(dst, r.raw...)
+	}
+	severity := "ERROR"
+	if fatal || r.Fatal() {
+		severity = "FATAL"
+	}
+	t := refusals[r.Reason]
+	return encode(dst, &pgproto3.ErrorResponse{
+		Severity: severity, SeverityUnlocalized: severity, Code: t.code,
+		Message: r.Message, Detail: r.Detail, Hint: t.hint,
+	})
+}
+
+// encode appends a message of ours, which is always short enough to be encoded.
+func encode(dst []byte, m interface {
+	Encode(dst []byte) ([]byte, error)
+},
+) []byte {
+	out, err := m.Encode(dst)
+	if err != nil {
+		panic("proxy: message of ours cannot be encoded: " + err.Error())
+	}
+	return out
+}
+
+// refusalFor turns an error of the pool into the answer for a statement.
+func refusalFor(err error) *Refusal {
+	var pressure *pool.RefusedError
+	var down *pool.UnreachableError
+	var rejected *pool.RejectedError
+	var r *Refusal
+	switch {
+	case errors.As(err, &r):
+		return r
+	case errors.As(err, &pressure):
+		detail := fmt.Sprintf("class=%s waiting=%d active=%d limit=%d wait=%dms",
+			pressure.Class, pressure.Waiting, pressure.Active, pressure.Limit, pressure.Waited.Milliseconds())
+		if pressure.Reason == "queue_full" {
+			return &Refusal{Reason: ReasonQueueFull, Detail: detail,
+				Message: fmt.Sprintf("guard: statement of class %q shed, its queue is full", pressure.Class)}
+		}
+		return &Refusal{Reason: ReasonWait, Detail: detail,
+			Message: fmt.Sprintf("guard: no server connection became free within %d ms", pressure.Waited.Milliseconds())}
+	case errors.As(err, &down):
+		return &Refusal{Reason: ReasonBreaker, Message: "guard: circuit open, the database cannot be reached",
+			Detail: "The guard tries again all the time; the first success closes the circuit."}
+	case errors.As(err, &rejected):
+		var pe *serverError
+		if errors.As(err, &pe) {
+			return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login", raw: pe.demoted()}
+		}
+		return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login"}
+	case errors.Is(err, pool.ErrClosed):
+		return &Refusal{Reason: ReasonDraining, Message: "guard: shutting down"}
+	}
+	return &Refusal{Reason: ReasonLost, Message: "guard: " + err.Error()}
+}
+
+// The answers about a lost server.
+var (
+	refusedLost = &Refusal{Reason: ReasonLost,
+		Message: "guard: server connection was lost; the transaction was rolled back"}
+	refusedRead = &Refusal{Reason: ReasonLost,
+		Message: "guard: server connection was lost while the statement ran"}
+	refusedUnknown = &Refusal{Reason: ReasonUnknown,
+		Message: "guard: server connection was lost while committing; outcome unknown"}
+	refusedState = &Refusal{Reason: ReasonLost,
+		Message: "guard: server connection was lost with the session state it held"}
+	refusedCanceled = &Refusal{Reason: ReasonCanceled, Message: "canceling statement due to user request"}
+	refusedBlocks   = &Refusal{Reason: ReasonTransactions, Message: "guard: transaction blocks need pool mode transaction or session"}
+)
+
+// abortedError is what PostgreSQL answers in a transaction that has failed.
+var abortedError = encode(nil, &pgproto3.ErrorResponse{
+	Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "25P02",
+	Message: "current transaction is aborted, commands ignored until end of transaction block",
+	File:    "postgres.c", Routine: "exec_simple_query",
+})

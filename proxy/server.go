@@ -1,0 +1,322 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/wire"
+)
+
+// Server accepts clients and joins each to a server connection only while it has work in progress. Its methods may be
+// called from any goroutine.
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	classes  map[string]int
+	count    *counters
+	times    *times
+	keys     keyring
+	start    time.Time
+	draining atomic.Bool
+
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
+	work     sync.WaitGroup // background goroutines
+	sessions sync.WaitGroup // logged-in clients
+
+	mu        sync.Mutex
+	listeners []*listener           // guarded by mu
+	instances map[string]*instance  // guarded by mu
+	entering  map[net.Conn]struct{} // guarded by mu: clients that have not logged in yet
+	entered   map[*session]struct{} // guarded by mu
+	served    chan struct{}         // closed when Serve may return
+	once      sync.Once
+}
+
+// listener is one bound address.
+type listener struct {
+	Listener
+	socket net.Listener
+}
+
+// New returns a Server for cfg, or every fault of cfg joined. It does no IO.
+func New(cfg Config) (*Server, error) {
+	if faults := cfg.Validate(); len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	srv := &Server{
+		cfg: cfg, log: cfg.Log, classes: map[string]int{}, start: time.Now(),
+		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
+		keys:      keyring{sessions: map[uint32]*session{}},
+		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
+		served: make(chan struct{}),
+	}
+	if srv.log == nil {
+		srv.log = slog.New(slog.DiscardHandler)
+	}
+	for i, c := range cfg.Pool.Classes {
+		srv.classes[c.Name] = i
+	}
+	srv.ctx, srv.stop = context.WithCancel(context.Background())
+	return srv, nil
+}
+
+// Listen binds every address; on an error none stays bound.
+func (srv *Server) Listen() error {
+	port := "6432"
+	for _, l := range srv.cfg.Listen {
+		if _, p, err := net.SplitHostPort(l.Addr); err == nil && p != "0" {
+			port = p
+			break
+		}
+	}
+	for _, l := range srv.cfg.Listen {
+		nl, err := bind(l.Addr, port)
+		if err != nil {
+			_ = srv.closeListeners()
+			return fmt.Errorf("listen %s: %w", l.Addr, err)
+		}
+		srv.mu.Lock()
+		srv.listeners = append(srv.listeners, &listener{l, nl})
+		srv.mu.Unlock()
+	}
+	return nil
+}
+
+func bind(addr, port string) (net.Listener, error) {
+	dir, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return net.Listen("tcp", addr)
+	}
+	path := filepath.Join(dir, ".s.PGSQL."+port)
+	if c, err := net.Dial("unix", path); err == nil {
+		_ = c.Close()
+		return nil, errors.New("a server already answers on this socket")
+	}
+	_ = os.Remove(path) // left behind by a process that was killed
+	return net.Listen("unix", path)
+}
+
+// Addrs are the bound addresses.
+func (srv *Server) Addrs() []net.Addr {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	var out []net.Addr
+	for _, l := range srv.listeners {
+		out = append(out, l.socket.Addr())
+	}
+	return out
+}
+
+// Serve accepts and serves clients until Shutdown or Close has finished, or ctx ends, which closes.
+func (srv *Server) Serve(ctx context.Context) error {
+	if srv.cfg.Upstream.Host != "" {
+		srv.instanceFor(srv.cfg.Upstream)
+	}
+	srv.mu.Lock()
+	listeners := srv.listeners
+	srv.mu.Unlock()
+	if len(listeners) == 0 {
+		return errors.New("serve: nothing is listened on")
+	}
+	for _, l := range listeners {
+		srv.work.Add(1)
+		go srv.accept(l)
+	}
+	select {
+	case <-srv.served:
+		return nil
+	case <-ctx.Done():
+		return srv.Close()
+	}
+}
+
+// accept takes clients until the listener closes.
+func (srv *Server) accept(l *listener) {
+	defer srv.work.Done()
+	pause := time.Millisecond
+	for {
+		nc, err := l.socket.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of descriptors or memory: those who are in are served, others wait in the kernel's queue.
+			srv.log.Error("accept", "listener", l.Addr, "error", err, "pause", pause)
+			select {
+			case <-time.After(pause):
+			case <-srv.ctx.Done():
+				return
+			}
+			pause = min(2*pause, time.Second)
+			continue
+		}
+		pause = time.Millisecond
+		srv.mu.Lock()
+		srv.entering[nc] = struct{}{}
+		srv.mu.Unlock()
+		srv.work.Add(1)
+		go func() {
+			defer srv.work.Done()
+			defer srv.caught(nc)
+			srv.welcome(nc, l)
+		}()
+	}
+}
+
+// caught keeps a bug in one login from ending the process.
+func (srv *Server) caught(nc net.Conn) {
+	if p := recover(); p != nil {
+		srv.count.panics.Add(1)
+		srv.log.Error("login panicked", "panic", p, "stack", string(debug.Stack()))
+		_ = nc.Close()
+	}
+}
+
+// full is true if no more clients may log in; one that may is counted by enter.
+func (srv *Server) full() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return len(srv.entered) >= srv.cfg.MaxClients
+}
+
+// clientFailed answers and logs a login that did not succeed.
+func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
+	srv.mu.Lock()
+	delete(srv.entering, nc)
+	srv.mu.Unlock()
+	var r *Refusal
+	var se *serverError
+	var out []byte
+	switch {
+	case errors.Is(err, errCancelRequest):
+	case errors.As(err, &r):
+		srv.refused(r, s.class)
+		out = r.append(nil, true)
+	case errors.As(err, &se):
+		out = make([]byte, 5, 5+len(se.body))
+		n := len(se.body) + 4
+		out[0], out[1], out[2], out[3], out[4] = wire.ErrorResponse, byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
+		out = append(out, se.body...)
+	}
+	if len(out) > 0 {
+		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = nc.Write(out)
+	}
+	_ = nc.Close()
+	if !errors.Is(err, errCancelRequest) {
+		srv.log.Info("client not admitted", "client", nc.RemoteAddr().String(), "error", err)
+	}
+}
+
+// runSession serves one client and cleans up after it.
+func (srv *Server) runSession(s *session) {
+	defer srv.sessions.Done()
+	srv.mu.Lock()
+	delete(srv.entering, s.conn.Conn)
+	srv.entered[s] = struct{}{}
+	closing := srv.ctx.Err() != nil
+	srv.mu.Unlock()
+	if closing {
+		s.kick(errDrained)
+	}
+	err := srv.guarded(s)
+	srv.keys.remove(s)
+	srv.goodbye(s, err)
+	_ = s.conn.Conn.Close()
+	s.finish()
+	srv.forget(s.route)
+	srv.mu.Lock()
+	delete(srv.entered, s)
+	srv.mu.Unlock()
+}
+
+// guarded runs the session; a bug in it ends it alone, and its server is not trusted any more.
+func (srv *Server) guarded(s *session) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			srv.count.panics.Add(1)
+			srv.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+			s.mu.Lock()
+			b := s.backend
+			s.mu.Unlock()
+			if b != nil {
+				_ = b.conn.Conn.Close()
+			}
+		}
+	}()
+	return s.run()
+}
+
+// goodbye tells the client why it is closed, if it can still be told, and logs it.
+func (srv *Server) goodbye(s *session, err error) {
+	var r *Refusal
+	var last []byte
+	switch {
+	case errors.As(err, &r):
+		srv.refused(r, s.class)
+		last = r.append(nil, true)
+	case errors.Is(err, errDrained):
+		last = (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)
+	}
+	if last != nil {
+		s.mu.Lock()
+		s.gone = true // nothing of the server's may come after the last words
+		s.mu.Unlock()
+		s.wmu.Lock()
+		_ = s.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = s.conn.Conn.Write(last)
+		s.wmu.Unlock()
+	}
+	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
+		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
+}
+
+func remote(nc net.Conn) string {
+	if a := nc.RemoteAddr(); a != nil && a.String() != "" {
+		return a.String()
+	}
+	return "unix"
+}
+
+// cancelRequest carries out a cancel request; nobody is told how it went, as in PostgreSQL.
+func (srv *Server) cancelRequest(p *wire.Startup) {
+	result := "unknown"
+	if s := srv.keys.find(p.PID, p.Secret); s != nil {
+		result = s.cancel()
+	}
+	srv.count.cancels[result].Add(1)
+}
+
+// instanceFor returns the instance of an upstream, opened if it is new.
+func (srv *Server) instanceFor(up Upstream) *instance {
+	id := up.Host + "\x00" + strconv.Itoa(up.Port) + "\x00" + up.User + "\x00" + up.Password
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	in := srv.instances[id]
+	if in == nil {
+		in = newInstance(srv, up)
+		srv.instances[id] = in
+		if srv.ctx.Err() == nil {
+			srv.work.Add(2)
+			go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()
+			go func() { defer srv.work.Done(); in.watch(srv.ctx) }()
+		}
+	}
+	return in
+}
+
+var _ pool.Grantee = (*session)(nil)

@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// Causes that end a session, as they stand in the log.
+var (
+	errTerminate = errors.New("client said goodbye")
+	errDrained   = errors.New("guard is shutting down")
+)
+
+// session is one client. Its goroutine is the only reader of the client's socket and, but for the first bytes of a
+// lease, the only writer of the server's.
+//
+// A session is free (no server), waiting (its request is in the pool's hands) or attached (it has a server). While it
+// is free its goroutine writes to the client; while it is attached the backend does.
+type session struct {
+	srv   *Server
+	route *route
+	conn  conn
+	class int
+	key   cancelKey
+	since time.Time
+
+	// of the session's goroutine
+	in      *buffer // bytes read from the client and not yet dealt with; nil when there are none
+	after   *buffer // bytes that come after in
+	stream  stream  // the rest of a message longer than a buffer
+	begin   []byte  // text of the deferred BEGIN with modes; empty: a plain one
+	params  *params // what the client was told of its server's settings; also of the granter
+	unnamed []byte  // the last Parse of the unnamed statement, whole; empty: none, or too long to keep
+
+	mu   sync.Mutex
+	cond sync.Cond // signalled when waiting ends, and to a session that is ending when its server has answered
+
+	// guarded by mu
+	backend   *backend
+	ex        exchange
+	waiting   bool
+	again     bool     // the request under way is for a token for the server the session has kept
+	parked    bool     // attached, between transactions, without a run token
+	idle      bool     // attached, in a transaction, without a run token
+	gone      bool     // the client has left; answers are dropped
+	quiet     bool     // gone, and the server owes nothing more
+	pins      pins     // why the server is kept between transactions
+	unparsed  bool     // the server's unnamed statement is not the client's
+	lingers   bool     // an unnamed statement was parsed and not bound yet: keep the server for it
+	local     byte     // transaction state as the client sees it, while free
+	skip      bool     // after an error of ours: drop everything up to Sync
+	lost      *Refusal // the server was lost between two statements: the answer to the next one
+	refused   error
+	pending   *buffer // what to send when granted
+	prefix    []byte  // what to send before pending, where pending had no room for it
+	ours      int     // bytes at the start of pending that the client did not send
+	pendPins  pins
+	started   time.Time // of the statement that runs
+	txStarted time.Time // of the transaction
+	idleSince time.Time // of the idle stretch inside the transaction
+	close     error     // why the guard wants the client closed
+
+	wmu sync.Mutex // held while writing to the client; locked before mu is unlocked to keep the order
+
+	waiter pool.Waiter
+}
+
+// stream is the rest of a message that is passed on, or dropped, piece by piece.
+type stream struct {
+	typ     byte
+	left    int
+	drop    bool
+	scanner *sql.Scanner // of a text that is scanned while it passes
+	text    bool         // the scanner has seen the end of a Parse's name
+	ended   bool         // the text's NUL has passed
+}
+
+// init makes s ready; its conn must be set.
+func (s *session) init() {
+	s.cond.L = &s.mu
+	s.local = wire.Idle
+	s.ex.reset()
+	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s}
+	s.since = time.Now()
+}
+
+// run serves the client until it leaves, and is its goroutine. It returns why it ended.
+func (s *session) run() error {
+	for {
+		if err := s.fill(); err != nil {
+			return err
+		}
+		if err := s.consume(); err != nil {
+			return err
+		}
+	}
+}
+
+// fill waits for bytes of the client. An idle session waits here.
+func (s *session) fill() error {
+	for {
+		if s.in != nil {
+			s.in.compact()
+		}
+		if s.after != nil {
+			s.joinAfter()
+			return nil
+		}
+		err := s.conn.read(&s.in)
+		if err == nil {
+			return nil
+		}
+		if !interrupted(err) {
+			return err
+		}
+		s.conn.resume()
+		s.mu.Lock()
+		cause, refused := s.close, s.refused
+		s.mu.Unlock()
+		if cause != nil {
+			return cause
+		}
+		if refused != nil {
+			if err := s.answerRefused(); err != nil {
+				return err
+			}
+			if s.in != nil && s.in.r < s.in.w {
+				return nil
+			}
+		}
+	}
+}
+
+// joinAfter moves bytes of after to the end of in.
+func (s *session) joinAfter() {
+	if s.in == nil {
+		s.in, s.after = s.after, nil
+		return
+	}
+	n := copy(s.in.data[s.in.w:], s.after.bytes())
+	s.in.w += n
+	if s.after.r += n; s.after.r == s.after.w {
+		putBuffer(s.after)
+		s.after = nil
+	}
+}
+
+// consume deals with what has been read, as far as it holds whole messages.
+func (s *session) consume() error {
+	for s.in != nil && s.in.r < s.in.w {
+		if err := s.resolved(); err != nil {
+			return err
+		}
+		if s.in == nil {
+			break
+		}
+		more, err := true, error(nil)
+		if s.stream.left > 0 {
+			err = s.pass()
+		} else {
+			more, err = s.turn()
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+	if s.in != nil && s.in.r == s.in.w {
+		putBuffer(s.in)
+		s.in = nil
+	}
+	return nil
+}
+
+// resolved waits until the request under way, if any, has been granted or refused, and answers a refusal. Bytes that
+// come while a request waits stay where they are: a client that runs ahead is held up.
+func (s *session) resolved() error {
+	for {
+		s.mu.Lock()
+		for s.waiting && s.refused == nil && s.close == nil {
+			s.cond.Wait()
+		}
+		cause, refused := s.close, s.refused
+		s.mu.Unlock()
+		switch {
+		case cause != nil:
+			return cause
+		case refused == nil:
+			return nil
+		}
+		if err := s.answerRefused(); err != nil {
+			return err
+		}
+	}
+}
+
+// say writes p to the client; the session must be free, or p must be an answer that nothing else is in the way of.
+func (s *session) say(p []byte) error {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	s.srv.count.bytesOut.Add(uint64(len(p)))
+	return s.conn.write(p)
+}
+
+// kick ends the session from outside, for the reason given. Any goroutine may call it.
+func (s *session) kick(cause error) {
+	s.mu.Lock()
+	if s.close == nil {
+		s.close = cause
+	}
+	s.cond.Broadcast()
+	s.mu.Unlock()
+	s.conn.interrupt()
+}

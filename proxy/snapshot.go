@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Stats returns a snapshot. It takes each session's lock for a moment, one after the other.
+func (srv *Server) Stats() Stats {
+	st := Stats{
+		Start: srv.start, Draining: srv.draining.Load(),
+		Clients: map[string]int{"login": 0, "idle": 0, "waiting": 0, "active": 0, "idle_in_transaction": 0},
+		Pinned:  map[string]int{}, Pins: map[string]uint64{}, Cancels: map[string]uint64{},
+		Refusals: map[ReasonClass]uint64{}, WouldRefuse: map[ReasonClass]uint64{}, Queries: map[string]uint64{},
+		Panics:    srv.count.panics.Load(),
+		Bytes:     map[string]uint64{"in": srv.count.bytesIn.Load(), "out": srv.count.bytesOut.Load()},
+		QueryTime: map[string]Histogram{}, TransactionTime: map[string]Histogram{},
+		IdleInTransactionTime: map[string]Histogram{}, QueueWait: map[string]Histogram{},
+		LoginTime: srv.times.login.buckets(),
+	}
+	srv.clientStats(&st)
+	for i, name := range pinNames {
+		st.Pins[name] = srv.count.pins[i].Load()
+	}
+	for result, n := range srv.count.cancels {
+		st.Cancels[result] = n.Load()
+	}
+	for i, c := range srv.cfg.Pool.Classes {
+		st.Queries[c.Name] = srv.count.queries[i].Load()
+		st.QueryTime[c.Name] = srv.times.query[i].buckets()
+		st.TransactionTime[c.Name] = srv.times.transaction[i].buckets()
+		st.IdleInTransactionTime[c.Name] = srv.times.idle[i].buckets()
+		for reason, by := range srv.count.refusals {
+			st.Refusals[ReasonClass{string(reason), c.Name}] = by[i].Load()
+		}
+	}
+	for _, in := range srv.allInstances() {
+		ps := PoolStats{Name: in.name(), Stats: in.pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.trips.Load()}
+		ps.Up = !ps.BreakerOpen && (ps.Down == nil || ps.Servers["idle"]+ps.Servers["active"] > 0) && in.everUp.Load()
+		for _, c := range ps.Classes {
+			st.QueueWait[c.Name] = add(st.QueueWait[c.Name], c.Wait)
+		}
+		for reason, by := range ps.Would {
+			for class, n := range by {
+				st.WouldRefuse[ReasonClass{reason, class}] += n
+			}
+		}
+		st.Pools = append(st.Pools, ps)
+	}
+	return st
+}
+
+// clientStats counts the sessions by state.
+func (srv *Server) clientStats(st *Stats) {
+	srv.mu.Lock()
+	st.Clients["login"] = len(srv.entering)
+	srv.mu.Unlock()
+	for _, s := range srv.all() {
+		s.mu.Lock()
+		state := "idle"
+		switch {
+		case s.waiting:
+			state = "waiting"
+		case s.backend != nil && !s.ex.quiet():
+			state = "active"
+		case s.local != 'I' || (s.backend != nil && !s.parked):
+			state = "idle_in_transaction"
+		}
+		p := s.pins
+		s.mu.Unlock()
+		st.Clients[state]++
+		p.each(func(i int) { st.Pinned[pinNames[i]]++ })
+	}
+}
+
+func (srv *Server) allInstances() []*instance {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	out := make([]*instance, 0, len(srv.instances))
+	for _, in := range srv.instances {
+		out = append(out, in)
+	}
+	return out
+}
+
+// add returns the sum of two histograms with the same bounds; a may be empty.
+func add(a, b Histogram) Histogram {
+	if a.Bounds == nil {
+		return b
+	}
+	sum := Histogram{Bounds: a.Bounds, Counts: make([]uint64, len(a.Counts)), Count: a.Count + b.Count, Sum: a.Sum + b.Sum}
+	for i := range a.Counts {
+		sum.Counts[i] = a.Counts[i] + b.Counts[i]
+	}
+	return sum
+}
+
+// Ready returns nil if a client can be served now, else why not. It costs the database nothing.
+func (srv *Server) Ready() error {
+	if srv.draining.Load() || srv.ctx.Err() != nil {
+		return errors.New("draining")
+	}
+	for _, in := range srv.allInstances() {
+		switch {
+		case in.open.Load():
+			return fmt.Errorf("%s: circuit open, the database cannot be reached", in.name())
+		case !in.everUp.Load():
+			return fmt.Errorf("%s: not reached yet", in.name())
+		}
+		if st := in.pool.Stats(); st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0 {
+			return fmt.Errorf("%s: %w", in.name(), st.Down)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/wire"
+)
+
+// setting is one parameter of a start-up packet that changes a server's session.
+type setting struct{ name, value string }
+
+// route is where a client's statements go; equal clients share one.
+type route struct {
+	inst     *instance
+	key      *pool.Key
+	mode     PoolMode
+	database string // as the client calls it
+	defers   bool   // BEGIN is deferred
+	warns    bool   // the guard may send PostgreSQL's warnings, in English and at the default level
+}
+
+// hello is what a client's start-up packet says.
+type hello struct {
+	version         uint32
+	user, database  string
+	applicationName string
+	class           string // from options=-c guard.class=…
+	settings        []setting
+	unknown         []string // _pq_ options
+}
+
+// welcome logs a client in and serves it until it leaves. It is the goroutine of a new client connection; the session
+// runs in one of its own, whose stack has not grown through the login.
+func (srv *Server) welcome(nc net.Conn, l *listener) {
+	s := &session{srv: srv}
+	err := srv.logClientIn(s, nc, l)
+	if err != nil {
+		srv.clientFailed(s, nc, err)
+		return
+	}
+	srv.sessions.Add(1)
+	go srv.runSession(s)
+}
+
+// logClientIn reads a client's first packets and answers them.
+func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) error {
+	_ = nc.SetDeadline(time.Now().Add(srv.cfg.LoginTimeout))
+	first, err := srv.firstPacket(nc)
+	if err != nil {
+		return err
+	}
+	if first.Kind == wire.KindCancel {
+		srv.cancelRequest(first)
+		return errCancelRequest
+	}
+	h, err := readHello(first)
+	if err != nil {
+		return err
+	}
+	class, err := srv.classify(l, h)
+	if err != nil {
+		return err
+	}
+	s.class = class
+	if srv.full() {
+		return &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
+	}
+	if s.route, err = srv.routeFor(h); err != nil {
+		return err
+	}
+	p, err := srv.remembered(s)
+	if err != nil {
+		srv.forget(s.route)
+		return err
+	}
+	s.params = p
+	size := 4
+	if h.version >= wire.Version32 {
+		size = keySize
+	}
+	srv.keys.add(s, size)
+	if err := srv.greet(nc, s, h, p); err != nil {
+		srv.keys.remove(s)
+		srv.forget(s.route)
+		return err
+	}
+	_ = nc.SetDeadline(time.Time{})
+	if err := s.conn.init(nc, srv.cfg.WriteTimeout); err != nil {
+		return err
+	}
+	s.init()
+	return nil
+}
+
+// greet sends what PostgreSQL sends after a login.
+func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *params) error {
+	var out []byte
+	if h.version > wire.Version32 || len(h.unknown) > 0 {
+		out = wire.AppendNegotiate(out, min(h.version, wire.Version32), h.unknown)
+	}
+	out = append(out, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
+	out = p.appendAll(out, h.applicationName)
+	out = wire.AppendKey(out, s.key.pid, s.key.secret)
+	out = wire.AppendReady(out, wire.Idle)
+	_, err := nc.Write(out)
+	return err
+}
+
+// errCancelRequest ends a connection that only carried a cancel request.
+var errCancelRequest = errors.New("cancel request")
+
+// firstPacket reads up to the packet that says what the client wants; encryption is refused with N.
+func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {
+	for range 3 { // SSLRequest, GSSENCRequest, then a real one
+		p, err := wire.ReadStartup(nc)
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil, err
+			}
+			var ne net.Error
+			if errors.As(err, &ne) {
+				return nil, err
+			}
+			return nil, &Refusal{Reason: ReasonProtocol, Message: err.Error()}
+		}
+		if p.Kind != wire.KindSSL && p.Kind != wire.KindGSS {
+			return p, nil
+		}
+		if _, err := nc.Write([]byte{'N'}); err != nil {
+			return nil, err
+		}
+	}
+	return nil, &Refusal{Reason: ReasonProtocol, Message: "too many encryption requests"}
+}
+
+// readHello checks and sorts the parameters of a start-up packet.
+func readHello(p *wire.Startup) (*hello, error) {
+	if p.Version>>16 != 3 {
+		return nil, &Refusal{Reason: ReasonUnsupported, Message: fmt.Sprintf(
+			"unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", p.Version>>16, p.Version&0xffff)}
+	}
+	h := &hello{version: p.Version}
+	values := map[string]string{}
+	set := func(name, value string) { values[strings.ToLower(name)] = value }
+	for _, kv := range p.Params {
+		switch {
+		case kv.Name == "user":
+			h.user = kv.Value
+		case kv.Name == "database":
+			h.database = kv.Value
+		case kv.Name == "replication":
+			if on, err := parseBool(kv.Value); err != nil || on {
+				return nil, &Refusal{Reason: ReasonUnsupported, Message: "guard: replication connections are not supported"}
+			}
+		case strings.HasPrefix(kv.Name, "_pq_."):
+			h.unknown = append(h.unknown, kv.Name)
+		case kv.Name == "options":
+			if err := parseOptions(kv.Value, set); err != nil {
+				return nil, &Refusal{Reason: ReasonProtocol, Message: err.Error()}
+			}
+		default:
+			set(kv.Name, kv.Value)
+		}
+	}
+	if h.user == "" {
+		return nil, &Refusal{Reason: ReasonProtocol, Message: "no PostgreSQL user name specified in startup packet"}
+	}
+	if h.database == "" {
+		h.database = h.user
+	}
+	h.applicationName = values["application_name"]
+	h.class = values["guard.class"]
+	delete(values, "application_name")
+	delete(values, "guard.class")
+	for name, value := range values {
+		h.settings = append(h.settings, setting{name, value})
+	}
+	sort.Slice(h.settings, func(i, j int) bool { return h.settings[i].name < h.settings[j].name })
+	return h, nil
+}
+
+func parseBool(v string) (bool, error) {
+	switch strings.ToLower(v) {
+	case "off", "no":
+		return false, nil
+	case "on", "yes":
+		return true, nil
+	}
+	return strconv.ParseBool(v)
+}
+
+// parseOptions reads the command-line options of a start-up packet: -c name=value and --name=value, words separated by
+// spaces, a backslash taking the next character as it is.
+func parseOptions(text string, set func(name, value string)) error {
+	words := splitOptions(text)
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		switch {
+		case w == "-c" && i+1 < len(words):
+			i++
+			w = words[i]
+		case strings.HasPrefix(w, "-c"):
+			w = w[2:]
+		case strings.HasPrefix(w, "--"):
+			w = w[2:]
+		default:
+			return errors.New("startup options: only -c name=value and --name=value are supported")
+		}
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || name == "" {
+			return errors.New("startup options: a setting without a value")
+		}
+		set(strings.ReplaceAll(name, "-", "_"), value)
+	}
+	return nil
+}
+
+func splitOptions(text string) []string {
+	var words []string
+	var word strings.Builder
+	in := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && i+1 < len(text):
+			i++
+			word.WriteByte(text[i])
+			in = true
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			if in {
+				words = append(words, word.String())
+				word.Reset()
+				in = false
+			}
+		default:
+			word.WriteByte(c)
+			in = true
+		}
+	}
+	if in {
+		words = append(words, word.String())
+	}
+	return words
+}

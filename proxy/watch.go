@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgguard/pool"
+)
+
+// How often the server's limits are read, and how often a database that cannot be reached is tried.
+const (
+	capsEvery  = 60 * time.Second
+	probeEvery = 500 * time.Millisecond
+	watchLimit = 5 * time.Second // for one look at the server
+)
+
+// reserveShare is the part of the server's connections that the guard leaves to others: operators, migrations, another
+// guard that starts before this one ends.
+const reserveShare = 0.2
+
+// watch reads the server's limits at the start and every minute, and tries a server that cannot be reached until it
+// can. It is the side channel: one connection outside the pool, inside the cap.
+func (in *instance) watch(ctx context.Context) {
+	var c *pgx.Conn
+	defer func() {
+		if c != nil {
+			_ = c.Close(context.Background())
+		}
+	}()
+	for {
+		wait := capsEvery
+		if err := in.look(ctx, &c); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			in.srv.log.Warn("server's limits cannot be read", "upstream", in.name(), "error", err)
+			wait = 5 * time.Second
+		}
+		if in.open.Load() || !in.everUp.Load() {
+			wait = probeEvery/2 + rand.N(probeEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-in.wake:
+		case <-time.After(wait):
+		}
+	}
+}
+
+// look reads the limits once, over *c, which is opened if it is nil and closed after an error.
+func (in *instance) look(ctx context.Context, c **pgx.Conn) error {
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	if *c == nil {
+		conn, err := in.sideChannel(ctx)
+		in.dialed(classifyPgx(err), time.Now())
+		if err != nil {
+			return err
+		}
+		*c = conn
+	}
+	caps, err := readCaps(ctx, *c)
+	if err != nil {
+		_ = (*c).Close(ctx)
+		*c = nil
+		return err
+	}
+	in.everUp.Store(true)
+	in.pool.SetCaps(caps)
+	return nil
+}
+
+// sideChannel connects as the upstream's own user.
+func (in *instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig("sslmode=disable application_name=pgguard-watch")
+	if err != nil {
+		return nil, err
+	}
+	cfg.Host, cfg.Port, cfg.User = in.up.Host, uint16(in.up.Port), in.up.User
+	cfg.Database = in.up.Database
+	if cfg.Database == "" {
+		cfg.Database = in.up.User
+	}
+	cfg.Password = in.password(&pool.Key{Database: cfg.Database, User: cfg.User})
+	cfg.TLSConfig, cfg.Fallbacks = nil, nil
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.connect(ctx) }
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
+// capsQuery reads the server's limits and what others use of them. reserved_connections exists since 16.
+const capsQuery = `select current_setting('max_connections')::int
+  - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
+  - coalesce(current_setting('reserved_connections', true)::int, 0),
+  (select count(*) from pg_stat_activity where backend_type = 'client backend'
+     and application_name not in ('` + applicationName + `', 'pgguard-watch')),
+  (select count(*) from pg_stat_activity where backend_type = 'client backend')`
+
+// readCaps turns the server's limits into the pool's.
+func readCaps(ctx context.Context, c *pgx.Conn) (pool.Caps, error) {
+	var most, others, all int
+	if err := c.QueryRow(ctx, capsQuery).Scan(&most, &others, &all); err != nil {
+		return pool.Caps{}, fmt.Errorf("read limits: %w", err)
+	}
+	caps := pool.Caps{
+		// One connection is the side channel's own.
+		Total: max(1, min(most-int(reserveShare*float64(most)), most-others)-1),
+		Users: map[string]int{}, Databases: map[string]int{},
+	}
+	for query, into := range map[string]map[string]int{
+		`select rolname, rolconnlimit from pg_roles where rolconnlimit >= 0`:    caps.Users,
+		`select datname, datconnlimit from pg_database where datconnlimit >= 0`: caps.Databases,
+	} {
+		rows, err := c.Query(ctx, query)
+		if err != nil {
+			return caps, fmt.Errorf("read limits: %w", err)
+		}
+		var name string
+		var n int
+		if _, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error { into[name] = n; return nil }); err != nil {
+			return caps, fmt.Errorf("read limits: %w", err)
+		}
+	}
+	return caps, nil
+}
+
+// classifyPgx makes a failure of the side channel comparable to one of a login.
+func classifyPgx(err error) error {
+	if err == nil {
+		return nil
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return classify(&serverError{code: pe.Code, message: pe.Message})
+	}
+	return err
+}
