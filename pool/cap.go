@@ -66,7 +66,7 @@ func (c *capState) raise(now time.Time) {
 
 // SetCaps tells the pool what the server allows it. A smaller cap takes effect as servers are released.
 func (p *Pool) SetCaps(c Caps) {
-	now := p.now()
+	now := time.Now()
 	p.mu.Lock()
 	p.caps = c
 	p.cap.found = max(1, c.Total)

@@ -34,6 +34,9 @@ func (p *Pool) growLocked(now time.Time) (evicted *Server) {
 	if p.queue.Len() == 0 || p.closed || p.count[Opening] >= p.cfg.Dials || now.Before(p.backoff.retry) {
 		return nil
 	}
+	if p.logging == 0 && !p.tokenLocked() {
+		return nil
+	}
 	for _, k := range p.keys {
 		for p.wantsLocked(k, now) {
 			if len(p.servers) >= p.cap.now {
@@ -104,7 +107,7 @@ func (p *Pool) openLocked(k *Key, now time.Time) {
 func (p *Pool) serve(s *Server) {
 	defer p.owned.Done()
 	conn, err := p.dial(p.ctx, s)
-	now := p.now()
+	now := time.Now()
 	if err != nil {
 		p.failed(s, err, now)
 		return
@@ -162,7 +165,7 @@ func (p *Pool) failed(s *Server, err error, now time.Time) {
 // gone removes a server whose connection has ended. One that was lent in that very moment stays on the books until
 // its lessee, who finds it dead, discards it.
 func (p *Pool) gone(s *Server) {
-	now := p.now()
+	now := time.Now()
 	p.mu.Lock()
 	if s.state == Lent {
 		s.dead = true

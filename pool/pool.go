@@ -22,7 +22,6 @@ const maxKeys = 256
 type Pool struct {
 	cfg    Config
 	dial   Dialer
-	now    func() time.Time
 	ctx    context.Context // ends with the pool; dials depend on it and on nothing else
 	cancel context.CancelFunc
 	owned  sync.WaitGroup // one for each server, from dial to end
@@ -37,6 +36,7 @@ type Pool struct {
 	servers map[*Server]struct{}
 	count   [states]int
 	running int
+	logging int   // logins of clients that wait for a server
 	own     []int // waiters that have a server and want a token, by class
 	lent    []int // slots held, by class
 	cap     capState
@@ -55,7 +55,7 @@ type Pool struct {
 // and the queue's bounds are only reported.
 func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p := &Pool{
-		cfg: cfg, dial: dial, now: time.Now, limit: l, free: observe,
+		cfg: cfg, dial: dial, limit: l, free: observe,
 		queue: queue.New[*Waiter](cfg.Classes), keys: map[string]*Key{}, servers: map[*Server]struct{}{},
 		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)),
 		wait: make([]histogram, len(cfg.Classes)), logins: map[string]uint64{}, would: map[string][]uint64{},
@@ -100,19 +100,18 @@ func (p *Pool) dropKeysLocked() {
 }
 
 // Get asks for a server with a slot and a run token. w.Grantee is told, at once or later.
-func (p *Pool) Get(w *Waiter) {
+func (p *Pool) Get(w *Waiter, now time.Time) {
 	w.own = nil
-	p.ask(w)
+	p.ask(w, now)
 }
 
 // Again asks for a run token for a server that the caller has kept since its last transaction.
-func (p *Pool) Again(w *Waiter, s *Server) {
+func (p *Pool) Again(w *Waiter, s *Server, now time.Time) {
 	w.own = s
-	p.ask(w)
+	p.ask(w, now)
 }
 
-func (p *Pool) ask(w *Waiter) {
-	now := p.now()
+func (p *Pool) ask(w *Waiter, now time.Time) {
 	p.mu.Lock()
 	if err := p.admitLocked(w, now); err != nil {
 		p.mu.Unlock()
@@ -139,20 +138,21 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 		w.place.Urgent = true
 		p.queue.Push(&w.place, now)
 	}
-	if w.own != nil {
-		p.own[w.Class]++
-	} else {
-		w.Key.waiting[w.Class]++
-	}
+	p.countLocked(w, 1)
 	return nil
 }
 
 // leftLocked undoes admitLocked's counts for a waiter taken out of the queue.
-func (p *Pool) leftLocked(w *Waiter) {
+func (p *Pool) leftLocked(w *Waiter) { p.countLocked(w, -1) }
+
+func (p *Pool) countLocked(w *Waiter, n int) {
 	if w.own != nil {
-		p.own[w.Class]--
+		p.own[w.Class] += n
 	} else {
-		w.Key.waiting[w.Class]--
+		w.Key.waiting[w.Class] += n
+	}
+	if w.Login {
+		p.logging += n
 	}
 }
 
@@ -182,8 +182,7 @@ func (p *Pool) Withdraw(w *Waiter) bool {
 }
 
 // Idle gives the run token back: a statement has ended, the server is kept.
-func (p *Pool) Idle(s *Server) {
-	now := p.now()
+func (p *Pool) Idle(s *Server, now time.Time) {
 	p.mu.Lock()
 	s.running--
 	p.running--
@@ -199,8 +198,7 @@ func (p *Pool) Busy(s *Server) {
 }
 
 // Release gives everything back; the server must have nothing outstanding and no transaction open.
-func (p *Pool) Release(s *Server) {
-	now := p.now()
+func (p *Pool) Release(s *Server, now time.Time) {
 	p.mu.Lock()
 	p.endLeaseLocked(s, now)
 	switch {
@@ -218,8 +216,7 @@ func (p *Pool) Release(s *Server) {
 }
 
 // Discard gives the slot and the token back but not the server, which is closed: its state is not known any more.
-func (p *Pool) Discard(s *Server, why string) {
-	now := p.now()
+func (p *Pool) Discard(s *Server, why string, now time.Time) {
 	p.mu.Lock()
 	p.endLeaseLocked(s, now)
 	dead := s.dead
@@ -254,7 +251,7 @@ func (p *Pool) settle(now time.Time) {
 		waited := now.Sub(w.place.Since())
 		p.wait[w.Class].observe(waited)
 		p.mu.Unlock()
-		w.Grantee.Granted(s, waited)
+		w.Grantee.Granted(s, now, waited)
 		p.mu.Lock()
 	}
 	evicted := p.growLocked(now)
@@ -336,7 +333,7 @@ func (p *Pool) moveLocked(s *Server, to State, now time.Time) {
 
 // SetLimit replaces the law that says how many statements may run.
 func (p *Pool) SetLimit(l limit.Limit) {
-	now := p.now()
+	now := time.Now()
 	p.mu.Lock()
 	p.limit = l
 	p.settle(now)
@@ -379,7 +376,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		}
 	}
 	for _, s := range idle {
-		p.moveLocked(s, Closing, p.now())
+		p.moveLocked(s, Closing, time.Now())
 	}
 	p.mu.Unlock()
 	p.refuse(ErrClosed, func(*Waiter) bool { return true })

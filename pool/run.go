@@ -21,7 +21,7 @@ func (p *Pool) Run(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		now := p.now()
+		now := time.Now()
 		p.expire(now)
 		if now.Sub(second) >= time.Second {
 			second = now

@@ -70,8 +70,8 @@ type Server struct {
 // possibly before Get returns; never while a lock of the pool is held.
 type Grantee interface {
 	// Granted hands over a server with a slot and a run token, or after Again only the token. waited is the time
-	// between the request and the grant.
-	Granted(s *Server, waited time.Duration)
+	// between the request and the grant, now the time of the grant.
+	Granted(s *Server, now time.Time, waited time.Duration)
 	// Refused says that nothing was or will be granted: *RefusedError, ErrClosed or a *RejectedError.
 	Refused(err error)
 }

@@ -27,7 +27,7 @@ type ClassStats struct {
 
 // Stats returns a snapshot.
 func (p *Pool) Stats() Stats {
-	now := p.now()
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := Stats{
@@ -61,4 +61,15 @@ func (p *Pool) Live() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count[Idle] + p.count[Lent]
+}
+
+// Each calls f for every server that is idle or lent, with the pool locked: f must not block or call the pool.
+func (p *Pool) Each(f func(Conn)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.servers {
+		if s.state == Idle || s.state == Lent {
+			f(s.Conn)
+		}
+	}
 }

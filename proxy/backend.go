@@ -40,19 +40,20 @@ var nobody session
 
 // Run implements pool.Conn: it relays what the server sends until the connection ends.
 func (b *backend) Run() {
-	for {
-		if b.in != nil {
-			b.in.compact()
-		}
-		err := b.conn.read(&b.in)
-		if err == nil {
-			err = b.relay()
-		}
-		if err != nil {
-			b.ended(err)
-			return
+	err := error(nil)
+	if b.in != nil {
+		err = b.relay()
+	}
+	for err == nil {
+		if err = b.conn.serve(); interrupted(err) && b.why.Load() == nil {
+			b.conn.resume()
+			if b.why.Load() != nil { // closed meanwhile: its deadline has just been lost
+				_ = b.conn.SetReadDeadline(time.Now().Add(closeWait))
+			}
+			err = nil
 		}
 	}
+	b.ended(err)
 }
 
 // Close implements pool.Conn: it says goodbye, and the server closes the connection.
@@ -88,8 +89,10 @@ func (b *backend) relay() error {
 	from, to := keep[0], keep[1]
 	finished := err == nil && s.backend == b && s.ex.quiet() && b.left == 0
 	var end ending
+	var now time.Time
 	if finished {
-		end = s.endLocked()
+		now = time.Now()
+		end = s.endLocked(now)
 	}
 	if s.gone {
 		from = to
@@ -111,7 +114,7 @@ func (b *backend) relay() error {
 		b.in = nil
 	}
 	if finished {
-		s.finishExchange(b, end)
+		s.finishExchange(b, end, now)
 	}
 	return err
 }
@@ -278,7 +281,7 @@ func (b *backend) ended(cause error) {
 	lent := s != nil && s.serverLost(b, cause)
 	b.inst.ended(b, cause, lent)
 	if lent {
-		b.inst.pool.Discard(b.server, "ended")
+		b.inst.pool.Discard(b.server, "ended", time.Now())
 	}
 }
 
@@ -294,8 +297,7 @@ const (
 )
 
 // endLocked decides what follows an exchange after which the server owes nothing.
-func (s *session) endLocked() ending {
-	now := time.Now()
+func (s *session) endLocked(now time.Time) ending {
 	if s.gone {
 		s.quiet = true
 		s.cond.Broadcast()
@@ -325,19 +327,20 @@ func (s *session) endLocked() ending {
 }
 
 // finishExchange carries out what endLocked decided. No lock is held.
-func (s *session) finishExchange(b *backend, end ending) {
+func (s *session) finishExchange(b *backend, end ending, now time.Time) {
 	switch end {
 	case endIdle, endParked:
-		b.inst.pool.Idle(b.server)
+		b.inst.pool.Idle(b.server, now)
 	case endRelease:
 		b.session.CompareAndSwap(s, nil)
-		b.held(b.inst.pool.Release)
+		b.giveBack(now)
 	}
 }
 
-// held gives the server back when no cancel request is on its way to it, so that none can hit the next client.
-func (b *backend) held(release func(*pool.Server)) {
-	if b.flying.Load() == 0 || !b.inst.cancels.wait(b, func() { release(b.server) }) {
-		release(b.server)
+// giveBack returns the server to the pool when no cancel request is on its way to it, so that none can hit the next
+// client.
+func (b *backend) giveBack(now time.Time) {
+	if b.flying.Load() == 0 || !b.inst.cancels.wait(b) {
+		b.inst.pool.Release(b.server, now)
 	}
 }

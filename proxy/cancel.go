@@ -93,8 +93,8 @@ func (s *session) cancel() (result string) {
 // cancels keeps count of the cancel requests on their way to servers. A server with one under way is not lent to
 // another client: PostgreSQL's cancel names a server, not a statement.
 type cancels struct {
-	mu    sync.Mutex
-	after map[*backend]func() // guarded by mu: what to do when the last request has arrived
+	mu   sync.Mutex
+	held map[*backend]struct{} // guarded by mu: given back when the last request has arrived
 }
 
 // cancelWait bounds one delivery; PostgreSQL answers by closing the connection.
@@ -105,31 +105,29 @@ func (c *cancels) begin(b *backend) { b.flying.Add(1) }
 
 func (c *cancels) end(b *backend) {
 	c.mu.Lock()
-	var f func()
-	if b.flying.Add(-1) == 0 {
-		f = c.after[b]
-		delete(c.after, b)
+	_, held := c.held[b]
+	held = b.flying.Add(-1) == 0 && held
+	if held {
+		delete(c.held, b)
 	}
 	c.mu.Unlock()
-	if f != nil {
-		f()
+	if held {
+		b.inst.pool.Release(b.server, time.Now())
 	}
 }
 
-// wait keeps f until no cancel request is on its way to b; false: there is none, f is not kept.
-func (c *cancels) wait(b *backend, f func()) bool {
-	if b.flying.Load() == 0 {
-		return false // and none can begin: b belongs to nobody
-	}
+// wait has b given back when no cancel request is on its way to it any more; false: there is none, and none can begin,
+// because b belongs to nobody.
+func (c *cancels) wait(b *backend) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if b.flying.Load() == 0 {
 		return false
 	}
-	if c.after == nil {
-		c.after = map[*backend]func(){}
+	if c.held == nil {
+		c.held = map[*backend]struct{}{}
 	}
-	c.after[b] = f
+	c.held[b] = struct{}{}
 	return true
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,15 +17,22 @@ var errStalled = errors.New("peer does not read")
 // On Linux reads and writes are single non-blocking system calls made inside the callbacks of syscall.RawConn: they do
 // not enter the scheduler, so the processor is not handed away while the kernel wakes the peer, and a goroutine that
 // waits holds no buffer.
+//
+// After a read that left room in its buffer the socket is known to be empty, and the goroutine waits for the next edge
+// of readiness without asking the kernel again: one system call fewer for every message. Only an end of the stream that
+// came together with the last bytes makes no edge of its own; look finds it.
 type conn struct {
 	net.Conn
 	raw   syscall.RawConn
 	stall time.Duration // write timeout: the longest time without progress
 
-	// of the reader, during read
+	// of the reader
 	in      **buffer
+	deal    func() error
+	first   bool // the socket has not been asked since serve began
 	readErr error
 	onRead  func(fd uintptr) bool
+	waits   atomic.Uint32 // unsure, sure or looked
 
 	// of the writer, during write
 	out      []byte
@@ -34,8 +42,15 @@ type conn struct {
 	onWrite  func(fd uintptr) bool
 }
 
-// init prepares c to use nc.
-func (c *conn) init(nc net.Conn, stall time.Duration) error {
+// What is known of a socket whose reader waits.
+const (
+	sure   = iota // the kernel has said that there is nothing, not even an end
+	unsure        // the last read left room, the kernel was not asked again
+	looked        // unsure, and look has seen it once
+)
+
+// init prepares c to use nc. What is read goes to *in, and deal is called after each read.
+func (c *conn) init(nc net.Conn, stall time.Duration, in **buffer, deal func() error) error {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return errors.New("not a plain socket")
@@ -44,16 +59,27 @@ func (c *conn) init(nc net.Conn, stall time.Duration) error {
 	if err != nil {
 		return err
 	}
-	c.Conn, c.raw, c.stall = nc, raw, stall
+	c.Conn, c.raw, c.stall, c.in, c.deal = nc, raw, stall, in, deal
 	c.onRead, c.onWrite = c.readReady, c.writeReady
 	return nil
 }
 
-// interrupt makes a read that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
+// interrupt makes a serve that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
 func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
 // resume lets reads wait again after an interrupt.
 func (c *conn) resume() { _ = c.SetReadDeadline(time.Time{}) }
 
-// interrupted is true for the error of a read that interrupt ended.
+// interrupted is true for the error of a serve that interrupt ended.
 func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// look interrupts a reader that has waited unsure since the last look. It is called for every connection every
+// lookEvery, by one goroutine.
+func (c *conn) look() {
+	if !c.waits.CompareAndSwap(unsure, looked) && c.waits.CompareAndSwap(looked, sure) {
+		c.interrupt()
+	}
+}
+
+// lookEvery is half the longest time for which the end of a stream can go unseen.
+const lookEvery = 500 * time.Millisecond

@@ -9,39 +9,54 @@ import (
 	"unsafe"
 )
 
-// read waits until the socket is readable and reads once into *in, which is borrowed first if it is nil. On an error
-// *in is as before.
-func (c *conn) read(in **buffer) error {
-	c.in, c.readErr = in, nil
+// serve reads, and deals with what was read, until deal or the socket returns an error, which it returns. It returns
+// os.ErrDeadlineExceeded after an interrupt, and may then be called again.
+func (c *conn) serve() error {
+	c.first, c.readErr = true, nil
 	if err := c.raw.Read(c.onRead); err != nil {
 		return err
 	}
 	return c.readErr
 }
 
+// readReady reads until the socket is empty. All reading is done within one call of RawConn.Read, because its start
+// forgets an edge of readiness that has already come.
 func (c *conn) readReady(fd uintptr) bool {
-	b := *c.in
-	if b == nil {
-		b = getBuffer()
-	}
-	n, errno := sysRead(fd, b.data[b.w:])
-	if errno == 0 && n > 0 {
+	for {
+		b := *c.in
+		if b == nil {
+			b = getBuffer()
+		} else {
+			b.compact()
+		}
+		room := len(b.data) - b.w
+		n, errno := sysRead(fd, b.data[b.w:])
+		if errno != 0 || n == 0 {
+			if *c.in == nil {
+				putBuffer(b)
+			}
+			switch errno {
+			case 0:
+				c.readErr = io.EOF
+			case syscall.EAGAIN:
+				c.waits.Store(sure)
+				return false
+			default:
+				c.readErr = os.NewSyscallError("read", errno)
+			}
+			return true
+		}
 		b.w += n
 		*c.in = b
-		return true
+		if c.readErr = c.deal(); c.readErr != nil {
+			return true
+		}
+		if n < room && !c.first {
+			c.waits.Store(unsure)
+			return false
+		}
+		c.first = false
 	}
-	if *c.in == nil {
-		putBuffer(b)
-	}
-	switch errno {
-	case 0:
-		c.readErr = io.EOF
-	case syscall.EAGAIN:
-		return false
-	default:
-		c.readErr = os.NewSyscallError("read", errno)
-	}
-	return true
 }
 
 // write writes all of p, waiting for a slow peer as long as it takes something within every write timeout.

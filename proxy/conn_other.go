@@ -8,22 +8,29 @@ import (
 	"time"
 )
 
-// read waits for bytes and reads once into *in, which is borrowed first if it is nil. On an error *in is as before.
-func (c *conn) read(in **buffer) error {
-	b := *in
-	if b == nil {
-		b = getBuffer()
-	}
-	n, err := c.Conn.Read(b.data[b.w:])
-	if n > 0 {
+// serve reads, and deals with what was read, until deal or the socket returns an error, which it returns. It returns
+// os.ErrDeadlineExceeded after an interrupt, and may then be called again.
+func (c *conn) serve() error {
+	for {
+		b := *c.in
+		if b == nil {
+			b = getBuffer()
+		} else {
+			b.compact()
+		}
+		n, err := c.Conn.Read(b.data[b.w:])
+		if n == 0 {
+			if *c.in == nil {
+				putBuffer(b)
+			}
+			return err
+		}
 		b.w += n
-		*in = b
-		return nil
+		*c.in = b
+		if err := c.deal(); err != nil {
+			return err
+		}
 	}
-	if *in == nil {
-		putBuffer(b)
-	}
-	return err
 }
 
 // write writes all of p, waiting for a slow peer no longer than the write timeout.

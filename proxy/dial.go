@@ -72,7 +72,7 @@ func (in *instance) logIn(ctx context.Context, s *pool.Server) (*backend, error)
 	}
 	_ = nc.SetDeadline(time.Time{})
 	b.in = h.rest()
-	if err := b.conn.init(nc, in.srv.cfg.WriteTimeout); err != nil {
+	if err := b.conn.init(nc, in.srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}

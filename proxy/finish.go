@@ -76,7 +76,7 @@ func (s *session) clean(b *backend) {
 		return
 	}
 	b.session.CompareAndSwap(s, nil)
-	b.held(b.inst.pool.Release)
+	b.giveBack(time.Now())
 }
 
 // maxPadding is the longest rest of a CopyData message that is filled up to keep a server; what would take longer than

@@ -35,15 +35,17 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 		s.stream = stream{left: left, drop: left > 0}
 		return len(m), nil
 	}
-	var out [512]byte
+	scratch := getBuffer()
+	defer putBuffer(scratch)
+	out := scratch.data[:0]
 	switch typ {
 	case wire.Sync:
 		s.skip = false
-		return len(m), s.say(wire.AppendReady(out[:0], s.local))
+		return len(m), s.say(wire.AppendReady(out, s.local))
 	case wire.Query:
-		return s.queryInPlace(out[:0], m, left)
+		return s.queryInPlace(out, m, left)
 	}
-	return s.batchInPlace(out[:0], typ, m, left)
+	return s.batchInPlace(out, typ, m, left)
 }
 
 // queryInPlace answers a simple query.
@@ -53,6 +55,7 @@ func (s *session) queryInPlace(out, m []byte, left int) (int, error) {
 	if left == 0 {
 		text = queryText(m)
 		res = sql.Scan(text)
+		s.peeked, s.hasPeeked = res, true
 	} else {
 		res = sql.Result{First: sql.Other, Statements: 1}
 	}

@@ -54,13 +54,13 @@ func (s *session) send(r *run, end int) error {
 	s.mu.Unlock()
 	switch {
 	case parked:
-		s.route.inst.pool.Again(&s.waiter, b.server)
+		s.route.inst.pool.Again(&s.waiter, b.server, time.Now())
 	default:
 		if err := s.route.inst.refusing(); err != nil && !r.urgent {
 			s.Refused(err)
 			return nil
 		}
-		s.route.inst.pool.Get(&s.waiter)
+		s.route.inst.pool.Get(&s.waiter, time.Now())
 	}
 	return nil
 }
@@ -162,10 +162,11 @@ func (s *session) sendPiece(p []byte, last bool) error {
 	}
 	// The server answered before it had the whole message: nobody but us can end the exchange.
 	b.wmu.Lock()
-	end := s.endLocked()
+	now := time.Now()
+	end := s.endLocked(now)
 	s.mu.Unlock()
 	b.wmu.Unlock()
-	s.finishExchange(b, end)
+	s.finishExchange(b, end, now)
 	return nil
 }
 
@@ -177,7 +178,7 @@ func (s *session) pinLocked(p pins) {
 }
 
 // Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
-func (s *session) Granted(server *pool.Server, waited time.Duration) {
+func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	b := server.Conn.(*backend)
 	s.mu.Lock()
 	again := s.again
@@ -193,22 +194,21 @@ func (s *session) Granted(server *pool.Server, waited time.Duration) {
 		s.cond.Broadcast()
 		s.mu.Unlock()
 		if !again {
-			s.route.inst.pool.Release(server)
+			s.route.inst.pool.Release(server, now)
 		}
 		return
 	case again:
 	case !b.session.CompareAndSwap(nil, s):
 		// The server died while it was idle: nothing was sent, so another takes its place.
 		s.mu.Unlock()
-		s.route.inst.pool.Discard(server, "dead when lent")
-		s.route.inst.pool.Get(&s.waiter)
+		s.route.inst.pool.Discard(server, "dead when lent", now)
+		s.route.inst.pool.Get(&s.waiter, now)
 		return
 	default:
 		s.backend = b
 		s.local = wire.Idle
 		s.idle = false
 	}
-	now := time.Now()
 	s.started, s.txStarted = now, now
 	s.pinLocked(s.pendPins)
 	pending, prefix := s.pending, s.prefix

@@ -82,7 +82,7 @@ func (srv *Server) remembered(s *session) (*params, error) {
 	}
 	w := loginWaiter{done: make(chan error, 1), pool: s.route.inst.pool}
 	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w}
-	s.route.inst.pool.Get(&request)
+	s.route.inst.pool.Get(&request, time.Now())
 	timeout := time.NewTimer(min(srv.cfg.LoginTimeout, loginWait))
 	defer timeout.Stop()
 	var err error
@@ -119,8 +119,8 @@ type loginWaiter struct {
 }
 
 // Granted implements pool.Grantee.
-func (w *loginWaiter) Granted(s *pool.Server, _ time.Duration) {
-	w.pool.Release(s)
+func (w *loginWaiter) Granted(s *pool.Server, now time.Time, _ time.Duration) {
+	w.pool.Release(s, now)
 	w.done <- nil
 }
 

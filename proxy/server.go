@@ -135,6 +135,8 @@ func (srv *Server) Serve(ctx context.Context) error {
 		srv.work.Add(1)
 		go srv.accept(l)
 	}
+	srv.work.Add(1)
+	go srv.lookAround()
 	select {
 	case <-srv.served:
 		return nil
@@ -173,6 +175,28 @@ func (srv *Server) accept(l *listener) {
 			defer srv.caught(nc)
 			srv.welcome(nc, l)
 		}()
+	}
+}
+
+// lookAround lets every connection look for an end that made no edge, until the Server closes.
+func (srv *Server) lookAround() {
+	defer srv.work.Done()
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-srv.ctx.Done():
+			return
+		case <-t.C:
+		}
+		srv.mu.Lock()
+		for s := range srv.entered {
+			s.conn.look()
+		}
+		srv.mu.Unlock()
+		for _, in := range srv.allInstances() {
+			in.pool.Each(func(c pool.Conn) { c.(*backend).conn.look() })
+		}
 	}
 }
 

@@ -30,12 +30,14 @@ type session struct {
 	since time.Time
 
 	// of the session's goroutine
-	in      *buffer // bytes read from the client and not yet dealt with; nil when there are none
-	after   *buffer // bytes that come after in
-	stream  stream  // the rest of a message longer than a buffer
-	begin   []byte  // text of the deferred BEGIN with modes; empty: a plain one
-	params  *params // what the client was told of its server's settings; also of the granter
-	unnamed []byte  // the last Parse of the unnamed statement, whole; empty: none, or too long to keep
+	in        *buffer // bytes read from the client and not yet dealt with; nil when there are none
+	after     *buffer // bytes that come after in
+	stream    stream  // the rest of a message longer than a buffer
+	hasPeeked bool
+	begin     []byte     // text of the deferred BEGIN with modes; empty: a plain one
+	params    *params    // what the client was told of its server's settings; also of the granter
+	peeked    sql.Result // of the query at the start of in, if hasPeeked
+	unnamed   []byte     // the last Parse of the unnamed statement, whole; empty: none, or too long to keep
 
 	mu   sync.Mutex
 	cond sync.Cond // signalled when waiting ends, and to a session that is ending when its server has answered
@@ -89,32 +91,10 @@ func (s *session) init() {
 	s.since = time.Now()
 }
 
-// run serves the client until it leaves, and is its goroutine. It returns why it ended.
+// run serves the client until it leaves, and is its goroutine. It returns why it ended. An idle session waits in serve.
 func (s *session) run() error {
 	for {
-		if err := s.fill(); err != nil {
-			return err
-		}
-		if err := s.consume(); err != nil {
-			return err
-		}
-	}
-}
-
-// fill waits for bytes of the client. An idle session waits here.
-func (s *session) fill() error {
-	for {
-		if s.in != nil {
-			s.in.compact()
-		}
-		if s.after != nil {
-			s.joinAfter()
-			return nil
-		}
-		err := s.conn.read(&s.in)
-		if err == nil {
-			return nil
-		}
+		err := s.conn.serve()
 		if !interrupted(err) {
 			return err
 		}
@@ -129,8 +109,8 @@ func (s *session) fill() error {
 			if err := s.answerRefused(); err != nil {
 				return err
 			}
-			if s.in != nil && s.in.r < s.in.w {
-				return nil
+			if err := s.consume(); err != nil {
+				return err
 			}
 		}
 	}
@@ -138,10 +118,6 @@ func (s *session) fill() error {
 
 // joinAfter moves bytes of after to the end of in.
 func (s *session) joinAfter() {
-	if s.in == nil {
-		s.in, s.after = s.after, nil
-		return
-	}
 	n := copy(s.in.data[s.in.w:], s.after.bytes())
 	s.in.w += n
 	if s.after.r += n; s.after.r == s.after.w {
@@ -156,17 +132,25 @@ func (s *session) consume() error {
 		if err := s.resolved(); err != nil {
 			return err
 		}
-		if s.in == nil {
-			break
-		}
 		more, err := true, error(nil)
 		if s.stream.left > 0 {
 			err = s.pass()
 		} else {
 			more, err = s.turn()
 		}
-		if err != nil || !more {
+		switch {
+		case err != nil:
 			return err
+		case more:
+		case s.after == nil:
+			return nil
+		default:
+			s.in.compact()
+			s.joinAfter()
+		}
+		if s.in != nil && s.in.r == s.in.w && s.after != nil {
+			putBuffer(s.in)
+			s.in, s.after = s.after, nil
 		}
 	}
 	if s.in != nil && s.in.r == s.in.w {

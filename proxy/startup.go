@@ -93,7 +93,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) error {
 		return err
 	}
 	_ = nc.SetDeadline(time.Time{})
-	if err := s.conn.init(nc, srv.cfg.WriteTimeout); err != nil {
+	if err := s.conn.init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
 		return err
 	}
 	s.init()

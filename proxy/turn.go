@@ -36,6 +36,7 @@ func (s *session) turn() (more bool, err error) {
 	parked := s.parked
 	s.mu.Unlock()
 
+	s.hasPeeked = false
 	if free || parked {
 		n, err := s.inPlace(parked)
 		if n != 0 || err != nil {
@@ -115,6 +116,11 @@ func (s *session) note(r *run, typ byte, m []byte, left int) {
 		if left > 0 {
 			s.stream.scanner = new(sql.Scanner)
 			s.stream.text = true
+		}
+		if s.hasPeeked {
+			s.suspect(r, s.peeked)
+			s.hasPeeked = false
+			break
 		}
 		s.suspect(r, s.scan(body))
 	case wire.Parse:

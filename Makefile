@@ -1,0 +1,72 @@
+.DEFAULT_GOAL := help
+.PHONY: help build demo check test race fuzz golden bench deps lint hooks fmt vet unit
+
+# Pinned: `make lint` gives the same answer on every machine.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    := 2.15.0
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+# Packages whose tests start PostgreSQL without the build tag pg. `make check` leaves them out.
+WITH_SERVER := pgguard/bench pgguard/bench/load pgguard/bench/scenario pgguard/proxy/pgtest
+UNIT = $(filter-out $(WITH_SERVER),$(shell go list ./...))
+
+help:  ## show this help
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+build:  ## build bin/pgguard and bin/pgguard-bench
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: deps build  ## see an overload direct and guarded, on a PostgreSQL of its own; about two minutes
+	bin/pgguard demo $(DEMOFLAGS)
+
+check: fmt vet lint unit  ## what every commit needs: format, vet, lint, unit tests; no PostgreSQL, under a minute
+
+test: check deps  ## check, then every test with the race detector and a real PostgreSQL
+	go test -race -tags pg ./...
+
+race:  ## the unit tests with the race detector
+	go test -race $(UNIT)
+
+fuzz:  ## every fuzz target for FUZZTIME (30s)
+	@go list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.ImportPath}} {{$$p.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.ImportPath}} {{$$p.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
+	while read -r pkg file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "==> $$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$pkg" || exit 1; \
+		done; \
+	done
+
+golden:  ## rewrite expected outputs; then read the diff as code
+	@for pkg in $$(grep -rl --include='*_test.go' 'flag.Bool("rewrite"' . | xargs -n1 dirname | sort -u); do \
+		go test "$$pkg" -rewrite || exit 1; \
+	done
+
+bench: build  ## measure the scenarios beside a direct connection and PgBouncer
+	sh deploy/deps.sh bench
+	bin/pgguard-bench run $(or $(SCENARIO),steady) --start-server --target direct --target pgbouncer --target guard=bin/pgguard $(BENCHFLAGS)
+
+deps:  ## install PostgreSQL where apt-get can, otherwise say what to install
+	@sh deploy/deps.sh
+
+lint:  ## staticcheck, and golangci-lint where it is installed
+	go run $(STATICCHECK) -tags pg ./...
+	@for g in golangci-lint "$$(go env GOPATH)/bin/golangci-lint"; do \
+		if "$$g" version 2>/dev/null | grep -q ' $(GOLANGCI) '; then exec "$$g" run ./...; fi; \
+	done; echo "golangci-lint $(GOLANGCI) is not installed; the rest of .golangci.yml is not checked here"
+
+hooks:  ## have git run `make check` before each commit
+	@mkdir -p "$$(git rev-parse --git-path hooks)"
+	@printf '#!/bin/sh\nexec make check\n' > "$$(git rev-parse --git-path hooks)/pre-commit"
+	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
+
+fmt:
+	@unformatted=$$(gofmt -l cmd proxy pool breaker bench); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	go vet -tags pg ./...
+
+unit:
+	go test $(UNIT)

@@ -1,0 +1,60 @@
+package bench
+
+import (
+	"pgguard/bench/report"
+	"pgguard/bench/scenario"
+)
+
+// namedChart is a chart and what to add to the file's name when a scenario has several.
+type namedChart struct {
+	report.Chart
+	suffix string
+}
+
+// charts returns what there is to draw of a file.
+func charts(f *report.File) []namedChart {
+	switch f.Scenario {
+	case "story":
+		return []namedChart{{Chart: storyChart}}
+	case "spiral":
+		return []namedChart{{Chart: spiralChart}}
+	default:
+		return steadyCharts(f)
+	}
+}
+
+var storyChart = report.Chart{
+	Title: "A file server stalls, workers are added, the stall ends",
+	Panels: []report.Panel{
+		{Series: scenario.SeriesReads, Label: "web reads in time (1/s)"},
+		{Series: scenario.SeriesJobs, Label: "jobs done (1/s)"},
+		{Series: scenario.SeriesServers, Label: "server connections"},
+	},
+}
+
+var spiralChart = report.Chart{
+	Title: "Workers stepped up far past the machine, and back",
+	Panels: []report.Panel{
+		{Series: scenario.SeriesGoodput, Label: "useful answers (1/s)"},
+		{Series: scenario.SeriesServers, Label: "server connections"},
+	},
+}
+
+// steadyCharts draws reads and writes apart, each over the number of clients, and neither when it was not measured.
+func steadyCharts(f *report.File) []namedChart {
+	var out []namedChart
+	for _, c := range []struct{ series, suffix string }{{"point reads", "reads"}, {"short writes", "writes"}} {
+		if _, ok := report.MedianCurve(f.Runs, c.series); !ok {
+			continue
+		}
+		out = append(out, namedChart{suffix: c.suffix, Chart: report.Chart{
+			Title: "What a proxy costs when nothing is wrong: " + c.series,
+			Panels: []report.Panel{
+				{Series: c.series, Label: "transactions (1/s)", LogX: true},
+				{Series: c.series + " p99", Label: "latency p99 (ms)", LogX: true},
+				{Series: c.series + " proxy CPU", Label: "proxy CPU (µs each)", LogX: true},
+			},
+		}})
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// Conn is one logged-in connection that speaks the simple protocol. Login is pgconn's; the exchange is its own, because
+// pgconn sends a cancel request when a deadline passes and the clients modelled here only close their socket.
+// One goroutine uses it at a time; Close may come from any.
+type Conn struct {
+	net    net.Conn
+	front  *pgproto3.Frontend
+	status byte // 'I', 'T' or 'E', as in the last ReadyForQuery
+	unhook func() bool
+}
+
+// ParseURL returns the settings for Dial. An empty application name leaves the URL's.
+// The connect timeout of the URL is ignored: the caller's deadline decides.
+func ParseURL(url, application string) (*pgconn.Config, error) {
+	cfg, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the connection URL: %w", err)
+	}
+	cfg.ConnectTimeout = 0
+	if application != "" {
+		cfg.RuntimeParams["application_name"] = application
+	}
+	return cfg, nil
+}
+
+// Dial connects and logs in by the deadline. When ctx ends the socket is closed, whatever it is doing, also later.
+func Dial(ctx context.Context, cfg *pgconn.Config, deadline time.Time) (*Conn, error) {
+	dctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	pc, err := pgconn.ConnectConfig(dctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	h, err := pc.Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("take over the connection: %w", err)
+	}
+	c := &Conn{net: h.Conn, front: h.Frontend, status: h.TxStatus}
+	c.unhook = context.AfterFunc(ctx, func() { c.net.Close() })
+	return c, nil
+}
+
+// InTransaction reports whether the server said, with its last answer, that a transaction is open or has failed.
+func (c *Conn) InTransaction() bool { return c.status != 'I' }
+
+// Query runs the text and returns the number of rows. An ERROR comes back as *pgconn.PgError after ReadyForQuery, and
+// the connection can be used on. After any other error, FATAL included, the connection is of no use.
+func (c *Conn) Query(sql string, deadline time.Time) (rows int, err error) {
+	if err := c.net.SetDeadline(deadline); err != nil {
+		return 0, err
+	}
+	c.front.Send(&pgproto3.Query{String: sql})
+	if err := c.front.Flush(); err != nil {
+		return 0, err
+	}
+	var answer error
+	for {
+		m, err := c.front.Receive()
+		if err != nil {
+			// A FATAL that was already read says more than the end of the stream after it.
+			if answer != nil {
+				return rows, answer
+			}
+			return rows, err
+		}
+		switch m := m.(type) {
+		case *pgproto3.DataRow:
+			rows++
+		case *pgproto3.ErrorResponse:
+			answer = pgconn.ErrorResponseToPgError(m)
+			if fatal(answer) {
+				return rows, answer
+			}
+		case *pgproto3.ReadyForQuery:
+			c.status = m.TxStatus
+			return rows, answer
+		}
+	}
+}
+
+// Close closes the socket without a word, as a killed or impatient client does.
+func (c *Conn) Close() {
+	c.unhook()
+	c.net.Close()
+}
+
+// Quit says goodbye and closes.
+func (c *Conn) Quit() {
+	_ = c.net.SetDeadline(time.Now().Add(time.Second))
+	c.front.Send(&pgproto3.Terminate{})
+	_ = c.front.Flush()
+	c.Close()
+}
+
+// fatal reports whether err is a server's error after which it closes the connection.
+func fatal(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && (pe.Severity == "FATAL" || pe.Severity == "PANIC")
+}

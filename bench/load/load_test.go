@@ -1,0 +1,188 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var t0 = time.Unix(1_700_000_000, 0)
+
+func TestTallyCountsOnlyTimelyAnswersAsUseful(t *testing.T) {
+	const deadline = 2 * time.Second
+	tally := NewTally()
+	for _, c := range []struct {
+		took   time.Duration
+		err    error
+		useful bool
+	}{
+		{100 * time.Millisecond, nil, true},
+		{deadline, nil, true},
+		{deadline + time.Millisecond, nil, false},
+		{time.Millisecond, &Error{Label: "53400", Kept: true, err: errors.New("shed")}, false},
+		{deadline, Fail(Timeout), false},
+	} {
+		if got := tally.Note(t0, t0.Add(c.took), deadline, c.err); got != c.useful {
+			t.Errorf("%v, %v: useful %v, want %v", c.took, c.err, got, c.useful)
+		}
+	}
+	if tally.Offered != 5 || tally.Useful != 2 {
+		t.Errorf("%d useful of %d, want 2 of 5", tally.Useful, tally.Offered)
+	}
+	for _, label := range []string{Late, "53400", Timeout} {
+		if tally.Errors[label] != 1 {
+			t.Errorf("%s counted %d times: %v", label, tally.Errors[label], tally.Errors)
+		}
+	}
+}
+
+func TestTallyGivesARefusalAtLeastTheDeadlineAsLatency(t *testing.T) {
+	tally := NewTally()
+	for range 10 {
+		tally.Note(t0, t0.Add(time.Microsecond), 2*time.Second, Fail("53400"))
+	}
+	if p50 := tally.Quantile(0.5); p50 < 1990*time.Millisecond {
+		t.Errorf("p50 of requests that were all refused at once is %v", p50)
+	}
+}
+
+func TestTallyMergeEqualsCountingTogether(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := Rand(seed, 0)
+	one, two, all := NewTally(), NewTally(), NewTally()
+	for i := range 2000 {
+		took := time.Duration(r.IntN(3000)) * time.Millisecond
+		var err error
+		if r.IntN(10) == 0 {
+			err = Fail(Closed)
+		}
+		part := one
+		if i%3 == 0 {
+			part = two
+		}
+		part.Note(t0, t0.Add(took), time.Second, err)
+		all.Note(t0, t0.Add(took), time.Second, err)
+	}
+	one.Merge(two)
+	if one.Offered != all.Offered || one.Useful != all.Useful || one.Errors[Closed] != all.Errors[Closed] || one.Errors[Late] != all.Errors[Late] {
+		t.Errorf("merged %+v, together %+v", one, all)
+	}
+	for _, q := range []float64{0.1, 0.5, 0.99, 1} {
+		if a, b := one.Quantile(q), all.Quantile(q); a != b {
+			t.Errorf("quantile %v: merged %v, together %v", q, a, b)
+		}
+	}
+}
+
+func TestClassPutsARequestWhereItEnded(t *testing.T) {
+	line := Timeline{Start: t0, Phases: []time.Duration{2 * time.Second, 3 * time.Second}}
+	c := NewClass(line, time.Second)
+	at := func(s float64) time.Time { return t0.Add(time.Duration(s * float64(time.Second))) }
+	c.Note(at(-0.5), at(-0.1), nil)      // before the start
+	c.Note(at(-0.5), at(0.1), nil)       // phase 0
+	c.Note(at(1.5), at(2.1), nil)        // phase 1
+	c.Note(at(2.5), at(4.9), nil)        // phase 1, late
+	c.Note(at(4), at(4.5), Fail(Closed)) // phase 1, failed
+	c.Note(at(4.5), at(5), nil)          // after the end
+	if a, b := c.Phase(0), c.Phase(1); a.Useful != 1 || b.Useful != 1 || b.Offered != 3 {
+		t.Errorf("phase 0 %+v, phase 1 %+v", a, b)
+	}
+	if got := c.PerSecond(); len(got) != 5 || got[0] != 1 || got[2] != 1 || got[4] != 0 {
+		t.Errorf("per second %v", got)
+	}
+	if got := c.Goodput(0); got != 0.5 {
+		t.Errorf("goodput %v, want 0.5", got)
+	}
+}
+
+func TestOpenKeepsItsScheduleAndRepeatsItForASeed(t *testing.T) {
+	arrivals := func() []time.Duration {
+		start := time.Now().Add(-time.Second) // the first second is overdue: it must come at once, not be left out
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []time.Duration
+		Open(ctx, start, 500, Rand(5, 1), func(at time.Time) {
+			got = append(got, at.Sub(start))
+			if len(got) == 550 {
+				cancel()
+			}
+		})
+		return got
+	}
+	a, b := arrivals(), arrivals()
+	if len(a) != 550 || len(b) != 550 {
+		t.Fatalf("%d and %d arrivals", len(a), len(b))
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			t.Fatalf("arrival %d at %v and %v", i, a[i], b[i])
+		}
+	}
+	if last := a[549]; last < 900*time.Millisecond || last > 1300*time.Millisecond {
+		t.Errorf("550 arrivals at 500/s end at %v", last)
+	}
+}
+
+func TestCrewEndsTheNewestAndWaitsAtClose(t *testing.T) {
+	var working atomic.Int64
+	var highest atomic.Int64
+	c := NewCrew(t.Context(), func(ctx context.Context, id int) {
+		working.Add(1)
+		defer working.Add(-1)
+		highest.Store(max(highest.Load(), int64(id)))
+		<-ctx.Done()
+	})
+	until := func(n int64) {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); working.Load() != n; {
+			if time.Now().After(end) {
+				t.Fatalf("%d work, want %d", working.Load(), n)
+			}
+			Sleep(t.Context(), time.Millisecond)
+		}
+	}
+	c.Resize(7)
+	until(7)
+	c.Resize(3)
+	until(3)
+	if c.Size() != 3 {
+		t.Errorf("size %d, want 3", c.Size())
+	}
+	c.Close()
+	if working.Load() != 0 {
+		t.Error("Close did not wait")
+	}
+}
+
+func TestParseStatCopesWithAnyProcessName(t *testing.T) {
+	got, err := parseStat([]byte("12 (a) b (c)) S 1 12 12 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 1 0 1 1 1"))
+	if err != nil || got != 2*time.Second {
+		t.Errorf("got %v, %v; want 2s", got, err)
+	}
+	for _, bad := range []string{"", "12 (x) S 1", "12 (x) S 1 1 1 1 1 1 1 1 1 1 a b"} {
+		if _, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestLoginLabelsNameTheCause(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{&pgconn.PgError{Code: "53300", Severity: "FATAL"}, "login 53300"},
+		{os.ErrDeadlineExceeded, ConnectTimeout},
+		{context.DeadlineExceeded, ConnectTimeout},
+		{errors.New("connection refused"), ConnectFailed},
+	} {
+		if got := loginLabel(c.err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Process is one look at a process from /proc.
+type Process struct {
+	CPU time.Duration // user and system, all threads, since it started
+	RSS int64         // bytes
+	PSS int64         // bytes; zero when the system does not let us read it
+}
+
+// ticksPerSecond is USER_HZ, which is 100 on every Linux that Go supports.
+const ticksPerSecond = 100
+
+// ReadProcess looks at the process; it fails where there is no /proc or the process is gone.
+func ReadProcess(pid int) (Process, error) {
+	var p Process
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return p, fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	if p.CPU, err = parseStat(stat); err != nil {
+		return p, fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
+		p.RSS = parseKiB(b, "VmRSS:")
+	}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid)); err == nil {
+		p.PSS = parseKiB(b, "Pss:")
+	}
+	return p, nil
+}
+
+// parseStat returns utime + stime, fields 14 and 15. The name, field 2, is in parentheses and may hold anything.
+func parseStat(b []byte) (time.Duration, error) {
+	end := bytes.LastIndexByte(b, ')')
+	if end < 0 {
+		return 0, errors.New("stat has no process name")
+	}
+	f := strings.Fields(string(b[end+1:]))
+	if len(f) < 13 {
+		return 0, errors.New("stat is too short")
+	}
+	var ticks int64
+	for _, s := range f[11:13] {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("stat: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
+}
+
+func parseKiB(b []byte, name string) int64 {
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, err := strconv.ParseInt(f[0], 10, 64)
+				if err == nil {
+					return n << 10
+				}
+			}
+		}
+	}
+	return 0
+}

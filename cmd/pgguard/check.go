@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// checkCmd validates a configuration file as serve would read it.
+type checkCmd struct {
+	File     string `arg:"" help:"The configuration file."`
+	settings `embed:""`
+}
+
+// Run prints the configuration in effect, passwords masked, or returns the faults.
+func (c *checkCmd) Run(e *env) error {
+	f, err := c.load(c.File)
+	if err != nil {
+		return err
+	}
+	_, err = e.out.Write(f.Effective())
+	return err
+}
+
+// versionCmd prints the version.
+type versionCmd struct{}
+
+// Run prints one line: the version of the program, of Go, and the platform.
+func (*versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintf(e.out, "pgguard %s %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// version is set by the linker: -X main.version=v1.2.3.
+var version string
+
+// versionName returns the version from the linker, else what the Go command knows of the module or the commit.
+func versionName() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return "devel"
+}

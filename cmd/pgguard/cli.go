@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"pgguard/proxy/config"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong flags or a wrong configuration
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// env is what every command is given.
+type env struct {
+	streams
+	ctx context.Context
+}
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Accept clients and pool their connections to PostgreSQL."`
+	Check   checkCmd   `cmd:"" help:"Report every fault of a configuration file, else print the configuration in effect."`
+	Demo    demoCmd    `cmd:"" help:"Show what the guard does: an overload of a private PostgreSQL, direct and guarded. About two minutes."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// settings are the flags that win over the configuration file.
+type settings struct {
+	Upstream  string   `env:"PGGUARD_UPSTREAM" placeholder:"URL" help:"The PostgreSQL server, a libpq URL or DSN. Others can read a password in a command line; prefer the variable."`
+	Listen    []string `env:"PGGUARD_LISTEN" placeholder:"ADDR" help:"Address for clients, host:port or unix:DIR; can be repeated."`
+	HTTP      string   `name:"http" env:"PGGUARD_HTTP" placeholder:"ADDR" help:"Address of metrics and health checks, or off."`
+	Mode      string   `env:"PGGUARD_MODE" placeholder:"MODE" help:"enforce, or observe: only report what would be refused."`
+	LogFormat string   `env:"PGGUARD_LOG_FORMAT" placeholder:"FORMAT" help:"text or json."`
+	LogLevel  string   `env:"PGGUARD_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error."`
+}
+
+// overrides returns the flags that were given, an empty variable being one that was not.
+func (s *settings) overrides() []config.Override {
+	var list []config.Override
+	add := func(path, flag, variable string, values ...string) {
+		if len(values) > 0 && values[0] != "" {
+			list = append(list, config.Override{Path: path, Values: values, Source: flag + " or " + variable})
+		}
+	}
+	add("upstream", "--upstream", "PGGUARD_UPSTREAM", s.Upstream)
+	add("listen", "--listen", "PGGUARD_LISTEN", s.Listen...)
+	add("http", "--http", "PGGUARD_HTTP", s.HTTP)
+	add("mode", "--mode", "PGGUARD_MODE", s.Mode)
+	add("log.format", "--log-format", "PGGUARD_LOG_FORMAT", s.LogFormat)
+	add("log.level", "--log-level", "PGGUARD_LOG_LEVEL", s.LogLevel)
+	return list
+}
+
+// usageError is an error whose exit code is exitUsage.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// load reads the configuration; what is wrong with it is a usageError.
+func (s *settings) load(path string) (*config.File, error) {
+	f, err := config.Load(path, s.overrides()...)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return f, nil
+}
+
+// exited is what kong's --help throws to end run.
+type exited int
+
+// run runs the command line and returns the exit code. It writes errors to s.err, one line each.
+func run(ctx context.Context, args []string, s streams) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(exited)
+			if !ok {
+				panic(r)
+			}
+			code = int(e)
+		}
+	}()
+	var c cli
+	parser := kong.Must(&c,
+		kong.Name("pgguard"),
+		kong.Description("A pooling proxy for PostgreSQL that keeps the database at the load where it does the most work."),
+		kong.Writers(s.out, s.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+	)
+	command, err := parser.Parse(args)
+	if err != nil {
+		_, _ = fmt.Fprintf(s.err, "pgguard: %v\nSee pgguard --help.\n", err)
+		return exitUsage
+	}
+	return report(command.Run(&env{streams: s, ctx: ctx}), s.err)
+}
+
+// report writes err and returns the exit code for it. The faults of a configuration stand at the start of their lines, so
+// that editors find the place.
+func report(err error, w io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	var faults config.Faults
+	if errors.As(err, &faults) {
+		_, _ = fmt.Fprintln(w, faults)
+	} else {
+		_, _ = fmt.Fprintf(w, "pgguard: %v\n", err)
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pgguard/proxy"
+	"pgguard/proxy/admin"
+	"pgguard/proxy/config"
+	"pgguard/proxy/metrics"
+)
+
+// serveCmd runs the guard.
+type serveCmd struct {
+	Config   string `short:"c" env:"PGGUARD_CONFIG" placeholder:"FILE" help:"Configuration file; without one, the defaults."`
+	settings `embed:""`
+}
+
+// guard is the proxy as serve drives it; proxy.Server is the one that runs.
+type guard interface {
+	Listen() error
+	Serve(ctx context.Context) error
+	Shutdown(ctx context.Context) error
+	Close() error
+	Addrs() []net.Addr
+	Ready() error
+	Stats() proxy.Stats
+}
+
+// Run joins the parts and serves until a signal ends it.
+func (c *serveCmd) Run(e *env) error {
+	f, err := c.load(c.Config)
+	if err != nil {
+		return err
+	}
+	cfg := f.ToProxy()
+	cfg.Log = newLog(f.Log, e.err)
+	if err := provideFiles(&cfg, cfg.Log); err != nil {
+		return err
+	}
+	g, err := proxy.New(cfg)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	s := service{file: f, guard: g, signals: signals, log: cfg.Log}
+	return s.run(e.ctx)
+}
+
+// newLog returns the log that l describes, written to w.
+func newLog(l config.Log, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: slog.Level(l.Level)}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// service is one run of the guard and of the HTTP server beside it.
+type service struct {
+	file    *config.File
+	guard   guard
+	signals <-chan os.Signal
+	log     *slog.Logger
+}
+
+// run listens, serves, and drains at the first signal or when ctx ends. It returns nil if every transaction could finish.
+func (s *service) run(ctx context.Context) error {
+	if err := s.guard.Listen(); err != nil {
+		return err
+	}
+	defer func() { _ = s.guard.Close() }() // after a drain there is nothing left that could fail
+	httpAddr, closeHTTP, err := s.serveHTTP()
+	if err != nil {
+		return err
+	}
+	defer closeHTTP()
+	var listen []string
+	for _, a := range s.guard.Addrs() {
+		listen = append(listen, a.String())
+	}
+	s.log.Info("serving", "listen", listen, "http", httpAddr, "upstream", s.file.Upstream.String(),
+		"mode", string(s.file.Mode), "version", versionName())
+
+	served := make(chan error, 1)
+	go func() { served <- s.guard.Serve(context.WithoutCancel(ctx)) }() // ends with Shutdown or Close
+	why := "the end of its context"
+	select {
+	case err := <-served:
+		return err
+	case sig := <-s.signals:
+		why = sig.String()
+	case <-ctx.Done():
+	}
+	return s.drain(context.WithoutCancel(ctx), why)
+}
+
+// drain finishes transactions within the grace time; a second signal ends it at once.
+func (s *service) drain(ctx context.Context, why string) error {
+	grace := s.file.Shutdown.Grace
+	s.log.Info("ending", "signal", why, "grace", grace.String())
+	ctx, cancel := context.WithTimeout(ctx, grace.Std())
+	defer cancel()
+	drained := make(chan error, 1)
+	go func() { drained <- s.guard.Shutdown(ctx) }() // ends with ctx at the latest
+	select {
+	case err := <-drained:
+		if err != nil {
+			return fmt.Errorf("drain within %s: %w", grace, err)
+		}
+		s.log.Info("stopped")
+		return nil
+	case sig := <-s.signals:
+		return fmt.Errorf("ended at once by a second signal (%s)", sig)
+	}
+}
+
+// serveHTTP serves the pages about the guard. It returns the address it bound, "off" for none.
+func (s *service) serveHTTP() (addr string, stop func(), err error) {
+	if s.file.HTTP == "off" {
+		return "off", func() {}, nil
+	}
+	l, err := net.Listen("tcp", s.file.HTTP)
+	if err != nil {
+		return "", nil, fmt.Errorf("listen for http: %w", err)
+	}
+	registry := metrics.Registry(s.guard.Stats, versionName())
+	server := admin.Server(admin.Handler(admin.Options{
+		Ready: s.guard.Ready,
+		State: func() any {
+			return admin.NewState(s.guard.Stats(), versionName(), string(s.file.Mode), s.guard.Ready())
+		},
+		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Version: versionName(),
+		Pprof:   s.file.Pprof,
+	}))
+	done := make(chan struct{})
+	go func() { // ends with server.Close
+		defer close(done)
+		if err := server.Serve(l); err != http.ErrServerClosed {
+			s.log.Error("http server ended", "error", err)
+		}
+	}()
+	return l.Addr().String(), func() { _ = server.Close(); <-done }, nil
+}

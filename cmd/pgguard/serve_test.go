@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgguard/proxy"
+	"pgguard/proxy/config"
+)
+
+// fakeGuard does what the test tells it and notes what it is asked.
+type fakeGuard struct {
+	listenErr error
+	shutdown  func(ctx context.Context) error // nil: ends at once
+
+	end    sync.Once
+	ended  chan struct{}
+	served chan struct{}
+
+	mu    sync.Mutex
+	calls []string // guarded by mu
+}
+
+func newFakeGuard() *fakeGuard {
+	return &fakeGuard{ended: make(chan struct{}), served: make(chan struct{})}
+}
+
+func (g *fakeGuard) note(call string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, call)
+}
+
+func (g *fakeGuard) Listen() error { g.note("listen"); return g.listenErr }
+
+func (g *fakeGuard) Serve(ctx context.Context) error {
+	close(g.served)
+	<-g.ended
+	return nil
+}
+
+func (g *fakeGuard) Shutdown(ctx context.Context) error {
+	g.note("shutdown")
+	if g.shutdown != nil {
+		return g.shutdown(ctx)
+	}
+	g.stopServing()
+	return nil
+}
+
+func (g *fakeGuard) stopServing() { g.end.Do(func() { close(g.ended) }) }
+
+func (g *fakeGuard) Close() error { g.note("close"); g.stopServing(); return nil }
+func (g *fakeGuard) Addrs() []net.Addr {
+	return []net.Addr{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}}
+}
+func (g *fakeGuard) Ready() error       { return errors.New("no login has worked") }
+func (g *fakeGuard) Stats() proxy.Stats { return proxy.Stats{} }
+
+// running is a service under test.
+type running struct {
+	signals chan os.Signal
+	result  chan error
+	cancel  context.CancelFunc
+	log     *bytes.Buffer // read after result
+}
+
+func start(t *testing.T, g guard, file string) *running {
+	t.Helper()
+	f, err := config.Parse("test", []byte("upstream: postgres://app:hunter2@db/app\n"+file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	r := &running{signals: make(chan os.Signal, 2), result: make(chan error, 1), cancel: cancel, log: &bytes.Buffer{}}
+	s := service{file: f, guard: g, signals: r.signals, log: slog.New(slog.NewTextHandler(r.log, nil))}
+	go func() { r.result <- s.run(ctx) }()
+	return r
+}
+
+func (r *running) wait(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-r.result:
+		return err
+	case <-time.After(10 * time.Second):
+		t.Fatal("serve did not end")
+		return nil
+	}
+}
+
+func TestFirstSignalDrains(t *testing.T) {
+	g := newFakeGuard()
+	r := start(t, g, "http: off")
+	r.signals <- syscall.SIGTERM
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(g.calls, " "); got != "listen shutdown close" {
+		t.Errorf("the guard was asked to %s", got)
+	}
+	log := r.log.String()
+	for _, want := range []string{"127.0.0.1:1", "postgres://app:***@db:5432/app", "mode=enforce", "version=", "signal=terminated"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %s:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "hunter2") {
+		t.Errorf("the log shows the password:\n%s", log)
+	}
+}
+
+func TestEndOfContextDrains(t *testing.T) {
+	g := newFakeGuard()
+	r := start(t, g, "http: off")
+	r.cancel()
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	g := newFakeGuard()
+	draining := make(chan struct{})
+	g.shutdown = func(ctx context.Context) error { close(draining); <-ctx.Done(); return ctx.Err() }
+	r := start(t, g, "http: off\nshutdown: {grace: 1h}")
+	r.signals <- os.Interrupt
+	<-draining
+	r.signals <- os.Interrupt
+	if err := r.wait(t); err == nil || !strings.Contains(err.Error(), "second signal") {
+		t.Errorf("got %v", err)
+	}
+	if got := strings.Join(g.calls, " "); got != "listen shutdown close" {
+		t.Errorf("the guard was asked to %s", got)
+	}
+}
+
+func TestGraceBoundsTheDrain(t *testing.T) {
+	g := newFakeGuard()
+	g.shutdown = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	r := start(t, g, "http: off\nshutdown: {grace: 1ms}")
+	r.signals <- syscall.SIGTERM
+	if err := r.wait(t); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "drain within 1ms") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestListenErrorEndsServe(t *testing.T) {
+	g := newFakeGuard()
+	g.listenErr = errors.New("listen on 127.0.0.1:6432: address in use")
+	r := start(t, g, "http: off")
+	if err := r.wait(t); !errors.Is(err, g.listenErr) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPagesAreServedUntilTheDrainIsOver(t *testing.T) {
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newFakeGuard()
+	release := make(chan struct{})
+	g.shutdown = func(ctx context.Context) error { <-release; g.stopServing(); return nil }
+	r := start(t, g, "http: "+addr)
+	<-g.served
+	r.signals <- syscall.SIGTERM
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 503, "/metrics": 200, "/api/v1/state": 200, "/": 200, "/debug/pprof/": 404} {
+		resp, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != want {
+			t.Errorf("%s: got %d %s, want %d", path, resp.StatusCode, body, want)
+		}
+	}
+	close(release)
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", addr); err == nil {
+		_ = c.Close()
+		t.Error("pages are still served after the end")
+	}
+}

@@ -1,0 +1,125 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"time"
+)
+
+// Options are what the pages are made of.
+type Options struct {
+	// Ready returns nil if a client can be served now, else why not. It must not wait for the database.
+	Ready func() error
+	// State returns what /api/v1/state shows, as a value for encoding/json.
+	State func() any
+	// Metrics answers /metrics.
+	Metrics http.Handler
+	// Version is shown on the index.
+	Version string
+	// Pprof serves Go's profiles under /debug/pprof.
+	Pprof bool
+}
+
+// page is one address and what is there.
+type page struct {
+	path, about string
+	handler     http.Handler
+}
+
+// Handler returns the pages. It is safe for concurrent use if the functions in o are.
+func Handler(o Options) http.Handler {
+	pages := []page{
+		{"/metrics", "metrics for Prometheus", o.Metrics},
+		{"/livez", "200 while the process works; asks no database", text(alive)},
+		{"/readyz", "200 if a client can be served now, else 503 and why", text(ready(o.Ready))},
+		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(o.State)},
+	}
+	mux := http.NewServeMux()
+	if o.Pprof {
+		pages = append(pages, page{"/debug/pprof/", "profiles", http.HandlerFunc(pprof.Index)})
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	for _, p := range pages {
+		mux.Handle(p.path, p.handler)
+	}
+	mux.Handle("/{$}", text(index(o.Version, pages)))
+	mux.Handle("/", text(func() (int, string) {
+		return http.StatusNotFound, "there is nothing here; / lists the pages\n"
+	}))
+	return getOnly(mux)
+}
+
+// Server returns an HTTP server of h whose peers cannot hold a connection for ever. The caller serves and closes it.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      90 * time.Second, // longer than a profile of 60 s
+		IdleTimeout:       2 * time.Minute,  // longer than the time between two scrapes
+		MaxHeaderBytes:    16 << 10,
+	}
+}
+
+// getOnly answers 405 to what would change something.
+func getOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET is answered here", http.StatusMethodNotAllowed)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// text returns a handler that answers what f returns, never from a cache.
+func text(f func() (status int, body string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		status, body := f()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body)) // who asked may have gone
+	})
+}
+
+func alive() (int, string) { return http.StatusOK, "ok\n" }
+
+func ready(f func() error) func() (int, string) {
+	return func() (int, string) {
+		if err := f(); err != nil {
+			return http.StatusServiceUnavailable, err.Error() + "\n"
+		}
+		return http.StatusOK, "ok\n"
+	}
+}
+
+// index returns a list of the pages.
+func index(version string, pages []page) func() (int, string) {
+	body := "pgguard " + version + "\n\n"
+	for _, p := range pages {
+		body += fmt.Sprintf("%-16s %s\n", p.path, p.about)
+	}
+	return func() (int, string) { return http.StatusOK, body }
+}
+
+// state returns a handler that answers what f returns as JSON.
+func state(f func() any) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		body, err := json.MarshalIndent(f(), "", "  ")
+		if err != nil {
+			http.Error(w, "the state cannot be written as JSON: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = w.Write(append(body, '\n')) // who asked may have gone
+	})
+}

@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy"
+)
+
+// site is a Handler whose readiness the test chooses.
+type site struct {
+	notReady error
+	pprof    bool
+	stats    proxy.Stats
+}
+
+func (s *site) get(t *testing.T, method, path string) (int, http.Header, string) {
+	t.Helper()
+	h := Handler(Options{
+		Ready: func() error { return s.notReady },
+		State: func() any { return NewState(s.stats, "v1", "enforce", s.notReady) },
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "pgguard_clients 1\n")
+		}),
+		Version: "v1",
+		Pprof:   s.pprof,
+	})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	return w.Code, w.Header(), w.Body.String()
+}
+
+func TestPagesAnswer(t *testing.T) {
+	s := &site{}
+	for _, c := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{"GET", "/", 200, "/readyz "},
+		{"GET", "/livez", 200, "ok\n"},
+		{"GET", "/readyz", 200, "ok\n"},
+		{"HEAD", "/readyz", 200, ""},
+		{"GET", "/metrics", 200, "pgguard_clients 1"},
+		{"GET", "/api/v1/state", 200, `"version": "v1"`},
+		{"GET", "/absent", 404, "/ lists the pages"},
+		{"GET", "/livez/x", 404, "/ lists the pages"},
+		{"GET", "/debug/pprof/", 404, "/ lists the pages"},
+		{"POST", "/livez", 405, "only GET"},
+		{"DELETE", "/", 405, "only GET"},
+	} {
+		status, _, body := s.get(t, c.method, c.path)
+		if status != c.status || !strings.Contains(body, c.body) {
+			t.Errorf("%s %s: got %d %q, want %d with %q", c.method, c.path, status, body, c.status, c.body)
+		}
+	}
+	s.pprof = true
+	if status, _, body := s.get(t, "GET", "/debug/pprof/"); status != 200 || !strings.Contains(body, "goroutine") {
+		t.Errorf("/debug/pprof/ with pprof: got %d", status)
+	}
+	if _, _, body := s.get(t, "GET", "/"); !strings.Contains(body, "/debug/pprof/") {
+		t.Errorf("the index does not name /debug/pprof/:\n%s", body)
+	}
+}
+
+func TestReadinessSaysWhyNotAndLivenessDoesNotCare(t *testing.T) {
+	s := &site{notReady: errors.New("db:5432 refuses connections")}
+	if status, h, body := s.get(t, "GET", "/readyz"); status != 503 || body != "db:5432 refuses connections\n" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("/readyz: got %d %q %v", status, body, h)
+	}
+	if status, _, _ := s.get(t, "GET", "/livez"); status != 200 {
+		t.Errorf("/livez: got %d", status)
+	}
+}
+
+func TestStateIsCompleteJSON(t *testing.T) {
+	s := &site{notReady: errors.New("draining")}
+	var empty map[string]any
+	if _, _, body := s.get(t, "GET", "/api/v1/state"); json.Unmarshal([]byte(body), &empty) != nil || strings.Contains(body, "null") {
+		t.Errorf("of nothing: %s", body)
+	}
+	s.stats = proxy.Stats{
+		Clients:  map[string]int{"idle": 3},
+		Refusals: map[proxy.ReasonClass]uint64{{Reason: "wait", Class: "low"}: 2, {Reason: "queue_full", Class: "low"}: 1},
+		Pools: []proxy.PoolStats{{
+			Name:  "db:5432",
+			Stats: pool.Stats{Cap: 97, Down: errors.New("refused"), Classes: []pool.ClassStats{{Name: "low", Waiting: 4, Oldest: time.Second}}},
+		}},
+	}
+	var got State
+	_, h, body := s.get(t, "GET", "/api/v1/state")
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if h.Get("Content-Type") != "application/json" || got.Ready || got.NotReady != "draining" || got.Clients["idle"] != 3 ||
+		got.Refusals[0] != (Refused{"queue_full", "low", 1}) || got.Pools[0].LastError != "refused" ||
+		got.Pools[0].MaxServers != 97 || got.Pools[0].Classes[0].OldestSeconds != 1 {
+		t.Errorf("got %s", body)
+	}
+}

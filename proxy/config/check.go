@@ -1,0 +1,153 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What a class in the file has where it says nothing: the built-in high class's wait and queue, a small share.
+const (
+	defaultMaxWait  = Duration(5 * time.Second)
+	defaultMaxQueue = 10_000
+)
+
+// checker collects the faults in the meaning of a File.
+type checker struct{ faults Faults }
+
+func (c *checker) bad(path, format string, args ...any) {
+	c.faults = append(c.faults, Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// inherit gives each database what it does not say itself.
+func (f *File) inherit() {
+	for name, db := range f.Databases {
+		if db.Upstream.missing() {
+			db.Upstream = f.Upstream
+		}
+		if db.Pool.Mode == "" {
+			db.Pool.Mode = f.Pool.Mode
+		}
+		f.Databases[name] = db
+	}
+}
+
+// check returns the faults that need more than one key, or a rule, to see. The listeners that classes name may be absent
+// if the command line replaced the file's.
+func (f *File) check(listenOverridden bool) Faults {
+	c := &checker{}
+	f.checkAddresses(c)
+	f.checkClasses(c, listenOverridden)
+	f.checkDatabases(c)
+	for _, err := range f.ToProxy().Validate() {
+		path, message, _ := strings.Cut(err.Error(), ": ")
+		if !strings.HasPrefix(path, "pool.classes") { // checkClasses says it, all of it, with the file's own keys
+			c.bad(path, "%s", message)
+		}
+	}
+	return c.faults
+}
+
+func (f *File) checkAddresses(c *checker) {
+	seen := map[string]int{}
+	for i, l := range f.Listen {
+		path := fmt.Sprintf("listen[%d]", i)
+		if first, ok := seen[l.Addr]; ok {
+			c.bad(path, "%s is also listen[%d]", l.Addr, first)
+			continue
+		}
+		seen[l.Addr] = i
+		if _, port, err := net.SplitHostPort(l.Addr); err == nil && !strings.HasPrefix(l.Addr, "unix:") {
+			if err := checkPort(port); err != nil {
+				c.bad(path, "%v", err)
+			}
+		}
+	}
+	if f.HTTP == "off" {
+		return
+	}
+	_, port, err := net.SplitHostPort(f.HTTP)
+	if err != nil {
+		c.bad("http", "%q is not host:port; off serves no HTTP", f.HTTP)
+	} else if err := checkPort(port); err != nil {
+		c.bad("http", "%v", err)
+	}
+}
+
+// checkPort refuses what is no port; 0 is one, the system chooses.
+func checkPort(port string) error {
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return errors.New("the port is not a number from 0 to 65535")
+	}
+	return nil
+}
+
+func (f *File) checkClasses(c *checker, listenOverridden bool) {
+	if len(f.Classes) == 0 {
+		c.bad("classes", "there must be at least one; remove the key to have the built-in ones")
+	}
+	seen := map[string]int{}
+	for i, k := range f.Classes {
+		path := fmt.Sprintf("classes[%d]", i)
+		first, twice := seen[k.Name]
+		switch {
+		case k.Name == "":
+			c.bad(path+".name", "is missing")
+		case !plainName.MatchString(k.Name):
+			c.bad(path+".name", "%q has characters other than letters, digits, _ and -", k.Name)
+		case twice:
+			c.bad(path+".name", "%q is also the name of classes[%d]", k.Name, first)
+		default:
+			seen[k.Name] = i
+		}
+		if k.Weight < 1 {
+			c.bad(path+".weight", "%d is less than 1", k.Weight)
+		}
+		if k.MaxWait <= 0 {
+			c.bad(path+".max_wait", "%s is not a positive time", k.MaxWait)
+		}
+		if k.MaxQueue < 1 {
+			c.bad(path+".max_queue", "%d is less than 1", k.MaxQueue)
+		}
+		if !(k.MaxShare > 0 && k.MaxShare <= 1) {
+			c.bad(path+".max_share", "%v is not above 0 and up to 1", k.MaxShare)
+		}
+		f.checkMatches(c, path, k.Match, listenOverridden)
+	}
+}
+
+func (f *File) checkMatches(c *checker, path string, matches []Match, listenOverridden bool) {
+	for i, m := range matches {
+		at := fmt.Sprintf("%s.match[%d]", path, i)
+		if m == (Match{}) {
+			c.bad(at, "is empty and would match every client; name a listener, database, user or application_name")
+		}
+		known := slices.ContainsFunc(f.Listen, func(l Listen) bool { return l.Addr == m.Listener })
+		if m.Listener != "" && !known && !listenOverridden {
+			c.bad(at+".listener", "%q is not one of the addresses under listen", m.Listener)
+		}
+	}
+}
+
+func (f *File) checkDatabases(c *checker) {
+	for name, db := range f.Databases {
+		path := join("databases", name)
+		if name == "pgguard" || name == "pgbouncer" {
+			c.bad(path, "is the name of the admin console")
+		}
+		if name == "" {
+			c.bad(path, "a database must have a name")
+		}
+		if db.Upstream.missing() {
+			c.faults = append(c.faults, Fault{
+				Path:    path + ".upstream",
+				Message: "is missing, and there is no upstream for every database to take its place",
+				because: "upstream",
+			})
+		}
+	}
+}

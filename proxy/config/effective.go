@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/goccy/go-yaml"
+
+	"pgguard/pool"
+	"pgguard/pool/queue"
+	"pgguard/proxy"
+)
+
+// Effective returns f as YAML with every key, passwords masked. Parse reads it back to an equal configuration, but for
+// the passwords. The caller owns the bytes.
+func (f *File) Effective() []byte {
+	out, err := yaml.MarshalWithOptions(f, yaml.Indent(2), yaml.IndentSequence(true))
+	if err != nil {
+		panic(fmt.Sprintf("config: a File cannot be printed: %v", err))
+	}
+	return out
+}
+
+// ToProxy returns what a proxy.Server is told. Its Log discards; the caller sets another.
+func (f *File) ToProxy() proxy.Config {
+	c := proxy.Config{
+		MaxClients: f.MaxClients,
+		Observe:    f.Mode == "observe",
+		Upstream:   f.Upstream.Upstream,
+		Databases:  map[string]proxy.Database{},
+		Mode:       f.Pool.Mode.toProxy(),
+		Limit:      int(f.Pool.Limit),
+		Pool: pool.Config{
+			MaxServers:  int(f.Pool.MaxServers),
+			Dials:       f.Pool.Dials,
+			IdleTimeout: f.Pool.IdleTimeout.Std(),
+			Lifetime:    f.Pool.Lifetime.Std(),
+		},
+		LoginTimeout:        f.LoginTimeout.Std(),
+		WriteTimeout:        f.WriteTimeout.Std(),
+		CancelTimeout:       f.CancelTimeout.Std(),
+		DeferBegin:          f.DeferBegin,
+		AcceptWhileDraining: f.Shutdown.AcceptWhileDraining,
+		Grace:               f.Shutdown.Grace.Std(),
+		Log:                 slog.New(slog.DiscardHandler),
+	}
+	for _, l := range f.Listen {
+		c.Listen = append(c.Listen, proxy.Listener{Addr: l.Addr, Class: l.Class})
+	}
+	for name, db := range f.Databases {
+		c.Databases[name] = proxy.Database{Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy()}
+	}
+	for _, k := range f.Classes {
+		c.Pool.Classes = append(c.Pool.Classes, queue.Class{
+			Name: k.Name, Weight: k.Weight, MaxWait: k.MaxWait.Std(), MaxLength: k.MaxQueue, MaxShare: k.MaxShare,
+		})
+		for _, m := range k.Match {
+			c.Rules = append(c.Rules, proxy.Rule{
+				Class: k.Name, Listener: m.Listener, Database: m.Database, User: m.User,
+				ApplicationName: m.ApplicationName.Regexp,
+			})
+		}
+	}
+	return c
+}
+
+// toProxy returns m as the proxy names it.
+func (m PoolMode) toProxy() proxy.PoolMode {
+	return map[PoolMode]proxy.PoolMode{
+		"transaction": proxy.PoolModeTransaction,
+		"session":     proxy.PoolModeSession,
+		"statement":   proxy.PoolModeStatement,
+	}[m]
+}

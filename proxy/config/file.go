@@ -1,0 +1,138 @@
+package config
+
+import (
+	"log/slog"
+
+	"pgguard/proxy"
+)
+
+// File is one checked configuration, defaults filled in. Its fields are the keys of the file, in the order in which
+// Effective prints them; deploy/pgguard.yaml says what each does.
+type File struct {
+	Listen        []Listen            `yaml:"listen"`
+	HTTP          string              `yaml:"http"`
+	Pprof         bool                `yaml:"pprof"`
+	Mode          Mode                `yaml:"mode"`
+	Upstream      Upstream            `yaml:"upstream"`
+	Pool          Pool                `yaml:"pool"`
+	Classes       []Class             `yaml:"classes"`
+	Databases     map[string]Database `yaml:"databases"`
+	MaxClients    int                 `yaml:"max_clients"`
+	LoginTimeout  Duration            `yaml:"login_timeout"`
+	WriteTimeout  Duration            `yaml:"write_timeout"`
+	CancelTimeout Duration            `yaml:"cancel_timeout"`
+	DeferBegin    bool                `yaml:"defer_begin"`
+	Shutdown      Shutdown            `yaml:"shutdown"`
+	Log           Log                 `yaml:"log"`
+	Auth          Auth                `yaml:"auth"`
+	TLS           TLS                 `yaml:"tls"`
+}
+
+// Listen is one address that clients connect to, written as a text or as a mapping.
+type Listen struct {
+	Addr  string `yaml:"addr"`
+	Class string `yaml:"class"`
+}
+
+// Pool says how many servers there are and how long they are kept.
+type Pool struct {
+	Mode        PoolMode `yaml:"mode"`
+	MaxServers  Auto     `yaml:"max_servers"`
+	Limit       Auto     `yaml:"limit"`
+	Dials       int      `yaml:"dials"`
+	IdleTimeout Duration `yaml:"idle_timeout"`
+	Lifetime    Duration `yaml:"lifetime"`
+}
+
+// Class is one kind of work and how to recognise it.
+type Class struct {
+	Name     string   `yaml:"name"`
+	Weight   int      `yaml:"weight"`
+	MaxWait  Duration `yaml:"max_wait"`
+	MaxQueue int      `yaml:"max_queue"`
+	MaxShare float64  `yaml:"max_share"`
+	Match    []Match  `yaml:"match"`
+}
+
+// Match holds what a client must be for the class: every field that is not empty.
+type Match struct {
+	Listener        string  `yaml:"listener"`
+	Database        string  `yaml:"database"`
+	User            string  `yaml:"user"`
+	ApplicationName Pattern `yaml:"application_name"`
+}
+
+// Database is an exception for one database name.
+type Database struct {
+	Upstream Upstream     `yaml:"upstream"`
+	Pool     DatabasePool `yaml:"pool"`
+}
+
+// DatabasePool is the part of Pool that can differ between databases.
+type DatabasePool struct {
+	Mode PoolMode `yaml:"mode"`
+}
+
+// Shutdown says how the first SIGTERM or SIGINT is obeyed.
+type Shutdown struct {
+	AcceptWhileDraining bool     `yaml:"accept_while_draining"`
+	Grace               Duration `yaml:"grace"`
+}
+
+// Log says what the log looks like and how much of it there is.
+type Log struct {
+	Format LogFormat `yaml:"format"`
+	Level  LogLevel  `yaml:"level"`
+}
+
+// Auth says how clients prove who they are.
+type Auth struct {
+	Method AuthMethod `yaml:"method"`
+}
+
+// TLS has no keys in this version; any key in it is a fault.
+type TLS struct{}
+
+// Default returns the configuration of an empty file. Its Upstream is missing, so it is not complete.
+func Default() *File {
+	d := proxy.Default()
+	f := &File{
+		HTTP: "127.0.0.1:9432",
+		Mode: "enforce",
+		Pool: Pool{
+			Mode:        "transaction",
+			MaxServers:  Auto(d.Pool.MaxServers),
+			Limit:       Auto(d.Limit),
+			Dials:       d.Pool.Dials,
+			IdleTimeout: Duration(d.Pool.IdleTimeout),
+			Lifetime:    Duration(d.Pool.Lifetime),
+		},
+		Databases:     map[string]Database{},
+		MaxClients:    d.MaxClients,
+		LoginTimeout:  Duration(d.LoginTimeout),
+		WriteTimeout:  Duration(d.WriteTimeout),
+		CancelTimeout: Duration(d.CancelTimeout),
+		DeferBegin:    d.DeferBegin,
+		Shutdown:      Shutdown{AcceptWhileDraining: d.AcceptWhileDraining, Grace: Duration(d.Grace)},
+		Log:           Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
+		Auth:          Auth{Method: "trust"},
+	}
+	for _, l := range d.Listen {
+		f.Listen = append(f.Listen, Listen{Addr: l.Addr, Class: l.Class})
+	}
+	for _, k := range d.Pool.Classes {
+		c := Class{
+			Name: k.Name, Weight: k.Weight, MaxWait: Duration(k.MaxWait), MaxQueue: k.MaxLength, MaxShare: k.MaxShare,
+			Match: []Match{},
+		}
+		for _, r := range d.Rules {
+			if r.Class == k.Name {
+				c.Match = append(c.Match, Match{
+					Listener: r.Listener, Database: r.Database, User: r.User, ApplicationName: Pattern{r.ApplicationName},
+				})
+			}
+		}
+		f.Classes = append(f.Classes, c)
+	}
+	return f
+}

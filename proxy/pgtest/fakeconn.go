@@ -1,0 +1,130 @@
+package pgtest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"syscall"
+
+	"github.com/jackc/pgproto3/v2"
+)
+
+// errOver ends a script early without a complaint: the client had the right to leave, or was sent away.
+var errOver = errors.New("the connection is over")
+
+// fakeConn is one connection of a Fake; only the goroutine of its script uses it.
+type fakeConn struct {
+	f      *Fake
+	conn   net.Conn
+	be     *pgproto3.Backend
+	number int // 1 for the fake's first connection
+
+	startup map[string]string // nil until the startup packet has been read
+	mayEnd  bool              // the client may leave here: see Loop
+}
+
+func newFakeConn(f *Fake, conn net.Conn, number int) *fakeConn {
+	return &fakeConn{f: f, conn: conn, number: number, be: pgproto3.NewBackend(pgproto3.NewChunkReader(conn), conn)}
+}
+
+// pid is the process id in the BackendKeyData of the connection.
+func (c *fakeConn) pid() uint32 { return uint32(fakePID + c.number) }
+
+// key is the secret that belongs to pid.
+func (c *fakeConn) key() uint32 { return uint32(fakeKey ^ c.number) }
+
+// The first connection has process id 7001, the second 7002; keys differ from ids so that a mix-up shows.
+const (
+	fakePID = 7000
+	fakeKey = 0x5ec4e700
+)
+
+// play runs steps in order.
+func (c *fakeConn) play(steps []Step) error {
+	for i, s := range steps {
+		if err := s.run(c); err != nil {
+			if errors.Is(err, errOver) {
+				return err
+			}
+			return fmt.Errorf("step %d, %s: %w", i+1, s.name, err)
+		}
+	}
+	return nil
+}
+
+// readStartup reads the startup packet once, refusing encryption. A cancel request is recorded and ends the script,
+// and so does a client that leaves without a word.
+func (c *fakeConn) readStartup() error {
+	for c.startup == nil {
+		m, err := c.be.ReceiveStartupMessage()
+		switch {
+		case left(err):
+			return errOver
+		case err != nil:
+			return fmt.Errorf("expected a startup packet: %w", err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.StartupMessage:
+			c.startup = maps.Clone(m.Parameters)
+		case *pgproto3.CancelRequest:
+			c.f.record(m.ProcessID, m.SecretKey)
+			return errOver
+		default: // SSLRequest, GSSEncRequest
+			if err := c.write([]byte{'N'}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// receive reads one message; what names the message that is expected. The message lives until the next receive.
+func (c *fakeConn) receive(what string) (pgproto3.FrontendMessage, error) {
+	if c.startup == nil {
+		if err := c.readStartup(); err != nil {
+			return nil, err
+		}
+	}
+	m, err := c.be.Receive()
+	if _, bye := m.(*pgproto3.Terminate); c.mayEnd && (left(err) || bye) {
+		return nil, errOver
+	}
+	c.mayEnd = false
+	if left(err) {
+		return nil, fmt.Errorf("expected %s, got the end of the connection", what)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("expected %s: %w", what, err)
+	}
+	return m, nil
+}
+
+// send writes messages at once. A client that has left ends the script: what it missed is for the test to notice.
+func (c *fakeConn) send(msgs ...pgproto3.BackendMessage) error {
+	var buf []byte
+	for _, m := range msgs {
+		var err error
+		if buf, err = m.Encode(buf); err != nil {
+			return fmt.Errorf("encode %T: %w", m, err)
+		}
+	}
+	return c.write(buf)
+}
+
+func (c *fakeConn) write(b []byte) error {
+	if _, err := c.conn.Write(b); err != nil {
+		return errOver
+	}
+	return nil
+}
+
+// left reports whether err is how a client's leaving looks to a reader.
+func left(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
+}
+
+// describe shows a message in an error.
+func describe(m pgproto3.FrontendMessage) string { return fmt.Sprintf("%T %+v", m, m) }

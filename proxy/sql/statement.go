@@ -1,0 +1,221 @@
+package sql
+
+// token is what kind of token was read last, as far as the next one depends on it.
+type token uint8
+
+// The tokens.
+const (
+	tokenOther  token = iota
+	tokenName         // a name, unless it is one of the next two
+	tokenServer       // a schema of the server itself
+	tokenU            // U, which begins U&"…"
+	tokenUAmp         // U and &
+	tokenDot
+)
+
+// qualifier is what stands before a name and a dot.
+type qualifier uint8
+
+// The qualifiers.
+const (
+	unqualified qualifier = iota
+	server                // a schema of the server itself
+	foreign
+)
+
+// statement is what has been read of one statement.
+type statement struct {
+	command   Command
+	phase     phase
+	prev      word      // the token before this point, if a key word
+	last      token     // the token before this point
+	qualifier qualifier // of the last name
+	intro     word      // the token before the last name and its qualifiers, if a key word
+	started   bool      // there was a token
+	txControl bool
+	ask       bool
+	writes    bool
+	analyze   bool // ANALYZE was read, which makes EXPLAIN run its statement
+	config    bool // in set_config, and not yet known to be local
+	residue   Residue
+	depth     int // parentheses open
+	inConfig  int // depth inside the parentheses of set_config
+	commas    int // in set_config
+}
+
+// exempting has the words after which a name and a parenthesis are no call: INSERT INTO users (…), AS t (…),
+// WITH [RECURSIVE] t (…), COPY users (…), PREPARE p (…).
+var exempting = [wordCount]bool{wInto: true, wAs: true, wWith: true, wRecursive: true, wCopy: true, wPrepare: true}
+
+// name reads the unquoted name b, which is the key word w unless it follows a dot.
+func (s *Scanner) name(b []byte, w word) {
+	st := &s.stmt
+	if st.last == tokenDot {
+		w = wNone
+	} else {
+		st.qualifier, st.intro = unqualified, st.prev
+	}
+	if st.phase != phaseBody {
+		st.advance(w)
+	}
+	if acting[w] {
+		st.body(w)
+	}
+	st.prev, st.last = w, tokenName
+	switch len(b) {
+	case len("u"):
+		if b[0] == 'u' || b[0] == 'U' {
+			st.last = tokenU
+		}
+	case len("pg_catalog"), len("information_schema"):
+		if equalFold(b, "pg_catalog") || equalFold(b, "information_schema") {
+			st.last = tokenServer
+		}
+	}
+	if len(b) >= len(tempSchema) && b[2] == '_' && equalFold(b[:len(tempSchema)], tempSchema) {
+		st.residue |= TempTable
+	}
+}
+
+// tempSchema begins the name of every schema of temporary objects: pg_temp, pg_temp_3.
+const tempSchema = "pg_temp"
+
+// quotedName reads the quoted name b, which is in the case it was written in.
+func (s *Scanner) quotedName(b []byte) {
+	st := &s.stmt
+	if st.last != tokenDot {
+		st.qualifier, st.intro = unqualified, st.prev
+		if st.last == tokenUAmp { // it may spell any name
+			st.ask = true
+		}
+	}
+	if st.phase != phaseBody {
+		st.other('"')
+	}
+	st.prev, st.last = wNone, tokenName
+	switch {
+	case string(b) == "pg_catalog" || string(b) == "information_schema":
+		st.last = tokenServer
+	case len(b) >= len(tempSchema) && b[0] == 'p' && string(b[:len(tempSchema)]) == tempSchema:
+		st.residue |= TempTable
+	}
+	if st.command == Explain && string(b) == "analyze" {
+		st.analyze = true
+	}
+}
+
+// call reads that a parenthesis opens after the name b, which was read last.
+func (s *Scanner) call(b []byte, quoted bool) {
+	st := &s.stmt
+	if exempting[st.intro] {
+		return
+	}
+	kind := functionOf(b, quoted)
+	if kind == fnKeyword || kind == fnEither {
+		if !quoted && st.qualifier == unqualified {
+			return
+		}
+		if kind == fnKeyword {
+			kind = fnUnknown
+		}
+	}
+	if st.qualifier == foreign {
+		st.ask = true
+	}
+	switch kind {
+	case fnReads, fnEither:
+	case fnUnknown:
+		st.ask = true
+	case fnAdvisory:
+		st.residue |= AdvisoryLock
+	case fnSequence:
+		st.residue |= Sequence
+	case fnSetting:
+		st.residue |= Setting
+	case fnLoad:
+		st.residue |= Load
+	case fnConfig:
+		st.openConfig()
+	case fnWrites:
+		st.writes = true
+	}
+}
+
+// openConfig follows the arguments of set_config from its parenthesis on, to see whether the third is TRUE.
+func (st *statement) openConfig() {
+	st.writes = true
+	if st.config { // one at a time: an inner or a lost one counts as not local
+		st.residue |= Setting
+	}
+	st.config, st.inConfig, st.commas = true, st.depth+1, 0
+	st.phase = phaseConfig
+}
+
+// symbol reads a token that is no name: an operator, a parenthesis, a number, a string. c is its first byte.
+func (s *Scanner) symbol(c byte, kind token) {
+	st := &s.stmt
+	if st.phase != phaseBody {
+		st.other(c)
+	}
+	st.prev = wNone
+	st.last = kind
+}
+
+// dot reads a dot. A name before it qualifies the name after it.
+func (s *Scanner) dot() {
+	st := &s.stmt
+	st.qualifier = foreign
+	switch st.last {
+	case tokenName, tokenU:
+	case tokenServer:
+		st.qualifier = server
+	default:
+		st.intro = wNone
+	}
+	s.symbol('.', tokenDot)
+}
+
+// end closes the statement, if there is one, and adds it to the total.
+func (s *Scanner) end() {
+	st, t := &s.stmt, &s.total
+	if !st.started {
+		return
+	}
+	if st.command == Empty {
+		st.command = Other
+	}
+	if st.config {
+		st.residue |= Setting
+	}
+	t.statements++
+	if t.statements == 1 {
+		t.first, t.phase = st.command, st.phase
+	}
+	t.residue |= st.residue
+	t.ask = t.ask || st.ask
+	t.writes = t.writes || !st.reads()
+	switch st.command {
+	case Begin, Commit, Rollback:
+		t.txControl = true
+	default:
+		t.txControl = t.txControl || st.txControl
+	}
+	*st = statement{}
+}
+
+// reads reports whether the statement surely only reads.
+func (st *statement) reads() bool {
+	if st.ask || st.residue != 0 {
+		return false
+	}
+	switch st.command {
+	case Select, Values, Table, With:
+		return !st.writes
+	case Show, Fetch:
+		return true
+	case Explain:
+		return !st.analyze
+	default:
+		return false
+	}
+}
