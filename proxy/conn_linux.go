@@ -64,6 +64,9 @@ func (c *conn) write(p []byte) error {
 	c.out, c.wrote, c.writeErr = p, 0, nil
 	err := c.raw.Write(c.onWrite)
 	c.out = nil
+	if err == nil && !c.armed {
+		return c.writeErr
+	}
 	if c.armed {
 		c.armed = false
 		_ = c.SetWriteDeadline(time.Time{})
@@ -97,7 +100,7 @@ func (c *conn) writeReady(fd uintptr) bool {
 
 func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 		if errno != syscall.EINTR {
 			return int(n), errno
 		}

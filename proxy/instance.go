@@ -34,6 +34,26 @@ type instance struct {
 	// guarded by mu
 	known    map[string]*params // params by identity
 	detector breaker.Dials
+	said     time.Time // when a failed login was logged last
+	unsaid   int       // failed logins since
+}
+
+// sayEvery spaces the log lines about logins that fail, which come in torrents: the first of them says what is wrong.
+const sayEvery = 10 * time.Second
+
+// say logs that the instance did not let the guard in, and how often since it was said last.
+func (in *instance) say(what string, err error, now time.Time) {
+	in.mu.Lock()
+	in.unsaid++
+	n := in.unsaid
+	quiet := now.Sub(in.said) < sayEvery
+	if !quiet {
+		in.said, in.unsaid = now, 0
+	}
+	in.mu.Unlock()
+	if !quiet {
+		in.srv.log.Warn(what, "upstream", in.name(), "times", n, "error", err)
+	}
 }
 
 // maxKnown bounds the sets of settings remembered; beyond, they are forgotten and learned again.
@@ -94,7 +114,7 @@ func (in *instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 	in.srv.times.login.observe(time.Since(start))
 	in.dialed(err, time.Now())
 	if err != nil {
-		in.srv.log.Warn("server login failed", "upstream", in.name(), "error", err)
+		in.say("server login failed", err, time.Now())
 		return nil, err
 	}
 	s.Key.Value.(*login).params.Store(b.params.Load())

@@ -40,7 +40,7 @@ func (in *instance) watch(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			in.srv.log.Warn("server's limits cannot be read", "upstream", in.name(), "error", err)
+			in.say("server's limits cannot be read", err, time.Now())
 			wait = 5 * time.Second
 		}
 		if in.open.Load() || !in.everUp.Load() {

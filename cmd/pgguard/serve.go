@@ -42,6 +42,7 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	leaveProcessors()
 	cfg := f.ToProxy()
 	cfg.Log = newLog(f.Log, e.err)
 	if err := provideFiles(&cfg, cfg.Log); err != nil {

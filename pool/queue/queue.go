@@ -41,6 +41,13 @@ func (w *Waiter[T]) Since() time.Time { return w.since }
 // outlive every client's own patience.
 const UrgentWait = time.Minute
 
+// MaxClasses is how many classes a queue can have: Pop keeps those it has tried in one word.
+const MaxClasses = 64
+
+// maxCharge bounds what one grant is taken to have cost. Shorter would let slow work take more than its share; longer
+// lets one client that kept its server to itself for hours push its whole class back for as long.
+const maxCharge = 10 * time.Second
+
 // Queue orders waiters. It is not safe for concurrent use.
 type Queue[T any] struct {
 	classes []flow[T]
@@ -57,8 +64,11 @@ type flow[T any] struct {
 	cost    float64 // expected slot-seconds of one grant
 }
 
-// New returns an empty queue of the given classes.
+// New returns an empty queue of the given classes, at most MaxClasses.
 func New[T any](classes []Class) *Queue[T] {
+	if len(classes) > MaxClasses {
+		panic("queue: more classes than MaxClasses")
+	}
 	q := &Queue[T]{classes: make([]flow[T], len(classes))}
 	for i, c := range classes {
 		q.classes[i] = flow[T]{Class: c, cost: 0.001}
@@ -98,7 +108,7 @@ func (q *Queue[T]) Pop(classOK func(class int) bool, can func(*Waiter[T]) bool) 
 			return w
 		}
 	}
-	var tried uint64 // bit set of classes; more than 64 are not tried in order
+	var tried uint64 // set of classes that cannot be served
 	for {
 		best := -1
 		for i := range q.classes {
@@ -120,7 +130,7 @@ func (q *Queue[T]) Pop(classOK func(class int) bool, can func(*Waiter[T]) bool) 
 			if can(w) {
 				f.remove(w)
 				q.total--
-				q.served = f.virtual
+				q.passed(tried, f.virtual)
 				f.virtual += f.cost / float64(f.Weight)
 				return w
 			}
@@ -129,10 +139,21 @@ func (q *Queue[T]) Pop(classOK func(class int) bool, can func(*Waiter[T]) bool) 
 	}
 }
 
+// passed notes that a class was served at this virtual time while those of tried could not be: they do not save up the
+// service that they could not take.
+func (q *Queue[T]) passed(tried uint64, virtual float64) {
+	q.served = virtual
+	for i := 0; tried != 0; i, tried = i+1, tried>>1 {
+		if tried&1 != 0 {
+			q.classes[i].virtual = max(q.classes[i].virtual, virtual)
+		}
+	}
+}
+
 // Charge says what a grant of class cost in the end, so that the next ones are expected to cost about as much.
 func (q *Queue[T]) Charge(class int, held time.Duration) {
 	f := &q.classes[class]
-	f.cost += (max(held.Seconds(), 1e-6) - f.cost) / 16
+	f.cost += (min(max(held, time.Microsecond), maxCharge).Seconds() - f.cost) / 16
 }
 
 // Remove takes w out if it still waits and says whether it did.

@@ -1,0 +1,222 @@
+package queue
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// story is one queue as a text test drives it. Waiters are known by name; time is what the commands say.
+type story struct {
+	t       *testing.T
+	classes []Class
+	q       *Queue[string]
+	waiters map[string]*Waiter[string]
+	blocked map[string]bool // waiters that cannot be served
+	closed  map[int]bool    // classes that may not be served
+	start   time.Time
+	now     time.Time
+}
+
+// TestStories runs testdata/*.txt. Every command takes at=DURATION, the time since the start, where it matters:
+//
+//	class NAME weight=1 wait=1s length=10    adds a class; the first command after one makes the queue
+//	push NAME… class=NAME [urgent]           each answers with its place or the reason that keeps it out
+//	pop [n=1]                                who is served, in order
+//	block NAME… / unblock NAME…              can answers false for these
+//	shut NAME… / open NAME…                  classOK answers false for these classes
+//	remove NAME…                             takes out who has gone
+//	charge NAME held=20ms [times=1]          what a grant of the class cost
+//	expire                                   takes out everybody who is late
+//	again                                    takes everybody out with Any and puts them back with Return
+//	show                                     every class: how many wait, since when the first
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &story{t: t, waiters: map[string]*Waiter[string]{}, blocked: map[string]bool{}, closed: map[int]bool{}}
+		s.start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+		datadriven.RunTest(t, path, func(_ *testing.T, d *datadriven.TestData) string { return s.run(d) })
+	})
+}
+
+func (s *story) run(d *datadriven.TestData) string {
+	s.now = s.start.Add(s.duration(d, "at", s.now.Sub(s.start)))
+	if d.Cmd == "class" {
+		return s.class(d)
+	}
+	if s.q == nil {
+		s.q = New[string](s.classes)
+	}
+	var out strings.Builder
+	switch d.Cmd {
+	case "push":
+		s.push(d, &out)
+	case "pop":
+		s.pop(d, &out)
+	case "block", "unblock", "shut", "open":
+		for _, name := range names(d) {
+			switch d.Cmd {
+			case "block", "unblock":
+				s.blocked[name] = d.Cmd == "block"
+			default:
+				s.closed[s.index(name)] = d.Cmd == "shut"
+			}
+		}
+	case "remove":
+		for _, name := range names(d) {
+			fmt.Fprintf(&out, "%s: %v\n", name, s.q.Remove(s.waiters[name]))
+		}
+	case "charge":
+		times := 1
+		d.MaybeScanArgs(s.t, "times", &times)
+		for range times {
+			s.q.Charge(s.index(names(d)[0]), s.duration(d, "held", 0))
+		}
+	case "expire":
+		for w := s.q.Expire(s.now); w != nil; w = s.q.Expire(s.now) {
+			fmt.Fprintf(&out, "%s: too late after %s\n", w.Value, s.now.Sub(w.Since()))
+		}
+	case "again":
+		var all []*Waiter[string]
+		for w := s.q.Any(); w != nil; w = s.q.Any() {
+			all = append(all, w)
+		}
+		for _, w := range all {
+			s.q.Return(w)
+		}
+		fmt.Fprintf(&out, "%d\n", len(all))
+	case "show":
+		s.show(&out)
+	default:
+		d.Fatalf(s.t, "unknown command")
+	}
+	return out.String()
+}
+
+func (s *story) class(d *datadriven.TestData) string {
+	c := Class{Name: names(d)[0], Weight: 1, MaxLength: 10, MaxShare: 1}
+	c.MaxWait = s.duration(d, "wait", time.Second)
+	d.MaybeScanArgs(s.t, "weight", &c.Weight)
+	d.MaybeScanArgs(s.t, "length", &c.MaxLength)
+	s.classes = append(s.classes, c)
+	return ""
+}
+
+func (s *story) push(d *datadriven.TestData, out *strings.Builder) {
+	class := s.classes[0].Name
+	d.MaybeScanArgs(s.t, "class", &class)
+	for _, name := range names(d) {
+		w := &Waiter[string]{Value: name, Class: s.index(class), Urgent: d.HasArg("urgent")}
+		if reason := s.q.Push(w, s.now); reason != OK {
+			fmt.Fprintf(out, "%s: %s\n", name, reason)
+			continue
+		}
+		s.waiters[name] = w
+		if w.Urgent {
+			fmt.Fprintf(out, "%s: urgent\n", name)
+		} else {
+			fmt.Fprintf(out, "%s: %s %d\n", name, class, s.q.Waiting(w.Class))
+		}
+	}
+}
+
+func (s *story) pop(d *datadriven.TestData, out *strings.Builder) {
+	n := 1
+	d.MaybeScanArgs(s.t, "n", &n)
+	var served []string
+	for range n {
+		w := s.q.Pop(func(class int) bool { return !s.closed[class] }, func(w *Waiter[string]) bool { return !s.blocked[w.Value] })
+		if w == nil {
+			served = append(served, "nobody")
+			break
+		}
+		served = append(served, w.Value)
+	}
+	fmt.Fprintln(out, strings.Join(served, " "))
+}
+
+func (s *story) show(out *strings.Builder) {
+	fmt.Fprintf(out, "all: %d\n", s.q.Len())
+	for i, c := range s.classes {
+		fmt.Fprintf(out, "%s: %d", c.Name, s.q.Waiting(i))
+		if since, ok := s.q.Oldest(i); ok {
+			fmt.Fprintf(out, " since %s", since.Sub(s.start))
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+func (s *story) index(class string) int {
+	for i, c := range s.classes {
+		if c.Name == class {
+			return i
+		}
+	}
+	s.t.Fatalf("no class %q", class)
+	return 0
+}
+
+func (s *story) duration(d *datadriven.TestData, key string, otherwise time.Duration) time.Duration {
+	arg, ok := d.Arg(key)
+	if !ok {
+		return otherwise
+	}
+	v, err := time.ParseDuration(arg.SingleVal(s.t))
+	if err != nil {
+		d.Fatalf(s.t, "%v", err)
+	}
+	return v
+}
+
+// names are the arguments without a value, but for the word urgent.
+func names(d *datadriven.TestData) []string {
+	var out []string
+	for _, a := range d.CmdArgs {
+		if len(a.Vals) == 0 && a.Key != "urgent" {
+			out = append(out, a.Key)
+		}
+	}
+	return out
+}
+
+func TestWaiterPushedTwicePanics(t *testing.T) {
+	q := New[int]([]Class{{Name: "a", Weight: 1, MaxWait: time.Second, MaxLength: 2}})
+	w := &Waiter[int]{}
+	q.Push(w, time.Time{})
+	defer func() {
+		if recover() == nil {
+			t.Error("a waiter in the queue was taken in again")
+		}
+	}()
+	q.Push(w, time.Time{})
+}
+
+func TestTooManyClassesPanic(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("more classes were taken than Pop can look through")
+		}
+	}()
+	New[int](make([]Class, MaxClasses+1))
+}
+
+func TestEveryClassIsTriedUpToTheLast(t *testing.T) {
+	classes := make([]Class, MaxClasses)
+	for i := range classes {
+		classes[i] = Class{Weight: 1, MaxWait: time.Second, MaxLength: 1}
+	}
+	q := New[int](classes)
+	for i := range classes {
+		q.Push(&Waiter[int]{Value: i, Class: i}, time.Time{})
+	}
+	last := MaxClasses - 1
+	w := q.Pop(func(int) bool { return true }, func(w *Waiter[int]) bool { return w.Value == last })
+	if w == nil || w.Value != last {
+		t.Fatalf("got %v, want the waiter of the last class", w)
+	}
+	if w := q.Pop(func(int) bool { return true }, func(*Waiter[int]) bool { return false }); w != nil {
+		t.Fatalf("got %v, want nobody", w)
+	}
+}

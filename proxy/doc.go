@@ -1,0 +1,29 @@
+// Package proxy accepts PostgreSQL clients and joins each to a server connection only while it has work in progress.
+//
+// # The life of a query
+//
+// A client's connection is a session, a server's is a backend; each has one goroutine, which is the only reader of its
+// socket and lives as long as it. A session whose client sends a statement asks the pool for a server. When it is
+// granted one, whoever granted it - the session itself if a server was idle, else the backend that has just become free -
+// writes the waiting bytes to the server. The session meanwhile waits in its read, where it also sees its client go. The
+// backend reads the answer and writes it to the client, and at ReadyForQuery in state I, with nothing outstanding, gives
+// the server back. So a query costs two reads, two writes and two wake-ups, also when it had to wait.
+//
+// What the guard can answer itself never reaches a server: the empty query, BEGIN, which is sent with the first
+// statement, and the end of a transaction that had none.
+//
+// # Words
+//
+// client: an application's connection. server: a connection to PostgreSQL. session, backend: our side of them. lease:
+// the right to use a server. link: a session and a backend joined for one lease. exchange: from a client's first message
+// to its ReadyForQuery. slot: a server held by a transaction. run token: a statement running. limit (L): how many may
+// run, chosen. cap (H): how many servers may exist, given. class: a kind of work. refusal: an answer in the database's
+// place. pin: keeping a server between transactions. residue: what a transaction left in its server. drain: ending
+// without interrupting. side channel: the guard's own connection to the server.
+//
+// # Locks
+//
+// session.mu guards a session's state, session.wmu is held while writing to its client, backend.wmu while writing to a
+// server. The order is session.mu, then a wmu; a wmu is locked before mu is unlocked so that bytes leave in the order in
+// which they were decided, and mu is never held during a write. The pool is never called with a lock held.
+package proxy
