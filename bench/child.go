@@ -27,7 +27,9 @@ func startChild(log io.Writer, path string, args, env []string, as *syscall.Cred
 		c.cmd.Stdout, c.cmd.Stderr = log, log
 	}
 	c.cmd.Env = append(os.Environ(), env...)
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	// A session of its own, as a daemon has: the kernel's scheduler groups processes by session, and a proxy that shares
+	// one with the load generator is scheduled worse than one that does not.
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setsid: true}
 	dieWithParent(c.cmd.SysProcAttr)
 	started := make(chan error, 1)
 	go func() {

@@ -36,6 +36,7 @@ type Pool struct {
 	servers map[*Server]struct{}
 	count   [states]int
 	running int
+	changes uint64
 	logging int   // logins of clients that wait for a server
 	own     []int // waiters that have a server and want a token, by class
 	lent    []int // slots held, by class
@@ -336,6 +337,7 @@ func (p *Pool) SetLimit(l limit.Limit) {
 	now := time.Now()
 	p.mu.Lock()
 	p.limit = l
+	p.changes++
 	p.settle(now)
 }
 

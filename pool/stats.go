@@ -8,6 +8,7 @@ type Stats struct {
 	Cap     int            // H: servers never exceed it
 	Limit   int            // L
 	Running int            // statements running
+	Changes uint64         // how often the limit was changed
 	Classes []ClassStats
 	Logins  map[string]uint64 // server logins by result: "ok", "failed", "refused" (53300)
 	// Would counts, in observe mode, what would have been refused, by reason and then class.
@@ -31,7 +32,7 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := Stats{
-		Servers: map[string]int{}, Cap: p.cap.now, Limit: p.limit.Current(), Running: p.running,
+		Servers: map[string]int{}, Cap: p.cap.now, Limit: p.limit.Current(), Running: p.running, Changes: p.changes,
 		Logins: map[string]uint64{"ok": 0, "failed": 0, "refused": 0}, Would: map[string]map[string]uint64{}, Down: p.backoff.err,
 	}
 	for state := range states {

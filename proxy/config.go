@@ -88,7 +88,7 @@ type Rule struct {
 func Default() Config {
 	return Config{
 		Listen:        []Listener{{Addr: "127.0.0.1:6432"}},
-		MaxClients:    20_000,
+		MaxClients:    10_000,
 		Mode:          PoolModeTransaction,
 		Pool:          pool.Default(),
 		Rules:         []Rule{{Class: "low", ApplicationName: regexp.MustCompile(`(^|/)sidekiq(\s|$)`)}},

@@ -79,10 +79,13 @@ func (in *instance) logIn(ctx context.Context, s *pool.Server) (*backend, error)
 	return b, nil
 }
 
-// password finds the password for a key: the upstream's own for its user, else the password file's.
+// password finds the password for a key: the one an upstream gives for its user, else the password file's.
 func (in *instance) password(k *pool.Key) string {
-	if k.User == in.up.User && in.up.Password != "" {
-		return in.up.Password
+	in.mu.Lock()
+	secret := in.secrets[k.User]
+	in.mu.Unlock()
+	if secret != "" {
+		return secret
 	}
 	return auth.FromPassfile(in.up.Passfile, in.up.Host, strconv.Itoa(in.up.Port), k.Database, k.User)
 }

@@ -19,7 +19,7 @@ import (
 // can be reached.
 type instance struct {
 	srv     *Server
-	up      Upstream // host, port, time-outs, and the login of the side channel
+	up      Upstream // host, port, time-outs, and the login of the side channel: the first upstream that names it
 	pool    *pool.Pool
 	cancels cancels
 
@@ -33,6 +33,7 @@ type instance struct {
 
 	// guarded by mu
 	known    map[string]*params // params by identity
+	secrets  map[string]string  // passwords by user, from every upstream that names this instance
 	detector breaker.Dials
 	said     time.Time // when a failed login was logged last
 	unsaid   int       // failed logins since
@@ -60,13 +61,23 @@ func (in *instance) say(what string, err error, now time.Time) {
 const maxKnown = 1024
 
 func newInstance(srv *Server, up Upstream) *instance {
-	in := &instance{srv: srv, up: up, known: map[string]*params{}, wake: make(chan struct{}, 1)}
+	in := &instance{srv: srv, up: up, known: map[string]*params{}, secrets: map[string]string{}, wake: make(chan struct{}, 1)}
 	l := limit.Frozen(limit.DefaultLimit)
 	if srv.cfg.Limit > 0 {
 		l = limit.Frozen(srv.cfg.Limit)
 	}
 	in.pool = pool.New(srv.cfg.Pool, l, srv.cfg.Observe, in.dial)
 	return in
+}
+
+// admit learns the password of an upstream that names this instance.
+func (in *instance) admit(up Upstream) {
+	if up.Password == "" {
+		return
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.secrets[up.User] = up.Password
 }
 
 // name is host:port, or the path of the socket.

@@ -327,13 +327,16 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 
 // instanceFor returns the instance of an upstream, opened if it is new.
 func (srv *Server) instanceFor(up Upstream) *instance {
-	id := up.Host + "\x00" + strconv.Itoa(up.Port) + "\x00" + up.User + "\x00" + up.Password
+	id := up.Host + "\x00" + strconv.Itoa(up.Port)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	in := srv.instances[id]
-	if in == nil {
+	if in != nil {
+		in.admit(up)
+	} else {
 		in = newInstance(srv, up)
 		srv.instances[id] = in
+		in.admit(up)
 		if srv.ctx.Err() == nil {
 			srv.work.Add(2)
 			go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()

@@ -38,8 +38,6 @@ type ReasonClass struct{ Reason, Class string }
 type PoolStats struct {
 	Name string // host:port of the instance
 	pool.Stats
-	// Logins counts server logins by result: "ok", "failed", "refused" (53300).
-	Logins map[string]uint64
 	// BreakerOpen is true while statements are refused because the instance cannot be reached.
 	BreakerOpen bool
 	// BreakerTrips counts changes to open.

@@ -92,6 +92,7 @@ func (s sink) pool(p proxy.PoolStats) {
 	}
 	s.gauge(maxServers, float64(p.Cap), p.Name)
 	s.gauge(limit, float64(p.Limit), p.Name)
+	s.counter(changes, p.Changes, p.Name)
 	s.gauge(running, float64(p.Running), p.Name)
 	s.gauge(up, truth(p.Up), p.Name)
 	s.gauge(breakerState, truth(p.BreakerOpen), p.Name)

@@ -38,10 +38,10 @@ func sample() proxy.Stats {
 			Name: "db:5432",
 			Stats: pool.Stats{
 				Servers: map[string]int{"idle": 3, "active": 7, "opening": 1, "closing": 0},
-				Cap:     97, Limit: 10, Running: 6,
+				Cap:     97, Limit: 10, Running: 6, Changes: 4,
+				Logins:  map[string]uint64{"ok": 20, "failed": 2, "refused": 1},
 				Classes: []pool.ClassStats{{Name: "high", Waiting: 3}, {Name: "low", Waiting: 8}},
 			},
-			Logins:      map[string]uint64{"ok": 20, "failed": 2, "refused": 1},
 			BreakerOpen: true, BreakerTrips: 2, Up: true,
 		}},
 	}

@@ -19,6 +19,7 @@ var (
 
 	servers    = desc("servers", "Server connections by state.", "database", "state")
 	maxServers = desc("max_servers", "The cap on server connections.", "database")
+	changes    = desc("limit_changes_total", "How often the run limit was changed.", "database")
 	limit      = desc("limit", "How many statements may run at once.", "database")
 	running    = desc("running", "Statements running at once.", "database")
 	up         = desc("up", "1 if the PostgreSQL instance can serve, by the last login or a server in use.", "database")
