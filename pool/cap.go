@@ -9,9 +9,9 @@ const (
 	capStep = 10 * time.Second
 )
 
-// Caps are limits measured from the server. Zero means no limit for Total of a configured pool, unknown otherwise.
+// Caps are limits measured from the server.
 type Caps struct {
-	Total     int            // servers in all
+	Total     int            // servers in all; 0: unknown
 	Users     map[string]int // by user; absent: no limit of its own
 	Databases map[string]int // by database
 }
@@ -69,7 +69,7 @@ func (p *Pool) SetCaps(c Caps) {
 	now := time.Now()
 	p.mu.Lock()
 	p.caps = c
-	p.cap.found = max(1, c.Total)
+	p.cap.found = max(0, c.Total)
 	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {
 		p.cap.now = p.cap.full()
 	}

@@ -9,7 +9,7 @@ import (
 
 // Config is what one pool is told; Default gives values that need no tuning.
 type Config struct {
-	// MaxServers is the cap H on server connections; 0 has it measured from the server (Pool.SetCap).
+	// MaxServers is the cap H on server connections; 0 has it measured from the server (Pool.SetCaps).
 	MaxServers int
 	// Dials bounds how many logins to the server run at once. More than a few make a busy server slower
 	// (overload.md 3.10), fewer refill an empty pool slowly.
@@ -54,6 +54,9 @@ func (c Config) Validate() []error {
 	}
 	if len(c.Classes) == 0 {
 		bad("classes: there must be at least one")
+	}
+	if len(c.Classes) > queue.MaxClasses {
+		bad("classes: there are %d, more than %d", len(c.Classes), queue.MaxClasses)
 	}
 	for i, k := range c.Classes {
 		switch {

@@ -38,14 +38,14 @@ func (p *Pool) growLocked(now time.Time) (evicted *Server) {
 		return nil
 	}
 	for _, k := range p.keys {
-		for p.wantsLocked(k, now) {
+		for p.wantsLocked(k, now) && p.allowedLocked(k) {
 			if len(p.servers) >= p.cap.now {
 				if p.count[Closing] == 0 && evicted == nil {
 					evicted = p.evictLocked(k, now)
 				}
 				break
 			}
-			if p.count[Opening] >= p.cfg.Dials || !p.allowedLocked(k) {
+			if p.count[Opening] >= p.cfg.Dials {
 				break
 			}
 			p.openLocked(k, now)

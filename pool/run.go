@@ -64,22 +64,14 @@ func (p *Pool) tidy(now time.Time) {
 	var s *Server
 	why := ""
 	for _, k := range p.keys {
-		if len(k.idle) == 0 {
-			continue
+		for _, c := range k.idle {
+			if s != nil && !c.since.Before(s.since) {
+				break
+			}
+			if reason := p.spareLocked(c, now); reason != "" {
+				s, why = c, reason
+			}
 		}
-		c := k.idle[0]
-		switch {
-		case p.overLocked(now):
-			why = "over the cap"
-		case p.cfg.IdleTimeout > 0 && now.Sub(c.since) > p.cfg.IdleTimeout-spread(c, p.cfg.IdleTimeout):
-			why = "idle"
-		case !c.expires.IsZero() && now.After(c.expires):
-			why = "lifetime"
-		default:
-			continue
-		}
-		s = c
-		break
 	}
 	if s != nil {
 		p.moveLocked(s, Closing, now)
@@ -88,6 +80,19 @@ func (p *Pool) tidy(now time.Time) {
 	if s != nil {
 		s.Conn.Close(why)
 	}
+}
+
+// spareLocked says why an idle server should be closed, or "".
+func (p *Pool) spareLocked(s *Server, now time.Time) string {
+	switch {
+	case p.overLocked(now):
+		return "over the cap"
+	case p.cfg.IdleTimeout > 0 && now.Sub(s.since) > p.cfg.IdleTimeout-spread(s, p.cfg.IdleTimeout):
+		return "idle"
+	case !s.expires.IsZero() && now.After(s.expires):
+		return "lifetime"
+	}
+	return ""
 }
 
 // spread varies the idle time of a server by up to a tenth, always by the same for the same server.

@@ -84,6 +84,7 @@ func (b *backend) relay() error {
 	if s == nil {
 		return b.relayIdle()
 	}
+	s.wmu.Lock()
 	s.mu.Lock()
 	keep, err := b.sort(s)
 	from, to := keep[0], keep[1]
@@ -98,21 +99,14 @@ func (b *backend) relay() error {
 		from = to
 		s.cond.Broadcast()
 	}
-	if from < to {
-		s.wmu.Lock()
-	}
 	s.mu.Unlock()
 	if from < to {
 		s.srv.count.bytesOut.Add(uint64(to - from))
 		if werr := s.conn.write(b.in.data[from:to]); werr != nil {
 			s.cut(werr)
 		}
-		s.wmu.Unlock()
 	}
-	if b.in.r == b.in.w {
-		putBuffer(b.in)
-		b.in = nil
-	}
+	s.wmu.Unlock()
 	if finished {
 		s.finishExchange(b, end, now)
 	}
@@ -167,6 +161,9 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 				if b.fatal != nil {
 					return [2]int{from, to}, errFatal
 				}
+				if s.ex.doubt {
+					return [2]int{from, to}, errDoubt
+				}
 				continue
 			case size <= bufferSize-headroom || len(held) < longHead:
 				return [2]int{from, to}, nil
@@ -194,7 +191,7 @@ const longHead = 64
 // watched are the messages that change what the guard knows.
 var watched = [256]bool{
 	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true,
-	wire.CopyInResponse: true, wire.ParseComplete: true,
+	wire.CopyInResponse: true, wire.ParseComplete: true, wire.CloseComplete: true,
 }
 
 // understand notes one whole message and answers whether it is for the client.
@@ -210,18 +207,20 @@ func (b *backend) understand(s *session, typ byte, body []byte, hidden bool) (fo
 			b.fatal = append([]byte(nil), body...)
 			return false
 		}
-		s.ex.parsed()
+		s.ex.failed()
+		s.parseFailedLocked()
 	case wire.ParameterStatus:
 		b.note(body)
 		s.params = b.params.Load()
 		return true
 	case wire.CopyInResponse:
 		s.ex.copyStarted()
-	case wire.ParseComplete:
+	case wire.ParseComplete, wire.CloseComplete:
 		if hidden {
 			s.ex.parsed()
 			return false
 		}
+		s.parsing = s.parsing && typ == wire.CloseComplete
 	}
 	return !hidden
 }
@@ -302,6 +301,9 @@ func (s *session) endLocked(now time.Time) ending {
 		s.quiet = true
 		s.cond.Broadcast()
 		return endGone
+	}
+	if s.parked || (s.idle && s.ex.status != wire.Idle) {
+		return endNothing // no exchange has ended: the server said something by itself
 	}
 	s.srv.times.query[s.class].observe(now.Sub(s.started))
 	s.srv.count.queries[s.class].Add(1)

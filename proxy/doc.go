@@ -24,6 +24,8 @@
 // # Locks
 //
 // session.mu guards a session's state, session.wmu is held while writing to its client, backend.wmu while writing to a
-// server. The order is session.mu, then a wmu; a wmu is locked before mu is unlocked so that bytes leave in the order in
-// which they were decided, and mu is never held during a write. The pool is never called with a lock held.
+// server. The order is backend.wmu after session.mu, and session.mu after session.wmu: who decides what goes to a client
+// holds the right to write to it first, so that a client that does not read holds up nobody who only needs its mu; who
+// decides what goes to a server locks that writer before it unlocks mu. So bytes leave in the order in which they were
+// decided, and mu is never held during a write. The pool is never called with mu held.
 package proxy

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"time"
 
 	"pgguard/proxy/wire"
@@ -79,61 +80,86 @@ func (s *session) clean(b *backend) {
 	b.giveBack(time.Now())
 }
 
-// maxPadding is the longest rest of a CopyData message that is filled up to keep a server; what would take longer than
-// a login is not worth it.
+// maxPadding is the longest rest of a message that is filled up to keep a server; what would take longer than a login
+// is not worth it.
 const maxPadding = 1 << 20
+
+// cancelAgain is when a cancel request that had no effect is repeated; the time doubles with each. One that overtakes
+// its statement on the way to the server finds nothing to cancel.
+const cancelAgain = 50 * time.Millisecond
 
 // settle ends what the client left unfinished and waits until the server owes nothing. It returns false if the server
 // is lost, or cannot be brought to that state.
 func (s *session) settle(b *backend) bool {
 	s.mu.Lock()
-	if s.backend != b {
-		s.mu.Unlock()
-		return false
-	}
-	partial := s.ex.partial
-	cancel := !partial && !s.ex.copyIn && !s.ex.quiet()
-	if cancel {
-		b.inst.cancels.begin(b)
-	}
-	s.mu.Unlock()
-	if cancel {
-		_ = b.inst.cancels.deliver(b)
-		b.inst.cancels.end(b)
-	}
-	if partial && !s.pad(b) {
-		_ = b.conn.Conn.Close()
-		return false
-	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.backend == b && !s.ex.quiet() {
-		if end := s.closingLocked(); len(end) > 0 {
-			s.mu.Unlock()
-			b.wmu.Lock()
-			_ = b.conn.write(end)
-			b.wmu.Unlock()
-			s.mu.Lock()
-			continue
+	for pause := cancelAgain; s.backend == b && !s.ex.quiet(); pause *= 2 {
+		if !s.ex.copyIn {
+			s.stopLocked(b)
 		}
-		s.cond.Wait()
+		if s.backend == b && s.ex.partial && !s.padLocked(b) {
+			_ = b.conn.Conn.Close()
+			return false
+		}
+		s.settledLocked(b, pause)
 	}
 	return s.backend == b
 }
 
-// pad completes a message of copy data that the client left in the middle: the COPY is going to be failed, so its
-// content does not matter. Half a statement must not be completed with anything; false says so.
-func (s *session) pad(b *backend) bool {
-	if s.stream.typ != wire.CopyData || s.stream.left > maxPadding {
-		return false
+// stopLocked cancels what the server runs. It unlocks mu meanwhile.
+func (s *session) stopLocked(b *backend) {
+	b.inst.cancels.begin(b)
+	s.mu.Unlock()
+	_ = b.inst.cancels.deliver(b)
+	b.inst.cancels.end(b)
+	s.mu.Lock()
+}
+
+// settledLocked waits until the server owes nothing, at most for d, and sends what it needs for that. It unlocks mu
+// meanwhile.
+func (s *session) settledLocked(b *backend, d time.Duration) {
+	due := false
+	timer := time.AfterFunc(d, func() {
+		s.mu.Lock()
+		due = true
+		s.cond.Broadcast()
+		s.mu.Unlock()
+	})
+	defer timer.Stop()
+	for s.backend == b && !s.ex.quiet() && !due {
+		if end := s.closingLocked(); len(end) > 0 {
+			s.tellLocked(b, end)
+			continue
+		}
+		s.cond.Wait()
 	}
+}
+
+// tellLocked writes to the server. It unlocks mu meanwhile. A write that fails has lost its server, whose goroutine sees
+// that, too.
+func (s *session) tellLocked(b *backend, p []byte) {
 	b.wmu.Lock()
-	err := b.conn.write(make([]byte, s.stream.left))
+	s.mu.Unlock()
+	_ = b.conn.write(p)
 	b.wmu.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+}
+
+// padLocked completes the message that the client left in the middle so that nothing can come of it, and answers false
+// if that is not possible. A statement's text filled up with anything but NUL has no end, which PostgreSQL refuses before
+// it reads the text; a Bind that succeeds by chance is not executed; and a COPY is going to be failed.
+func (s *session) padLocked(b *backend) bool {
+	switch s.stream.typ {
+	case wire.Query, wire.Parse, wire.Bind, wire.CopyData:
+	default:
+		return false
+	}
+	if s.stream.left > maxPadding {
+		return false
+	}
 	s.ex.partial = false
-	return err == nil
+	s.tellLocked(b, bytes.Repeat([]byte{0xff}, s.stream.left))
+	return true
 }
 
 // closingLocked returns, and notes as sent, what the server still needs to end the exchange.
@@ -159,10 +185,8 @@ func (s *session) order(b *backend, query []byte) bool {
 	}
 	s.quiet = false
 	s.ex.client(wire.Query)
+	s.tellLocked(b, query)
 	s.mu.Unlock()
-	b.wmu.Lock()
-	_ = b.conn.write(query)
-	b.wmu.Unlock()
 	return s.await(b)
 }
 

@@ -20,7 +20,7 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 	case typ == wire.Terminate:
 		return 0, errTerminate
 	case parked:
-		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && sql.Scan(queryText(m)).Statements == 0 {
+		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && sql.Scan(queryText(m)).Statements == 0 && s.dropUnnamed() {
 			return len(m), s.say(emptyIdle)
 		}
 		return 0, nil
@@ -35,21 +35,34 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 		s.stream = stream{left: left, drop: left > 0}
 		return len(m), nil
 	}
+	if typ == wire.Query {
+		return s.queryInPlace(m, left)
+	}
 	scratch := getBuffer()
 	defer putBuffer(scratch)
 	out := scratch.data[:0]
-	switch typ {
-	case wire.Sync:
+	if typ == wire.Sync {
 		s.skip = false
 		return len(m), s.say(wire.AppendReady(out, s.local))
-	case wire.Query:
-		return s.queryInPlace(out, m, left)
 	}
 	return s.batchInPlace(out, typ, m, left)
 }
 
+// dropUnnamed forgets the unnamed statement, as a simple query does, while the session is parked. It returns false if
+// the server must be told, because it is kept for the statement.
+func (s *session) dropUnnamed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lingers {
+		return false
+	}
+	s.unnamed = s.unnamed[:0]
+	s.unparsed = true
+	return true
+}
+
 // queryInPlace answers a simple query.
-func (s *session) queryInPlace(out, m []byte, left int) (int, error) {
+func (s *session) queryInPlace(m []byte, left int) (int, error) {
 	var text []byte
 	var res sql.Result
 	if left == 0 {
@@ -59,7 +72,12 @@ func (s *session) queryInPlace(out, m []byte, left int) (int, error) {
 	} else {
 		res = sql.Result{First: sql.Other, Statements: 1}
 	}
-	out, ok := s.command(out, res, text)
+	if s.local == wire.Idle && s.lost == nil && res.Statements > 0 && !res.TxControl {
+		return 0, nil // as command would say, at less cost for what comes most often
+	}
+	scratch := getBuffer()
+	defer putBuffer(scratch)
+	out, ok := s.command(scratch.data[:0], res, text)
 	if !ok {
 		return 0, nil
 	}

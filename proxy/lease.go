@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"pgguard/pool"
@@ -18,16 +19,28 @@ func (s *session) send(r *run, end int) error {
 	if fresh {
 		s.ex.reset()
 	}
+	if s.unknown && !r.parses {
+		s.unnamed = s.unnamed[:0]
+	}
 	prefix := s.prefixLocked(r, fresh)
 	for _, typ := range r.types[:r.n] {
 		if !s.ex.client(typ) {
 			s.mu.Unlock()
 			return &Refusal{Reason: ReasonProtocol, Message: "guard: too many statements sent ahead of their answers"}
 		}
-		s.unnamedLocked(typ)
 	}
 	if r.binds || r.parses {
 		s.unparsed = false
+	}
+	if r.parses || r.bound {
+		s.lingers, s.parsing, s.unknown = r.long, r.parses && (r.long || len(s.unnamed) > 0), false
+	}
+	if !fresh && s.ex.quiet() {
+		// Copy data after its COPY has failed, or a Flush: the server would not answer.
+		s.mu.Unlock()
+		s.stream.drop = r.left > 0
+		s.in.r = end
+		return nil
 	}
 	s.ex.partial = r.left > 0
 	s.ex.commit = s.ex.commit || r.commit
@@ -49,7 +62,9 @@ func (s *session) send(r *run, end int) error {
 	} else {
 		s.prefix = prefix
 	}
-	s.in = rest
+	if s.in = rest; rest == nil {
+		s.in, s.after = s.after, nil
+	}
 	b := s.backend
 	s.mu.Unlock()
 	switch {
@@ -65,14 +80,14 @@ func (s *session) send(r *run, end int) error {
 	return nil
 }
 
-// unnamedLocked follows whether the client will still need the unnamed statement that it has parsed.
-func (s *session) unnamedLocked(typ byte) {
-	switch typ {
-	case wire.Parse:
-		s.lingers = true
-	case wire.Bind, wire.Query:
-		s.lingers = false
+// parseFailedLocked follows, after an error of the server, whether it has the unnamed statement that the client parsed.
+func (s *session) parseFailedLocked() {
+	few := len(s.ex.marks)-s.ex.first < 8 // more is surely not the end; looking through all would take time
+	if !(s.parsing || s.lingers) || !few || s.ex.owed() > 1 || (s.ex.owed() == 1 && s.ex.unsynced) {
+		return // or what was sent after the error's batch may parse another
 	}
+	s.unknown = s.unknown || s.parsing
+	s.lingers = false // what was to be bound was not parsed, or has been bound
 }
 
 // prefixLocked returns what must be sent ahead of the client's messages, and notes it in the exchange.
@@ -80,10 +95,14 @@ func (s *session) prefixLocked(r *run, fresh bool) []byte {
 	var prefix []byte
 	if fresh {
 		s.unparsed = true
-		if r.pins&pins(sql.Sequence) != 0 {
-			s.ex.add(markHidden)
-			prefix = append(prefix, discardSequences...)
-		}
+		s.touched = false
+	}
+	if r.pins&^s.pins&pins(sql.Sequence) != 0 && !s.touched && (fresh || !s.ex.unsynced) {
+		s.ex.add(markHidden)
+		prefix = append(prefix, discardSequences...)
+	}
+	s.touched = s.touched || r.touches || r.binds
+	if fresh {
 		if s.local == wire.InTransaction {
 			s.ex.add(markHidden)
 			s.ex.status = wire.InTransaction
@@ -97,9 +116,16 @@ func (s *session) prefixLocked(r *run, fresh bool) []byte {
 			}
 		}
 	}
-	if r.binds && s.unparsed && len(s.unnamed) > 0 {
-		s.ex.add(markParse)
-		prefix = append(prefix[:len(prefix):len(prefix)], s.unnamed...)
+	if r.binds && s.unparsed {
+		// What this server has as its unnamed statement is another client's.
+		prefix = prefix[:len(prefix):len(prefix)]
+		if len(s.unnamed) > 0 {
+			s.ex.add(markParse)
+			prefix = append(prefix, s.unnamed...)
+		} else {
+			s.ex.add(markClose)
+			prefix = append(prefix, closeUnnamed...)
+		}
 	}
 	return prefix
 }
@@ -123,13 +149,34 @@ func (s *session) sendNow(r *run, prefix []byte, end int) error {
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
 	}
 	if len(prefix) > 0 {
-		_ = b.conn.write(prefix)
+		s.tell(b, prefix)
 	}
-	// A write that fails has lost its server: the backend's goroutine sees that, too, and answers.
-	_ = b.conn.write(s.in.data[s.in.r:end])
+	s.tell(b, s.in.data[s.in.r:end])
 	b.wmu.Unlock()
 	s.in.r = end
 	return nil
+}
+
+// tell writes p to the session's server, for as long as it takes: a server that runs a statement need not read what
+// the client has sent ahead. A write that fails has lost the server: the backend's goroutine sees that, too, and
+// answers. tell is called with b.wmu held, by the session's goroutine.
+func (s *session) tell(b *backend, p []byte) {
+	for {
+		err := b.conn.write(p)
+		if !errors.Is(err, errStalled) {
+			return
+		}
+		p = p[b.conn.wrote:]
+		b.wmu.Unlock()
+		s.mu.Lock()
+		ending := s.close != nil
+		b.wmu.Lock()
+		s.mu.Unlock()
+		if ending {
+			_ = b.conn.Conn.Close() // half a message cannot be followed by anything
+			return
+		}
+	}
 }
 
 // sendPiece passes on the next piece of a long message.
@@ -142,7 +189,7 @@ func (s *session) sendPiece(p []byte, last bool) error {
 	}
 	b.wmu.Lock()
 	s.mu.Unlock()
-	_ = b.conn.write(p)
+	s.tell(b, p)
 	b.wmu.Unlock()
 	if !last {
 		return nil

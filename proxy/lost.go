@@ -16,87 +16,99 @@ var (
 // detailKept is added to the server's own last words.
 const detailKept = "the guard keeps this client connection"
 
+// loss is what a session had under way when its server went.
+type loss struct {
+	gone     bool // the client had left
+	waiting  bool // it waited for a token for the server it had kept
+	open     bool // a transaction was open
+	quiet    bool // nothing was outstanding
+	unsynced bool // extended messages were sent, their Sync was not
+	readies  int  // how many ReadyForQuery the client expects
+	commit   bool // a COMMIT was under way
+	write    bool // something that may write was under way
+	state    bool // the server held session state of the client
+}
+
+// loseLocked takes the server out of the session and says what it was doing.
+func (s *session) loseLocked() loss {
+	was := loss{
+		gone: s.gone, waiting: s.waiting, open: s.ex.status != wire.Idle, quiet: s.ex.quiet(), unsynced: s.ex.unsynced,
+		readies: s.ex.owed(), commit: s.ex.commit, write: s.ex.write, state: s.pins != 0 || s.route.mode == PoolModeSession,
+	}
+	s.backend = nil
+	s.parked, s.idle, s.pins, s.lingers = false, false, 0, false
+	s.ex.reset()
+	return was
+}
+
 // serverLost answers for a server that went while the session had it; false: the session did not have it any more. It is
 // called once, by the backend's goroutine.
 func (s *session) serverLost(b *backend, cause error) bool {
+	s.wmu.Lock()
 	s.mu.Lock()
 	if s.backend != b {
 		s.mu.Unlock()
+		s.wmu.Unlock()
 		return false
 	}
-	s.backend = nil
-	waiting := s.waiting
-	open := s.ex.status != wire.Idle
-	outstanding := !s.ex.quiet()
-	unsynced := s.ex.unsynced
-	readies := s.ex.owed()
-	commit, write := s.ex.commit, s.ex.write
-	pinned := s.pins != 0 || s.route.mode == PoolModeSession
+	was := s.loseLocked()
 	torn := b.left > 0 && !b.drop
-	s.parked, s.idle, s.pins, s.lingers = false, false, 0, false
-	s.ex.reset()
-	if s.gone {
+	var answer []byte
+	switch {
+	case was.gone:
 		s.quiet = true
 		s.cond.Broadcast()
-		s.mu.Unlock()
-		return true
-	}
-	if torn || pinned {
-		// Half a row cannot be taken back; session state cannot be given back. Only a new connection is honest.
-		s.wmu.Lock()
-		s.mu.Unlock()
-		if !torn {
-			_ = s.conn.write(b.lastWords(refusedState, true))
-		}
-		s.wmu.Unlock()
-		s.kick(errors.Join(errServerLost, cause))
-		return true
-	}
-	if waiting {
-		// It waited for a token for the server it had kept for an unnamed statement.
+	case torn: // half a row cannot be taken back
+	case was.state: // nor can session state be given back: only a new connection is honest
+		answer = b.lastWords(refusedState, true)
+	case was.waiting:
 		s.local = wire.Idle
-		s.mu.Unlock()
-		if b.inst.pool.Withdraw(&s.waiter) {
-			s.Refused(b.demoted(refusedState))
-		}
-		return true
+	case was.quiet && was.open:
+		s.lost = b.demoted(refusedLost)
+		s.local = wire.Failed
+	case was.quiet:
+		s.local = wire.Idle
+	default:
+		answer = s.answerLossLocked(was, b)
 	}
-	if !outstanding {
-		if open {
-			s.lost = b.demoted(refusedLost)
-			s.local = wire.Failed
-		} else {
-			s.local = wire.Idle
-		}
-		s.mu.Unlock()
-		return true
-	}
-	refusal := refusedRead
-	state := byte(wire.Idle)
-	switch {
-	case commit || (!open && write):
-		refusal = refusedUnknown
-	case open:
-		refusal, state = refusedLost, wire.Failed
-	}
-	s.local = state
-	s.skip = unsynced
-	s.wmu.Lock()
 	s.mu.Unlock()
-	r := b.demoted(refusal)
-	s.srv.refused(r, s.class)
-	out := r.append(nil, false)
-	for i := range readies {
-		if i > 0 {
-			out = r.append(out, false)
+	if len(answer) > 0 {
+		if err := s.conn.write(answer); err != nil {
+			s.cut(err)
 		}
-		out = wire.AppendReady(out, state)
-	}
-	if err := s.conn.write(out); err != nil {
-		s.cut(err)
 	}
 	s.wmu.Unlock()
+	switch {
+	case was.gone:
+	case torn || was.state:
+		s.kick(errors.Join(errServerLost, cause))
+	case was.waiting && b.inst.pool.Withdraw(&s.waiter):
+		s.Refused(b.demoted(refusedState))
+	}
 	return true
+}
+
+// answerLossLocked builds the answer to what was outstanding: an error in the place of every answer still expected.
+func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
+	refusal := refusedRead
+	s.local = wire.Idle
+	switch {
+	case was.commit || (!was.open && was.write):
+		refusal = refusedUnknown
+	case was.open:
+		refusal = refusedLost
+		s.local = wire.Failed
+	}
+	s.skip = was.unsynced
+	r := b.demoted(refusal)
+	s.srv.refused(r, s.class)
+	for range was.readies {
+		out = wire.AppendReady(r.append(out, false), s.local)
+	}
+	if was.unsynced || was.readies == 0 {
+		out = r.append(out, false) // its ReadyForQuery follows the client's Sync
+	}
+	return out
 }
 
 var errServerLost = errors.New("server connection was lost")

@@ -36,26 +36,47 @@ func (s *session) answerRefused() error {
 	s.mu.Unlock()
 	s.conn.resume()
 	back.r += s.ours
-	s.after, s.in = s.in, back
+	s.putBack(back)
 
-	typ, size, _, _ := wire.Peek(back.bytes())
+	typ, size, _, _ := wire.Peek(s.in.bytes())
 	s.srv.refused(refusal, s.class)
 	var out [1024]byte
 	answer := refusal.append(out[:0], false)
 	if typ == wire.Query || typ == wire.FunctionCall {
-		if typ == wire.Query && s.local == wire.Failed && size <= back.w-back.r {
-			if res := sql.Scan(queryText(back.data[back.r : back.r+size])); res.PlainEnd {
+		if typ == wire.Query && s.local == wire.Failed && size <= s.in.w-s.in.r {
+			if res := sql.Scan(queryText(s.in.data[s.in.r : s.in.r+size])); res.PlainEnd {
 				s.local = wire.Idle
 			}
 		}
 		answer = wire.AppendReady(answer, s.local)
-		if s.stream.left > 0 && size > back.w-back.r {
-			s.stream.drop = true
+		if n := s.in.w - s.in.r; size > n { // it is longer than a buffer, and nothing else is in this one
+			s.stream = stream{left: size - n, drop: true}
+			size = n
 		}
-		back.r += min(size, back.w-back.r)
+		s.in.r += size
 	} else {
-		s.skip = true // and what is left of a long message is dropped when its turn comes
-		s.stream.drop = s.stream.left > 0
+		s.skip = true
 	}
 	return s.say(answer)
+}
+
+// putBack puts a request's bytes before those that have been read since it was sent. A message of which they hold only
+// the start is dealt with from its start again.
+func (s *session) putBack(back *buffer) {
+	s.stream = stream{}
+	if s.after == nil {
+		s.in, s.after = back, s.in
+		return
+	}
+	// What was read since is in after, so that in is the rest of the buffer of which back is the start.
+	if s.in != nil {
+		back.compact()
+		n := copy(back.data[back.w:], s.in.bytes())
+		if n < s.in.w-s.in.r {
+			panic("proxy: a request that is put back does not fit before the rest of its buffer")
+		}
+		back.w += n
+		putBuffer(s.in)
+	}
+	s.in = back
 }

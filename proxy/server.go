@@ -297,16 +297,29 @@ func (srv *Server) goodbye(s *session, err error) {
 		last = (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)
 	}
 	if last != nil {
-		s.mu.Lock()
-		s.gone = true // nothing of the server's may come after the last words
-		s.mu.Unlock()
-		s.wmu.Lock()
-		_ = s.conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = s.conn.Conn.Write(last)
-		s.wmu.Unlock()
+		s.lastWords(last)
 	}
 	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
 		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
+}
+
+// lastWait bounds how long the last words to a client may take.
+const lastWait = time.Second
+
+// lastWords sends p as the last thing the client hears, unless it is in the middle of a row or does not read.
+func (s *session) lastWords(p []byte) {
+	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() })
+	defer stop.Stop()
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	s.mu.Lock()
+	s.gone = true // nothing of the server's may come after
+	torn := s.backend != nil && s.backend.left > 0 && !s.backend.drop
+	s.mu.Unlock()
+	if !torn {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
+		_, _ = s.conn.Conn.Write(p)
+	}
 }
 
 func remote(nc net.Conn) string {

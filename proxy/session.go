@@ -53,7 +53,10 @@ type session struct {
 	quiet     bool     // gone, and the server owes nothing more
 	pins      pins     // why the server is kept between transactions
 	unparsed  bool     // the server's unnamed statement is not the client's
-	lingers   bool     // an unnamed statement was parsed and not bound yet: keep the server for it
+	touched   bool     // a statement of this lease may have used a sequence, so that the server's memory of them is the client's
+	parsing   bool     // a Parse of the unnamed statement was sent and not answered
+	unknown   bool     // the last Parse of the unnamed statement was an error
+	lingers   bool     // an unnamed statement too long to remember was parsed and not bound yet: keep the server for it
 	local     byte     // transaction state as the client sees it, while free
 	skip      bool     // after an error of ours: drop everything up to Sync
 	lost      *Refusal // the server was lost between two statements: the answer to the next one
@@ -67,7 +70,7 @@ type session struct {
 	idleSince time.Time // of the idle stretch inside the transaction
 	close     error     // why the guard wants the client closed
 
-	wmu sync.Mutex // held while writing to the client; locked before mu is unlocked to keep the order
+	wmu sync.Mutex // held while writing to the client; locked before mu
 
 	waiter pool.Waiter
 }

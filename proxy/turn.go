@@ -12,20 +12,26 @@ import (
 // is longer keeps its server until it is bound, and is unknown after.
 const maxUnnamed = 4 << 10
 
+// unnamedStatement is the body of a Describe or Close of the unnamed statement.
+var unnamedStatement = []byte{'S', 0}
+
 // maxRun is how many messages one run may have.
 const maxRun = 256
 
 // run is a stretch of a client's messages that are sent on in one write.
 type run struct {
-	types  [maxRun]byte
-	n      int
-	pins   pins
-	commit bool // may end a transaction for good
-	write  bool // may write
-	urgent bool // begins with set-up or clean-up, which pressure must not refuse
-	binds  bool // binds the unnamed statement before it parses one
-	parses bool // parses the unnamed statement
-	left   int  // bytes of the last message that have not been read yet
+	types   [maxRun]byte
+	n       int
+	pins    pins
+	commit  bool // may end a transaction for good
+	write   bool // may write
+	touches bool // may use a sequence without its name in the text, by a default or a trigger
+	urgent  bool // begins with set-up or clean-up, which pressure must not refuse
+	binds   bool // binds the unnamed statement before it replaces it
+	parses  bool // replaces the unnamed statement: parses one, closes it, or drops it by a simple query
+	bound   bool // binds the unnamed statement
+	long    bool // ends with an unnamed statement that was parsed, not bound, and is too long to remember
+	left    int  // bytes of the last message that have not been read yet
 }
 
 // turn deals with the messages at the start of s.in: it answers one in the server's place, or sends a run of them on.
@@ -57,7 +63,7 @@ func (s *session) turn() (more bool, err error) {
 			}
 			break
 		}
-		if r.binds && (typ == wire.Parse || typ == wire.Query) {
+		if r.binds && (typ == wire.Parse || typ == wire.Query || typ == wire.Close) {
 			break // the statement that was bound must still be known when the run is sent
 		}
 		s.note(&r, typ, m, left)
@@ -113,6 +119,7 @@ func (s *session) note(r *run, typ byte, m []byte, left int) {
 	switch typ {
 	case wire.Query:
 		s.unnamed = s.unnamed[:0]
+		r.parses, r.long = true, false
 		if left > 0 {
 			s.stream.scanner = new(sql.Scanner)
 			s.stream.text = true
@@ -134,7 +141,8 @@ func (s *session) note(r *run, typ byte, m []byte, left int) {
 		} else {
 			r.parses = true
 			s.unnamed = s.unnamed[:0]
-			if left == 0 && len(m) <= maxUnnamed {
+			r.long = left > 0 || len(m) > maxUnnamed
+			if !r.long {
 				s.unnamed = append(s.unnamed, m...)
 			}
 		}
@@ -143,13 +151,19 @@ func (s *session) note(r *run, typ byte, m []byte, left int) {
 		}
 		s.suspect(r, s.scan(text))
 	case wire.Describe:
-		r.binds = r.binds || (!r.parses && bytes.Equal(body, []byte{'S', 0}))
+		r.binds = r.binds || (!r.parses && bytes.Equal(body, unnamedStatement))
 	case wire.Bind:
 		_, rest, _ := wire.CString(body)
 		if name, _, ok := wire.CString(rest); ok && len(name) == 0 {
 			r.binds = r.binds || !r.parses
+			r.bound, r.long = true, false
 		}
 		r.write = true
+	case wire.Close:
+		if bytes.Equal(body, unnamedStatement) {
+			s.unnamed = s.unnamed[:0]
+			r.parses, r.long = true, false
+		}
 	case wire.FunctionCall:
 		r.pins |= pinFunction
 		r.write = true
@@ -174,11 +188,14 @@ func (s *session) suspect(r *run, res sql.Result) {
 	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)
 	r.commit = r.commit || res.Ask || (res.TxControl && !harmless)
 	r.write = r.write || !res.ReadOnly
-	if r.n == 0 {
-		switch res.First {
-		case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
-			r.urgent = true
-		}
+	switch res.First {
+	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
+		r.urgent = r.urgent || r.n == 0
+		r.touches = r.touches || res.Statements > 1
+	case sql.Begin, sql.Savepoint:
+		r.touches = r.touches || res.Statements > 1
+	default:
+		r.touches = r.touches || !res.ReadOnly
 	}
 }
 

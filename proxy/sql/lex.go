@@ -1,7 +1,5 @@
 package sql
 
-import "math/bits"
-
 // state is what kind of token the text has stopped in.
 type state uint8
 
@@ -73,7 +71,7 @@ func (s *Scanner) finish() {
 	l := &s.text
 	switch l.state {
 	case inWord:
-		s.name(l.buf[:l.n], keyword(l.buf[:l.n]))
+		s.name(l.buf[:l.n])
 	case afterQuoted:
 		s.quotedName(l.buf[:l.n])
 	case inDash:
@@ -96,28 +94,19 @@ func (s *Scanner) stop() {
 
 // readGround reads whole tokens for as long as they end inside p.
 func (s *Scanner) readGround(p []byte, i int) int {
-	for i < len(p) {
+	for s.text.state == ground {
+		if s.stmt.phase == phaseBody {
+			i = s.stmt.skim(p, i)
+		}
+		if i == len(p) {
+			return i
+		}
 		c := p[i]
 		switch classes[c] {
-		case classLetter:
-			i = s.beginWord(p, i)
 		case classSpace:
 			i++
-			continue
-		case classSymbol:
-			kind := tokenOther
-			if c == '&' && s.stmt.last == tokenU {
-				kind = tokenUAmp
-			}
-			s.symbol(c, kind)
-			if i++; i < len(p) && p[i] == ' ' {
-				i++
-			}
-			continue
-		case classDot:
-			s.dot()
-			i++
-			continue
+		case classLetter:
+			i = s.beginWord(p, i)
 		case classDoubleQuote:
 			i = s.beginQuoted(p, i+1)
 		case classDigit:
@@ -131,14 +120,11 @@ func (s *Scanner) readGround(p []byte, i int) int {
 		default:
 			i = s.begin(p, i)
 		}
-		if s.text.state != ground {
-			break
-		}
 	}
 	return i
 }
 
-// begin reads the first byte of the rarer tokens: parentheses, the end of the statement, and what may be a comment, a
+// begin reads the first byte of the other tokens: symbols, the end of the statement, and what may be a comment, a
 // parameter or a dollar-quoted string.
 func (s *Scanner) begin(p []byte, i int) int {
 	l := &s.text
@@ -149,6 +135,8 @@ func (s *Scanner) begin(p []byte, i int) int {
 	case ')':
 		s.symbol(c, tokenOther)
 		s.stmt.depth--
+	case '.':
+		s.dot()
 	case ';':
 		s.end()
 	case '-':
@@ -157,6 +145,14 @@ func (s *Scanner) begin(p []byte, i int) int {
 		l.state, l.resume = inSlash, ground
 	case '$':
 		l.state, l.n = inTag, 0
+	case '&':
+		kind := tokenOther
+		if s.stmt.last == tokenU {
+			kind = tokenUAmp
+		}
+		s.symbol(c, kind)
+	default:
+		s.symbol(c, tokenOther)
 	}
 	return i + 1
 }
@@ -167,35 +163,15 @@ func (l *lexer) keep(b []byte) { l.n += copy(l.buf[l.n:], b) }
 // begins forgets what buf had and keeps b.
 func (l *lexer) begins(b []byte) { l.n = copy(l.buf[:], b) }
 
-// beginWord reads the name at p[i]. A short name that decides nothing is by far the most usual thing in a text, and done
-// with here.
+// beginWord reads the name at p[i].
 func (s *Scanner) beginWord(p []byte, i int) int {
-	st := &s.stmt
-	if i+8 < len(p) {
-		x := load(p, i)
-		if ends := nameEnds(x); ends != 0 {
-			j := i + bits.TrailingZeros64(ends)>>3
-			mask := before(ends)
-			w := shortKeyword(foldKey(x, mask))
-			if acting[w] || st.phase != phaseBody || x&mask&tops != 0 || j == i+len("u") || j >= i+len(tempSchema) {
-				return s.endWord(p, p[i:j], j, w)
-			}
-			if st.last == tokenDot {
-				st.prev = wNone
-			} else {
-				st.qualifier, st.intro, st.prev = unqualified, st.prev, w
-			}
-			st.last = tokenName
-			return s.next(p, p[i:j], j, false)
-		}
-	}
 	j := nameEnd(p, i+1)
 	if j == len(p) {
 		s.text.begins(p[i:j])
 		s.text.state = inWord
 		return j
 	}
-	return s.endWord(p, p[i:j], j, keyword(p[i:j]))
+	return s.endWord(p, p[i:j], j)
 }
 
 // readWord reads on in a name that began in an earlier piece.
@@ -207,7 +183,7 @@ func (s *Scanner) readWord(p []byte, i int) int {
 		return j
 	}
 	l.state = ground
-	return s.endWord(p, l.buf[:l.n], j, keyword(l.buf[:l.n]))
+	return s.endWord(p, l.buf[:l.n], j)
 }
 
 // readNumber reads on in a number. Letters that cannot belong to it are an error since PostgreSQL 15 and the beginning of
@@ -233,29 +209,18 @@ func (s *Scanner) readNumber(p []byte, i int) int {
 	return i
 }
 
-// endWord reads the name b, which ends before p[i] and may be the key word w. b may be in buf.
-func (s *Scanner) endWord(p, b []byte, i int, w word) int {
+// endWord reads the name b, which ends before p[i]; b may be in buf.
+func (s *Scanner) endWord(p, b []byte, i int) int {
 	if p[i] == '\'' && len(b) == 1 && fold[b[0]] == 'e' {
 		s.symbol('\'', tokenOther)
 		s.text.state, s.text.high = inEscape, false
 		return i + 1
 	}
-	s.name(b, w)
+	s.name(b)
 	if b[len(b)-1] >= 0x80 && trail(p[i]) { // the name may go on, and be a call after all
 		s.stmt.ask = true
 	}
-	return s.next(p, b, i, false)
-}
-
-// next looks from p[i] on for what makes the name b a call.
-func (s *Scanner) next(p, b []byte, i int, quoted bool) int {
-	if classes[p[i]] > classSlash {
-		return i
-	}
-	if i+1 < len(p) && p[i] == ' ' && classes[p[i+1]] > classSlash {
-		return i + 1
-	}
-	return s.peek(p, b, i, quoted)
+	return s.peek(p, b, i, false)
 }
 
 // peek looks from p[i] on for a parenthesis, which makes the name b a call. What it cannot see in p is left to

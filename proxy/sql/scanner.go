@@ -52,7 +52,8 @@ func (s *Scanner) Feed(p []byte) {
 	}
 }
 
-// Result ends the last statement and says what the text may do. Until Reset it returns the same again.
+// Result ends the last statement and says what the text may do. After it only Reset may follow, or Result, which returns
+// the same again.
 func (s *Scanner) Result() Result {
 	s.finish()
 	s.end()

@@ -47,12 +47,12 @@ type statement struct {
 // WITH [RECURSIVE] t (…), COPY users (…), PREPARE p (…).
 var exempting = [wordCount]bool{wInto: true, wAs: true, wWith: true, wRecursive: true, wCopy: true, wPrepare: true}
 
-// name reads the unquoted name b, which is the key word w unless it follows a dot.
-func (s *Scanner) name(b []byte, w word) {
+// name reads the unquoted name or key word b.
+func (s *Scanner) name(b []byte) {
 	st := &s.stmt
-	if st.last == tokenDot {
-		w = wNone
-	} else {
+	w := wNone
+	if st.last != tokenDot {
+		w = keyword(b)
 		st.qualifier, st.intro = unqualified, st.prev
 	}
 	if st.phase != phaseBody {

@@ -93,23 +93,8 @@ func (s *Scanner) beginQuoted(p []byte, i int) int {
 		s.text.state, s.text.n = inQuoted, 0
 		return i
 	}
-	b := p[i:j]
-	st := &s.stmt
-	if st.phase == phaseBody && st.last != tokenUAmp && dull(b) { // as quotedName would, but sooner
-		if st.last != tokenDot {
-			st.qualifier, st.intro = unqualified, st.prev
-		}
-		st.prev, st.last = wNone, tokenName
-	} else {
-		s.quotedName(b)
-	}
-	return s.next(p, b, j+1, true)
-}
-
-// dull reports whether the quoted name b is surely none of those quotedName looks for: analyze, information_schema,
-// pg_catalog, pg_temp.
-func dull(b []byte) bool {
-	return len(b) < len(tempSchema) || b[0] != 'a' && b[0] != 'i' && b[0] != 'p'
+	s.quotedName(p[i:j])
+	return s.peek(p, p[i:j], j+1, true)
 }
 
 // readQuoted reads on in a quoted name.
@@ -134,7 +119,7 @@ func (s *Scanner) readAfterQuoted(p []byte, i int) int {
 	}
 	l.state = ground
 	s.quotedName(l.buf[:l.n])
-	return s.next(p, l.buf[:l.n], i, true)
+	return s.peek(p, l.buf[:l.n], i, true)
 }
 
 // readTag reads what follows a dollar: a digit makes it a parameter, a tag and a second dollar a string.

@@ -152,7 +152,7 @@ func fillShortWords() bool {
 	return true
 }
 
-// wordKey is b, of at most shortWord bytes, as load and foldKey give it.
+// wordKey is b, of at most eight bytes, as load and foldKey give it.
 func wordKey(b []byte) uint64 {
 	var key uint64
 	for i, c := range b {

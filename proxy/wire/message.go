@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 )
@@ -81,10 +82,9 @@ func Peek(b []byte) (typ byte, size int, ok bool, err error) {
 // CString returns the text up to the first NUL of b and what follows the NUL. Both are parts of b. ok is false when b
 // has no NUL.
 func CString(b []byte) (text, rest []byte, ok bool) {
-	for i, c := range b {
-		if c == 0 {
-			return b[:i], b[i+1:], true
-		}
+	i := bytes.IndexByte(b, 0)
+	if i < 0 {
+		return nil, nil, false
 	}
-	return nil, nil, false
+	return b[:i], b[i+1:], true
 }

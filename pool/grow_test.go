@@ -1,0 +1,231 @@
+package pool_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"pgguard/pool"
+)
+
+var errAway = errors.New("nobody listens")
+
+func TestLoginsAreBounded(t *testing.T) {
+	cfg := small(20)
+	cfg.Classes[0].MaxWait = time.Minute
+	in(t, cfg, 20, func(t *testing.T, h *harness) {
+		h.set(func() { h.login = time.Second })
+		cs := h.many("c", 20)
+		h.get(cs...)
+		h.expect(4, 0, 0, 0)
+		pass(time.Second)
+		h.expect(4, 0, 4, 0)
+		pass(4 * time.Second)
+		h.expect(0, 0, 20, 0)
+		if h.most != 4 {
+			t.Errorf("%d logins at once, want 4", h.most)
+		}
+	})
+}
+
+func TestCapHoldsAndLoginsOutliveTheirClients(t *testing.T) {
+	in(t, small(3), 10, func(t *testing.T, h *harness) {
+		h.set(func() { h.login = time.Second })
+		cs := h.many("c", 9)
+		h.get(cs...)
+		h.expect(3, 0, 0, 0)
+		for _, c := range cs {
+			h.Withdraw(&c.Waiter)
+		}
+		pass(time.Second)
+		h.expect(0, 3, 0, 0)
+	})
+}
+
+func TestOnlyAsManyServersAsWorkCanUse(t *testing.T) {
+	in(t, small(20), 2, func(t *testing.T, h *harness) {
+		cs := h.many("c", 20)
+		h.get(cs...)
+		h.expect(0, 0, 2, 0)
+	})
+}
+
+func TestFailedLoginsBackOff(t *testing.T) {
+	in(t, small(5), 10, func(t *testing.T, h *harness) {
+		h.set(func() { h.fail = errAway })
+		c := h.client("c").low()
+		h.get(c)
+		pass(20 * time.Second)
+		h.mu.Lock()
+		order := slices.Clone(h.order)
+		h.mu.Unlock()
+		if len(order) != 0 || c.refused() != nil {
+			t.Fatalf("granted %v, refused %v", order, c.refused())
+		}
+		if !errors.Is(h.Stats().Down, errAway) {
+			t.Errorf("down is %v, want the last login's error", h.Stats().Down)
+		}
+		var tries []time.Duration
+		h.set(func() { tries = slices.Clone(h.dials) })
+		if n := len(tries); n < 20 || n > 45 {
+			t.Errorf("%d logins in 20 s, want one each half to whole second", n)
+		}
+		for i := 6; i < len(tries); i++ {
+			if gap := tries[i] - tries[i-1]; gap < 500*time.Millisecond || gap > 1100*time.Millisecond {
+				t.Errorf("login %d came %s after the one before", i, gap)
+			}
+		}
+		h.set(func() { h.fail = nil })
+		pass(1100 * time.Millisecond)
+		if c.has() == nil {
+			t.Error("not served within a second after the server was back")
+		}
+		if h.Stats().Down != nil {
+			t.Error("still down after a login that worked")
+		}
+	})
+}
+
+func TestRejectedKeyConcernsNobodyElse(t *testing.T) {
+	in(t, small(5), 10, func(t *testing.T, h *harness) {
+		no := &pool.RejectedError{Err: errors.New("no such role")}
+		h.set(func() { h.rejects["stranger"] = no })
+		a, b, c := h.client("a").as("stranger"), h.client("b").as("stranger"), h.client("c")
+		h.get(a, b, c)
+		if a.refused() != no || b.refused() != no {
+			t.Errorf("refused %v and %v, want both told the server's answer", a.refused(), b.refused())
+		}
+		if c.has() == nil {
+			t.Error("another user was not served")
+		}
+		h.get(a)
+		if a.refused() != no {
+			t.Errorf("asked again at once: %v, want the answer that is remembered", a.refused())
+		}
+		h.set(func() { delete(h.rejects, "stranger") })
+		pass(5 * time.Second)
+		h.get(a)
+		if a.has() == nil {
+			t.Error("the answer is remembered for ever")
+		}
+	})
+}
+
+func TestServerWithoutConnectionsLowersTheCap(t *testing.T) {
+	in(t, small(10), 10, func(t *testing.T, h *harness) {
+		cs := h.many("c", 10)
+		for _, c := range cs {
+			c.low()
+		}
+		h.get(cs[:3]...)
+		h.set(func() { h.fail = &pool.TooManyError{Err: errors.New("53300")} })
+		h.get(cs[3])
+		if n := h.Stats().Cap; n != 3 {
+			t.Fatalf("the cap is %d after the fourth server was refused, want 3", n)
+		}
+		h.set(func() { h.fail = nil })
+		pass(29 * time.Second)
+		if cs[3].has() != nil {
+			t.Error("another server was opened while the server had just said no")
+		}
+		h.Withdraw(&cs[3].Waiter)
+		pass(33 * time.Second)
+		if n := h.Stats().Cap; n != 4 {
+			t.Errorf("the cap is %d a minute later, want 4", n)
+		}
+		pass(20 * time.Second)
+		if n := h.Stats().Cap; n != 6 {
+			t.Errorf("the cap is %d 20 s after that, want 6", n)
+		}
+		pass(time.Minute)
+		if n := h.Stats().Cap; n != 10 {
+			t.Errorf("the cap is %d at last, want 10", n)
+		}
+		if n := h.Stats().Logins["refused"]; n == 0 {
+			t.Error("the refused login was not counted")
+		}
+	})
+}
+
+func TestIdleServerOfAnotherUserMakesRoom(t *testing.T) {
+	in(t, small(2), 10, func(t *testing.T, h *harness) {
+		a := h.many("a", 2)
+		h.get(a...)
+		h.release(a[1])
+		pass(time.Second)
+		h.release(a[0]) // idle for a shorter time
+		kept := a[0]
+		h.set(func() { h.hold = true })
+		b := h.client("b").as("other")
+		h.get(b)
+		h.expect(0, 1, 0, 1)
+		if b.has() != nil {
+			t.Fatal("a server was opened before the one that makes room had gone")
+		}
+		h.set(func() { h.hold = false })
+		h.dieAll()
+		h.expect(0, 1, 1, 0)
+		if b.has() == nil {
+			t.Fatal("no server for the other user")
+		}
+		h.get(kept)
+		if kept.has() == nil || len(h.dials) != 3 {
+			t.Errorf("%d logins, want 3: one idle server had to go, not both", len(h.dials))
+		}
+	})
+}
+
+func TestUserAtItsOwnLimitTakesNobodysServer(t *testing.T) {
+	in(t, small(3), 10, func(t *testing.T, h *harness) {
+		h.SetCaps(pool.Caps{Total: 10, Users: map[string]int{"narrow": 1}})
+		a := h.many("a", 2)
+		h.get(a...)
+		n := h.many("n", 2)
+		h.get(n[0].as("narrow"))
+		h.release(a...)
+		h.get(n[1].as("narrow"))
+		h.expect(0, 2, 1, 0)
+		if n[1].has() != nil {
+			t.Error("the user's own limit was passed")
+		}
+		h.release(n[0])
+		if n[1].has() == nil {
+			t.Error("the server that came back was not used")
+		}
+	})
+}
+
+func TestDatabaseLimitHolds(t *testing.T) {
+	in(t, small(10), 10, func(t *testing.T, h *harness) {
+		h.SetCaps(pool.Caps{Total: 10, Databases: map[string]int{"db": 2}})
+		h.get(h.many("c", 5)...)
+		h.expect(0, 0, 2, 0)
+	})
+}
+
+func TestSmallerCapTakesEffectAsServersComeBack(t *testing.T) {
+	in(t, small(0), 20, func(t *testing.T, h *harness) {
+		h.SetCaps(pool.Caps{Total: 4})
+		cs := h.many("c", 5)
+		h.get(cs...)
+		h.expect(0, 0, 4, 0)
+		h.SetCaps(pool.Caps{Total: 2})
+		h.expect(0, 0, 4, 0)
+		h.release(cs[0])
+		h.release(cs[1])
+		h.expect(0, 0, 2, 0)
+		if cs[4].has() != nil {
+			t.Error("new work began over the cap")
+		}
+		h.release(cs[2])
+		h.expect(0, 0, 2, 0)
+		if cs[4].has() == nil {
+			t.Error("below the cap a server that came back was not lent")
+		}
+		h.SetCaps(pool.Caps{})
+		if n := h.Stats().Cap; n != 20 {
+			t.Errorf("the cap is %d while the server's limits are unknown, want 20", n)
+		}
+	})
+}

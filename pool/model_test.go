@@ -1,0 +1,232 @@
+package pool_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"pgguard/pool"
+)
+
+// member is a client of the model: what it should have, by the rules of the package's documentation alone.
+type member struct {
+	*client
+	waits  bool
+	again  bool // waits for a token for the server it has
+	token  bool
+	seq    int // order of asking
+	server *pool.Server
+}
+
+// world is a pool beside a naive model of it.
+type world struct {
+	*harness
+	cfg     pool.Config
+	limit   int
+	members []*member
+	seq     int
+	total   int // servers after the last step
+	fault   string
+}
+
+func (w *world) failf(format string, args ...any) {
+	if w.fault == "" {
+		w.fault = fmt.Sprintf(format, args...)
+	}
+}
+
+// Granted checks the promises that hold at the moment of a grant.
+func (m *member) granted(w *world, s *pool.Server) {
+	if !m.waits {
+		w.failf("%s was granted something it does not wait for", m.name)
+	}
+	if n := w.Stats().Running; n > w.limit {
+		w.failf("new work began as number %d at a limit of %d", n, w.limit)
+	}
+	for _, o := range w.members {
+		if o != m && o.waits && !o.again && !m.again && o.Key == m.Key && o.Class == m.Class && o.seq < m.seq {
+			w.failf("%s was served before %s, which asked earlier", m.name, o.name)
+		}
+		if o != m && o.server == s {
+			w.failf("%s was lent the server that %s has", m.name, o.name)
+		}
+	}
+	m.waits, m.again, m.token, m.server = false, false, true, s
+}
+
+// grantee joins a member to its world.
+type grantee struct {
+	m *member
+	w *world
+}
+
+func (g grantee) Granted(s *pool.Server, _ time.Time, _ time.Duration) { g.m.granted(g.w, s) }
+
+func (g grantee) Refused(error) {
+	if !g.m.waits {
+		g.w.failf("%s was refused what it does not ask for", g.m.name)
+	}
+	g.m.waits, g.m.again = false, false
+}
+
+// step does one thing of rapid's choice.
+func (w *world) step(t *rapid.T) {
+	m := rapid.SampledFrom(w.members).Draw(t, "who")
+	now := time.Now()
+	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "busy", "die", "pass", "caps", "login"}).Draw(t, "act"); {
+	case act == "ask" && !m.waits && m.server == nil:
+		w.seq++
+		m.waits, m.seq = true, w.seq
+		m.Class = rapid.IntRange(0, 1).Draw(t, "class")
+		m.Key = w.key(rapid.SampledFrom([]string{"app", "other"}).Draw(t, "user"))
+		w.Get(&m.Waiter, now)
+	case act == "ask" && !m.waits && !m.token:
+		w.seq++
+		m.waits, m.again, m.seq = true, true, w.seq
+		w.Again(&m.Waiter, m.server, now)
+	case act == "leave" && m.waits:
+		if !w.Withdraw(&m.Waiter) {
+			w.failf("%s waits and cannot leave", m.name)
+		}
+		m.waits, m.again = false, false
+	case act == "leave" && m.server != nil:
+		s := m.server
+		m.server, m.token = nil, false
+		if rapid.Bool().Draw(t, "discard") {
+			w.Discard(s, "discarded", now)
+		} else {
+			w.Release(s, now)
+		}
+	case act == "idle" && m.token:
+		m.token = false
+		w.Idle(m.server, now)
+	case act == "busy" && m.server != nil && !m.token && !m.waits:
+		m.token = true
+		w.Busy(m.server)
+	case act == "die" && m.server != nil:
+		m.server.Conn.(*fakeConn).die()
+	case act == "pass":
+		pass(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
+	case act == "caps":
+		w.SetCaps(pool.Caps{Total: rapid.IntRange(1, 5).Draw(t, "total")})
+	case act == "login":
+		err := rapid.SampledFrom([]error{nil, nil, errAway, &pool.TooManyError{Err: errAway}}).Draw(t, "answer")
+		w.set(func() { w.fail = err })
+	}
+	synctest.Wait()
+	w.check()
+}
+
+// check compares the pool with the model when nothing moves.
+func (w *world) check() {
+	st := w.Stats()
+	lent, running, waiting, slots := 0, 0, [2]int{}, [2]int{}
+	var held []pool.Conn
+	for _, m := range w.members {
+		if m.server != nil {
+			lent++
+			slots[m.Class]++
+			held = append(held, m.server.Conn)
+		}
+		if m.token {
+			running++
+		}
+		if m.waits {
+			waiting[m.Class]++
+		}
+	}
+	if st.Servers["active"] != lent || st.Running != running {
+		w.failf("%d lent and %d running, the model has %d and %d", st.Servers["active"], st.Running, lent, running)
+	}
+	idle := map[*pool.Key]int{}
+	w.set(func() {
+		for _, c := range w.conns {
+			select {
+			case <-c.end:
+			default:
+				if c.why == "" && !slices.Contains(held, pool.Conn(c)) {
+					idle[c.key]++
+				}
+			}
+		}
+	})
+	if n := idle[w.key("app")] + idle[w.key("other")]; n != st.Servers["idle"] {
+		w.failf("%d idle, %d connections are open and not lent", st.Servers["idle"], n)
+	}
+	total := 0
+	for _, n := range st.Servers {
+		total += n
+	}
+	if total > max(st.Cap, w.total) {
+		w.failf("%d servers, %d before, at a cap of %d", total, w.total, st.Cap)
+	}
+	w.total = total
+	for i, c := range st.Classes {
+		if c.Waiting != waiting[i] || c.Slots != slots[i] {
+			w.failf("class %s: %d wait, %d slots; the model has %d and %d", c.Name, c.Waiting, c.Slots, waiting[i], slots[i])
+		}
+	}
+	for _, m := range w.members {
+		room := float64(slots[m.Class]) < max(1, math.Ceil(w.cfg.Classes[m.Class].MaxShare*float64(st.Cap)))
+		if m.waits && running < w.limit && (m.again || (idle[m.Key] > 0 && room)) {
+			w.failf("%s waits beside a run token and %d idle servers", m.name, idle[m.Key])
+		}
+	}
+}
+
+// TestPoolAgreesWithModel plays any story with eight clients, two classes and two users. On failure rapid prints the
+// seed and the shortest story.
+func TestPoolAgreesWithModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var fault string
+		var stopped any
+		synctest.Test(t, func(t *testing.T) {
+			cfg := small(rapid.IntRange(1, 4).Draw(rt, "servers"))
+			limit := rapid.IntRange(1, 4).Draw(rt, "limit")
+			run(t, cfg, limit, false, func(_ *testing.T, h *harness) {
+				w := &world{harness: h, cfg: cfg, limit: limit}
+				for i := range 8 {
+					m := &member{client: &client{name: fmt.Sprint("m", i)}}
+					m.Waiter = pool.Waiter{Key: h.key("app"), Grantee: grantee{m, w}}
+					w.members = append(w.members, m)
+				}
+				defer w.leave()
+				defer func() { stopped, fault = recover(), w.fault }()
+				for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+					if w.step(rt); w.fault != "" {
+						return
+					}
+				}
+			})
+		})
+		if stopped != nil {
+			panic(stopped) // rapid's own way to end a story
+		}
+		if fault != "" {
+			rt.Fatal(fault)
+		}
+	})
+}
+
+// leave ends what every member has or waits for.
+func (w *world) leave() {
+	w.set(func() { w.fail = nil })
+	for _, m := range w.members {
+		if m.waits {
+			m.waits = !w.Withdraw(&m.Waiter)
+		}
+	}
+	synctest.Wait()
+	for _, m := range w.members {
+		if m.server != nil {
+			w.Release(m.server, time.Now())
+			m.server = nil
+		}
+	}
+	synctest.Wait()
+}

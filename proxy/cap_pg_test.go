@@ -1,0 +1,220 @@
+//go:build pg
+
+package proxy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgguard/proxy/pgtest"
+)
+
+// TestCapIsMeasured: H follows the server's own limits and what others use of them.
+func TestCapIsMeasured(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{Settings: map[string]string{"max_connections": "23"}})
+	admin := direct(t, c)
+	g := newGuard(t, address(c), nil)
+	// 23 less 3 for superusers is 20; a fifth is left to others, one is the side channel's.
+	eventually(t, "measured", func() bool { return g.pool().Cap == 15 })
+	var others []*caller
+	for range 10 {
+		others = append(others, direct(t, c))
+	}
+	look(g)
+	// Eleven others now: 20 - 11 - 1.
+	eventually(t, "others counted", func() bool { return g.pool().Cap == 8 })
+	for _, o := range others {
+		_ = o.Close()
+	}
+	eventually(t, "others gone", func() bool {
+		return admin.one(t, "select count(*) from pg_stat_activity where backend_type = 'client backend' and application_name = ''") == "1"
+	})
+	look(g)
+	eventually(t, "risen again", func() bool { return g.pool().Cap == 15 })
+}
+
+// look has the side channel read the limits now.
+func look(g *guard) { g.allInstances()[0].wake <- struct{}{} }
+
+// measured waits until the server's limits have been read.
+func (g *guard) measured(t *testing.T) {
+	t.Helper()
+	eventually(t, "measured", func() bool { all := g.allInstances(); return len(all) == 1 && all[0].everUp.Load() })
+}
+
+// TestCapOfRolesAndDatabases: connection limits of a role and of a database hold, and who waits for one of them does not
+// hold up others.
+func TestCapOfRolesAndDatabases(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{})
+	admin := direct(t, c)
+	for _, text := range []string{
+		"create role few login connection limit 2", "create role many login", "create database small connection limit 3",
+	} {
+		admin.want(t, admin.query, text, "", 'I')
+	}
+	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = 12; cfg.Limit = 12 })
+	g.measured(t)
+	var wg sync.WaitGroup
+	var most [2]atomic.Int64
+	stop := make(chan struct{})
+	wg.Go(func() {
+		watch := []string{"usename = 'few'", "datname = 'small'"}
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for i, where := range watch {
+				a, err := admin.query("select count(*) from pg_stat_activity where " + where)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				n, _ := strconv.ParseInt(a.rows[0], 10, 64)
+				most[i].Store(max(most[i].Load(), n))
+			}
+		}
+	})
+	var clients sync.WaitGroup
+	for i := range 30 {
+		user, database := []string{"few", "many", "many"}[i%3], []string{"postgres", "small", "postgres"}[i%3]
+		clients.Go(func() {
+			c, err := call(g.addr, user, database)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = c.Close() }()
+			for range 10 {
+				if a, err := c.query("select pg_sleep(0.01)"); err != nil || len(a.codes) > 0 {
+					t.Errorf("%s at %s: %v %s", user, database, err, a)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+	close(stop)
+	wg.Wait()
+	if few, small := most[0].Load(), most[1].Load(); few > 2 || small > 3 || few == 0 || small == 0 {
+		t.Errorf("%d servers of the role, want at most 2; %d of the database, want at most 3", few, small)
+	}
+	if refused := g.pool().Stats.Logins["refused"]; refused > 0 {
+		t.Errorf("PostgreSQL refused %d logins", refused)
+	}
+	g.atRest(t)
+}
+
+// TestServerRefusalLowersCap: when others take the connections the guard counted on, 53300 lowers H, and nobody is told
+// as long as one server is left.
+func TestServerRefusalLowersCap(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{Settings: map[string]string{
+		"max_connections": "12", "superuser_reserved_connections": "1", "autovacuum": "off"}})
+	admin := direct(t, c)
+	admin.want(t, admin.query, "create role app login", "", 'I')
+	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = 8; cfg.Limit = 8 })
+	g.measured(t)
+	first := mustCall(t, g.addr, "app", "postgres")
+	first.want(t, first.query, "select 1", "", 'I')
+	for range 6 { // 1 admin, 1 side channel, 1 server, 6 others: 2 are left of 11
+		mustCall(t, address(c), "app", "postgres")
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		c := mustCall(t, g.addr, "app", "postgres")
+		wg.Go(func() {
+			for range 5 {
+				if a, err := c.query("select pg_sleep(0.05)"); err != nil || len(a.codes) > 0 {
+					t.Errorf("%v %s", err, a)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	st := g.pool().Stats
+	if st.Logins["refused"] == 0 || st.Cap > 3 || st.Cap < 1 {
+		t.Errorf("refused %d, cap %d; want some and 1 to 3", st.Logins["refused"], st.Cap)
+	}
+	t.Logf("cap %d, logins %v", st.Cap, st.Logins)
+	g.atRest(t)
+}
+
+// TestCapHoldsInAStorm: 300 clients of four kinds want 5 servers. PostgreSQL never sees more than 5 and the side
+// channel, and everybody is served: an idle server of one kind makes room for another.
+func TestCapHoldsInAStorm(t *testing.T) {
+	const servers = 5
+	c := pgtest.New(t, pgtest.Options{})
+	admin := direct(t, c)
+	for _, text := range []string{"create role a login", "create role b login", "create database x", "create database y"} {
+		admin.want(t, admin.query, text, "", 'I')
+	}
+	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = servers })
+	stop := make(chan struct{})
+	var watcher, clients sync.WaitGroup
+	most := 0
+	watcher.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			a, err := admin.query("select count(*) from pg_stat_activity where application_name = 'pgguard'")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			n, _ := strconv.Atoi(a.rows[0])
+			most = max(most, n)
+		}
+	})
+	var served, refused atomic.Int64
+	var slowest atomic.Int64
+	for i := range 300 {
+		user, database := []string{"a", "b"}[i%2], []string{"x", "y"}[i/2%2]
+		clients.Go(func() {
+			c, err := call(g.addr, user, database)
+			if err != nil {
+				t.Errorf("login: %v", err)
+				return
+			}
+			defer func() { _ = c.Close() }()
+			for n := range 5 {
+				start := time.Now()
+				a, err := c.query(fmt.Sprintf("select current_user || current_database() || '%d'", n))
+				if err != nil {
+					t.Errorf("%v %s", err, a)
+					return
+				}
+				slowest.Store(max(slowest.Load(), int64(time.Since(start))))
+				switch {
+				case a.code() == "53300" && strings.Contains(a.message, "within"):
+					refused.Add(1)
+				case len(a.codes) > 0 || len(a.rows) != 1 || a.rows[0] != user+database+strconv.Itoa(n):
+					t.Errorf("%s %v", a, a.rows)
+				default:
+					served.Add(1)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	close(stop)
+	watcher.Wait()
+	t.Logf("served %d, refused %d, slowest %s, servers at most %d, logins %v",
+		served.Load(), refused.Load(), time.Duration(slowest.Load()), most, g.pool().Stats.Logins)
+	if most > servers {
+		t.Errorf("PostgreSQL saw %d servers, the cap is %d", most, servers)
+	}
+	if refused.Load() > 0 {
+		t.Errorf("%d statements waited in vain", refused.Load())
+	}
+	g.atRest(t)
+}

@@ -1,0 +1,168 @@
+//go:build pg
+
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"pgguard/proxy/pgtest"
+)
+
+// guard is a Server under test in front of an address.
+type guard struct {
+	*Server
+	addr string
+}
+
+// newGuard starts a Server in front of upstream, a host:port; set may change its configuration. The test fails if a
+// goroutine of it is left after its end.
+func newGuard(t *testing.T, upstream string, set func(*Config)) *guard {
+	t.Helper()
+	leaks := []goleak.Option{
+		goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Cluster).launch.func2"), // a cluster started again
+		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Fake).accept.func1"),
+		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Tap).accept"),
+	}
+	host, port, err := net.SplitHostPort(upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default()
+	cfg.Listen = []Listener{{Addr: "127.0.0.1:0"}}
+	cfg.Upstream = Upstream{Host: host, User: "postgres", ConnectTimeout: 5 * time.Second}
+	cfg.Upstream.Port, _ = strconv.Atoi(port)
+	if os.Getenv("PGGUARD_TEST_LOG") != "" {
+		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	if set != nil {
+		set(&cfg)
+	}
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(context.Background()) }()
+	t.Cleanup(func() {
+		closed := make(chan struct{})
+		go func() { _ = srv.Close(); close(closed) }()
+		select {
+		case <-closed:
+		case <-time.After(patience):
+			dump(t, "Close hangs")
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if n := srv.count.panics.Load(); n > 0 {
+			t.Errorf("%d sessions panicked", n)
+		}
+		if err := goleak.Find(leaks...); err != nil {
+			t.Errorf("goroutines are left: %v", err)
+		}
+	})
+	return &guard{srv, srv.Addrs()[0].String()}
+}
+
+// pool is the snapshot of the only instance.
+func (g *guard) pool() PoolStats {
+	if st := g.Stats(); len(st.Pools) > 0 {
+		return st.Pools[0]
+	}
+	return PoolStats{}
+}
+
+// call logs a client in as user postgres.
+func (g *guard) call(t *testing.T, params ...string) *caller {
+	t.Helper()
+	return mustCall(t, g.addr, "postgres", "postgres", params...)
+}
+
+// address is where a cluster listens.
+func address(c *pgtest.Cluster) string { return net.JoinHostPort(c.Host(), strconv.Itoa(c.Port())) }
+
+// direct logs in to the cluster itself.
+func direct(t *testing.T, c *pgtest.Cluster) *caller {
+	t.Helper()
+	return mustCall(t, address(c), "postgres", "postgres")
+}
+
+// one runs a query that returns one value.
+func (c *caller) one(t *testing.T, text string) string {
+	t.Helper()
+	a := c.want(t, c.query, text, "", c.status)
+	if len(a.rows) != 1 {
+		t.Fatalf("%s: %d rows, want 1", text, len(a.rows))
+	}
+	return a.rows[0]
+}
+
+// eventually fails the test, with every goroutine's stack, if ok stays false.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	within(t, patience, what, ok)
+}
+
+func within(t *testing.T, d time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(d); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			dump(t, "after %s: still not %s", d, what)
+		}
+	}
+}
+
+// dump fails the test with every goroutine's stack.
+func dump(t *testing.T, format string, args ...any) {
+	t.Helper()
+	buf := make([]byte, 1<<20)
+	t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), buf[:runtime.Stack(buf, true)])
+}
+
+// atRest waits until no client holds, wants or uses a server, and checks that the pool's books say so, too.
+func (g *guard) atRest(t *testing.T) {
+	t.Helper()
+	var last PoolStats
+	deadline := time.Now().Add(patience)
+	for {
+		last = g.pool()
+		waiting, slots := 0, 0
+		for _, c := range last.Classes {
+			waiting, slots = waiting+c.Waiting, slots+c.Slots
+		}
+		if last.Running == 0 && waiting == 0 && slots == 0 && last.Servers["active"] == 0 && last.Servers["closing"] == 0 &&
+			last.Servers["opening"] == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			dump(t, "the pool does not come to rest: %+v", last.Stats)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// seeded returns a source of chance whose seed is in the test's log.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("PGGUARD_TEST_SEED"); text != "" {
+		seed, _ = strconv.ParseUint(text, 10, 64)
+	}
+	t.Logf("PGGUARD_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 1))
+}

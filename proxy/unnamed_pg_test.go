@@ -1,0 +1,138 @@
+//go:build pg
+
+package proxy
+
+import (
+	"strings"
+	"testing"
+)
+
+// between runs a statement of a busy neighbour on every server of the guard, each in its own way of leaving an unnamed
+// statement behind.
+func between(t *testing.T, g *guard, servers int) {
+	t.Helper()
+	var all []*speaker
+	for range servers {
+		p, _ := enter(t, g.addr)
+		p.expect("begin", "C BEGIN; Z T")
+		p.write(unnamed("select 'the neighbour''s'"))
+		p.read("Z")
+		all = append(all, p)
+	}
+	for _, p := range all {
+		p.said = nil
+		p.write(unnamed("commit"))
+		p.read("Z")
+		p.write(unnamed("select 'the neighbour''s again'"))
+		p.read("Z")
+		p.leave()
+	}
+}
+
+// sameBetween plays the steps at both, with neighbours at work at the guard, on so many servers, between every two.
+func sameBetween(t *testing.T, servers int, steps ...step) {
+	t.Helper()
+	g := narrow(t, servers, impatient(patience))
+	sameWhile(t, g, func() { between(t, g, servers) }, steps...)
+}
+
+// sameWhile plays the steps at both and calls meanwhile at the guard between every two.
+func sameWhile(t *testing.T, g *guard, meanwhile func(), steps ...step) {
+	t.Helper()
+	want := scripted(t, address(shared), nil, steps)
+	p, _ := enter(t, g.addr)
+	var got []string
+	for i, s := range steps {
+		lines := p.play([]step{s})
+		lines[0] = want[len(got)]
+		got = append(got, lines...)
+		if i+1 < len(steps) {
+			meanwhile()
+		}
+	}
+	compare(t, want, got)
+}
+
+var (
+	longText  = "select 'long', $1::int /* " + strings.Repeat("x", maxUnnamed) + " */"
+	shortText = "select 'short', $1::int + 0"
+)
+
+func TestUnnamedStatementOutlivesItsServer(t *testing.T) {
+	sameBetween(t, 2,
+		say("Z", parse("", shortText), describe('S', ""), msgSync),
+		say("Z", bound("", "", "1"), describe('P', ""), execute("", 0), msgSync),
+	)
+}
+
+// What is too long to be remembered keeps its server until it is bound, and is not mixed up with another's after.
+func TestLongUnnamedStatementKeepsServerUntilBound(t *testing.T) {
+	g := narrow(t, 2, nil)
+	sameWhile(t, g, func() { between(t, g, 1) },
+		say("Z", parse("", longText), describe('S', ""), msgSync),
+		say("Z", bound("", "", "1"), describe('P', ""), execute("", 0), msgSync),
+	)
+	g.atRest(t)
+	p, _ := enter(t, g.addr)
+	p.play([]step{say("Z", unnamed(longText, "1"))})
+	between(t, g, 2)
+	got := p.play([]step{say("Z", bound("", "", "1"), execute("", 0), msgSync)})
+	compare(t, []string{"-- 0", "E SERROR VERROR C26000 Munnamed prepared statement does not exist", "Z I"}, got)
+}
+
+func TestUnnamedStatementCanBeBoundAgain(t *testing.T) {
+	sameBetween(t, 1,
+		say("Z", parse("", shortText), describe('S', ""), msgSync),
+		say("Z", bound("", "", "1"), execute("", 0), msgSync),
+		say("Z", bound("", "", "2"), execute("", 0), msgSync),
+		say("Z", describe('S', ""), msgSync),
+		say("Z", describe('S', ""), bound("", "", "3"), describe('P', ""), execute("", 0), msgSync),
+		say("ZZ", bound("", "", "4"), execute("", 0), msgSync, bound("", "", "5"), execute("", 0), msgSync),
+		say("ZZ", bound("", "", "6"), execute("", 0), msgSync, unnamed("select 7")),
+		say("Z", bound("", ""), execute("", 0), msgSync),
+		say("Z", bound("", "", "one too many"), execute("", 0), msgSync),
+		say("Z", bound("", ""), execute("", 0), msgSync),
+	)
+}
+
+func TestUnnamedStatementOfAnotherIsNeverBound(t *testing.T) {
+	run := say("Z", bound("", ""), execute("", 0), msgSync)
+	look := say("Z", describe('S', ""), msgSync)
+	tests := map[string][]step{
+		"nothing parsed":       {run, look},
+		"after simple query":   append(append(batches("select 'mine'"), queries("select 1")...), run, look),
+		"after empty query":    append(append(batches("select 'mine'"), queries("")...), run, look),
+		"after deferred end":   append(append(batches("select 'mine'"), queries("begin", "commit")...), run, look),
+		"query in the batch":   {say("ZZ", simple("select 1"), run.send), run},
+		"in a transaction":     {say("ZZ", simple("begin"), run.send), say("Z", simple("rollback"))},
+		"after a syntax error": {say("Z", parse("", "selec"), msgSync), run},
+		"after close": {
+			say("Z", unnamed("select 'mine'")), say("Z", closes('S', ""), msgSync), run, look,
+			say("Z", unnamed("select 'mine'")), say("Z", closes('S', ""), bound("", ""), execute("", 0), msgSync),
+		},
+	}
+	for name, steps := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := narrow(t, 2, nil)
+			sameWhile(t, g, func() { between(t, g, 1) }, steps...)
+		})
+	}
+}
+
+// A client that has parsed and does nothing more must not keep others from their work.
+func TestParsedStatementDoesNotHoldServer(t *testing.T) {
+	for name, steps := range map[string][]step{
+		"parsed":       {say("Z", parse("", "select 1"), describe('S', ""), msgSync)},
+		"syntax error": {say("Z", parse("", "selec"), msgSync)},
+		"long error":   {say("Z", parse("", "selec"+strings.Repeat(" ", maxUnnamed)), msgSync)},
+		"closed":       {say("Z", parse("", longText), msgSync), say("Z", closes('S', ""), msgSync)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := narrow(t, 1, nil)
+			p, _ := enter(t, g.addr)
+			p.play(steps)
+			g.atRest(t)
+			between(t, g, 1)
+		})
+	}
+}
