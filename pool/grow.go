@@ -34,21 +34,27 @@ func (p *Pool) growLocked(now time.Time) (evicted *Server) {
 	if p.queue.Len() == 0 || p.closed || p.count[Opening] >= p.cfg.Dials || now.Before(p.backoff.retry) {
 		return nil
 	}
-	if p.logging == 0 && !p.tokenLocked() {
+	if p.logging == 0 && !p.tokenLocked() && !p.bareLocked() {
 		return nil
 	}
-	for _, k := range p.keys {
-		for p.wantsLocked(k, now) && p.allowedLocked(k) {
-			if len(p.servers) >= p.cap.now {
-				if p.count[Closing] == 0 && evicted == nil {
-					evicted = p.evictLocked(k, now)
+	// Keys without a server come first, so that a busy key does not take every place that becomes free.
+	for _, bare := range [...]bool{true, false} {
+		for _, k := range p.list {
+			if bare && k.open > 0 {
+				continue
+			}
+			for p.wantsLocked(k, now) && p.allowedLocked(k) {
+				if len(p.servers) >= p.cap.now {
+					if p.count[Closing] == 0 && evicted == nil {
+						evicted = p.evictLocked(k, now)
+					}
+					break
 				}
-				break
+				if p.count[Opening] >= p.cfg.Dials {
+					break
+				}
+				p.openLocked(k, now)
 			}
-			if p.count[Opening] >= p.cfg.Dials {
-				break
-			}
-			p.openLocked(k, now)
 		}
 	}
 	return evicted
@@ -79,7 +85,7 @@ func (p *Pool) wantsLocked(k *Key, now time.Time) bool {
 // evictLocked makes room for a server of key k: the server of another key that has been idle longest is closed.
 func (p *Pool) evictLocked(k *Key, now time.Time) *Server {
 	var oldest *Server
-	for _, other := range p.keys {
+	for _, other := range p.list {
 		if other == k || len(other.idle) == 0 {
 			continue
 		}
@@ -91,6 +97,36 @@ func (p *Pool) evictLocked(k *Key, now time.Time) *Server {
 		p.moveLocked(oldest, Closing, now)
 	}
 	return oldest
+}
+
+// bareLocked says whether somebody waits for a key that has no server at all. One is worth opening for it even while
+// there is no run token, because its waiters are passed over until there is.
+func (p *Pool) bareLocked() bool {
+	for _, k := range p.list {
+		if k.open > 0 {
+			continue
+		}
+		for _, n := range k.waiting {
+			if n > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// starvedLocked says whether a server of key k must make room when it comes back: at the cap, a key that has no server at
+// all would otherwise wait for as long as k has work.
+func (p *Pool) starvedLocked(k *Key, now time.Time) bool {
+	if p.queue.Len() == 0 || len(p.list) < 2 || len(p.servers) < p.cap.now || p.count[Closing] > 0 || now.Before(p.backoff.retry) {
+		return false
+	}
+	for _, other := range p.list {
+		if other != k && other.open == 0 && p.wantsLocked(other, now) && p.allowedLocked(other) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Pool) openLocked(k *Key, now time.Time) {

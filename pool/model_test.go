@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,27 +32,35 @@ type world struct {
 	members []*member
 	seq     int
 	total   int // servers after the last step
-	fault   string
+
+	state sync.Mutex // guards the members, fault and served; not held while the pool is called
+
+	fault  string
+	served []*member // since the last step
 }
 
+// failf keeps the first fault. It is called with state held.
 func (w *world) failf(format string, args ...any) {
 	if w.fault == "" {
 		w.fault = fmt.Sprintf(format, args...)
 	}
 }
 
-// Granted checks the promises that hold at the moment of a grant.
+// granted checks the promises that hold at the moment of a grant.
 func (m *member) granted(w *world, s *pool.Server) {
+	running := w.Stats().Running
+	w.state.Lock()
+	defer w.state.Unlock()
 	if !m.waits {
 		w.failf("%s was granted something it does not wait for", m.name)
 	}
-	if n := w.Stats().Running; n > w.limit {
-		w.failf("new work began as number %d at a limit of %d", n, w.limit)
+	if running > w.limit {
+		w.failf("new work began as number %d at a limit of %d", running, w.limit)
+	}
+	if !m.again {
+		w.served = append(w.served, m)
 	}
 	for _, o := range w.members {
-		if o != m && o.waits && !o.again && !m.again && o.Key == m.Key && o.Class == m.Class && o.seq < m.seq {
-			w.failf("%s was served before %s, which asked earlier", m.name, o.name)
-		}
 		if o != m && o.server == s {
 			w.failf("%s was lent the server that %s has", m.name, o.name)
 		}
@@ -68,27 +77,35 @@ type grantee struct {
 func (g grantee) Granted(s *pool.Server, _ time.Time, _ time.Duration) { g.m.granted(g.w, s) }
 
 func (g grantee) Refused(error) {
+	g.w.state.Lock()
+	defer g.w.state.Unlock()
 	if !g.m.waits {
 		g.w.failf("%s was refused what it does not ask for", g.m.name)
 	}
 	g.m.waits, g.m.again = false, false
 }
 
-// step does one thing of rapid's choice.
+// step does one thing of rapid's choice. Nothing moves when it begins.
 func (w *world) step(t *rapid.T) {
-	m := rapid.SampledFrom(w.members).Draw(t, "who")
+	m := w.members[rapid.IntRange(0, len(w.members)-1).Draw(t, "who")]
 	now := time.Now()
+	w.state.Lock() // until the pool is called
+	pause := sync.OnceFunc(w.state.Unlock)
+	defer pause()
 	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "busy", "die", "pass", "caps", "login"}).Draw(t, "act"); {
 	case act == "ask" && !m.waits && m.server == nil:
 		w.seq++
 		m.waits, m.seq = true, w.seq
 		m.Class = rapid.IntRange(0, 1).Draw(t, "class")
 		m.Key = w.key(rapid.SampledFrom([]string{"app", "other"}).Draw(t, "user"))
+		pause()
 		w.Get(&m.Waiter, now)
 	case act == "ask" && !m.waits && !m.token:
 		w.seq++
 		m.waits, m.again, m.seq = true, true, w.seq
-		w.Again(&m.Waiter, m.server, now)
+		s := m.server
+		pause()
+		w.Again(&m.Waiter, s, now)
 	case act == "leave" && m.waits:
 		if !w.Withdraw(&m.Waiter) {
 			w.failf("%s waits and cannot leave", m.name)
@@ -97,6 +114,7 @@ func (w *world) step(t *rapid.T) {
 	case act == "leave" && m.server != nil:
 		s := m.server
 		m.server, m.token = nil, false
+		pause()
 		if rapid.Bool().Draw(t, "discard") {
 			w.Discard(s, "discarded", now)
 		} else {
@@ -104,27 +122,51 @@ func (w *world) step(t *rapid.T) {
 		}
 	case act == "idle" && m.token:
 		m.token = false
-		w.Idle(m.server, now)
+		s := m.server
+		pause()
+		w.Idle(s, now)
 	case act == "busy" && m.server != nil && !m.token && !m.waits:
 		m.token = true
-		w.Busy(m.server)
+		s := m.server
+		pause()
+		w.Busy(s)
 	case act == "die" && m.server != nil:
 		m.server.Conn.(*fakeConn).die()
 	case act == "pass":
+		pause()
 		pass(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
 	case act == "caps":
+		pause()
 		w.SetCaps(pool.Caps{Total: rapid.IntRange(1, 5).Draw(t, "total")})
 	case act == "login":
 		err := rapid.SampledFrom([]error{nil, nil, errAway, &pool.TooManyError{Err: errAway}}).Draw(t, "answer")
 		w.set(func() { w.fail = err })
 	}
+	pause()
 	synctest.Wait()
 	w.check()
+}
+
+// first is the first fault found, or "".
+func (w *world) first() string {
+	w.state.Lock()
+	defer w.state.Unlock()
+	return w.fault
 }
 
 // check compares the pool with the model when nothing moves.
 func (w *world) check() {
 	st := w.Stats()
+	w.state.Lock()
+	defer w.state.Unlock()
+	for _, m := range w.served {
+		for _, o := range w.members {
+			if o.waits && !o.again && o.Key == m.Key && o.Class == m.Class && o.seq < m.seq {
+				w.failf("%s was served, %s, which asked earlier, still waits", m.name, o.name)
+			}
+		}
+	}
+	w.served = nil
 	lent, running, waiting, slots := 0, 0, [2]int{}, [2]int{}
 	var held []pool.Conn
 	for _, m := range w.members {
@@ -196,9 +238,9 @@ func TestPoolAgreesWithModel(t *testing.T) {
 					w.members = append(w.members, m)
 				}
 				defer w.leave()
-				defer func() { stopped, fault = recover(), w.fault }()
+				defer func() { stopped, fault = recover(), w.first() }()
 				for range rapid.IntRange(1, 60).Draw(rt, "steps") {
-					if w.step(rt); w.fault != "" {
+					if w.step(rt); w.first() != "" {
 						return
 					}
 				}
@@ -215,17 +257,17 @@ func TestPoolAgreesWithModel(t *testing.T) {
 
 // leave ends what every member has or waits for.
 func (w *world) leave() {
-	w.set(func() { w.fail = nil })
 	for _, m := range w.members {
-		if m.waits {
-			m.waits = !w.Withdraw(&m.Waiter)
-		}
+		w.Withdraw(&m.Waiter)
 	}
 	synctest.Wait()
 	for _, m := range w.members {
-		if m.server != nil {
-			w.Release(m.server, time.Now())
-			m.server = nil
+		w.state.Lock()
+		s := m.server
+		m.server = nil
+		w.state.Unlock()
+		if s != nil {
+			w.Release(s, time.Now())
 		}
 	}
 	synctest.Wait()

@@ -33,6 +33,7 @@ type Pool struct {
 	free    bool // observe: the limit does not hold anybody up
 	queue   *queue.Queue[*Waiter]
 	keys    map[string]*Key
+	list    []*Key // the same keys, in no order
 	servers map[*Server]struct{}
 	count   [states]int
 	running int
@@ -80,6 +81,7 @@ func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
 		k = &Key{Database: database, User: user, Settings: settings, waiting: make([]int, len(p.cfg.Classes))}
 		init(k)
 		p.keys[name] = k
+		p.list = append(p.list, k)
 	}
 	k.refs++
 	return k
@@ -93,9 +95,12 @@ func (p *Pool) Forget(k *Key) {
 }
 
 func (p *Pool) dropKeysLocked() {
+	p.list = p.list[:0]
 	for name, k := range p.keys {
 		if k.refs == 0 && k.open == 0 {
 			delete(p.keys, name)
+		} else {
+			p.list = append(p.list, k)
 		}
 	}
 }
@@ -210,6 +215,11 @@ func (p *Pool) Release(s *Server, now time.Time) {
 		p.settle(now)
 		s.Conn.Close("lifetime")
 		return
+	case p.starvedLocked(s.Key, now):
+		p.moveLocked(s, Closing, now)
+		p.settle(now)
+		s.Conn.Close("room for another user or database")
+		return
 	default:
 		p.moveLocked(s, Idle, now)
 	}
@@ -264,7 +274,7 @@ func (p *Pool) settle(now time.Time) {
 
 // nextLocked takes the next waiter that can be served out of the queue and gives it its server and token.
 func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
-	if p.queue.Len() == 0 {
+	if p.queue.Len() == 0 || (p.logging == 0 && !p.tokenLocked()) {
 		return nil, nil
 	}
 	place := p.queue.Pop(p.classOK, p.can)

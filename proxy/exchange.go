@@ -246,7 +246,7 @@ func (e *exchange) quiet() bool {
 	return e.first == len(e.marks) && !e.unsynced && !e.partial && !e.doubt
 }
 
-// owed calls f for each ReadyForQuery that the client still expects, in order.
+// owed is how many ReadyForQuery the client still expects.
 func (e *exchange) owed() (readies int) {
 	for _, m := range e.marks[e.first:] {
 		if m == markQuery || m == markCall || m == markSync {

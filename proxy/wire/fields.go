@@ -41,7 +41,7 @@ func ParseError(body []byte) (ErrorFields, error) {
 }
 
 // AppendDemoted appends the whole ErrorResponse with body, but with severity ERROR in place of FATAL or PANIC and with
-// detail as its DETAIL where it had none: every other field stays as the server sent it.
+// detail, which holds no NUL, as its DETAIL where it had none: every other field stays as the server sent it.
 func AppendDemoted(dst, body []byte, detail string) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, ErrorResponse, 0, 0, 0, 0)
