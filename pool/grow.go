@@ -218,6 +218,7 @@ func (p *Pool) removeLocked(s *Server) {
 		p.moveLocked(s, Closing, s.since)
 	}
 	p.count[s.state]--
+	s.state = Closing
 	delete(p.servers, s)
 	k.open--
 }

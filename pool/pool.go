@@ -187,20 +187,31 @@ func (p *Pool) Withdraw(w *Waiter) bool {
 	return true
 }
 
-// Idle gives the run token back: a statement has ended, the server is kept.
+// Idle gives the run token back: a statement has ended, the server is kept. It does nothing if the server is not lent
+// any more.
 func (p *Pool) Idle(s *Server, now time.Time) {
 	p.mu.Lock()
-	s.running--
-	p.running--
+	if s.running > 0 {
+		s.running--
+		p.running--
+	}
 	p.settle(now)
 }
 
-// Busy takes a run token without waiting: a statement begins in an open transaction.
+// Busy takes a run token without waiting: a statement begins in an open transaction. It does nothing if the server is
+// not lent any more, because it has been lost at that moment.
 func (p *Pool) Busy(s *Server) {
 	p.mu.Lock()
-	s.running++
-	p.running++
+	p.runLocked(s)
 	p.mu.Unlock()
+}
+
+// runLocked gives a run token to a server, which gives it back with its lease; one that is not lent has none to give.
+func (p *Pool) runLocked(s *Server) {
+	if s.state == Lent {
+		s.running++
+		p.running++
+	}
 }
 
 // Release gives everything back; the server must have nothing outstanding and no transaction open.
@@ -292,8 +303,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 		p.lent[w.Class]++
 	}
 	if !w.Login {
-		s.running++
-		p.running++
+		p.runLocked(s)
 	}
 	return w, s
 }

@@ -86,6 +86,7 @@ func (b *backend) relay() error {
 	}
 	s.wmu.Lock()
 	s.mu.Lock()
+	news := s.newsLocked(b)
 	keep, err := b.sort(s)
 	from, to := keep[0], keep[1]
 	finished := err == nil && s.backend == b && s.ex.quiet() && b.left == 0
@@ -96,10 +97,15 @@ func (b *backend) relay() error {
 		end = s.endLocked(now)
 	}
 	if s.gone {
-		from = to
+		from, news = to, nil
 		s.cond.Broadcast()
 	}
 	s.mu.Unlock()
+	if len(news) > 0 {
+		if werr := s.conn.write(news); werr != nil {
+			s.cut(werr)
+		}
+	}
 	if from < to {
 		s.srv.count.bytesOut.Add(uint64(to - from))
 		if werr := s.conn.write(b.in.data[from:to]); werr != nil {

@@ -3,6 +3,8 @@
 package proxy
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,15 +88,16 @@ var forms = map[string]func(text string) step{
 func TestTransactionBlocksInExtendedProtocol(t *testing.T) {
 	g := narrow(t, 2, nil)
 	for form, of := range forms {
-		for name, texts := range blocks {
-			t.Run(form+"/"+name, func(t *testing.T) {
-				var steps []step
-				for _, text := range texts {
+		t.Run(form, func(t *testing.T) {
+			var steps []step
+			for _, name := range slices.Sorted(maps.Keys(blocks)) {
+				for _, text := range blocks[name] {
 					steps = append(steps, of(text))
 				}
-				same(t, g, steps...)
-			})
-		}
+				steps = append(steps, queries("rollback")...)
+			}
+			same(t, g, steps...)
+		})
 	}
 }
 

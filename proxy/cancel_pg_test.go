@@ -27,91 +27,105 @@ func running(t *testing.T, admin *caller, text string) {
 	})
 }
 
+// cancelTest is a guard with one server, a client whose statements are canceled and one who must not notice.
+type cancelTest struct {
+	*guard
+	admin, victim, other *caller
+}
+
 // TestCancel cancels a client's statement in each state that it can be in.
 func TestCancel(t *testing.T) {
 	c := pgtest.New(t, pgtest.Options{})
-	admin := direct(t, c)
 	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = 1 })
-	victim, other := g.call(t), g.call(t)
-
-	t.Run("running", func(t *testing.T) {
-		_ = victim.send(simple("select pg_sleep(60)"))
-		running(t, admin, "pg_sleep(60)")
-		if err := victim.cancel(); err != nil {
-			t.Fatal(err)
-		}
-		if a, err := victim.answer(); err != nil || a.code() != "57014" || a.status != 'I' {
-			t.Errorf("canceled: %v %s", err, a)
-		}
-		victim.want(t, victim.query, "select 1", "", 'I')
-	})
-	t.Run("running in a transaction", func(t *testing.T) {
-		victim.want(t, victim.query, "BEGIN", "", 'T')
-		_ = victim.send(append(batchOf("select pg_sleep(61)"), wire.AppendEmpty(nil, wire.Sync)...))
-		running(t, admin, "pg_sleep(61)")
-		_ = victim.cancel()
-		if a, err := victim.answer(); err != nil || a.code() != "57014" || a.status != 'E' {
-			t.Errorf("canceled: %v %s", err, a)
-		}
-		victim.want(t, victim.query, "ROLLBACK", "", 'I')
-	})
-	t.Run("waiting, while the pool is saturated", func(t *testing.T) {
-		other.want(t, other.query, "BEGIN", "", 'T')
-		other.want(t, other.query, "select 1", "", 'T')
-		for _, run := range []func(string) error{
-			func(text string) error { return victim.send(simple(text)) },
-			func(text string) error {
-				return victim.send(append(batchOf(text), wire.AppendEmpty(nil, wire.Sync)...))
-			},
-		} {
-			_ = run("select 2")
-			eventually(t, "waiting", func() bool { return g.Stats().Clients["waiting"] == 1 })
-			start := time.Now()
-			_ = victim.cancel()
-			if a, err := victim.answer(); err != nil || a.code() != "57014" || a.status != 'I' {
-				t.Errorf("canceled: %v %s", err, a)
-			}
-			if d := time.Since(start); d > 2*time.Second {
-				t.Errorf("took %s", d)
-			}
-		}
-		other.want(t, other.query, "COMMIT", "", 'I')
-		victim.want(t, victim.query, "select 3", "", 'I')
-	})
-	t.Run("idle and with wrong keys", func(t *testing.T) {
-		_ = other.send(simple("select 42 from pg_sleep(0.3)"))
-		running(t, admin, "pg_sleep(0.3)")
-		wrong := append([]byte(nil), other.secret...)
-		wrong[0] ^= 1
-		for what, err := range map[string]error{
-			"idle":         victim.cancel(),
-			"wrong secret": cancelWith(g.addr, other.pid, wrong),
-			"wrong pid":    cancelWith(g.addr, other.pid+1000, other.secret),
-			"short secret": cancelWith(g.addr, other.pid, other.secret[:3]),
-			"long secret":  cancelWith(g.addr, other.pid, append(append([]byte(nil), other.secret...), 0)),
-		} {
-			if err != nil {
-				t.Errorf("%s: %v", what, err)
-			}
-		}
-		if a, err := other.answer(); err != nil || len(a.codes) > 0 || len(a.rows) != 1 {
-			t.Errorf("somebody else's statement was hit: %v %s", err, a)
-		}
-		victim.want(t, victim.query, "select 4", "", 'I')
-	})
-	t.Run("after the client has gone", func(t *testing.T) {
-		gone := g.call(t)
-		pid, secret := gone.pid, gone.secret
-		gone.kill()
-		eventually(t, "gone", func() bool { return g.clients() == 2 })
-		_ = other.send(simple("select 42 from pg_sleep(0.2)"))
-		running(t, admin, "pg_sleep(0.2)")
-		_ = cancelWith(g.addr, pid, secret)
-		if a, err := other.answer(); err != nil || len(a.codes) > 0 {
-			t.Errorf("somebody else's statement was hit: %v %s", err, a)
-		}
-	})
+	ct := &cancelTest{guard: g, admin: direct(t, c), victim: g.call(t), other: g.call(t)}
+	t.Run("running", ct.cancelRunning)
+	t.Run("running in a transaction", ct.cancelInTransaction)
+	t.Run("waiting, while the pool is saturated", ct.cancelWaiting)
+	t.Run("idle and with wrong keys", ct.cancelNobody)
+	t.Run("after the client has gone", ct.cancelAfterDeath)
 	g.atRest(t)
+}
+
+func (ct *cancelTest) cancelRunning(t *testing.T) {
+	_ = ct.victim.send(simple("select pg_sleep(60)"))
+	running(t, ct.admin, "pg_sleep(60)")
+	if err := ct.victim.cancel(); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := ct.victim.answer(); err != nil || a.code() != "57014" || a.status != 'I' {
+		t.Errorf("canceled: %v %s", err, a)
+	}
+	ct.victim.want(t, ct.victim.query, "select 1", "", 'I')
+}
+
+func (ct *cancelTest) cancelInTransaction(t *testing.T) {
+	ct.victim.want(t, ct.victim.query, "BEGIN", "", 'T')
+	_ = ct.victim.send(append(batchOf("select pg_sleep(61)"), wire.AppendEmpty(nil, wire.Sync)...))
+	running(t, ct.admin, "pg_sleep(61)")
+	_ = ct.victim.cancel()
+	if a, err := ct.victim.answer(); err != nil || a.code() != "57014" || a.status != 'E' {
+		t.Errorf("canceled: %v %s", err, a)
+	}
+	ct.victim.want(t, ct.victim.query, "ROLLBACK", "", 'I')
+}
+
+func (ct *cancelTest) cancelWaiting(t *testing.T) {
+	ct.other.want(t, ct.other.query, "BEGIN", "", 'T')
+	ct.other.want(t, ct.other.query, "select 1", "", 'T')
+	for _, run := range []func(string) error{
+		func(text string) error { return ct.victim.send(simple(text)) },
+		func(text string) error {
+			return ct.victim.send(append(batchOf(text), wire.AppendEmpty(nil, wire.Sync)...))
+		},
+	} {
+		_ = run("select 2")
+		eventually(t, "waiting", func() bool { return ct.Stats().Clients["waiting"] == 1 })
+		start := time.Now()
+		_ = ct.victim.cancel()
+		if a, err := ct.victim.answer(); err != nil || a.code() != "57014" || a.status != 'I' {
+			t.Errorf("canceled: %v %s", err, a)
+		}
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("took %s", d)
+		}
+	}
+	ct.other.want(t, ct.other.query, "COMMIT", "", 'I')
+	ct.victim.want(t, ct.victim.query, "select 3", "", 'I')
+}
+
+func (ct *cancelTest) cancelNobody(t *testing.T) {
+	_ = ct.other.send(simple("select 42 from pg_sleep(0.3)"))
+	running(t, ct.admin, "pg_sleep(0.3)")
+	wrong := append([]byte(nil), ct.other.secret...)
+	wrong[0] ^= 1
+	for what, err := range map[string]error{
+		"idle":         ct.victim.cancel(),
+		"wrong secret": cancelWith(ct.addr, ct.other.pid, wrong),
+		"wrong pid":    cancelWith(ct.addr, ct.other.pid+1000, ct.other.secret),
+		"short secret": cancelWith(ct.addr, ct.other.pid, ct.other.secret[:3]),
+		"long secret":  cancelWith(ct.addr, ct.other.pid, append(append([]byte(nil), ct.other.secret...), 0)),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if a, err := ct.other.answer(); err != nil || len(a.codes) > 0 || len(a.rows) != 1 {
+		t.Errorf("somebody else's statement was hit: %v %s", err, a)
+	}
+	ct.victim.want(t, ct.victim.query, "select 4", "", 'I')
+}
+
+func (ct *cancelTest) cancelAfterDeath(t *testing.T) {
+	gone := ct.call(t)
+	pid, secret := gone.pid, gone.secret
+	gone.kill()
+	eventually(t, "gone", func() bool { return ct.clients() == 2 })
+	_ = ct.other.send(simple("select 42 from pg_sleep(0.2)"))
+	running(t, ct.admin, "pg_sleep(0.2)")
+	_ = cancelWith(ct.addr, pid, secret)
+	if a, err := ct.other.answer(); err != nil || len(a.codes) > 0 {
+		t.Errorf("somebody else's statement was hit: %v %s", err, a)
+	}
 }
 
 // TestCancelWithLongKey cancels with a key of protocol 3.2.
@@ -219,10 +233,13 @@ func TestCancelByPsql(t *testing.T) {
 	c := pgtest.New(t, pgtest.Options{})
 	admin := direct(t, c)
 	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = 1 })
-	interrupt := func(text string, ready func()) string {
+	interrupt := func(ready func(), texts ...string) string {
 		var out strings.Builder
-		cmd := exec.Command(psql, "-X", "-d", "postgres://postgres@"+g.addr+"/postgres?sslmode=disable",
-			"-c", "\\set VERBOSITY verbose", "-c", text, "-c", "select 'still here'")
+		args := []string{"-X", "-d", "postgres://postgres@" + g.addr + "/postgres?sslmode=disable", "-c", "\\set VERBOSITY verbose"}
+		for _, text := range texts {
+			args = append(args, "-c", text)
+		}
+		cmd := exec.Command(psql, args...)
 		cmd.Stdout, cmd.Stderr, cmd.Env = &out, &out, append(os.Environ(), "LC_ALL=C")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -239,16 +256,16 @@ func TestCancelByPsql(t *testing.T) {
 		}
 		return out.String()
 	}
-	out := interrupt("select pg_sleep(63)", func() { running(t, admin, "pg_sleep(63)") })
+	out := interrupt(func() { running(t, admin, "pg_sleep(63)") }, "select pg_sleep(63)")
 	if !strings.Contains(out, "57014") {
 		t.Errorf("running: %s", out)
 	}
 	holder := g.call(t)
 	holder.want(t, holder.query, "BEGIN", "", 'T')
 	holder.want(t, holder.query, "select 1", "", 'T')
-	out = interrupt("select 5", func() {
+	out = interrupt(func() {
 		eventually(t, "waiting", func() bool { return g.Stats().Clients["waiting"] == 1 })
-	})
+	}, "select 5")
 	if !strings.Contains(out, "57014") {
 		t.Errorf("waiting: %s", out)
 	}

@@ -175,46 +175,53 @@ func TestCapHoldsInAStorm(t *testing.T) {
 			most = max(most, n)
 		}
 	})
-	var served, refused atomic.Int64
-	var slowest atomic.Int64
+	var count stormCount
 	for i := range 300 {
 		user, database := []string{"a", "b"}[i%2], []string{"x", "y"}[i/2%2]
-		clients.Go(func() {
-			c, err := call(g.addr, user, database)
-			if err != nil {
-				t.Errorf("login: %v", err)
-				return
-			}
-			defer func() { _ = c.Close() }()
-			for n := range 5 {
-				start := time.Now()
-				a, err := c.query(fmt.Sprintf("select current_user || current_database() || '%d'", n))
-				if err != nil {
-					t.Errorf("%v %s", err, a)
-					return
-				}
-				slowest.Store(max(slowest.Load(), int64(time.Since(start))))
-				switch {
-				case a.code() == "53300" && strings.Contains(a.message, "within"):
-					refused.Add(1)
-				case len(a.codes) > 0 || len(a.rows) != 1 || a.rows[0] != user+database+strconv.Itoa(n):
-					t.Errorf("%s %v", a, a.rows)
-				default:
-					served.Add(1)
-				}
-			}
-		})
+		clients.Go(func() { count.client(t, g.addr, user, database) })
 	}
 	clients.Wait()
 	close(stop)
 	watcher.Wait()
 	t.Logf("served %d, refused %d, slowest %s, servers at most %d, logins %v",
-		served.Load(), refused.Load(), time.Duration(slowest.Load()), most, g.pool().Stats.Logins)
+		count.served.Load(), count.refused.Load(), time.Duration(count.slowest.Load()), most, g.pool().Stats.Logins)
 	if most > servers {
 		t.Errorf("PostgreSQL saw %d servers, the cap is %d", most, servers)
 	}
-	if refused.Load() > 0 {
-		t.Errorf("%d statements waited in vain", refused.Load())
+	if n := count.refused.Load(); n > 0 {
+		t.Errorf("%d statements waited in vain", n)
 	}
 	g.atRest(t)
+}
+
+// stormCount is what the clients of a storm met.
+type stormCount struct {
+	served, refused, slowest atomic.Int64 // slowest in nanoseconds
+}
+
+// client logs in and runs five statements, each checked for being its own.
+func (n *stormCount) client(t *testing.T, addr, user, database string) {
+	c, err := call(addr, user, database)
+	if err != nil {
+		t.Errorf("login: %v", err)
+		return
+	}
+	defer func() { _ = c.Close() }()
+	for i := range 5 {
+		start := time.Now()
+		a, err := c.query(fmt.Sprintf("select current_user || current_database() || '%d'", i))
+		if err != nil {
+			t.Errorf("%v %s", err, a)
+			return
+		}
+		n.slowest.Store(max(n.slowest.Load(), int64(time.Since(start))))
+		switch {
+		case a.code() == "53300" && strings.Contains(a.message, "within"):
+			n.refused.Add(1)
+		case len(a.codes) > 0 || len(a.rows) != 1 || a.rows[0] != user+database+strconv.Itoa(i):
+			t.Errorf("%s %v", a, a.rows)
+		default:
+			n.served.Add(1)
+		}
+	}
 }

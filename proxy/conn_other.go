@@ -36,7 +36,8 @@ func (c *conn) serve() error {
 // write writes all of p, waiting for a slow peer no longer than the write timeout.
 func (c *conn) write(p []byte) error {
 	_ = c.SetWriteDeadline(time.Now().Add(c.stall))
-	_, err := c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	c.wrote = n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errStalled
 	}

@@ -93,6 +93,9 @@ func (in *instance) password(k *pool.Key) string {
 // classify tells the pool what a failed login means.
 func classify(err error) error {
 	var se *serverError
+	if errors.Is(err, auth.ErrNoPassword) {
+		return &pool.RejectedError{Err: err}
+	}
 	if !errors.As(err, &se) {
 		return err
 	}
@@ -194,7 +197,7 @@ func (h *handshake) authenticate(body []byte) error {
 
 func (h *handshake) answer(password string) error {
 	if h.password == "" {
-		return errors.New("server asks for a password, none is configured")
+		return auth.ErrNoPassword
 	}
 	return h.write(encode(nil, &pgproto3.PasswordMessage{Password: password}))
 }

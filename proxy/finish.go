@@ -84,6 +84,10 @@ func (s *session) clean(b *backend) {
 // is not worth it.
 const maxPadding = 1 << 20
 
+// cancelFirst is how long a statement whose client has gone may take to end by itself before it is cancelled: a cancel
+// request costs the server a process, more than most statements cost to finish.
+const cancelFirst = 20 * time.Millisecond
+
 // cancelAgain is when a cancel request that had no effect is repeated; the time doubles with each. One that overtakes
 // its statement on the way to the server finds nothing to cancel.
 const cancelAgain = 50 * time.Millisecond
@@ -93,6 +97,9 @@ const cancelAgain = 50 * time.Millisecond
 func (s *session) settle(b *backend) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.backend == b && !s.ex.quiet() && !s.ex.partial && !s.ex.copyIn && !s.ex.unsynced {
+		s.settledLocked(b, cancelFirst)
+	}
 	for pause := cancelAgain; s.backend == b && !s.ex.quiet(); pause *= 2 {
 		if !s.ex.copyIn {
 			s.stopLocked(b)
@@ -135,12 +142,14 @@ func (s *session) settledLocked(b *backend, d time.Duration) {
 	}
 }
 
-// tellLocked writes to the server. It unlocks mu meanwhile. A write that fails has lost its server, whose goroutine sees
-// that, too.
+// tellLocked writes to the server. It unlocks mu meanwhile. A write that fails ends the server, because half a message
+// cannot be followed by anything; the server's goroutine sees that and answers.
 func (s *session) tellLocked(b *backend, p []byte) {
 	b.wmu.Lock()
 	s.mu.Unlock()
-	_ = b.conn.write(p)
+	if b.conn.write(p) != nil {
+		_ = b.conn.Conn.Close()
+	}
 	b.wmu.Unlock()
 	s.mu.Lock()
 }

@@ -20,7 +20,7 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 	case typ == wire.Terminate:
 		return 0, errTerminate
 	case parked:
-		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && sql.Scan(queryText(m)).Statements == 0 && s.dropUnnamed() {
+		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && wholeText(m) && sql.Scan(queryText(m)).Statements == 0 && s.dropUnnamed() {
 			return len(m), s.say(emptyIdle)
 		}
 		return 0, nil
@@ -61,11 +61,18 @@ func (s *session) dropUnnamed() bool {
 	return true
 }
 
+// become changes the transaction state as the client sees it.
+func (s *session) become(state byte) {
+	s.mu.Lock()
+	s.local = state
+	s.mu.Unlock()
+}
+
 // queryInPlace answers a simple query.
 func (s *session) queryInPlace(m []byte, left int) (int, error) {
 	var text []byte
 	var res sql.Result
-	if left == 0 {
+	if left == 0 && wholeText(m) {
 		text = queryText(m)
 		res = sql.Scan(text)
 		s.peeked, s.hasPeeked = res, true
@@ -84,6 +91,11 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 	s.unnamed = s.unnamed[:0]
 	s.stream = stream{left: left, drop: left > 0}
 	return len(m), s.say(wire.AppendReady(out, s.local))
+}
+
+// wholeText is true if the body of m is a text and its NUL, as it should be; a server says what is wrong with others.
+func wholeText(m []byte) bool {
+	return len(m) > wire.HeaderSize && bytes.IndexByte(m[wire.HeaderSize:], 0) == len(m)-wire.HeaderSize-1
 }
 
 func queryText(m []byte) []byte {
@@ -111,7 +123,7 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 			if tag == "" {
 				return out, false
 			}
-			s.local = wire.InTransaction
+			s.become(wire.InTransaction)
 			s.begin = s.begin[:0]
 			if !res.PlainBegin {
 				s.begin = append(s.begin, text...)
@@ -130,17 +142,17 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 				return wire.AppendText(append(out, warnInTransaction...), wire.CommandComplete, tag), true
 			}
 		case res.PlainEnd:
-			s.local = wire.Idle
+			s.become(wire.Idle)
 			return wire.AppendText(out, wire.CommandComplete, endTag(res.First)), true
 		}
 	case wire.Failed:
 		switch {
 		case res.PlainEnd:
-			s.local = wire.Idle
+			s.become(wire.Idle)
 			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK"), true
 		case res.First == sql.Rollback || res.First == sql.Commit:
 			// More follows the end of the transaction in the same text: a server must see it.
-			s.local = wire.Idle
+			s.become(wire.Idle)
 			return out, false
 		}
 		return append(out, abortedError...), true
@@ -153,9 +165,9 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 func (s *session) answerLost(out []byte, res sql.Result) []byte {
 	r := s.lost
 	s.lost = nil
-	s.local = wire.Failed
+	s.become(wire.Failed)
 	if res.PlainEnd {
-		s.local = wire.Idle
+		s.become(wire.Idle)
 		if res.First == sql.Rollback {
 			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK")
 		}

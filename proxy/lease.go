@@ -264,9 +264,6 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	s.cond.Signal()
 	b.wmu.Lock()
 	s.mu.Unlock()
-	if p := b.params.Load(); p != s.params {
-		s.tellParams(p)
-	}
 	if len(prefix) > 0 {
 		_ = b.conn.write(prefix)
 	}

@@ -52,14 +52,7 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("first login of a user: %v, want 57P03 without a name", err)
 	}
 
-	setup := make(chan answer, 1)
-	go func() {
-		a, err := late.query("SET statement_timeout = '10s'")
-		if err != nil {
-			a.message = err.Error()
-		}
-		setup <- a
-	}()
+	setup := late.later("SET statement_timeout = '10s'")
 	eventually(t, "set-up waiting", func() bool { return g.Stats().Clients["waiting"] == 1 })
 	tap.Refuse(false)
 	within(t, 3*time.Second, "closed", func() bool { return !g.pool().BreakerOpen })
@@ -73,4 +66,17 @@ func TestBreaker(t *testing.T) {
 		dump(t, "the set-up statement hangs")
 	}
 	mustCall(t, g.addr, "other", "postgres")
+}
+
+// later runs a query in a goroutine and sends its answer, with the reason for which there is none as its message.
+func (c *caller) later(text string) chan answer {
+	done := make(chan answer, 1)
+	go func() {
+		a, err := c.query(text)
+		if err != nil {
+			a.message = err.Error()
+		}
+		done <- a
+	}()
+	return done
 }

@@ -129,6 +129,14 @@ func restartUnderLoad(t *testing.T, how string) {
 	t.Logf("50 transactions %s after the server was up", time.Since(up))
 	close(end)
 	wg.Wait()
+	w.check(t, 15)
+	g.atRest(t)
+}
+
+// check fails the test if a client was lost, told something else than what happened, or more were told than had anything
+// in flight.
+func (w *worker) check(t *testing.T, inFlight int) {
+	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t.Logf("%d done, errors %v", w.done.Load(), w.errors)
@@ -143,8 +151,7 @@ func restartUnderLoad(t *testing.T, how string) {
 			t.Errorf("%d errors %s", n, code)
 		}
 	}
-	if total > 15 {
-		t.Errorf("%d errors, but only 15 statements can have been in flight", total)
+	if total > inFlight {
+		t.Errorf("%d errors, but only %d statements can have been in flight", total, inFlight)
 	}
-	g.atRest(t)
 }

@@ -10,6 +10,14 @@ import (
 	"pgguard/proxy/wire"
 )
 
+// lossTest is a guard, a client, and a way to end every server.
+type lossTest struct {
+	*guard
+	client *caller
+	end    func(*testing.T)
+	code   string // what the client is told: the server's own last words, if it had any
+}
+
 // TestServerLostWhileNothingRuns ends servers that run nothing: whoever has no transaction there never knows.
 func TestServerLostWhileNothingRuns(t *testing.T) {
 	c := pgtest.New(t, pgtest.Options{})
@@ -21,90 +29,93 @@ func TestServerLostWhileNothingRuns(t *testing.T) {
 		t.Helper()
 		admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'pgguard'")
 	}
-	noticed := func(t *testing.T) {
-		t.Helper()
-		eventually(t, "noticed", func() bool { st := g.pool(); return st.Servers["active"]+st.Servers["idle"]+st.Servers["closing"] == 0 })
-	}
-	kills := map[string]struct {
-		kill func(*testing.T)
-		code string // what the server's own last words say
-	}{
-		"terminated": {terminate, "57P01"},
-		"cut":        {func(*testing.T) { tap.Cut() }, "08006"},
-	}
-	for name, k := range kills {
+	for name, lt := range map[string]*lossTest{
+		"terminated": {end: terminate, code: "57P01"},
+		"cut":        {end: func(*testing.T) { tap.Cut() }, code: "08006"},
+	} {
+		lt.guard, lt.client = g, g.call(t)
 		t.Run(name, func(t *testing.T) {
-			client := g.call(t)
-			simple, extended := client.query, client.extended
-			both := map[string]func(string) (answer, error){"simple": simple, "extended": extended}
-			open := func(t *testing.T, run func(string) (answer, error)) {
-				t.Helper()
-				client.want(t, run, "BEGIN", "", 'T')
-				client.want(t, run, "insert into kept values (1)", "", 'T')
-				k.kill(t)
-				noticed(t)
-			}
-			for how, run := range both {
-				t.Run("idle server, "+how, func(t *testing.T) {
-					client.want(t, run, "select 1", "", 'I')
-					k.kill(t)
-					noticed(t)
-					client.want(t, run, "select 1", "", 'I')
-				})
-				t.Run("idle transaction then statement, "+how, func(t *testing.T) {
-					open(t, run)
-					client.want(t, run, "select 2", k.code, 'E')
-					client.want(t, run, "select 3", "25P02", 'E')
-					if a := client.want(t, run, "COMMIT", "", 'I'); a.tags[0] != "ROLLBACK" {
-						t.Errorf("COMMIT of a lost transaction: %s", a)
-					}
-					client.want(t, run, "select 4", "", 'I')
-				})
-				t.Run("idle transaction then COMMIT, "+how, func(t *testing.T) {
-					open(t, run)
-					client.want(t, run, "COMMIT", k.code, 'I')
-					client.want(t, run, "select 5", "", 'I')
-				})
-				t.Run("idle transaction then ROLLBACK, "+how, func(t *testing.T) {
-					open(t, run)
-					if a := client.want(t, run, "ROLLBACK", "", 'I'); len(a.tags) != 1 || a.tags[0] != "ROLLBACK" {
-						t.Errorf("ROLLBACK: %s", a)
-					}
-					client.want(t, run, "select 6", "", 'I')
-				})
-				t.Run("deferred BEGIN, "+how, func(t *testing.T) {
-					client.want(t, run, "BEGIN", "", 'T')
-					k.kill(t)
-					noticed(t)
-					client.want(t, run, "select 7", "", 'T')
-					client.want(t, run, "COMMIT", "", 'I')
-				})
-			}
-			t.Run("savepoints", func(t *testing.T) {
-				open(t, simple)
-				client.want(t, simple, "SAVEPOINT a", k.code, 'E')
-				client.want(t, simple, "ROLLBACK TO SAVEPOINT a", "25P02", 'E')
-				client.want(t, simple, "ROLLBACK", "", 'I')
-			})
-			t.Run("pinned", func(t *testing.T) {
-				pinned := g.call(t)
-				pinned.want(t, pinned.query, "SET statement_timeout = '5s'", "", 'I')
-				k.kill(t)
-				typ, body, err := pinned.next()
-				f, _ := wire.ParseError(body)
-				if err != nil || typ != wire.ErrorResponse || !f.Fatal() || string(f.Code) != k.code {
-					t.Errorf("got %c %s %s %v, want FATAL %s", typ, f.Severity, f.Code, err, k.code)
-				}
-				if _, _, err := pinned.next(); err == nil {
-					t.Error("the connection is open after FATAL")
-				}
-			})
+			t.Run("simple", func(t *testing.T) { lt.between(t, lt.client.query) })
+			t.Run("extended", func(t *testing.T) { lt.between(t, lt.client.extended) })
+			lt.savepoint(t)
+			lt.pinned(t)
 			g.atRest(t)
 		})
 	}
 	if n := admin.one(t, "select count(*) from kept"); n != "0" {
 		t.Errorf("%s rows of lost transactions are there", n)
 	}
+}
+
+// lose ends every server and waits until the guard has noticed.
+func (lt *lossTest) lose(t *testing.T) {
+	t.Helper()
+	lt.end(t)
+	eventually(t, "noticed", func() bool {
+		st := lt.pool()
+		return st.Servers["active"]+st.Servers["idle"]+st.Servers["closing"] == 0
+	})
+}
+
+// open begins a transaction and loses it.
+func (lt *lossTest) open(t *testing.T, run func(string) (answer, error)) {
+	t.Helper()
+	lt.client.want(t, run, "BEGIN", "", 'T')
+	lt.client.want(t, run, "insert into kept values (1)", "", 'T')
+	lt.lose(t)
+}
+
+// between loses servers between two statements.
+func (lt *lossTest) between(t *testing.T, run func(string) (answer, error)) {
+	client := lt.client
+	t.Run("idle server", func(t *testing.T) {
+		client.want(t, run, "select 1", "", 'I')
+		lt.lose(t)
+		client.want(t, run, "select 1", "", 'I')
+	})
+	t.Run("transaction, then statement", func(t *testing.T) {
+		lt.open(t, run)
+		client.want(t, run, "select 2", lt.code, 'E')
+		client.want(t, run, "select 3", "25P02", 'E')
+		if a := client.want(t, run, "COMMIT", "", 'I'); a.tags[0] != "ROLLBACK" {
+			t.Errorf("COMMIT of a lost transaction: %s", a)
+		}
+		client.want(t, run, "select 4", "", 'I')
+	})
+	t.Run("transaction, then COMMIT", func(t *testing.T) {
+		lt.open(t, run)
+		client.want(t, run, "COMMIT", lt.code, 'I')
+		client.want(t, run, "select 5", "", 'I')
+	})
+	t.Run("transaction, then ROLLBACK", func(t *testing.T) {
+		lt.open(t, run)
+		if a := client.want(t, run, "ROLLBACK", "", 'I'); len(a.tags) != 1 || a.tags[0] != "ROLLBACK" {
+			t.Errorf("ROLLBACK: %s", a)
+		}
+		client.want(t, run, "select 6", "", 'I')
+	})
+	t.Run("deferred BEGIN", func(t *testing.T) {
+		client.want(t, run, "BEGIN", "", 'T')
+		lt.lose(t)
+		client.want(t, run, "select 7", "", 'T')
+		client.want(t, run, "COMMIT", "", 'I')
+	})
+}
+
+// savepoint: a lost transaction cannot be rolled back to a savepoint.
+func (lt *lossTest) savepoint(t *testing.T) {
+	lt.open(t, lt.client.query)
+	lt.client.want(t, lt.client.query, "SAVEPOINT a", lt.code, 'E')
+	lt.client.want(t, lt.client.query, "ROLLBACK TO SAVEPOINT a", "25P02", 'E')
+	lt.client.want(t, lt.client.query, "ROLLBACK", "", 'I')
+}
+
+// pinned: a client whose session state went with its server is closed with the server's own last words.
+func (lt *lossTest) pinned(t *testing.T) {
+	pinned := lt.call(t)
+	pinned.want(t, pinned.query, "SET statement_timeout = '5s'", "", 'I')
+	lt.end(t)
+	pinned.fatal(t, lt.code)
 }
 
 // TestServerLostWhileAStatementRuns ends a server in the middle of a statement: the answer says whether the statement

@@ -52,13 +52,13 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		return false
 	}
 	was := s.loseLocked()
-	torn := b.left > 0 && !b.drop
+	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
 	var answer []byte
 	switch {
 	case was.gone:
 		s.quiet = true
 		s.cond.Broadcast()
-	case torn: // half a row cannot be taken back
+	case torn: // half a row cannot be taken back, and what the client waits for is not known
 	case was.state: // nor can session state be given back: only a new connection is honest
 		answer = b.lastWords(refusedState, true)
 	case was.waiting:

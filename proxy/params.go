@@ -72,11 +72,14 @@ func (p *params) appendDiff(dst []byte, told *params) []byte {
 	return dst
 }
 
-// tellParams tells the client in what its new server differs from what it was told. The backend's wmu is held.
-func (s *session) tellParams(p *params) {
-	diff := p.appendDiff(nil, s.params)
-	s.params = p
-	if len(diff) > 0 {
-		_ = s.say(diff)
+// newsLocked returns what the client must be told ahead of anything its server says: in what that server differs from
+// what the client was told before. Nearly always that is nothing.
+func (s *session) newsLocked(b *backend) []byte {
+	p := b.params.Load()
+	if p == s.params {
+		return nil
 	}
+	news := p.appendDiff(nil, s.params)
+	s.params = p
+	return news
 }

@@ -45,7 +45,7 @@ func (s *session) answerRefused() error {
 	if typ == wire.Query || typ == wire.FunctionCall {
 		if typ == wire.Query && s.local == wire.Failed && size <= s.in.w-s.in.r {
 			if res := sql.Scan(queryText(s.in.data[s.in.r : s.in.r+size])); res.PlainEnd {
-				s.local = wire.Idle
+				s.become(wire.Idle)
 			}
 		}
 		answer = wire.AppendReady(answer, s.local)

@@ -98,7 +98,7 @@ func (p *speaker) message() (typ byte, body []byte) {
 	}
 	if e, ok := err.(net.Error); ok && e.Timeout() {
 		if t, ok := p.t.(*testing.T); ok {
-			dump(t, "no answer; so far:\n%s", strings.Join(p.said, "\n"))
+			dump(t, "no answer; so far:\n%s", excerpt(p.said, len(p.said)))
 		}
 		p.t.Fatal("no answer")
 	}

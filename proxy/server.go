@@ -41,6 +41,7 @@ type Server struct {
 	instances map[string]*instance  // guarded by mu
 	entering  map[net.Conn]struct{} // guarded by mu: clients that have not logged in yet
 	entered   map[*session]struct{} // guarded by mu
+	admitted  int                   // guarded by mu: logins that may go on and have not entered
 	served    chan struct{}         // closed when Serve may return
 	once      sync.Once
 }
@@ -209,11 +210,30 @@ func (srv *Server) caught(nc net.Conn) {
 	}
 }
 
-// full is true if no more clients may log in; one that may is counted by enter.
-func (srv *Server) full() bool {
+// admit counts a client whose login may go on; false: there are too many.
+func (srv *Server) admit(s *session) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	return len(srv.entered) >= srv.cfg.MaxClients
+	if len(srv.entered)+srv.admitted >= srv.cfg.MaxClients {
+		return false
+	}
+	srv.admitted++
+	s.admitted = true
+	return true
+}
+
+// dismiss ends the count that admit began.
+func (srv *Server) dismiss(s *session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.dismissLocked(s)
+}
+
+func (srv *Server) dismissLocked(s *session) {
+	if s.admitted {
+		s.admitted = false
+		srv.admitted--
+	}
 }
 
 // clientFailed answers and logs a login that did not succeed.
@@ -236,7 +256,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		out = append(out, se.body...)
 	}
 	if len(out) > 0 {
-		_ = nc.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = nc.SetWriteDeadline(time.Now().Add(farewell))
 		_, _ = nc.Write(out)
 	}
 	_ = nc.Close()
@@ -251,6 +271,7 @@ func (srv *Server) runSession(s *session) {
 	srv.mu.Lock()
 	delete(srv.entering, s.conn.Conn)
 	srv.entered[s] = struct{}{}
+	srv.dismissLocked(s)
 	closing := srv.ctx.Err() != nil
 	srv.mu.Unlock()
 	if closing {

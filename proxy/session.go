@@ -29,6 +29,8 @@ type session struct {
 	key   cancelKey
 	since time.Time
 
+	admitted bool // counted in srv.admitted; guarded by srv.mu
+
 	// of the session's goroutine
 	in        *buffer // bytes read from the client and not yet dealt with; nil when there are none
 	after     *buffer // bytes that come after in
@@ -193,6 +195,9 @@ func (s *session) say(p []byte) error {
 	return s.conn.write(p)
 }
 
+// farewell bounds a write to a client that is being closed: it is told why if it listens, not waited for.
+const farewell = time.Second
+
 // kick ends the session from outside, for the reason given. Any goroutine may call it.
 func (s *session) kick(cause error) {
 	s.mu.Lock()
@@ -202,4 +207,5 @@ func (s *session) kick(cause error) {
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	s.conn.interrupt()
+	_ = s.conn.SetWriteDeadline(time.Now().Add(farewell))
 }

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
 	"pgguard/proxy/wire"
@@ -41,11 +44,17 @@ type hello struct {
 // runs in one of its own, whose stack has not grown through the login.
 func (srv *Server) welcome(nc net.Conn, l *listener) {
 	s := &session{srv: srv}
-	err := srv.logClientIn(s, nc, l)
-	if err != nil {
+	in := false
+	defer func() {
+		if !in {
+			srv.dismiss(s)
+		}
+	}()
+	if err := srv.logClientIn(s, nc, l); err != nil {
 		srv.clientFailed(s, nc, err)
 		return
 	}
+	in = true
 	srv.sessions.Add(1)
 	go srv.runSession(s)
 }
@@ -70,7 +79,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) error {
 		return err
 	}
 	s.class = class
-	if srv.full() {
+	if !srv.admit(s) {
 		return &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
 	}
 	if s.route, err = srv.routeFor(h); err != nil {
@@ -107,7 +116,7 @@ func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *params) error {
 		out = wire.AppendNegotiate(out, min(h.version, wire.Version32), h.unknown)
 	}
 	out = append(out, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
-	out = p.appendAll(out, h.applicationName)
+	out = p.appendAll(out, cleanName(h.applicationName))
 	out = wire.AppendKey(out, s.key.pid, s.key.secret)
 	out = wire.AppendReady(out, wire.Idle)
 	_, err := nc.Write(out)
@@ -141,6 +150,33 @@ func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {
 	return nil, &Refusal{Reason: ReasonProtocol, Message: "too many encryption requests"}
 }
 
+// noUser is PostgreSQL's answer to a login without a user.
+var noUser = parseServerError(encode(nil, &pgproto3.ErrorResponse{
+	Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000",
+	Message: "no PostgreSQL user name specified in startup packet",
+})[wire.HeaderSize:])
+
+// maxName is the longest name PostgreSQL keeps (NAMEDATALEN less one), in bytes.
+const maxName = 63
+
+// cleanName is an application_name as PostgreSQL reports it: cut, and in printable ASCII.
+func cleanName(name string) string {
+	if len(name) > maxName {
+		cut := maxName
+		for cut > 0 && !utf8.RuneStart(name[cut]) {
+			cut--
+		}
+		name = name[:cut]
+	}
+	clean := []byte(name)
+	for i, c := range clean {
+		if c < ' ' || c > '~' {
+			clean[i] = '?'
+		}
+	}
+	return string(clean)
+}
+
 // readHello checks and sorts the parameters of a start-up packet.
 func readHello(p *wire.Startup) (*hello, error) {
 	if p.Version>>16 != 3 {
@@ -150,6 +186,13 @@ func readHello(p *wire.Startup) (*hello, error) {
 	h := &hello{version: p.Version}
 	values := map[string]string{}
 	set := func(name, value string) { values[strings.ToLower(name)] = value }
+	for _, kv := range p.Params { // first, because PostgreSQL lets the other parameters win
+		if kv.Name == "options" {
+			if err := parseOptions(kv.Value, set); err != nil {
+				return nil, &Refusal{Reason: ReasonProtocol, Message: err.Error()}
+			}
+		}
+	}
 	for _, kv := range p.Params {
 		switch {
 		case kv.Name == "user":
@@ -163,15 +206,12 @@ func readHello(p *wire.Startup) (*hello, error) {
 		case strings.HasPrefix(kv.Name, "_pq_."):
 			h.unknown = append(h.unknown, kv.Name)
 		case kv.Name == "options":
-			if err := parseOptions(kv.Value, set); err != nil {
-				return nil, &Refusal{Reason: ReasonProtocol, Message: err.Error()}
-			}
 		default:
 			set(kv.Name, kv.Value)
 		}
 	}
 	if h.user == "" {
-		return nil, &Refusal{Reason: ReasonProtocol, Message: "no PostgreSQL user name specified in startup packet"}
+		return nil, noUser
 	}
 	if h.database == "" {
 		h.database = h.user

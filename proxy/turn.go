@@ -157,6 +157,8 @@ func (s *session) note(r *run, typ byte, m []byte, left int) {
 		if name, _, ok := wire.CString(rest); ok && len(name) == 0 {
 			r.binds = r.binds || !r.parses
 			r.bound, r.long = true, false
+			r.write = r.write || !r.parses // else its Parse has told
+			break
 		}
 		r.write = true
 	case wire.Close:

@@ -12,6 +12,9 @@ import (
 	"github.com/xdg-go/scram"
 )
 
+// ErrNoPassword is why a login cannot go on: it is a fault of the configuration, which trying again does not mend.
+var ErrNoPassword = errors.New("server asks for a password, none is configured")
+
 // MD5 returns the answer to AuthenticationMD5Password.
 func MD5(user, password string, salt [4]byte) string {
 	inner := md5.Sum([]byte(password + user))
@@ -28,7 +31,7 @@ type SCRAM struct{ conversation *scram.ClientConversation }
 // NewSCRAM begins a conversation and returns the first message to the server.
 func NewSCRAM(password string) (*SCRAM, []byte, error) {
 	if password == "" {
-		return nil, nil, errors.New("server asks for a password, none is configured")
+		return nil, nil, ErrNoPassword
 	}
 	// PostgreSQL takes the user from the start-up packet and ignores the name given here.
 	client, err := scram.SHA256.NewClient("", password, "")

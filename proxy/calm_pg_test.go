@@ -1,0 +1,5 @@
+//go:build pg && !race
+
+package proxy
+
+const racing = false
