@@ -256,7 +256,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		out = append(out, se.body...)
 	}
 	if len(out) > 0 {
-		_ = nc.SetWriteDeadline(time.Now().Add(farewell))
+		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
 		_, _ = nc.Write(out)
 	}
 	_ = nc.Close()

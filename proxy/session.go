@@ -195,9 +195,6 @@ func (s *session) say(p []byte) error {
 	return s.conn.write(p)
 }
 
-// farewell bounds a write to a client that is being closed: it is told why if it listens, not waited for.
-const farewell = time.Second
-
 // kick ends the session from outside, for the reason given. Any goroutine may call it.
 func (s *session) kick(cause error) {
 	s.mu.Lock()
@@ -207,5 +204,5 @@ func (s *session) kick(cause error) {
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	s.conn.interrupt()
-	_ = s.conn.SetWriteDeadline(time.Now().Add(farewell))
+	_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
 }
