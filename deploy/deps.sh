@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests, the demo and the bench need beside Go: the PostgreSQL server programs, and PgBouncer too
-# with the argument "bench". Says nothing and changes nothing where they are there already.
+# Installs what the tests, the demo and the bench need beside Go: the PostgreSQL server programs and a C compiler for the
+# race detector, and PgBouncer too with the argument "bench". Says nothing and changes nothing where they are there already.
 #
 #   deploy/deps.sh [bench]
 #
@@ -44,6 +44,7 @@ have_pgbouncer() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v pgbouncer >
 
 missing=
 have_server || missing=postgresql
+command -v cc >/dev/null || command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # for the race detector
 if [ "${1:-}" = bench ] && ! have_pgbouncer; then
 	missing="$missing pgbouncer"
 fi
