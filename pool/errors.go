@@ -24,7 +24,7 @@ func (e *RefusedError) Error() string {
 		e.Reason, e.Class, e.Waiting, e.Active, e.Limit, e.Waited.Round(time.Millisecond))
 }
 
-// UnreachableError says that no server connection can be had for now, with the last reason.
+// UnreachableError says that no server connection can be had at present, with the last reason.
 type UnreachableError struct{ Err error }
 
 func (e *UnreachableError) Error() string { return "pool: unreachable: " + e.Err.Error() }
