@@ -39,7 +39,7 @@ fuzz:  ## every fuzz target for FUZZTIME (30s)
 	done
 
 golden:  ## rewrite expected outputs; then read the diff as code
-	@for pkg in $$(grep -rl --include='*_test.go' 'flag.Bool("rewrite"' . | xargs -n1 dirname | sort -u); do \
+	@for pkg in $$(grep -rlE --include='*_test.go' 'flag.Bool\("rewrite"|cockroachdb/datadriven' . | xargs -n1 dirname | sort -u); do \
 		go test "$$pkg" -rewrite || exit 1; \
 	done
 
