@@ -77,7 +77,7 @@ func (p *Pool) SetCaps(c Caps) {
 }
 
 // overLocked says whether there are more servers than the cap allows.
-func (p *Pool) overLocked(time.Time) bool { return len(p.servers)-p.count[Closing] > p.cap.now }
+func (p *Pool) overLocked() bool { return len(p.servers)-p.count[Closing] > p.cap.now }
 
 // allowedLocked says whether the server's limits for this user and database allow one more server of key k.
 func (p *Pool) allowedLocked(k *Key) bool {

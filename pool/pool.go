@@ -220,7 +220,7 @@ func (p *Pool) Release(s *Server, now time.Time) {
 	switch {
 	case s.dead:
 		p.removeLocked(s)
-	case p.closed || (!s.expires.IsZero() && now.After(s.expires)) || p.overLocked(now):
+	case p.closed || (!s.expires.IsZero() && now.After(s.expires)) || p.overLocked():
 		p.moveLocked(s, Closing, now)
 		p.settle(now)
 		s.Conn.Close("lifetime")

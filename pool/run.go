@@ -85,7 +85,7 @@ func (p *Pool) tidy(now time.Time) {
 // spareLocked says why an idle server should be closed, or "".
 func (p *Pool) spareLocked(s *Server, now time.Time) string {
 	switch {
-	case p.overLocked(now):
+	case p.overLocked():
 		return "over the cap"
 	case p.cfg.IdleTimeout > 0 && now.Sub(s.since) > p.cfg.IdleTimeout-spread(s, p.cfg.IdleTimeout):
 		return "idle"

@@ -304,7 +304,6 @@ const (
 // endLocked decides what follows an exchange after which the server owes nothing.
 func (s *session) endLocked(now time.Time) ending {
 	if s.gone {
-		s.quiet = true
 		s.cond.Broadcast()
 		return endGone
 	}
@@ -314,18 +313,12 @@ func (s *session) endLocked(now time.Time) ending {
 	s.srv.times.query[s.class].observe(now.Sub(s.started))
 	s.srv.count.queries[s.class].Add(1)
 	if s.ex.status != wire.Idle {
-		if s.idle {
-			return endNothing
-		}
 		s.idle, s.idleSince = true, now
 		return endIdle
 	}
 	s.idle = false
 	s.srv.times.transaction[s.class].observe(now.Sub(s.txStarted))
 	if s.pins != 0 || s.lingers || s.route.mode == PoolModeSession {
-		if s.parked {
-			return endNothing
-		}
 		s.parked = true
 		return endParked
 	}

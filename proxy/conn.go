@@ -64,6 +64,16 @@ func (c *conn) init(nc net.Conn, stall time.Duration, in **buffer, deal func() e
 	return nil
 }
 
+// borrow returns the buffer to read into: what *in holds, moved to the front, or one that *in gets when something is read.
+func (c *conn) borrow() *buffer {
+	b := *c.in
+	if b == nil {
+		return getBuffer()
+	}
+	b.compact()
+	return b
+}
+
 // interrupt makes a serve that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
 func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 

@@ -23,12 +23,7 @@ func (c *conn) serve() error {
 // forgets an edge of readiness that has already come.
 func (c *conn) readReady(fd uintptr) bool {
 	for {
-		b := *c.in
-		if b == nil {
-			b = getBuffer()
-		} else {
-			b.compact()
-		}
+		b := c.borrow()
 		room := len(b.data) - b.w
 		n, errno := sysRead(fd, b.data[b.w:])
 		if errno != 0 || n == 0 {

@@ -12,12 +12,7 @@ import (
 // os.ErrDeadlineExceeded after an interrupt, and may then be called again.
 func (c *conn) serve() error {
 	for {
-		b := *c.in
-		if b == nil {
-			b = getBuffer()
-		} else {
-			b.compact()
-		}
+		b := c.borrow()
 		n, err := c.Conn.Read(b.data[b.w:])
 		if n == 0 {
 			if *c.in == nil {

@@ -192,7 +192,6 @@ func (s *session) order(b *backend, query []byte) bool {
 		s.mu.Unlock()
 		return false
 	}
-	s.quiet = false
 	s.ex.client(wire.Query)
 	s.tellLocked(b, query)
 	s.mu.Unlock()

@@ -56,7 +56,6 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	var answer []byte
 	switch {
 	case was.gone:
-		s.quiet = true
 		s.cond.Broadcast()
 	case torn: // half a row cannot be taken back, and what the client waits for is not known
 	case was.state: // nor can session state be given back: only a new connection is honest
@@ -130,19 +129,11 @@ func (b *backend) lastWords(r *Refusal, fatal bool) []byte {
 	if b.fatal == nil {
 		return r.append(nil, fatal)
 	}
-	out := []byte{wire.ErrorResponse, 0, 0, 0, 0}
-	n := len(b.fatal) + 4
-	out[1], out[2], out[3], out[4] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
-	return append(out, b.fatal...)
+	return wire.AppendMessage(nil, wire.ErrorResponse, b.fatal)
 }
 
 // cut closes a client that cannot be written to; its session notices and cleans up.
 func (s *session) cut(cause error) {
-	s.mu.Lock()
-	if s.close == nil {
-		s.close = cause
-	}
-	s.cond.Broadcast()
-	s.mu.Unlock()
+	s.end(cause)
 	_ = s.conn.Conn.Close()
 }

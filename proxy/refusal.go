@@ -14,20 +14,19 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonWait         Reason = "wait"          // waited too long for a server
-	ReasonQueueFull    Reason = "queue_full"    // shed: too many wait already
-	ReasonBreaker      Reason = "breaker"       // the database cannot be reached
-	ReasonLost         Reason = "server_lost"   // the server went in mid-transaction
-	ReasonUnknown      Reason = "outcome"       // the server went while a COMMIT or a write was under way
-	ReasonCanceled     Reason = "canceled"      // the client canceled its statement before it was sent
-	ReasonRejected     Reason = "rejected"      // the server refuses this user or database
-	ReasonClients      Reason = "max_clients"   // too many clients
-	ReasonUnreachable  Reason = "unreachable"   // login: the database is not accepting connections
-	ReasonDraining     Reason = "draining"      // the guard is going away
-	ReasonProtocol     Reason = "protocol"      // the client does not speak the protocol
-	ReasonUnsupported  Reason = "unsupported"   // the client asks for what the guard cannot do
-	ReasonTransactions Reason = "pool_mode"     // a transaction block in statement mode
-	ReasonLoginTimeout Reason = "login_timeout" // the client took too long to log in
+	ReasonWait         Reason = "wait"        // waited too long for a server
+	ReasonQueueFull    Reason = "queue_full"  // shed: too many wait already
+	ReasonBreaker      Reason = "breaker"     // the database cannot be reached
+	ReasonLost         Reason = "server_lost" // the server went in mid-transaction
+	ReasonUnknown      Reason = "outcome"     // the server went while a COMMIT or a write was under way
+	ReasonCanceled     Reason = "canceled"    // the client canceled its statement before it was sent
+	ReasonRejected     Reason = "rejected"    // the server refuses this user or database
+	ReasonClients      Reason = "max_clients" // too many clients
+	ReasonUnreachable  Reason = "unreachable" // login: the database is not accepting connections
+	ReasonDraining     Reason = "draining"    // the guard is going away
+	ReasonProtocol     Reason = "protocol"    // the client does not speak the protocol
+	ReasonUnsupported  Reason = "unsupported" // the client asks for what the guard cannot do
+	ReasonTransactions Reason = "pool_mode"   // a transaction block in statement mode
 )
 
 const hintSafe = "The statement was not sent; it is safe to try again."
@@ -55,7 +54,6 @@ var refusals = map[Reason]row{
 	ReasonProtocol:     {"08P01", true, ""},
 	ReasonUnsupported:  {"0A000", true, ""},
 	ReasonTransactions: {"0A000", false, "Set pool.mode to transaction."},
-	ReasonLoginTimeout: {"57P05", true, ""},
 }
 
 // Refusal is an answer given in the database's place; the client stays connected unless the table says fatal.

@@ -250,10 +250,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		srv.refused(r, s.class)
 		out = r.append(nil, true)
 	case errors.As(err, &se):
-		out = make([]byte, 5, 5+len(se.body))
-		n := len(se.body) + 4
-		out[0], out[1], out[2], out[3], out[4] = wire.ErrorResponse, byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
-		out = append(out, se.body...)
+		out = wire.AppendMessage(nil, wire.ErrorResponse, se.body)
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
@@ -365,17 +362,16 @@ func (srv *Server) instanceFor(up Upstream) *instance {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	in := srv.instances[id]
-	if in != nil {
-		in.admit(up)
-	} else {
+	fresh := in == nil
+	if fresh {
 		in = newInstance(srv, up)
 		srv.instances[id] = in
-		in.admit(up)
-		if srv.ctx.Err() == nil {
-			srv.work.Add(2)
-			go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()
-			go func() { defer srv.work.Done(); in.watch(srv.ctx) }()
-		}
+	}
+	in.admit(up)
+	if fresh && srv.ctx.Err() == nil {
+		srv.work.Add(2)
+		go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()
+		go func() { defer srv.work.Done(); in.watch(srv.ctx) }()
 	}
 	return in
 }

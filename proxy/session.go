@@ -52,7 +52,6 @@ type session struct {
 	parked    bool     // attached, between transactions, without a run token
 	idle      bool     // attached, in a transaction, without a run token
 	gone      bool     // the client has left; answers are dropped
-	quiet     bool     // gone, and the server owes nothing more
 	pins      pins     // why the server is kept between transactions
 	unparsed  bool     // the server's unnamed statement is not the client's
 	touched   bool     // a statement of this lease may have used a sequence, so that the server's memory of them is the client's
@@ -83,7 +82,6 @@ type stream struct {
 	left    int
 	drop    bool
 	scanner *sql.Scanner // of a text that is scanned while it passes
-	text    bool         // the scanner has seen the end of a Parse's name
 	ended   bool         // the text's NUL has passed
 }
 
@@ -195,14 +193,19 @@ func (s *session) say(p []byte) error {
 	return s.conn.write(p)
 }
 
-// kick ends the session from outside, for the reason given. Any goroutine may call it.
-func (s *session) kick(cause error) {
+// end notes why the session is to end, if it is not ending already, and wakes who waits in it.
+func (s *session) end(cause error) {
 	s.mu.Lock()
 	if s.close == nil {
 		s.close = cause
 	}
 	s.cond.Broadcast()
 	s.mu.Unlock()
+}
+
+// kick ends the session from outside, for the reason given. Any goroutine may call it.
+func (s *session) kick(cause error) {
+	s.end(cause)
 	s.conn.interrupt()
 	_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
 }

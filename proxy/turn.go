@@ -122,7 +122,6 @@ func (s *session) note(r *run, typ byte, m []byte, left int) {
 		r.parses, r.long = true, false
 		if left > 0 {
 			s.stream.scanner = new(sql.Scanner)
-			s.stream.text = true
 		}
 		if s.hasPeeked {
 			s.suspect(r, s.peeked)

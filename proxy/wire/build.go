@@ -10,6 +10,13 @@ func AppendReady(dst []byte, status byte) []byte {
 // AppendEmpty appends a message of type typ with no body.
 func AppendEmpty(dst []byte, typ byte) []byte { return append(dst, typ, 0, 0, 0, 4) }
 
+// AppendMessage appends a message of type typ with this body.
+func AppendMessage(dst []byte, typ byte, body []byte) []byte {
+	dst = append(dst, typ)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(4+len(body)))
+	return append(dst, body...)
+}
+
 // AppendText appends a message of type typ whose body is texts, each ended by a NUL: Query, CommandComplete,
 // ParameterStatus and the like.
 func AppendText(dst []byte, typ byte, texts ...string) []byte {
