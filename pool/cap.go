@@ -96,3 +96,10 @@ func (p *Pool) allowedLocked(k *Key) bool {
 	}
 	return (!hasUser || user > 0) && (!hasDatabase || database > 0)
 }
+
+// Cap returns how many servers may exist now. Any goroutine may call it.
+func (p *Pool) Cap() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cap.now
+}

@@ -29,10 +29,20 @@ type backend struct {
 	wmu sync.Mutex
 
 	// of the backend's goroutine
-	in    *buffer
-	left  int    // bytes of a message that is passed on piece by piece
-	drop  bool   // that message is not for the client
-	fatal []byte // body of the error with which the server ended the connection
+	in     *buffer
+	left   int     // bytes of a message that is passed on piece by piece
+	drop   bool    // that message is not for the client
+	fatal  []byte  // body of the error with which the server ended the connection
+	news   []byte  // for the client, ahead of what is kept
+	extra  []byte  // for the client, after what is kept
+	more   bool    // there is more to sort after extra
+	todo   []byte  // for the server
+	todoIn *buffer // what todo is in, if it is a buffer's
+
+	// of whoever has the server, under its session's mu
+	settings settings   // what is set in it
+	prepared prepared   // the guard's statements in it
+	unnamed  *statement // its unnamed statement; nil: not known
 }
 
 // nobody is attached to a backend that has ended, so that nobody else can be.
@@ -84,12 +94,27 @@ func (b *backend) relay() error {
 	if s == nil {
 		return b.relayIdle()
 	}
+	for {
+		err := b.pass(s)
+		if err != nil || !b.more {
+			return err
+		}
+	}
+}
+
+// pass sorts what has been read, up to a point where something of the guard's must go to the client, and passes it on.
+func (b *backend) pass(s *session) error {
 	s.wmu.Lock()
 	s.mu.Lock()
-	news := s.newsLocked(b)
+	b.more, b.extra, b.news = false, nil, nil
+	if s.syncs == 0 {
+		b.news = s.newsLocked(b)
+	}
 	keep, err := b.sort(s)
 	from, to := keep[0], keep[1]
-	finished := err == nil && s.backend == b && s.ex.quiet() && b.left == 0
+	todo, used := b.todo, b.todoIn
+	b.todo, b.todoIn = nil, nil
+	finished := err == nil && !b.more && s.backend == b && s.ex.quiet() && b.left == 0
 	var end ending
 	var now time.Time
 	if finished {
@@ -97,18 +122,27 @@ func (b *backend) relay() error {
 		end = s.endLocked(now)
 	}
 	if s.gone {
-		from, news = to, nil
+		from, b.news, b.extra = to, nil, nil
 		s.cond.Broadcast()
 	}
-	s.mu.Unlock()
-	if len(news) > 0 {
-		if werr := s.conn.write(news); werr != nil {
-			s.cut(werr)
-		}
+	if from < to || b.extra != nil {
+		s.dropRetry()
 	}
-	if from < to {
-		s.srv.count.bytesOut.Add(uint64(to - from))
-		if werr := s.conn.write(b.in.data[from:to]); werr != nil {
+	if len(todo) > 0 {
+		b.wmu.Lock()
+	}
+	s.mu.Unlock()
+	if len(todo) > 0 {
+		_ = b.conn.write(todo)
+		b.wmu.Unlock()
+		putBuffer(used)
+	}
+	for _, p := range [3][]byte{b.news, b.in.data[from:to], b.extra} {
+		if len(p) == 0 {
+			continue
+		}
+		s.srv.count.bytesOut.Add(uint64(len(p)))
+		if werr := s.conn.write(p); werr != nil {
 			s.cut(werr)
 		}
 	}
@@ -120,7 +154,8 @@ func (b *backend) relay() error {
 }
 
 // sort goes through the messages in b.in, notes what they mean for the exchange, and returns the range that is for the
-// client. It is called with s.mu held. Messages that are not for the client are closed over.
+// client. It is called with s.mu held. Messages that are not for the client are closed over. It stops, with b.more set,
+// where b.extra must follow what is kept.
 func (b *backend) sort(s *session) (keep [2]int, err error) {
 	from, to := b.in.r, b.in.r // what is kept, moved together
 	take := func(n int) {
@@ -159,16 +194,18 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 		if watched[typ] || hidden {
 			switch {
 			case size <= len(held):
-				if b.understand(s, typ, held[wire.HeaderSize:size], hidden) {
+				switch b.understand(s, held[:size], hidden) {
+				case passOn:
 					take(size)
-				} else {
+				case keepBack:
 					skip(size)
+				case takeBack:
+					skip(size)
+					from, to = b.in.r, b.in.r
 				}
-				if b.fatal != nil {
-					return [2]int{from, to}, errFatal
-				}
-				if s.ex.doubt {
-					return [2]int{from, to}, errDoubt
+				if err := b.trouble(s); err != nil || b.extra != nil {
+					b.more = b.in.r < b.in.w
+					return [2]int{from, to}, err
 				}
 				continue
 			case size <= bufferSize-headroom || len(held) < longHead:
@@ -176,7 +213,8 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 			case typ == wire.ErrorResponse && bytes.Contains(held[:longHead], []byte("FATAL\x00")):
 				return [2]int{from, to}, errFatal
 			}
-			// An error or a setting longer than a buffer passes like a row.
+			// An error, a setting or the description of a row longer than a buffer passes like a row.
+			s.ex.answered(typ)
 		}
 		if size > len(held) {
 			b.left, b.drop = size-len(held), hidden
@@ -191,45 +229,21 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 	return [2]int{from, to}, nil
 }
 
+// trouble is why the server cannot be used any more after the message just understood.
+func (b *backend) trouble(s *session) error {
+	switch {
+	case b.fatal != nil:
+		return errFatal
+	case s.failed != nil:
+		return errSettings
+	case s.ex.doubt:
+		return errDoubt
+	}
+	return nil
+}
+
 // longHead is enough of a long ErrorResponse to hold its severity, which comes first.
 const longHead = 64
-
-// watched are the messages that change what the guard knows.
-var watched = [256]bool{
-	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true,
-	wire.CopyInResponse: true, wire.ParseComplete: true, wire.CloseComplete: true,
-}
-
-// understand notes one whole message and answers whether it is for the client.
-func (b *backend) understand(s *session, typ byte, body []byte, hidden bool) (forClient bool) {
-	switch typ {
-	case wire.ReadyForQuery:
-		if len(body) == 1 {
-			return s.ex.ready(body[0])
-		}
-	case wire.ErrorResponse:
-		f, err := wire.ParseError(body)
-		if err == nil && f.Fatal() {
-			b.fatal = append([]byte(nil), body...)
-			return false
-		}
-		s.ex.failed()
-		s.parseFailedLocked()
-	case wire.ParameterStatus:
-		b.note(body)
-		s.params = b.params.Load()
-		return true
-	case wire.CopyInResponse:
-		s.ex.copyStarted()
-	case wire.ParseComplete, wire.CloseComplete:
-		if hidden {
-			s.ex.parsed()
-			return false
-		}
-		s.parsing = s.parsing && typ == wire.CloseComplete
-	}
-	return !hidden
-}
 
 // relayIdle deals with what a server says while it is not lent.
 func (b *backend) relayIdle() error {
@@ -310,6 +324,9 @@ func (s *session) endLocked(now time.Time) ending {
 	if s.parked || (s.idle && s.ex.status != wire.Idle) {
 		return endNothing // no exchange has ended: the server said something by itself
 	}
+	if s.staged || s.waiting {
+		return endNothing // only what goes ahead of the request has been answered
+	}
 	s.srv.times.query[s.class].observe(now.Sub(s.started))
 	s.srv.count.queries[s.class].Add(1)
 	if s.ex.status != wire.Idle {
@@ -317,6 +334,9 @@ func (s *session) endLocked(now time.Time) ending {
 		return endIdle
 	}
 	s.idle = false
+	if s.suspect|s.undo != 0 || s.flux {
+		s.verdictLocked(0, 0)
+	}
 	s.srv.times.transaction[s.class].observe(now.Sub(s.txStarted))
 	if s.pins != 0 || s.lingers || s.route.mode == PoolModeSession {
 		s.parked = true

@@ -38,6 +38,17 @@ type Config struct {
 	WriteTimeout time.Duration
 	// CancelTimeout bounds how long a dead client's statement may take to stop before its server is closed instead.
 	CancelTimeout time.Duration
+	// MaxPrepared is how many of the guard's prepared statements one server has at most; the least recently used goes.
+	MaxPrepared int
+	// PreparedMemory bounds the texts of prepared statements that are kept, in bytes. With more, who prepares another
+	// by name keeps its server.
+	PreparedMemory int64
+	// PrepareUnnamed prepares unnamed statements that come again once for all clients, too.
+	PrepareUnnamed bool
+	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
+	MaxPinned int
+	// SyncApplicationName gives servers the application_name of the client they serve.
+	SyncApplicationName bool
 	// DeferBegin answers BEGIN in the server's place and sends it with the first statement.
 	DeferBegin bool
 	// AcceptWhileDraining keeps accepting clients after Shutdown began.
@@ -96,8 +107,11 @@ func Default() Config {
 		WriteTimeout:  30 * time.Second,
 		CancelTimeout: 5 * time.Second,
 		DeferBegin:    true,
-		Grace:         60 * time.Second,
-		Log:           slog.New(slog.DiscardHandler),
+
+		MaxPrepared: 200, PreparedMemory: 64 << 20, PrepareUnnamed: true,
+
+		Grace: 60 * time.Second,
+		Log:   slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -138,6 +152,15 @@ func (c Config) Validate() []error {
 		if t.d <= 0 {
 			bad("%s: %s is not a positive time", t.key, t.d)
 		}
+	}
+	if c.MaxPrepared < 1 {
+		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
+	}
+	if c.PreparedMemory < 1<<20 {
+		bad("pool.prepared_memory: %d is less than 1 MiB", c.PreparedMemory)
+	}
+	if c.MaxPinned < 0 {
+		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)
 	}
 	if c.Grace < 0 {
 		bad("shutdown.grace: %s is negative", c.Grace)

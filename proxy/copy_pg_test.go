@@ -106,7 +106,7 @@ func TestCopyDataAfterError(t *testing.T) {
 	for name, steps := range map[string][]step{
 		"simple":         {say("Z", simple(copyIn), pieces("ten\n")), say("", late(msgCopyDone)), say("Z", simple("select 1"))},
 		"simple, tx":     {say("Z", simple("begin")), say("Z", simple(copyIn), pieces("ten\n")), say("", late(msgCopyDone)), say("Z", simple("select 1")), say("Z", simple("rollback")), say("Z", simple("select 1"))},
-		"simple, pinned": {say("Z", simple("set work_mem = '5MB'")), say("Z", simple(copyIn), pieces("ten\n")), say("", late(copyFail("so what"))), say("Z", simple("show work_mem"))},
+		"simple, pinned": {say("Z", simple("listen pinned")), say("Z", simple(copyIn), pieces("ten\n")), say("", late(copyFail("so what"))), say("Z", simple("show work_mem"))},
 		"extended":       {say("E", ext(copyIn), msgFlush, pieces("ten\n")), say("Z", late(msgCopyDone, msgSync)), say("Z", unnamed("select 1"))},
 		"all at once":    {say("EZZ", ext(copyIn), pieces("ten\n"), late(msgCopyDone, msgSync), simple("select 1"))},
 	} {
@@ -120,7 +120,7 @@ func TestCopyDataAfterError(t *testing.T) {
 // Copy data that nobody waits for costs nobody a run token.
 func TestStrayCopyDataTakesNoRunToken(t *testing.T) {
 	g := narrow(t, 1, nil)
-	for name, first := range map[string]string{"pinned": "set work_mem = '5MB'", "in a transaction": "begin; select 1"} {
+	for name, first := range map[string]string{"pinned": "listen pinned", "in a transaction": "begin; select 1"} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := enter(t, g.addr)
 			p.ask(first)

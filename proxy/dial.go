@@ -59,7 +59,7 @@ func (in *instance) logIn(ctx context.Context, s *pool.Server) (*backend, error)
 	_ = nc.SetDeadline(deadline)
 	halt := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	defer halt()
-	b := &backend{inst: in, server: s}
+	b := &backend{inst: in, server: s, settings: plain, unnamed: noStatement}
 	b.params.Store(in.intern(&params{}))
 	h := handshake{b: b, nc: nc, user: s.Key.User, password: in.password(s.Key)}
 	if err := h.run(s.Key.Database, s.Key.Value.(*login).options); err != nil {

@@ -7,19 +7,26 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// What the server still owes, in the order in which it will answer, and what decides how it answers. Marks are what
-// exchange.marks holds.
+// What the server still owes, one mark for each message, in the order in which it will answer. Marks are what
+// exchange.marks holds. Those from markParse on may be skipped by the server after an error.
 const (
-	markQuery  = 'Q' // a simple query: one ReadyForQuery
-	markCall   = 'F' // a function call: one ReadyForQuery
-	markSync   = 'S' // a Sync: one ReadyForQuery
-	markHidden = 'h' // a simple query of ours: everything up to its ReadyForQuery is not for the client
-	markParse  = 'p' // a Parse of ours: its ParseComplete is not for the client
-	markClose  = 'k' // a Close of ours: its CloseComplete is not for the client
-	markBatch  = 'x' // extended messages in a row, Execute at most at their end
-	markMany   = 'y' // extended messages in a row, others after an Execute
-	markData   = 'd' // the client's CopyData in a row
-	markEnd    = 'c' // the client's CopyDone or CopyFail: no answer, but where a COPY ends
+	markQuery    = 'Q' // a simple query: one ReadyForQuery
+	markCall     = 'F' // a function call: one ReadyForQuery
+	markSync     = 'S' // a Sync: one ReadyForQuery
+	markHidden   = 'h' // a simple query of ours: everything up to its ReadyForQuery is not for the client
+	markSettings = 's' // as markHidden: gives the server the client's settings
+	markDiscard  = 'x' // as markHidden, but its ReadyForQuery is the client's: what was left is discarded
+	markAsk      = 'a' // as markHidden, but its ReadyForQuery is the client's: what has the transaction left?
+	markParse    = 'P' // the client's Parse
+	markKnown    = 'K' // a Close that stands for a Parse of what the server has already: answered as a Parse
+	markClose    = 'C' // the client's Close of a statement or a portal
+	markOurParse = 'p' // a Parse of ours: its ParseComplete is not for the client
+	markOurClose = 'k' // a Close of ours: its CloseComplete is not for the client
+	markBind     = 'B'
+	markDescribe = 'D'
+	markExecute  = 'E'
+	markData     = 'd' // the client's CopyData in a row
+	markEnd      = 'c' // the client's CopyDone or CopyFail: no answer, but where a COPY ends
 )
 
 // errDoubt ends a server whose answers nobody can tell apart any more.
@@ -32,8 +39,13 @@ const maxMarks = 1 << 20
 type exchange struct {
 	marks    []byte
 	first    int  // marks before it are done
+	ops      []op // what the marks that carry one have changed, in the same order
+	firstOp  int
+	named    int  // ops outstanding on which the meaning of a name depends
+	loose    int  // ops outstanding on which the meaning of the unnamed statement depends
+	readies  int  // marks outstanding that the client's ReadyForQuery will end
 	unsynced bool // extended messages were sent after the last Sync
-	executed bool // the last message sent was an Execute
+	skipping bool // after an error, with no Sync sent yet: the server drops everything up to one
 	doubt    bool // what was sent may be answered in two ways: client and server cannot be kept in step
 	partial  bool // the start of a client's message was sent, the end was not
 	copyIn   bool // the server waits for copy data
@@ -45,10 +57,11 @@ type exchange struct {
 
 // reset makes e as it is at the start of a lease.
 func (e *exchange) reset() {
-	*e = exchange{marks: e.marks[:0], status: wire.Idle}
+	*e = exchange{marks: e.marks[:0], ops: e.ops[:0], status: wire.Idle}
 }
 
-// client notes one message sent, and answers false if the client has run too far ahead.
+// client notes one message sent, and answers false if the client has run too far ahead. Messages that change what
+// statements there are have marks of their own, which are added by their senders.
 func (e *exchange) client(typ byte) bool {
 	switch typ {
 	case wire.Sync:
@@ -58,24 +71,53 @@ func (e *exchange) client(typ byte) bool {
 	case wire.CopyDone, wire.CopyFail:
 		e.addOnce(markEnd)
 	case wire.Flush:
-	case wire.Query:
+	case wire.Query, wire.FunctionCall:
 		e.misplaced()
-		e.add(markQuery)
-	case wire.FunctionCall:
-		e.misplaced()
-		e.add(markCall)
-	default:
-		e.misplaced()
-		e.unsynced = true
-		switch {
-		case e.last() != markBatch && e.last() != markMany:
-			e.add(markBatch)
-		case e.executed:
-			e.marks[len(e.marks)-1] = markMany
+		if !e.skipping {
+			e.add(typ)
 		}
-		e.executed = typ == wire.Execute
+	case wire.Bind, wire.Describe, wire.Execute:
+		e.extended(typ)
+	case wire.Parse, wire.Close:
+		e.extendedOp(typ, op{})
 	}
 	return len(e.marks)-e.first <= maxMarks
+}
+
+// extended notes one extended message, by its mark.
+func (e *exchange) extended(mark byte) {
+	e.misplaced()
+	e.unsynced = true
+	if !e.skipping {
+		e.add(mark)
+	}
+}
+
+// extendedOp notes an extended message that changes what statements there are, and how.
+func (e *exchange) extendedOp(mark byte, o op) {
+	e.extended(mark)
+	if !e.skipping {
+		e.ops = append(e.ops, o)
+		e.count(&o, 1)
+	}
+}
+
+func (e *exchange) count(o *op, n int) {
+	if o.st != nil || o.closes != nil || o.name != "" {
+		e.named += n
+	}
+	if o.unnamed {
+		e.loose += n
+	}
+}
+
+// carriesOp is true for marks that stand for an op.
+func carriesOp(mark byte) bool {
+	switch mark {
+	case markParse, markKnown, markClose, markOurParse, markOurClose:
+		return true
+	}
+	return false
 }
 
 // sync notes a Sync.
@@ -86,7 +128,7 @@ func (e *exchange) sync() {
 		e.doubt = e.doubt || slices.Contains(e.marks[e.first:], markData)
 		return
 	}
-	e.unsynced = false
+	e.unsynced, e.skipping = false, false
 	e.add(markSync)
 }
 
@@ -98,17 +140,9 @@ func (e *exchange) misplaced() {
 	}
 }
 
-// last is the mark of the message sent last, 0 if nothing is outstanding.
-func (e *exchange) last() byte {
-	if e.first == len(e.marks) {
-		return 0
-	}
-	return e.marks[len(e.marks)-1]
-}
-
 // addOnce notes copy data or its end. With nothing outstanding the server ignores it.
 func (e *exchange) addOnce(mark byte) {
-	if last := e.last(); last != 0 && last != mark {
+	if n := len(e.marks); e.first < n && e.marks[n-1] != mark {
 		e.add(mark)
 	}
 }
@@ -117,87 +151,124 @@ func (e *exchange) addOnce(mark byte) {
 func (e *exchange) add(mark byte) {
 	if e.first == len(e.marks) {
 		e.marks, e.first = e.marks[:0], 0
+		e.ops, e.firstOp = e.ops[:0], 0
+	} else if e.first > 1024 && e.first > len(e.marks)/2 { // a client that is never without an answer to wait for
+		e.marks = e.marks[:copy(e.marks, e.marks[e.first:])]
+		e.ops = e.ops[:copy(e.ops, e.ops[e.firstOp:])]
+		e.first, e.firstOp = 0, 0
 	}
 	e.marks = append(e.marks, mark)
-	e.executed = false
+	if endsReady(mark) {
+		e.readies++
+	}
 }
 
-// skipped is true for marks that have no ReadyForQuery of their own.
-func skipped(mark byte) bool {
-	switch mark {
-	case markParse, markClose, markBatch, markMany, markData, markEnd:
-		return true
-	}
-	return false
+// endsReady is true for marks that the client's ReadyForQuery ends.
+func endsReady(mark byte) bool {
+	return mark == markQuery || mark == markCall || mark == markSync || mark == markAsk || mark == markDiscard
 }
 
-// front is where the mark is that says what is hidden: extended messages before it change nothing in that.
-func (e *exchange) front() int {
-	i := e.first
-	for i < len(e.marks) && (e.marks[i] == markBatch || e.marks[i] == markMany) {
-		i++
-	}
-	return i
-}
-
-// hidden is true if the server's next message answers something the client did not send.
-func (e *exchange) hidden(typ byte) bool {
-	if e.first == len(e.marks) {
-		return false
-	}
-	if e.marks[e.first] == markHidden {
-		return true
-	}
-	switch typ {
-	case wire.ParseComplete:
-		return e.at(e.front()) == markParse
-	case wire.CloseComplete:
-		return e.at(e.front()) == markClose
-	}
-	return false
-}
-
-// at is the mark at i, 0 where there is none.
-func (e *exchange) at(i int) byte {
-	if i < len(e.marks) {
-		return e.marks[i]
+// front is the mark of the message that is being answered, 0 if nothing is outstanding.
+func (e *exchange) front() byte {
+	if e.first < len(e.marks) {
+		return e.marks[e.first]
 	}
 	return 0
 }
 
-// parsed notes that the ParseComplete of a Parse of ours came, or the CloseComplete of a Close.
-func (e *exchange) parsed() {
-	if i := e.front(); e.at(i) == markParse || e.at(i) == markClose {
-		copy(e.marks[e.first+1:i+1], e.marks[e.first:i])
+// pop takes the front mark away.
+func (e *exchange) pop() {
+	if carriesOp(e.marks[e.first]) {
+		e.count(&e.ops[e.firstOp], -1)
+		e.ops[e.firstOp] = op{}
+		e.firstOp++
+	}
+	if endsReady(e.marks[e.first]) {
+		e.readies--
+	}
+	e.first++
+}
+
+// dropData takes away the marks of copy data that nobody reads any more.
+func (e *exchange) dropData() {
+	for m := e.front(); m == markData || m == markEnd; m = e.front() {
 		e.first++
 	}
 }
 
-// failed notes an ErrorResponse and answers whether it is about extended messages: a COPY under way has ended, and a
-// Parse of ours will have no other answer.
-func (e *exchange) failed() (extended bool) {
-	e.copyIn = false
-	switch e.at(e.first) {
-	case markBatch, markMany, markParse, markClose:
-		extended = true
+// hidden is true if the server's next message, of this type, answers something the client did not send.
+func (e *exchange) hidden(typ byte) bool {
+	switch e.front() {
+	case markHidden, markSettings, markAsk, markDiscard:
+		return true
+	case markOurParse:
+		return typ == wire.ParseComplete
+	case markOurClose:
+		return typ == wire.CloseComplete
 	}
-	e.parsed()
-	return extended
+	return false
+}
+
+// answered notes a message of the server that may end the answer to one extended message.
+func (e *exchange) answered(typ byte) {
+	ends := false
+	switch e.front() {
+	case markParse, markOurParse:
+		ends = typ == wire.ParseComplete
+	case markKnown, markClose, markOurClose:
+		ends = typ == wire.CloseComplete
+	case markBind:
+		ends = typ == wire.BindComplete
+	case markDescribe:
+		ends = typ == wire.RowDescription || typ == wire.NoData
+	case markExecute:
+		ends = typ == wire.CommandComplete || typ == wire.EmptyQueryResponse || typ == wire.PortalSuspended
+	}
+	if ends {
+		execute := e.front() == markExecute
+		e.pop()
+		if execute {
+			e.copyIn = false
+			e.dropData()
+		}
+	}
+}
+
+// failed notes an ErrorResponse. After one to an extended message the server skips what was sent up to the next Sync:
+// undone are the ops of all that, in their order. They are valid until the next message is noted. itself is true if the
+// first of them is the op of the very message that failed.
+func (e *exchange) failed() (undone []op, itself bool) {
+	e.copyIn = false
+	switch m := e.front(); m {
+	case markParse, markKnown, markClose, markOurParse, markOurClose, markBind, markDescribe, markExecute:
+		itself = carriesOp(m)
+	default:
+		return nil, false
+	}
+	from := e.firstOp
+	for e.first < len(e.marks) && e.marks[e.first] != markSync && e.marks[e.first] != markHidden {
+		m := e.marks[e.first]
+		if carriesOp(m) {
+			e.count(&e.ops[e.firstOp], -1)
+			e.firstOp++
+		} else if endsReady(m) {
+			e.readies--
+		}
+		e.first++
+	}
+	e.skipping = e.first == len(e.marks)
+	return e.ops[from:e.firstOp], itself
 }
 
 // copyStarted notes CopyInResponse. The server reads on until the end of the copy data and drops every Sync before it,
 // so those will not be answered; the client sends another. Anything else that was sent before the end leaves doubt.
 func (e *exchange) copyStarted() {
 	e.copyIn = true
-	at := e.first
-	for at < len(e.marks) && (e.marks[at] == markData || e.marks[at] == markEnd) {
-		at++
-	}
-	if at == len(e.marks) || (e.marks[at] != markQuery && e.marks[at] != markBatch) {
+	if m := e.front(); m != markQuery && m != markExecute {
 		e.doubt = true
 		return
 	}
-	at++
+	at := e.first + 1
 	keep := at
 	data, dropped := false, false
 	for ; at < len(e.marks) && e.marks[at] != markEnd; at++ {
@@ -208,50 +279,53 @@ func (e *exchange) copyStarted() {
 			keep++
 		case e.marks[at] == markSync && !data:
 			dropped = true
+			e.readies--
 		default:
 			e.doubt = true
 			return
 		}
 	}
-	if at == len(e.marks) {
-		e.unsynced = e.unsynced || dropped
-	}
+	e.unsynced = e.unsynced || (dropped && !slices.Contains(e.marks[at:], markSync))
 	e.marks = e.marks[:keep+copy(e.marks[keep:], e.marks[at:])]
 }
 
-// ready notes ReadyForQuery and answers whether it is for the client.
-func (e *exchange) ready(status byte) (visible bool) {
+// skipped is true for marks that have no ReadyForQuery of their own.
+func skipped(mark byte) bool {
+	switch mark {
+	case markBind, markDescribe, markExecute, markData, markEnd:
+		return true
+	}
+	return carriesOp(mark)
+}
+
+// ready notes ReadyForQuery and answers whose it is: 0 if nothing that has one was outstanding.
+func (e *exchange) ready(status byte) (mark byte) {
 	e.status, e.copyIn = status, false
-	asked := false
-	for e.first < len(e.marks) {
-		m := e.marks[e.first]
-		e.first++
-		if !skipped(m) {
-			asked, visible = true, m != markHidden
-			break
-		}
+	for skipped(e.front()) {
+		e.pop()
 	}
-	for e.first < len(e.marks) && (e.marks[e.first] == markData || e.marks[e.first] == markEnd) {
-		e.first++
+	switch m := e.front(); m {
+	case markQuery, markCall, markSync, markHidden, markSettings, markAsk, markDiscard:
+		mark = m
+		e.pop()
+		e.dropData()
+	default:
+		e.doubt = true
 	}
-	e.doubt = e.doubt || !asked
 	if e.quiet() {
 		e.commit, e.write = false, false
 	}
-	return visible
+	return mark
 }
 
 // quiet is true if the server owes nothing and waits for nothing: in state 'I' it may go back to the pool.
 func (e *exchange) quiet() bool {
-	return e.first == len(e.marks) && !e.unsynced && !e.partial && !e.doubt
+	return e.first == len(e.marks) && !e.unsynced && !e.skipping && !e.partial && !e.doubt
 }
 
 // owed is how many ReadyForQuery the client still expects.
-func (e *exchange) owed() (readies int) {
-	for _, m := range e.marks[e.first:] {
-		if m == markQuery || m == markCall || m == markSync {
-			readies++
-		}
-	}
-	return readies
-}
+func (e *exchange) owed() int { return e.readies }
+
+// failing is true if a statement may meet a transaction that has failed: it has, or one that is open may have by the
+// time the statement comes to its turn.
+func (e *exchange) failing() bool { return e.status == wire.Failed || (e.readies > 0 && !e.skipping) }

@@ -123,9 +123,9 @@ func (r *exchangeRun) send(c sent) {
 	case c.ours && c.typ == 'Q':
 		r.s.ex.add(markHidden)
 	case c.ours && c.typ == 'C':
-		r.s.ex.add(markClose)
+		r.s.ex.extendedOp(markOurClose, op{})
 	case c.ours:
-		r.s.ex.add(markParse)
+		r.s.ex.extendedOp(markOurParse, op{})
 	default:
 		r.s.ex.client(c.typ)
 	}

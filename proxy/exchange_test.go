@@ -33,7 +33,11 @@ func TestExchangeStories(t *testing.T) {
 				case "client":
 					clientSends(&s.ex, a.Key[0])
 				case "ours":
-					s.ex.add(a.Key[0])
+					if mark := a.Key[0]; carriesOp(mark) {
+						s.ex.extendedOp(mark, op{})
+					} else {
+						s.ex.add(mark)
+					}
 				case "server":
 					if serverSends(t, b, s, a.String()) {
 						fmt.Fprintf(&out, "passes %s\n", a.String())

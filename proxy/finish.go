@@ -33,15 +33,20 @@ func (s *session) finish() {
 		}
 	}
 	b := s.backend
-	pending := s.pending
-	s.pending = nil
+	putBuffer(s.pending)
+	putRequest(s.request)
+	s.pending, s.request = nil, nil
 	s.mu.Unlock()
-	putBuffer(pending)
 	if b != nil {
 		stop := time.AfterFunc(s.srv.cfg.CancelTimeout, func() { _ = b.conn.Conn.Close() })
 		s.clean(b)
 		stop.Stop()
 	}
+	s.mu.Lock()
+	s.unpinLocked()
+	s.dropNames()
+	s.dropRetry()
+	s.mu.Unlock()
 	putBuffer(s.in)
 	putBuffer(s.after)
 	s.in, s.after = nil, nil
@@ -54,7 +59,7 @@ func (s *session) clean(b *backend) {
 	}
 	s.mu.Lock()
 	open := s.ex.status != wire.Idle
-	dirty := s.pins != 0 || s.route.mode == PoolModeSession
+	dirty := s.pins != 0 || s.suspect != 0 || s.flux || s.route.mode == PoolModeSession
 	s.mu.Unlock()
 	if open && !s.order(b, rollback) {
 		return
@@ -68,6 +73,11 @@ func (s *session) clean(b *backend) {
 		return
 	}
 	fit := s.ex.status == wire.Idle
+	if dirty {
+		b.settings = plain
+		b.prepared.clear()
+		b.unnamed = nil
+	}
 	if fit {
 		s.backend = nil
 	}

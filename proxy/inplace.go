@@ -56,9 +56,15 @@ func (s *session) dropUnnamed() bool {
 	if s.lingers {
 		return false
 	}
-	s.unnamed = s.unnamed[:0]
-	s.unparsed = true
+	s.unnamed = nil
 	return true
+}
+
+// forgetUnnamed forgets the unnamed statement, as a simple query does, while the session is free.
+func (s *session) forgetUnnamed() {
+	s.mu.Lock()
+	s.unnamed = nil
+	s.mu.Unlock()
 }
 
 // become changes the transaction state as the client sees it.
@@ -80,7 +86,11 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 		res = sql.Result{First: sql.Other, Statements: 1}
 	}
 	if s.local == wire.Idle && s.lost == nil && res.Statements > 0 && !res.TxControl {
-		return 0, nil // as command would say, at less cost for what comes most often
+		// As command would say, at less cost for what comes most often.
+		if res.Statements > 1 || left > 0 || s.route.mode == PoolModeSession {
+			return 0, nil
+		}
+		return s.sessionInPlace(m, res, text)
 	}
 	scratch := getBuffer()
 	defer putBuffer(scratch)
@@ -88,7 +98,7 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 	if !ok {
 		return 0, nil
 	}
-	s.unnamed = s.unnamed[:0]
+	s.forgetUnnamed()
 	s.stream = stream{left: left, drop: left > 0}
 	return len(m), s.say(wire.AppendReady(out, s.local))
 }
@@ -129,7 +139,7 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 				s.begin = append(s.begin, text...)
 			}
 			return wire.AppendText(out, wire.CommandComplete, tag), true
-		case res.PlainEnd && s.route.warns:
+		case res.PlainEnd && s.warns:
 			return wire.AppendText(append(out, warnNoTransaction(res.First)...), wire.CommandComplete, endTag(res.First)), true
 		case res.TxControl && s.route.mode == PoolModeStatement:
 			s.srv.refused(refusedBlocks, s.class)
@@ -137,7 +147,7 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 		}
 	case wire.InTransaction:
 		switch {
-		case res.PlainBegin && s.route.warns:
+		case res.PlainBegin && s.warns:
 			if tag := beginTag(text); tag != "" {
 				return wire.AppendText(append(out, warnInTransaction...), wire.CommandComplete, tag), true
 			}
@@ -190,7 +200,10 @@ func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, e
 			if len(answer) > prelude && answer[prelude] == wire.ErrorResponse || wasLost {
 				answer = append(answer[:before], answer[prelude:]...)
 			}
-			s.unnamed = append(s.unnamed[:0], b.parse...)
+			st := s.srv.statements.unnamed(b.parse, s.sees.parsing)
+			s.mu.Lock()
+			s.unnamed = st
+			s.mu.Unlock()
 			return b.size, s.say(wire.AppendReady(answer, s.local))
 		}
 		if !failed {
@@ -223,7 +236,7 @@ func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, e
 
 // batch is one statement without parameters in the extended protocol, from Parse to Sync.
 type batch struct {
-	text, parse                 []byte
+	text, parse                 []byte // parse is what follows the name
 	describesName, describesRun bool
 	size                        int
 }
@@ -245,7 +258,7 @@ func parseBatch(b []byte) (out batch, ok bool) {
 			if !ok1 || !ok2 || len(name) != 0 || !bytes.Equal(rest, []byte{0, 0}) {
 				return out, false
 			}
-			out.text, out.parse, want = text, m, wire.Bind
+			out.text, out.parse, want = text, body[1:], wire.Bind
 		case typ == wire.Describe && want == wire.Bind && bytes.Equal(body, []byte{'S', 0}):
 			out.describesName = true
 		case typ == wire.Bind && want == wire.Bind && plainBind(body):

@@ -26,14 +26,17 @@ type instance struct {
 	everUp atomic.Bool   // the server's limits have been read
 	wake   chan struct{} // the side channel looks at once
 
+	pinned atomic.Int64 // clients that keep a server between transactions
+
 	open  atomic.Bool // the breaker: statements are refused at once
 	trips atomic.Uint64
 
 	mu sync.Mutex
 
 	// guarded by mu
-	known    map[string]*params // params by identity
-	secrets  map[string]string  // passwords by user, from every upstream that names this instance
+	known    map[string]*params  // params by identity
+	catalogs map[string]*catalog // by database
+	secrets  map[string]string   // passwords by user, from every upstream that names this instance
 	detector breaker.Dials
 	said     time.Time // when a failed login was logged last
 	unsaid   int       // failed logins since
@@ -61,7 +64,7 @@ func (in *instance) say(what string, err error, now time.Time) {
 const maxKnown = 1024
 
 func newInstance(srv *Server, up Upstream) *instance {
-	in := &instance{srv: srv, up: up, known: map[string]*params{}, secrets: map[string]string{}, wake: make(chan struct{}, 1)}
+	in := &instance{srv: srv, up: up, known: map[string]*params{}, catalogs: map[string]*catalog{}, secrets: map[string]string{}, wake: make(chan struct{}, 1)}
 	l := limit.Frozen(limit.DefaultLimit)
 	if srv.cfg.Limit > 0 {
 		l = limit.Frozen(srv.cfg.Limit)
@@ -112,10 +115,23 @@ func (in *instance) intern(p *params) *params {
 	return p
 }
 
+// catalog returns what is known of a database.
+func (in *instance) catalog(database string) *catalog {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	c := in.catalogs[database]
+	if c == nil {
+		c = newCatalog()
+		in.catalogs[database] = c
+	}
+	return c
+}
+
 // login is what is remembered for a key: what a client is told when it logs in.
 type login struct {
 	params  atomic.Pointer[params]
 	options []setting // sent in the start-up packet
+	lessons lessons
 }
 
 // dial opens a server connection; it implements pool.Dialer.

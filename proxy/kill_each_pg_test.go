@@ -36,7 +36,7 @@ func TestDeathFreesTheOnlyServer(t *testing.T) {
 			g.atRest(t)
 			for what, query := range map[string]string{
 				"rows":                "select count(*) from storm where n < 1000",
-				"prepared statements": "select count(*) from pg_prepared_statements",
+				"prepared statements": "select count(*) from pg_prepared_statements where name !~ '^__pgguard_'",
 				"settings":            "select count(*) from pg_settings where name = 'statement_timeout' and setting <> '0'",
 				"temporary tables":    "select count(*) from pg_class where relname = 'leftover_table'",
 				"advisory locks":      "select count(*) from pg_locks where locktype = 'advisory'",

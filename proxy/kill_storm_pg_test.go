@@ -193,7 +193,7 @@ func checkClean(t *testing.T, g *guard, admin *caller, servers int) {
 		c := g.call(t)
 		c.want(t, c.query, "BEGIN", "", 'T')
 		all = append(all, c)
-		if n := c.one(t, "select (select count(*) from pg_prepared_statements) + "+
+		if n := c.one(t, "select (select count(*) from pg_prepared_statements where name !~ '^__pgguard_') + "+
 			"(select count(*) from pg_settings where name = 'statement_timeout' and setting <> '0')"); n != "0" {
 			t.Errorf("a server remembers a dead client's statement or setting")
 		}

@@ -11,129 +11,67 @@ import (
 
 // send passes on the messages s.in[s.in.r:end), noted in r: at once if the session has a server with a run token, else
 // when the pool grants one. It returns without waiting for that.
-func (s *session) send(r *run, end int) error {
+func (s *session) send(r *request, end int) error {
 	s.srv.count.bytesIn.Add(uint64(end - s.in.r))
-	s.stream.left, s.stream.typ = r.left, r.types[r.n-1]
+	s.stream.left, s.stream.typ = r.left, r.steps[r.n-1].typ
 	s.mu.Lock()
-	fresh := s.backend == nil
-	if fresh {
-		s.ex.reset()
+	b, parked := s.backend, s.parked
+	if b != nil && !parked {
+		return s.sendNow(r, end)
 	}
-	if s.unknown && !r.parses {
-		s.unnamed = s.unnamed[:0]
-	}
-	prefix := s.prefixLocked(r, fresh)
-	for _, typ := range r.types[:r.n] {
-		if !s.ex.client(typ) {
-			s.mu.Unlock()
-			return &Refusal{Reason: ReasonProtocol, Message: "guard: too many statements sent ahead of their answers"}
-		}
-	}
-	if r.binds || r.parses {
-		s.unparsed = false
-	}
-	if r.parses || r.bound {
-		s.lingers, s.parsing, s.unknown = r.long, r.parses && (r.long || len(s.unnamed) > 0), false
-	}
-	if !fresh && s.ex.quiet() {
-		// Copy data after its COPY has failed, or a Flush: the server would not answer.
+	if r.mute { // copy data after its COPY has failed, or a Flush: the server would not answer
 		s.mu.Unlock()
 		s.stream.drop = r.left > 0
 		s.in.r = end
+		putRequest(r)
 		return nil
 	}
+	if b == nil {
+		s.ex.reset()
+	}
 	s.ex.partial = r.left > 0
-	s.ex.commit = s.ex.commit || r.commit
-	s.ex.write = s.ex.write || r.write
-	if !fresh && !s.parked {
-		return s.sendNow(r, prefix, end)
-	}
-	parked := s.parked
-	s.parked = false
-	s.waiting = true
-	s.again = parked
-	s.pendPins = r.pins
+	s.parked, s.waiting, s.again = false, true, parked
 	s.waiter.Urgent = r.urgent
-	s.pending = s.in
-	s.ours, s.prefix = 0, nil
+	s.pending, s.request = s.in, r
 	rest := s.in.split(end)
-	if s.pending.prepend(prefix) {
-		s.ours = len(prefix)
-	} else {
-		s.prefix = prefix
-	}
 	if s.in = rest; rest == nil {
 		s.in, s.after = s.after, nil
 	}
-	b := s.backend
 	s.mu.Unlock()
-	switch {
-	case parked:
+	if parked {
 		s.route.inst.pool.Again(&s.waiter, b.server, time.Now())
-	default:
-		if err := s.route.inst.refusing(); err != nil && !r.urgent {
-			s.Refused(err)
-			return nil
-		}
-		s.route.inst.pool.Get(&s.waiter, time.Now())
+		return nil
 	}
+	if err := s.route.inst.refusing(); err != nil && !r.urgent {
+		s.Refused(err)
+		return nil
+	}
+	s.route.inst.pool.Get(&s.waiter, time.Now())
 	return nil
 }
 
-// parseFailedLocked follows, after an error of the server, whether it has the unnamed statement that the client parsed.
-func (s *session) parseFailedLocked() {
-	few := len(s.ex.marks)-s.ex.first < 8 // more is surely not the end; looking through all would take time
-	if !(s.parsing || s.lingers) || !few || s.ex.owed() > 1 || (s.ex.owed() == 1 && s.ex.unsynced) {
-		return // or what was sent after the error's batch may parse another
-	}
-	s.unknown = s.unknown || s.parsing
-	s.lingers = false // what was to be bound was not parsed, or has been bound
-}
-
-// prefixLocked returns what must be sent ahead of the client's messages, and notes it in the exchange.
-func (s *session) prefixLocked(r *run, fresh bool) []byte {
-	var prefix []byte
-	if fresh {
-		s.unparsed = true
-		s.touched = false
-	}
-	if r.pins&^s.pins&pins(sql.Sequence) != 0 && !s.touched && (fresh || !s.ex.unsynced) {
-		s.ex.add(markHidden)
-		prefix = append(prefix, discardSequences...)
-	}
-	s.touched = s.touched || r.touches || r.binds
-	if fresh {
-		if s.local == wire.InTransaction {
-			s.ex.add(markHidden)
-			s.ex.status = wire.InTransaction
-			switch {
-			case len(s.begin) > 0:
-				prefix = wire.AppendText(prefix, wire.Query, string(s.begin))
-			case prefix == nil:
-				prefix = plainBegin
-			default:
-				prefix = append(prefix, plainBegin...)
-			}
-		}
-	}
-	if r.binds && s.unparsed {
-		// What this server has as its unnamed statement is another client's.
-		prefix = prefix[:len(prefix):len(prefix)]
-		if len(s.unnamed) > 0 {
-			s.ex.add(markParse)
-			prefix = append(prefix, s.unnamed...)
-		} else {
-			s.ex.add(markClose)
-			prefix = append(prefix, closeUnnamed...)
-		}
-	}
-	return prefix
-}
-
 // sendNow writes to the server the session has. It is called with mu held and unlocks it.
-func (s *session) sendNow(r *run, prefix []byte, end int) error {
+func (s *session) sendNow(r *request, end int) error {
 	b := s.backend
-	s.pinLocked(r.pins)
+	scratch := getBuffer()
+	defer putBuffer(scratch)
+	defer putRequest(r)
+	prefix := s.prefixLocked(b, r, false)
+	out := s.compile(r, b, s.in.data[s.in.r:end], scratch.data[:0])
+	s.lesson = lesson{}
+	if len(s.ex.marks)-s.ex.first > maxMarks {
+		s.mu.Unlock()
+		return &Refusal{Reason: ReasonProtocol, Message: "guard: too many statements sent ahead of their answers"}
+	}
+	s.in.r = end
+	if s.ex.quiet() || s.ex.skipping {
+		s.stream.drop = r.left > 0
+		s.ex.partial = false
+	}
+	if len(prefix)+len(out) == 0 || s.ex.quiet() {
+		s.mu.Unlock()
+		return nil
+	}
 	busy := s.idle
 	s.idle = false
 	now := time.Time{}
@@ -151,10 +89,55 @@ func (s *session) sendNow(r *run, prefix []byte, end int) error {
 	if len(prefix) > 0 {
 		s.tell(b, prefix)
 	}
-	s.tell(b, s.in.data[s.in.r:end])
+	if len(out) > 0 {
+		s.tell(b, out)
+	}
 	b.wmu.Unlock()
-	s.in.r = end
 	return nil
+}
+
+// prefixLocked returns what must be sent ahead of a request, and notes it in the exchange. fresh: the server has just
+// been granted.
+func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byte) {
+	if fresh {
+		s.touched = false
+		if b.settings != s.settings {
+			prefix = s.syncLocked(b, prefix)
+		}
+	}
+	if r.suspect&^s.pins&pinSequence != 0 && !s.touched && (fresh || !s.ex.unsynced) {
+		s.ex.add(markHidden)
+		prefix = append(prefix, discardSequences...)
+		b.unnamed = noStatement
+	}
+	s.touched = s.touched || r.touches
+	if !fresh || s.local != wire.InTransaction {
+		return prefix
+	}
+	s.ex.add(markHidden)
+	s.ex.status = wire.InTransaction
+	b.unnamed = noStatement
+	if len(s.begin) > 0 {
+		return wire.AppendText(prefix, wire.Query, string(s.begin))
+	}
+	if prefix == nil {
+		return plainBegin
+	}
+	return append(prefix, plainBegin...)
+}
+
+// syncLocked appends what gives the server the client's settings, and notes that it has them.
+func (s *session) syncLocked(b *backend, prefix []byte) []byte {
+	list, takesRole := changes(b.settings, s.settings)
+	prefix, n := appendChanges(prefix, list)
+	for range n {
+		s.ex.add(markSettings)
+	}
+	s.syncs = n
+	s.staged = takesRole && n > 0
+	b.settings = s.settings
+	b.unnamed = noStatement
+	return prefix
 }
 
 // tell writes p to the session's server, for as long as it takes: a server that runs a statement need not read what
@@ -200,7 +183,7 @@ func (s *session) sendPiece(p []byte, last bool) error {
 		return nil
 	}
 	if sc := s.stream.scanner; sc != nil {
-		s.pinLocked(pinsOf(sc.Result()))
+		s.suspectLong(sc.Result())
 	}
 	s.ex.partial = false
 	if !s.ex.quiet() {
@@ -217,10 +200,14 @@ func (s *session) sendPiece(p []byte, last bool) error {
 	return nil
 }
 
-func (s *session) pinLocked(p pins) {
-	if added := p &^ s.pins; added != 0 {
-		s.pins |= added
-		added.each(func(i int) { s.srv.count.pins[i].Add(1) })
+// suspectLong notes what a text that passed in pieces may have done. It is called with mu held.
+func (s *session) suspectLong(res sql.Result) {
+	s.suspect |= pinsOf(res)
+	s.undo |= pins(res.Undo)
+	s.flux = s.flux || res.Sets
+	if res.Ddl {
+		s.ddl = true
+		s.route.catalog.schema.Add(1)
 	}
 }
 
@@ -253,21 +240,55 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		return
 	default:
 		s.backend = b
-		s.local = wire.Idle
 		s.idle = false
 	}
 	s.started, s.txStarted = now, now
-	s.pinLocked(s.pendPins)
-	pending, prefix := s.pending, s.prefix
-	s.pending, s.prefix = nil, nil
-	s.waiting = false
-	s.cond.Signal()
+	partial := s.ex.partial
+	scratch := getBuffer()
+	defer putBuffer(scratch)
+	prefix := s.prefixLocked(b, s.request, !again)
+	if s.staged {
+		s.ex.partial = false
+		b.wmu.Lock()
+		s.mu.Unlock()
+		_ = b.conn.write(prefix)
+		b.wmu.Unlock()
+		return
+	}
+	s.ex.partial = partial
+	out, used := s.firstLocked(b, prefix, scratch.data[:0])
 	b.wmu.Lock()
 	s.mu.Unlock()
-	if len(prefix) > 0 {
-		_ = b.conn.write(prefix)
-	}
-	_ = b.conn.write(pending.bytes())
+	_ = b.conn.write(out)
 	b.wmu.Unlock()
-	putBuffer(pending)
+	putBuffer(used)
+}
+
+// firstLocked takes the pending request and returns what must be written for it, with what goes ahead of it, and the
+// buffer that may hold that.
+func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, used *buffer) {
+	pending, r := s.pending, s.request
+	s.pending, s.request = nil, nil
+	s.waiting = false
+	s.cond.Signal()
+	s.lesson = s.lessonLocked(r, pending)
+	before := pending.r
+	keep := s.local == wire.Idle && s.pins == 0 && mayRetry(r)
+	s.local = wire.Idle
+	out = s.compile(r, b, pending.bytes(), scratch)
+	if !keep {
+		putRequest(r)
+	}
+	switch {
+	case len(prefix) == 0:
+	case len(out) > 0 && len(pending.bytes()) > 0 && &out[0] == &pending.data[before] && pending.prepend(prefix):
+		out = pending.bytes()
+	default:
+		out = append(prefix[:len(prefix):len(prefix)], out...)
+	}
+	if keep {
+		s.retry = retry{r, pending}
+		return out, nil
+	}
+	return out, pending
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"time"
 
 	"pgguard/proxy/wire"
 )
@@ -26,17 +27,24 @@ type loss struct {
 	readies  int  // how many ReadyForQuery the client expects
 	commit   bool // a COMMIT was under way
 	write    bool // something that may write was under way
-	state    bool // the server held session state of the client
+	state    bool // the server held session state of the client, or may have
+	staged   bool // the request had not been sent, only what goes ahead of it
 }
 
 // loseLocked takes the server out of the session and says what it was doing.
 func (s *session) loseLocked() loss {
 	was := loss{
 		gone: s.gone, waiting: s.waiting, open: s.ex.status != wire.Idle, quiet: s.ex.quiet(), unsynced: s.ex.unsynced,
-		readies: s.ex.owed(), commit: s.ex.commit, write: s.ex.write, state: s.pins != 0 || s.route.mode == PoolModeSession,
+		readies: s.ex.owed(), commit: s.ex.commit, write: s.ex.write, state: s.pins != 0 || s.question != nil || s.route.mode == PoolModeSession,
+		staged: s.staged,
 	}
+	s.undoLocked(s.backend, s.ex.ops[s.ex.firstOp:], false)
 	s.backend = nil
-	s.parked, s.idle, s.pins, s.lingers = false, false, 0, false
+	s.parked, s.idle, s.lingers, s.staged, s.syncs, s.held, s.healing, s.ddl = false, false, false, false, 0, false, false, false
+	s.question, s.lesson = nil, lesson{}
+	s.unpinLocked()
+	s.dropRetry()
+	s.cond.Broadcast()
 	s.ex.reset()
 	return was
 }
@@ -53,10 +61,17 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	}
 	was := s.loseLocked()
 	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
+	failed := s.failed
+	s.failed = nil
+	if failed != nil && !was.staged {
+		torn = true // the statement may have run under settings that were not the client's
+	}
 	var answer []byte
 	switch {
 	case was.gone:
+		s.waiting = s.waiting && !was.staged
 		s.cond.Broadcast()
+	case was.staged:
 	case torn: // half a row cannot be taken back, and what the client waits for is not known
 	case was.state: // nor can session state be given back: only a new connection is honest
 		answer = b.lastWords(refusedState, true)
@@ -79,6 +94,10 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	s.wmu.Unlock()
 	switch {
 	case was.gone:
+	case was.staged && failed != nil:
+		s.Refused(failed)
+	case was.staged:
+		b.inst.pool.Get(&s.waiter, time.Now())
 	case torn || was.state:
 		s.kick(errors.Join(errServerLost, cause))
 	case was.waiting && b.inst.pool.Withdraw(&s.waiter):

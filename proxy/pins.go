@@ -2,12 +2,24 @@ package proxy
 
 import "pgguard/proxy/sql"
 
-// pins is the set of reasons for which a client keeps its server between transactions. The low bits are sql.Residue.
+// pins is a set of reasons for which a client keeps its server between transactions, or may come to do so. The low bits
+// are sql.Residue.
 type pins uint32
 
-// pinFunction: the client ran something whose effect on its session the text does not show: a function that is not
-// known to be harmless, DO or CALL.
-const pinFunction pins = 1 << 16
+const (
+	// pinFunction: the client ran something whose effect on its session the text does not show: a function that is not
+	// known to be harmless, DO or CALL.
+	pinFunction pins = 1 << 16
+	// pinOpaque: the text sets a setting whose name is not in it.
+	pinOpaque pins = 1 << 17
+)
+
+// pinSequence is the only reason that may be given up: without its server the client's currval is an error, as before
+// its first nextval.
+const pinSequence = pins(sql.Sequence)
+
+// unasked are the reasons that are not asked about.
+const unasked = pins(sql.Sequence | sql.Load)
 
 // pinNames are the metric labels, in the order in which they are shown.
 var pinNames = []string{
@@ -34,4 +46,56 @@ func (p pins) each(f func(i int)) {
 			f(i)
 		}
 	}
+}
+
+// String returns the reasons, joined by commas.
+func (p pins) String() string {
+	text := ""
+	p.each(func(i int) {
+		if text != "" {
+			text += ","
+		}
+		text += pinNames[i]
+	})
+	return text
+}
+
+// verdictLocked ends the suspicions of a transaction: of the reasons asked about, found are those that are there.
+func (s *session) verdictLocked(of, found pins) {
+	was := s.pins
+	s.pins = s.pins&^(of|s.forgotten) | found | s.suspect&unasked
+	s.suspect, s.undo, s.forgotten, s.flux = 0, 0, 0, false
+	(s.pins &^ was).each(func(i int) { s.srv.count.pins[i].Add(1) })
+	if (s.pins^was)&pins(sql.TempTable) != 0 {
+		s.route.catalog.schema.Add(1) // names of tables mean something else
+	}
+	inst := s.route.inst
+	switch {
+	case was == 0 && s.pins != 0:
+		if inst.pinned.Add(1) > int64(inst.maxPinned()) {
+			s.pins &^= pinSequence
+			s.excess = s.pins != 0
+			if s.pins == 0 {
+				inst.pinned.Add(-1)
+			}
+		}
+	case was != 0 && s.pins == 0:
+		inst.pinned.Add(-1)
+	}
+}
+
+// unpinLocked notes that the client has no server any more, or none that holds anything for it.
+func (s *session) unpinLocked() {
+	if s.pins != 0 {
+		s.route.inst.pinned.Add(-1)
+	}
+	s.pins, s.suspect, s.undo, s.forgotten, s.flux, s.excess = 0, 0, 0, 0, false, false
+}
+
+// maxPinned is how many clients may keep a server between transactions.
+func (in *instance) maxPinned() int {
+	if n := in.srv.cfg.MaxPinned; n > 0 {
+		return n
+	}
+	return max(1, in.pool.Cap()/2)
 }

@@ -10,7 +10,7 @@ import (
 
 // traces look for what a session may have left in a server; on a server like new the answer is always the same.
 const traces = `select current_setting('work_mem'), current_setting('timezone'), current_user,
-	(select count(*) from pg_prepared_statements), (select count(*) from pg_cursors),
+	(select count(*) from pg_prepared_statements where name !~ '^__pgguard_'), (select count(*) from pg_cursors),
 	(select count(*) from pg_listening_channels()), to_regclass('pg_temp.leftover'),
 	(select count(*) from pg_locks where locktype = 'advisory')`
 
@@ -21,12 +21,6 @@ var pinning = []struct {
 	want   string // its row
 }{
 	{"prepared", queries("prepare leftover as select 'here'"), "execute leftover", "D here"},
-	{"prepared", []step{say("Z", parse("leftover", "select 'here'"), msgSync)}, "execute leftover", "D here"},
-	{"setting", queries("set work_mem = '5MB'"), "show work_mem", "D 5MB"},
-	{"setting", batches("set work_mem = '5MB'"), "show work_mem", "D 5MB"},
-	{"setting", queries("select set_config('work_mem', '5MB', false)"), "show work_mem", "D 5MB"},
-	{"setting", queries("begin; set work_mem = '5MB'; commit"), "show work_mem", "D 5MB"},
-	{"setting", queries("set role pg_monitor"), "select current_user", "D pg_monitor"},
 	{"temp_table", queries("create temp table leftover (a int)", "insert into leftover values (7)"), "select * from leftover", "D 7"},
 	{"temp_table", queries("select 7 as a into temp leftover"), "select * from leftover", "D 7"},
 	{"advisory_lock", queries("select pg_advisory_lock(7)"), "select pg_advisory_unlock(7)", "D t"},
@@ -34,8 +28,70 @@ var pinning = []struct {
 	{"cursor", queries("begin", "declare leftover cursor with hold for select 7", "commit"), "fetch 1 from leftover", "D 7"},
 	{"sequence", queries("select nextval('items_id_seq') > 0"), "select currval('items_id_seq') = lastval()", "D t"},
 	{"load", queries("load 'plpgsql'"), "select 1", "D 1"},
-	{"function", queries("do $$ begin perform set_config('work_mem', '5MB', false); end $$"), "show work_mem", "D 5MB"},
-	{"function", queries("create function pg_temp.f() returns int language sql as 'select 7'"), "select pg_temp.f()", "D 7"},
+	{"temp_table", queries("create function pg_temp.f() returns int language sql as 'select 7'"), "select pg_temp.f()", "D 7"},
+}
+
+// moving is state that follows the client to any server.
+var moving = []struct {
+	setUp []step
+	check string
+	want  string
+}{
+	{[]step{say("Z", parse("leftover", "select 'here'"), msgSync)}, "execute leftover", "D here"},
+	{queries("set work_mem = '5MB'"), "show work_mem", "D 5MB"},
+	{batches("set work_mem = '5MB'"), "show work_mem", "D 5MB"},
+	{queries("select set_config('work_mem', '5MB', false)"), "show work_mem", "D 5MB"},
+	{queries("select set_config('guarded.tenant', 'it''s \\me', false)"), "show guarded.tenant", "D it's \\me"},
+	{queries("set guarded.other = 'x'"), "show guarded.other", "D x"},
+	{queries("begin; set work_mem = '5MB'; commit"), "show work_mem", "D 5MB"},
+	{queries("begin", "savepoint a", "set work_mem = '6MB'", "rollback to a", "set timezone = 'Asia/Tokyo'", "commit"), "select current_setting('work_mem'), current_setting('timezone')", "D 4MB|Asia/Tokyo"},
+	{queries("begin", "set work_mem = '6MB'", "rollback"), "show work_mem", "D 4MB"},
+	{queries("set role pg_monitor"), "select current_user", "D pg_monitor"},
+	{queries("set work_mem = '7MB'", "set role pg_monitor"), "select current_user, current_setting('work_mem')", "D pg_monitor|7MB"},
+	{queries("set session authorization pg_monitor"), "select session_user", "D pg_monitor"},
+	{queries("set session characteristics as transaction isolation level serializable"), "show transaction_isolation", "D serializable"},
+	{queries("do $$ begin perform set_config('work_mem', '5MB', false); end $$"), "show work_mem", "D 5MB"},
+	{queries("do $$ begin perform set_config('guarded.body', '5', false); end $$"), "show guarded.body", "D 5"},
+	{queries("create or replace function guarded_set() returns text language sql as $$ select set_config('guarded.f', 'set', false) $$", "select guarded_set()"), "show guarded.f", "D set"},
+}
+
+// Settings and the protocol's prepared statements follow the client from server to server; nobody is pinned for them, and
+// nobody else meets them.
+func TestSessionStateMoves(t *testing.T) {
+	g := narrow(t, 2, nil)
+	fresh, _ := enter(t, address(shared))
+	want := strings.Join(fresh.ask(traces), "; ")
+	fresh.leave()
+	for i, c := range moving {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			p, _ := enter(t, g.addr)
+			for _, line := range p.play(c.setUp) {
+				if line[0] == 'E' {
+					t.Fatal(line)
+				}
+			}
+			if pinned := g.Stats().Pinned; len(pinned) > 0 {
+				t.Errorf("pinned for %v", pinned)
+			}
+			for range 2 { // the second time on the other server
+				other, _ := enter(t, g.addr)
+				if got := strings.Join(other.ask(traces), "; "); got != want {
+					t.Errorf("another client finds\n%s, want\n%s", got, want)
+				}
+				if got := p.ask(c.check); !contains(got, c.want) {
+					t.Errorf("%s: got %q, want %s", c.check, got, c.want)
+				}
+				other.expect("begin", "C BEGIN; Z T")
+				other.ask("select 1") // keeps the server that p used last
+				if got := p.ask(c.check); !contains(got, c.want) {
+					t.Errorf("%s: got %q, want %s", c.check, got, c.want)
+				}
+				other.leave()
+			}
+			p.leave()
+			g.atRest(t)
+		})
+	}
 }
 
 // Whatever stays in the server's session pins the client to it; the client finds it later, counted by reason, and

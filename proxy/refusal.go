@@ -26,6 +26,7 @@ const (
 	ReasonDraining     Reason = "draining"    // the guard is going away
 	ReasonProtocol     Reason = "protocol"    // the client does not speak the protocol
 	ReasonUnsupported  Reason = "unsupported" // the client asks for what the guard cannot do
+	ReasonPinned       Reason = "pinned"      // too many clients keep a server of their own
 	ReasonTransactions Reason = "pool_mode"   // a transaction block in statement mode
 )
 
@@ -53,6 +54,7 @@ var refusals = map[Reason]row{
 	ReasonDraining:     {"57P01", true, ""},
 	ReasonProtocol:     {"08P01", true, ""},
 	ReasonUnsupported:  {"0A000", true, ""},
+	ReasonPinned:       {"53400", false, "Release what the session keeps (locks, temporary tables, LISTEN, cursors), or raise pool.max_pinned."},
 	ReasonTransactions: {"0A000", false, "Set pool.mode to transaction."},
 }
 
@@ -141,6 +143,8 @@ var (
 		Message: "guard: server connection was lost while committing; outcome unknown"}
 	refusedState = &Refusal{Reason: ReasonLost,
 		Message: "guard: server connection was lost with the session state it held"}
+	refusedPins = &Refusal{Reason: ReasonPinned,
+		Message: "guard: too many clients keep a server of their own; the session state of this one was discarded"}
 	refusedCanceled = &Refusal{Reason: ReasonCanceled, Message: "canceling statement due to user request"}
 	refusedBlocks   = &Refusal{Reason: ReasonTransactions, Message: "guard: transaction blocks need pool mode transaction or session"}
 )

@@ -25,9 +25,10 @@ func (s *session) answerRefused() error {
 	if errors.Is(s.refused, pool.ErrClosed) && s.close == nil {
 		s.close = errDrained
 	}
-	s.refused, s.waiting, s.pendPins = nil, false, 0
+	s.refused, s.waiting = nil, false
 	back := s.pending
-	s.pending, s.prefix = nil, nil
+	putRequest(s.request)
+	s.pending, s.request = nil, nil
 	s.parked = s.backend != nil
 	s.ex.reset()
 	if s.local == wire.InTransaction {
@@ -35,7 +36,6 @@ func (s *session) answerRefused() error {
 	}
 	s.mu.Unlock()
 	s.conn.resume()
-	back.r += s.ours
 	s.putBack(back)
 
 	typ, size, _, _ := wire.Peek(s.in.bytes())

@@ -61,6 +61,7 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 		}
 	}
 	r.key = r.inst.pool.Key(database, h.user, name.String(), func(k *pool.Key) { k.Value = &login{options: h.settings} })
+	r.catalog = r.inst.catalog(database)
 	return r, nil
 }
 

@@ -22,13 +22,16 @@ import (
 // Server accepts clients and joins each to a server connection only while it has work in progress. Its methods may be
 // called from any goroutine.
 type Server struct {
-	cfg      Config
-	log      *slog.Logger
-	classes  map[string]int
-	count    *counters
-	times    *times
-	keys     keyring
-	start    time.Time
+	cfg     Config
+	log     *slog.Logger
+	classes map[string]int
+	count   *counters
+	times   *times
+	keys    keyring
+	start   time.Time
+
+	statements *statements // prepared for all clients
+
 	draining atomic.Bool
 
 	ctx      context.Context // ends with Close
@@ -62,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
 		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
-		served: make(chan struct{}),
+		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory),
 	}
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)

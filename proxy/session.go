@@ -39,7 +39,7 @@ type session struct {
 	begin     []byte     // text of the deferred BEGIN with modes; empty: a plain one
 	params    *params    // what the client was told of its server's settings; also of the granter
 	peeked    sql.Result // of the query at the start of in, if hasPeeked
-	unnamed   []byte     // the last Parse of the unnamed statement, whole; empty: none, or too long to keep
+	sees      view
 
 	mu   sync.Mutex
 	cond sync.Cond // signalled when waiting ends, and to a session that is ending when its server has answered
@@ -53,23 +53,42 @@ type session struct {
 	idle      bool     // attached, in a transaction, without a run token
 	gone      bool     // the client has left; answers are dropped
 	pins      pins     // why the server is kept between transactions
-	unparsed  bool     // the server's unnamed statement is not the client's
 	touched   bool     // a statement of this lease may have used a sequence, so that the server's memory of them is the client's
-	parsing   bool     // a Parse of the unnamed statement was sent and not answered
-	unknown   bool     // the last Parse of the unnamed statement was an error
 	lingers   bool     // an unnamed statement too long to remember was parsed and not bound yet: keep the server for it
 	local     byte     // transaction state as the client sees it, while free
 	skip      bool     // after an error of ours: drop everything up to Sync
 	lost      *Refusal // the server was lost between two statements: the answer to the next one
 	refused   error
-	pending   *buffer // what to send when granted
-	prefix    []byte  // what to send before pending, where pending had no room for it
-	ours      int     // bytes at the start of pending that the client did not send
-	pendPins  pins
+	pending   *buffer   // what to send when granted
+	request   *request  // what is in pending
 	started   time.Time // of the statement that runs
 	txStarted time.Time // of the transaction
 	idleSince time.Time // of the idle stretch inside the transaction
 	close     error     // why the guard wants the client closed
+
+	// guarded by mu: what the client's session is, wherever its server
+	settings settings              // as of the last end of a transaction
+	warns    bool                  // the guard may send PostgreSQL's warnings, in English and at the default level
+	names    map[string]*statement // the client's prepared statements, as they are when all that was sent succeeds
+	unnamed  *statement            // the unnamed one; nil: none
+
+	// guarded by mu: what the transaction may have left in its server
+	suspect   pins      // since the server was asked last
+	undo      pins      // of the reasons for pins, which may be gone
+	flux      bool      // settings were changed, if only for the transaction
+	ddl       bool      // what statements mean was changed
+	question  *question // the residue query under way
+	held      bool      // the client's ReadyForQuery waits for the answer to it
+	forgotten pins      // of the reasons for pins: surely gone
+	excess    bool      // too many clients are pinned already: what is left is to be discarded
+	lesson    lesson    // what can be learned from the exchange under way
+
+	// guarded by mu: the first request of a lease
+	syncs   int      // queries under way that give the server the client's settings
+	staged  bool     // the request is sent when they have been answered
+	failed  *Refusal // why they could not be carried out
+	retry   retry    // the request, while it can still be run again
+	healing bool     // the server's next ReadyForQuery is the signal to do so
 
 	wmu sync.Mutex // held while writing to the client; locked before mu
 
@@ -89,6 +108,7 @@ type stream struct {
 func (s *session) init() {
 	s.cond.L = &s.mu
 	s.local = wire.Idle
+	s.settings, s.warns = plain, s.route.warns
 	s.ex.reset()
 	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s}
 	s.since = time.Now()

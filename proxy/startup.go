@@ -24,6 +24,7 @@ type setting struct{ name, value string }
 type route struct {
 	inst     *instance
 	key      *pool.Key
+	catalog  *catalog
 	mode     PoolMode
 	database string // as the client calls it
 	defers   bool   // BEGIN is deferred

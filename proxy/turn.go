@@ -1,38 +1,10 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 
-	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
-
-// maxUnnamed is the longest Parse of the unnamed statement that is remembered for a Bind in a later transaction; what
-// is longer keeps its server until it is bound, and is unknown after.
-const maxUnnamed = 4 << 10
-
-// unnamedStatement is the body of a Describe or Close of the unnamed statement.
-var unnamedStatement = []byte{'S', 0}
-
-// maxRun is how many messages one run may have.
-const maxRun = 256
-
-// run is a stretch of a client's messages that are sent on in one write.
-type run struct {
-	types   [maxRun]byte
-	n       int
-	pins    pins
-	commit  bool // may end a transaction for good
-	write   bool // may write
-	touches bool // may use a sequence without its name in the text, by a default or a trigger
-	urgent  bool // begins with set-up or clean-up, which pressure must not refuse
-	binds   bool // binds the unnamed statement before it replaces it
-	parses  bool // replaces the unnamed statement: parses one, closes it, or drops it by a simple query
-	bound   bool // binds the unnamed statement
-	long    bool // ends with an unnamed statement that was parsed, not bound, and is too long to remember
-	left    int  // bytes of the last message that have not been read yet
-}
 
 // turn deals with the messages at the start of s.in: it answers one in the server's place, or sends a run of them on.
 // more is false when the next message is not whole yet.
@@ -40,6 +12,7 @@ func (s *session) turn() (more bool, err error) {
 	s.mu.Lock()
 	free := s.backend == nil
 	parked := s.parked
+	s.sees = view{s.flux, s.settings.parsing}
 	s.mu.Unlock()
 
 	s.hasPeeked = false
@@ -50,7 +23,10 @@ func (s *session) turn() (more bool, err error) {
 			return n >= 0, err
 		}
 	}
-	var r run
+	if err := s.settled(); err != nil {
+		return false, err
+	}
+	r := getRequest()
 	pos := s.in.r
 	for pos < s.in.w && r.n < maxRun && r.left == 0 {
 		typ, m, left, err := s.message(pos)
@@ -59,23 +35,59 @@ func (s *session) turn() (more bool, err error) {
 				err = errTerminate
 			}
 			if err != nil && r.n == 0 {
+				putRequest(r)
 				return false, err
 			}
 			break
 		}
-		if r.binds && (typ == wire.Parse || typ == wire.Query || typ == wire.Close) {
-			break // the statement that was bound must still be known when the run is sent
+		if s.mustWait(r, typ) {
+			break
 		}
-		s.note(&r, typ, m, left)
-		r.types[r.n] = typ
-		r.n++
-		r.left = left
+		s.note(r, typ, m, left)
 		pos += len(m)
 	}
 	if r.n == 0 {
+		putRequest(r)
 		return false, nil
 	}
-	return true, s.send(&r, pos)
+	return true, s.send(r, pos)
+}
+
+// view is what a turn must know of the session's settings to tell statements apart.
+type view struct {
+	flux    bool
+	parsing parsing
+}
+
+// settled waits, before messages that may depend on which statements there are, until the server has confirmed those
+// that were sent up to the last Sync: if one of them has failed, names mean something else.
+func (s *session) settled() error {
+	switch s.in.data[s.in.r] {
+	case wire.Parse, wire.Bind, wire.Describe, wire.Close:
+	default:
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	named := s.in.data[s.in.r] == wire.Parse // it replaces the unnamed statement, whatever that is
+	for (s.ex.named > 0 || (s.ex.loose > 0 && !named)) && !s.ex.unsynced && s.backend != nil && s.close == nil {
+		s.cond.Wait()
+	}
+	return s.close
+}
+
+// mustWait is true if the next message depends on what becomes of a statement in r, before a Sync.
+func (s *session) mustWait(r *request, typ byte) bool {
+	if r.n == 0 || r.steps[r.n-1].typ != wire.Sync {
+		return false
+	}
+	switch typ {
+	case wire.Bind, wire.Describe, wire.Close:
+		return r.hazard || r.loose // what it names may fail to come into being
+	case wire.Parse:
+		return r.hazard
+	}
+	return false
 }
 
 // message returns the message at pos of s.in: all of it, or, if it is longer than a buffer, its start and how many
@@ -111,93 +123,6 @@ func (s *session) protocolError(typ byte, err error) error {
 		err = fmt.Errorf("invalid frontend message type %d", typ)
 	}
 	return &Refusal{Reason: ReasonProtocol, Message: err.Error()}
-}
-
-// note looks at one message that is about to be sent on: what may it leave behind, what would its loss mean?
-func (s *session) note(r *run, typ byte, m []byte, left int) {
-	body := m[wire.HeaderSize:]
-	switch typ {
-	case wire.Query:
-		s.unnamed = s.unnamed[:0]
-		r.parses, r.long = true, false
-		if left > 0 {
-			s.stream.scanner = new(sql.Scanner)
-		}
-		if s.hasPeeked {
-			s.suspect(r, s.peeked)
-			s.hasPeeked = false
-			break
-		}
-		s.suspect(r, s.scan(body))
-	case wire.Parse:
-		name, text, ok := wire.CString(body)
-		if !ok {
-			r.pins |= pinFunction // a name longer than a buffer
-			break
-		}
-		if len(name) > 0 {
-			r.pins |= pins(sql.Prepared)
-		} else {
-			r.parses = true
-			s.unnamed = s.unnamed[:0]
-			r.long = left > 0 || len(m) > maxUnnamed
-			if !r.long {
-				s.unnamed = append(s.unnamed, m...)
-			}
-		}
-		if left > 0 && !bytes.Contains(text, []byte{0}) {
-			s.stream.scanner = new(sql.Scanner)
-		}
-		s.suspect(r, s.scan(text))
-	case wire.Describe:
-		r.binds = r.binds || (!r.parses && bytes.Equal(body, unnamedStatement))
-	case wire.Bind:
-		_, rest, _ := wire.CString(body)
-		if name, _, ok := wire.CString(rest); ok && len(name) == 0 {
-			r.binds = r.binds || !r.parses
-			r.bound, r.long = true, false
-			r.write = r.write || !r.parses // else its Parse has told
-			break
-		}
-		r.write = true
-	case wire.Close:
-		if bytes.Equal(body, unnamedStatement) {
-			s.unnamed = s.unnamed[:0]
-			r.parses, r.long = true, false
-		}
-	case wire.FunctionCall:
-		r.pins |= pinFunction
-		r.write = true
-	}
-}
-
-// scan says what the text at the start of b, up to a NUL, may do. The text goes on if a scanner was made for it.
-func (s *session) scan(b []byte) sql.Result {
-	text, _, ok := wire.CString(b)
-	if !ok {
-		text = b
-	}
-	if sc := s.stream.scanner; sc != nil {
-		sc.Feed(text)
-		return sql.Result{First: sql.Other}
-	}
-	return sql.Scan(text)
-}
-
-func (s *session) suspect(r *run, res sql.Result) {
-	r.pins |= pinsOf(res)
-	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)
-	r.commit = r.commit || res.Ask || (res.TxControl && !harmless)
-	r.write = r.write || !res.ReadOnly
-	switch res.First {
-	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
-		r.urgent = r.urgent || r.n == 0
-		r.touches = r.touches || res.Statements > 1
-	case sql.Begin, sql.Savepoint:
-		r.touches = r.touches || res.Statements > 1
-	default:
-		r.touches = r.touches || !res.ReadOnly
-	}
 }
 
 // pass sends on, or drops, the next piece of a message longer than a buffer.

@@ -56,10 +56,10 @@ var fold = func() (t [256]byte) {
 }()
 
 // trail reports whether c, an ASCII byte that cannot go on in a name, may be the second half of a character in a client
-// encoding the server converts from, such as SJIS, GBK or BIG5.
+// encoding the server converts from, such as SJIS, GBK, BIG5 or JOHAB.
 func trail(c byte) bool {
 	switch c {
-	case '@', '[', '\\', ']', '^', '`', '{', '|', '}', '~':
+	case ':', ';', '<', '=', '>', '?', '@', '[', '\\', ']', '^', '`', '{', '|', '}', '~':
 		return true
 	}
 	return false

@@ -17,7 +17,9 @@ const (
 	fnEither           // grammar or a function that reads
 	fnConfig           // set_config
 	fnAdvisory
+	fnUnlock
 	fnSequence
+	fnCurrval
 	fnSetting
 	fnLoad
 )
@@ -28,7 +30,8 @@ const maxName = 63
 // functionSections is what the headings in the lists mean.
 var functionSections = map[string]function{
 	"[ask]": fnUnknown, "[reads]": fnReads, "[writes]": fnWrites, "[keywords]": fnKeyword, "[config]": fnConfig,
-	"[advisory_lock]": fnAdvisory, "[sequence]": fnSequence, "[setting]": fnSetting, "[load]": fnLoad,
+	"[advisory_lock]": fnAdvisory, "[advisory_unlock]": fnUnlock, "[sequence]": fnSequence, "[currval]": fnCurrval,
+	"[setting]": fnSetting, "[load]": fnLoad,
 }
 
 //go:generate sh -c "psql -AtX -f functions.sql postgres | fold -s -w 118 | sed 's/ *$//' > functions_catalog.txt"

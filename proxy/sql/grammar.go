@@ -13,7 +13,7 @@ func (st *statement) body(w word) {
 		st.writes = true
 	case wInto: // SELECT … INTO makes a table
 		if st.prev != wInsert && st.prev != wMerge {
-			st.writes, st.ask = true, true
+			st.writes, st.ask, st.ddl = true, true, true
 			st.phase = phaseInto
 		}
 	case wShare:
@@ -21,7 +21,7 @@ func (st *statement) body(w word) {
 	case wNo, wKey:
 		st.writes = st.writes || st.prev == wFor
 	case wCreate:
-		st.writes, st.ask = true, true
+		st.writes, st.ask, st.ddl = true, true, true
 		st.phase = phaseCreate
 	case wExecute: // what was prepared is in another text
 		st.ask = true
@@ -70,6 +70,7 @@ func (st *statement) advance(w word) {
 		case wOr, wReplace, wLocal, wGlobal:
 		default:
 			st.phase = phaseBody
+			st.routine = w == wFunction || w == wProcedure
 		}
 	case phaseConfigThird:
 		st.phase = phaseConfig
@@ -100,6 +101,7 @@ func (st *statement) open(w word) {
 		h.phase = phaseBody
 	}
 	st.command, st.phase, st.residue, st.ask = h.command, h.phase, h.residue, h.ask
+	st.undo = undoes[w]
 }
 
 // other reads a token that is no unquoted name where the phase depends on it. c is its first byte.

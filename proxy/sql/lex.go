@@ -95,7 +95,7 @@ func (s *Scanner) stop() {
 // readGround reads whole tokens for as long as they end inside p.
 func (s *Scanner) readGround(p []byte, i int) int {
 	for s.text.state == ground {
-		if s.stmt.phase == phaseBody {
+		if s.stmt.phase == phaseBody && !s.stmt.routine && !s.stmt.inside {
 			i = s.stmt.skim(p, i)
 		}
 		if i == len(p) {
@@ -138,7 +138,11 @@ func (s *Scanner) begin(p []byte, i int) int {
 	case '.':
 		s.dot()
 	case ';':
-		s.end()
+		if s.stmt.depth > 0 { // between the actions of CREATE RULE, or no server accepts the text
+			s.symbol(c, tokenOther)
+		} else {
+			s.end()
+		}
 	case '-':
 		l.state, l.resume = inDash, ground
 	case '/':

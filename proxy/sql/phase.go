@@ -137,3 +137,13 @@ var heads = [wordCount]head{
 	wCheckpoint: {Maintenance, phaseBody, 0, false},
 	wLoad:       {LoadCommand, phaseBody, Load, false},
 }
+
+// undoes has what statements that begin with a word may take from the session.
+var undoes = [wordCount]Residue{
+	wUnlisten:   Listen,
+	wClose:      Cursor,
+	wDrop:       TempTable,
+	wDeallocate: Prepared,
+	wDiscard:    AllResidue,
+	wReset:      Setting,
+}

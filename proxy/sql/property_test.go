@@ -63,7 +63,8 @@ func TestScanOfTwoTextsIsBoth(t *testing.T) {
 		first, second := text().Draw(t, "first"), text().Draw(t, "second")
 		var s Scanner
 		s.Feed([]byte(first + " ;"))
-		if s.text.state != ground || doubtful([]byte(first+second)) { // the semicolon is in a string or a comment
+		if s.text.state != ground || s.stmt != (statement{}) || doubtful([]byte(first+second)) {
+			// the semicolon is in a string, a comment, parentheses, or the body of a function
 			return
 		}
 		a, b, both := Scan([]byte(first)), Scan([]byte(second)), Scan([]byte(first+" ;"+second))
@@ -72,6 +73,12 @@ func TestScanOfTwoTextsIsBoth(t *testing.T) {
 		}
 		if want := a.Residue | b.Residue; both.Residue != want {
 			t.Fatalf("residue %s, want %s", both.Residue, want)
+		}
+		if want := a.Undo | b.Undo; both.Undo != want {
+			t.Fatalf("undo %s, want %s", both.Undo, want)
+		}
+		if both.Ddl != (a.Ddl || b.Ddl) || both.Currval != (a.Currval || b.Currval) {
+			t.Fatalf("%s and %s make %s", describe(a), describe(b), describe(both))
 		}
 		if both.Ask != (a.Ask || b.Ask) || both.TxControl != (a.TxControl || b.TxControl) {
 			t.Fatalf("%s and %s make %s", describe(a), describe(b), describe(both))
@@ -103,12 +110,18 @@ func contradiction(r Result) string {
 		return "deferrable is one BEGIN"
 	case r.PlainEnd && (r.First != Commit && r.First != Rollback || r.Statements != 1 || !r.TxControl):
 		return "a plain end is one COMMIT or ROLLBACK"
-	case (r.Deferrable || r.PlainEnd) && (r.Ask || r.Residue != 0 || r.ReadOnly):
+	case (r.Deferrable || r.PlainEnd) && (r.Ask || r.Residue|r.Undo != 0 || r.Ddl || r.ReadOnly):
 		return "BEGIN, COMMIT and ROLLBACK leave nothing"
-	case r.ReadOnly && (r.Ask || r.Residue != 0 || r.TxControl || r.Statements == 0):
+	case r.ReadOnly && (r.Ask || r.Residue|r.Undo != 0 || r.Ddl || r.TxControl || r.Statements == 0):
 		return "reading leaves nothing"
-	case r.Ambiguous && (!r.Ask || !r.TxControl || r.Residue != AllResidue || r.ReadOnly || r.Deferrable || r.PlainEnd):
+	case r.Currval && r.Residue&Sequence == 0:
+		return "currval is about sequences"
+	case r.Residue&(Setting|AdvisoryLock)&^r.Undo != 0:
+		return "what sets a setting changes one"
+	case r.Ambiguous && (!r.Ask || !r.TxControl || !r.Ddl || !r.Currval || r.Residue&r.Undo != AllResidue):
 		return "the ambiguous is the worst"
+	case r.Ambiguous && (r.ReadOnly || r.Deferrable || r.PlainEnd):
+		return "the ambiguous is not sure"
 	}
 	return ""
 }

@@ -5,7 +5,7 @@ import "strings"
 // Result says what a text may do to the session that runs it. It is a plain value and may be kept and compared.
 //
 // The sure statements (Deferrable, PlainBegin, PlainEnd, ReadOnly) are never true by mistake. The suspicions
-// (TxControl, Residue, Ask, Ambiguous) may be raised for a text that turns out harmless.
+// (TxControl, Residue, Undo, Ask, Ddl, Currval, Ambiguous) may be raised for a text that turns out harmless.
 type Result struct {
 	// First is the command of the first statement that is not empty, or Empty.
 	First Command
@@ -33,15 +33,28 @@ type Result struct {
 	// Residue is what surely or probably stays behind in the server's session.
 	Residue Residue
 
-	// Ask: something may stay behind that only the server knows: DO, CALL, a function that is not known to be harmless.
+	// Undo is what surely or probably is gone from the session afterwards: UNLISTEN, CLOSE, DROP, DEALLOCATE, DISCARD,
+	// RESET, an advisory lock or its unlocking. A setting that is changed is in both, Residue and Undo.
+	Undo Residue
+
+	// Ask: something may stay behind, or be gone, that only the server knows: DO, CALL, a function that is not known to
+	// be harmless.
 	Ask bool
+
+	// Ddl: some statement may change what other statements mean or return: the command Ddl, and SELECT INTO.
+	Ddl bool
+
+	// Sets: a setting is changed, be it for the transaction or for the session: SET, RESET, DISCARD, set_config.
+	Sets bool
+
+	// Currval: currval or lastval is called, which reads the session's memory of sequences.
+	Currval bool
 
 	// ReadOnly: every statement surely only reads. False for the empty query.
 	ReadOnly bool
 
 	// Ambiguous: standard_conforming_strings decides where a string in the text ends, and the scanner does not know
-	// it. The other fields then already say the worst: every Residue, Ask and TxControl are set, and no sure
-	// statement is made.
+	// it. The other fields then already say the worst: every suspicion is raised, and no sure statement is made.
 	Ambiguous bool
 }
 

@@ -57,6 +57,8 @@ func describe(r Result) string {
 		{r.TxControl, "tx"},
 		{r.ReadOnly, "reads"},
 		{r.Ask, "ask"},
+		{r.Ddl, "alters"},
+		{r.Currval, "currval"},
 		{r.Ambiguous, "ambiguous"},
 	} {
 		if flag.holds {
@@ -65,6 +67,9 @@ func describe(r Result) string {
 	}
 	if r.Residue != 0 {
 		words = append(words, "leaves="+r.Residue.String())
+	}
+	if r.Undo != 0 {
+		words = append(words, "undoes="+r.Undo.String())
 	}
 	return strings.Join(words, " ")
 }

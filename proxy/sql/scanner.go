@@ -32,8 +32,12 @@ type totals struct {
 	statements int
 	phase      phase // where the first statement ended
 	residue    Residue
+	undo       Residue
 	txControl  bool
 	ask        bool
+	ddl        bool
+	currval    bool
+	sets       bool
 	writes     bool // some statement does not surely only read
 	doubtful   bool // some byte's validity depends on the server's version or encoding
 	ambiguous  bool
@@ -63,10 +67,12 @@ func (s *Scanner) Result() Result {
 	}
 	r := Result{First: t.first, Statements: t.statements}
 	if t.ambiguous {
-		r.TxControl, r.Residue, r.Ask, r.Ambiguous = true, AllResidue, true, true
+		r.Residue, r.Undo = AllResidue, AllResidue
+		r.TxControl, r.Ask, r.Ddl, r.Currval, r.Sets, r.Ambiguous = true, true, true, true, true, true
 		return r
 	}
-	r.TxControl, r.Residue, r.Ask = t.txControl, t.residue, t.ask
+	r.Residue, r.Undo = t.residue, t.undo
+	r.TxControl, r.Ask, r.Ddl, r.Currval, r.Sets = t.txControl, t.ask, t.ddl, t.currval, t.sets
 	r.ReadOnly = t.statements > 0 && !t.writes
 	if t.statements == 1 && !t.doubtful {
 		r.Deferrable = t.first == Begin && t.phase.endsBegin()

@@ -37,7 +37,14 @@ type statement struct {
 	writes    bool
 	analyze   bool // ANALYZE was read, which makes EXPLAIN run its statement
 	config    bool // in set_config, and not yet known to be local
+	ddl       bool
+	currval   bool
+	routine   bool // CREATE FUNCTION or CREATE PROCEDURE
+	inside    bool // in the body of such a one, or after it: not counted
+	begins    int  // BEGIN ATOMIC and CASE without their END, in such a body
 	residue   Residue
+	undo      Residue
+	sets      bool
 	depth     int // parentheses open
 	inConfig  int // depth inside the parentheses of set_config
 	commas    int // in set_config
@@ -54,6 +61,9 @@ func (s *Scanner) name(b []byte) {
 	if st.last != tokenDot {
 		w = keyword(b)
 		st.qualifier, st.intro = unqualified, st.prev
+	}
+	if (st.routine || st.inside) && s.atomic(w) {
+		return
 	}
 	if st.phase != phaseBody {
 		st.advance(w)
@@ -75,6 +85,32 @@ func (s *Scanner) name(b []byte) {
 	if len(b) >= len(tempSchema) && b[2] == '_' && equalFold(b[:len(tempSchema)], tempSchema) {
 		st.residue |= TempTable
 	}
+}
+
+// atomic reads the word w in CREATE FUNCTION or CREATE PROCEDURE, whose body may be BEGIN ATOMIC … END, and reports
+// whether it begins or ends that body. What is in the body is read like statements, but not counted: where the end of
+// the body is no parser less than the server's can say for sure, for a column may be called case or end.
+func (s *Scanner) atomic(w word) bool {
+	st := &s.stmt
+	switch {
+	case st.begins == 0:
+		if w != wAtomic || st.prev != wBegin || st.depth > 0 || st.inside {
+			return false
+		}
+		st.begins = 1
+		s.end()
+		return true
+	case st.prev == wAs:
+	case w == wCase:
+		st.begins++
+	case w == wEnd:
+		st.begins--
+		if st.begins == 0 && !st.started {
+			st.started, st.command, st.phase = true, Ddl, phaseBody
+			return true
+		}
+	}
+	return false
 }
 
 // tempSchema begins the name of every schema of temporary objects: pg_temp, pg_temp_3.
@@ -128,8 +164,13 @@ func (s *Scanner) call(b []byte, quoted bool) {
 		st.ask = true
 	case fnAdvisory:
 		st.residue |= AdvisoryLock
+	case fnUnlock:
+		st.undo |= AdvisoryLock
 	case fnSequence:
 		st.residue |= Sequence
+	case fnCurrval:
+		st.residue |= Sequence
+		st.currval = true
 	case fnSetting:
 		st.residue |= Setting
 	case fnLoad:
@@ -143,7 +184,7 @@ func (s *Scanner) call(b []byte, quoted bool) {
 
 // openConfig follows the arguments of set_config from its parenthesis on, to see whether the third is TRUE.
 func (st *statement) openConfig() {
-	st.writes = true
+	st.writes, st.sets = true, true
 	if st.config { // one at a time: an inner or a lost one counts as not local
 		st.residue |= Setting
 	}
@@ -187,12 +228,18 @@ func (s *Scanner) end() {
 	if st.config {
 		st.residue |= Setting
 	}
-	t.statements++
-	if t.statements == 1 {
-		t.first, t.phase = st.command, st.phase
+	if !st.inside {
+		t.statements++
+		if t.statements == 1 {
+			t.first, t.phase = st.command, st.phase
+		}
 	}
 	t.residue |= st.residue
+	t.undo |= st.undo | st.residue&(Setting|AdvisoryLock) // a new value hides the old one; a try may show the lock is gone
 	t.ask = t.ask || st.ask
+	t.ddl = t.ddl || st.ddl || st.command == Ddl
+	t.currval = t.currval || st.currval
+	t.sets = t.sets || st.sets || (st.residue|st.undo)&Setting != 0 || st.command == Set
 	t.writes = t.writes || !st.reads()
 	switch st.command {
 	case Begin, Commit, Rollback:
@@ -200,12 +247,12 @@ func (s *Scanner) end() {
 	default:
 		t.txControl = t.txControl || st.txControl
 	}
-	*st = statement{}
+	*st = statement{begins: st.begins, inside: st.begins > 0}
 }
 
 // reads reports whether the statement surely only reads.
 func (st *statement) reads() bool {
-	if st.ask || st.residue != 0 {
+	if st.ask || st.residue|st.undo != 0 {
 		return false
 	}
 	switch st.command {

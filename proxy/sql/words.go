@@ -12,8 +12,10 @@ const (
 	wAnalyze
 	wAnd
 	wAs
+	wAtomic
 	wBegin
 	wCall
+	wCase
 	wChain
 	wCheckpoint
 	wClose
@@ -37,6 +39,7 @@ const (
 	wExtension
 	wFetch
 	wFor
+	wFunction
 	wGlobal
 	wGrant
 	wHold
@@ -58,6 +61,7 @@ const (
 	wOnly
 	wOr
 	wPrepare
+	wProcedure
 	wRead
 	wReassign
 	wRecursive
@@ -94,11 +98,11 @@ const (
 )
 
 var wordTexts = [wordCount]string{
-	"", "abort", "alter", "analyse", "analyze", "and", "as", "begin", "call", "chain", "checkpoint", "close",
+	"", "abort", "alter", "analyse", "analyze", "and", "as", "atomic", "begin", "call", "case", "chain", "checkpoint", "close",
 	"cluster", "comment", "commit", "committed", "constraints", "copy", "create", "deallocate", "declare",
-	"deferrable", "delete", "discard", "do", "drop", "end", "execute", "explain", "extension", "fetch", "for",
+	"deferrable", "delete", "discard", "do", "drop", "end", "execute", "explain", "extension", "fetch", "for", "function",
 	"global", "grant", "hold", "import", "insert", "into", "isolation", "key", "level", "listen", "load", "local",
-	"lock", "merge", "move", "no", "not", "notify", "only", "or", "prepare", "read", "reassign", "recursive",
+	"lock", "merge", "move", "no", "not", "notify", "only", "or", "prepare", "procedure", "read", "reassign", "recursive",
 	"refresh", "reindex", "release", "repeatable", "replace", "reset", "revoke", "rollback", "savepoint",
 	"security", "select", "set", "share", "show", "start", "table", "temp", "temporary", "to", "transaction",
 	"true", "truncate", "uncommitted", "unlisten", "update", "vacuum", "values", "with", "work",

@@ -33,6 +33,15 @@ func AppendText(dst []byte, typ byte, texts ...string) []byte {
 	return dst
 }
 
+// AppendParse appends a Parse of a statement with this name. body is what follows the name: text, NUL, parameter types.
+func AppendParse(dst []byte, name, body string) []byte {
+	dst = append(dst, Parse)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(4+len(name)+1+len(body)))
+	dst = append(dst, name...)
+	dst = append(dst, 0)
+	return append(dst, body...)
+}
+
 // AppendKey appends BackendKeyData.
 func AppendKey(dst []byte, pid uint32, secret []byte) []byte {
 	dst = append(dst, BackendKeyData)

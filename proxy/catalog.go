@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgguard/proxy/sql"
+)
+
+// catalog is what is known of one database of an instance beside what its servers say by themselves. Any goroutine may
+// call its methods.
+type catalog struct {
+	// schema counts changes to what statements mean or return. A statement prepared under another count is prepared
+	// again before it is used: its result may have changed its type.
+	schema atomic.Uint64
+
+	mu sync.Mutex
+
+	// guarded by mu
+	customs []string // names of custom settings that some text sets; PostgreSQL does not list them
+	known   map[string]bool
+	opaque  bool      // a function sets a setting whose name nobody can read
+	looked  uint64    // schema, when the functions were read last
+	at      time.Time // when that was
+}
+
+// maxCustoms bounds the names of custom settings that are asked for; with more, who may set one is pinned.
+const maxCustoms = 256
+
+// functionsFor is how long what functions set is believed when no change of the schema was seen.
+const functionsFor = 10 * time.Second
+
+func newCatalog() *catalog {
+	c := &catalog{known: map[string]bool{}}
+	c.schema.Store(1)
+	return c
+}
+
+// learn reads the names of the custom settings that a text may set. opaque: it may set others, too.
+func (c *catalog) learn(text []byte) (opaque bool) {
+	if !bytes.Contains(text, []byte{'.'}) && !bytes.Contains(bytes.ToLower(text), []byte("set_config")) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return sql.CustomSettings(text, func(name []byte) {
+		if !c.known[string(name)] && len(c.customs) < maxCustoms {
+			c.known[string(name)] = true
+			c.customs = append(c.customs, string(name))
+		}
+	}) || len(c.customs) >= maxCustoms
+}
+
+// names returns the custom settings known, and whether the bodies of functions should be read for more.
+func (c *catalog) names(now time.Time) (customs []string, stale bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.customs, c.looked != c.schema.Load() || now.Sub(c.at) > functionsFor
+}
+
+// functions learns from the bodies of all functions that may set something, read under schema, and answers whether there
+// are names that were not known before.
+func (c *catalog) functions(bodies [][]byte, schema uint64, now time.Time) (news bool) {
+	before := c.count()
+	opaque := false
+	for _, body := range bodies {
+		opaque = c.learn(body) || opaque
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opaque, c.looked, c.at = opaque, schema, now
+	return len(c.customs) > before
+}
+
+func (c *catalog) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.customs)
+}
+
+// functionsOpaque is true if a function may set what nobody knows the name of.
+func (c *catalog) functionsOpaque() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opaque
+}

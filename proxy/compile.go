@@ -1,0 +1,468 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// op is what one message changes in the statements that there are, kept until the server has confirmed it.
+type op struct {
+	st      *statement // the server has it after this
+	closes  *statement // the server has it no more
+	name    string     // the client's name that means something else after this; "": none
+	was     *statement // what name, or the unnamed statement, meant before
+	unnamed bool       // the client's unnamed statement is another after this: is
+	is      *statement
+	said    string     // the name by which the client knows what it tried to prepare a second time
+}
+
+// nowhere is the body of a Close of a statement that never exists: it costs a server next to nothing and is answered in
+// its turn, which makes it the stand-in for a Parse or a Close that a server need not see.
+var nowhere = []byte("S" + statementPrefix + "\x00")
+
+// compiler writes a request for one server: names of statements are replaced by the guard's, and what the server lacks
+// is prepared.
+type compiler struct {
+	s    *session
+	b    *backend
+	from []byte // the client's messages
+	done int    // bytes of from that are in out
+	at   int    // start of the message at hand
+	out  []byte // nil: nothing but from itself
+}
+
+// compile returns what must be written to b for r, whose messages are in from, and notes it in the exchange. scratch is
+// used if the client's own bytes will not do. It is called with s.mu held.
+func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
+	c := compiler{s: s, b: b, from: from}
+	for i := range r.steps[:r.n] {
+		st := &r.steps[i]
+		m := from[c.at : c.at+int(st.size)]
+		if s.ex.skipping && st.typ != wire.Sync {
+			c.replace(scratch, len(m)) // the server drops it
+		} else if s.route.mode == PoolModeSession || !c.message(r, st, m, scratch) {
+			s.ex.client(st.typ)
+		}
+		c.at += len(m)
+	}
+	s.suspect |= r.suspect
+	s.undo |= r.undo
+	s.flux = s.flux || r.sets
+	s.ex.partial = r.left > 0
+	s.ex.commit = s.ex.commit || r.commit
+	s.ex.write = s.ex.write || r.write
+	if r.ddl {
+		s.ddl = true
+		s.route.catalog.schema.Add(1)
+	}
+	if c.out == nil {
+		return from
+	}
+	return append(c.out, from[c.done:]...)
+}
+
+// piece compiles one message, and answers false if it passes as it is and the exchange must be told.
+func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
+	switch st.typ {
+	case wire.Query:
+		if r.names {
+			return c.naming(m, scratch)
+		}
+		c.s.unnamed, c.b.unnamed = nil, noStatement
+	case wire.Parse:
+		return c.parse(st, m, scratch)
+	case wire.Bind:
+		return c.bind(m, scratch)
+	case wire.Describe, wire.Close:
+		if len(m) > wire.HeaderSize && m[wire.HeaderSize] == 'S' {
+			return c.describeOrClose(st, m, scratch)
+		}
+	}
+	return false
+}
+
+// before makes sure that everything up to the message at hand is in out.
+func (c *compiler) before(scratch []byte) {
+	if c.out == nil {
+		c.out = scratch[:0]
+	}
+	c.out = append(c.out, c.from[c.done:c.at]...)
+	c.done = c.at
+}
+
+// replace leaves n bytes of the message at hand away.
+func (c *compiler) replace(scratch []byte, n int) {
+	c.before(scratch)
+	c.done += n
+}
+
+// ensure has st prepared on the server.
+func (c *compiler) ensure(st *statement, scratch []byte) {
+	if c.present(st, scratch) {
+		return
+	}
+	c.before(scratch)
+	c.out = wire.AppendParse(c.out, st.name, st.body)
+	c.sends(st)
+	c.s.ex.extendedOp(markOurParse, op{st: st})
+}
+
+// present answers whether the server has st as it would be prepared now. If not, there is room for it and its name is
+// free.
+func (c *compiler) present(st *statement, scratch []byte) bool {
+	fresh, stale := c.b.prepared.has(st, c.s.route.catalog.schema.Load())
+	if fresh {
+		return true
+	}
+	if stale {
+		c.drop(st, scratch)
+	} else if len(c.b.prepared.of) >= c.s.srv.cfg.MaxPrepared {
+		c.drop(c.b.prepared.last(), scratch)
+	}
+	return false
+}
+
+// drop has the server close st.
+func (c *compiler) drop(st *statement, scratch []byte) {
+	c.before(scratch)
+	c.out = wire.AppendText(c.out, wire.Close, "S"+st.name)
+	c.b.prepared.remove(st)
+	c.s.ex.extendedOp(markOurClose, op{closes: st})
+}
+
+func (c *compiler) sends(st *statement) { c.b.prepared.add(st, c.s.route.catalog.schema.Load()) }
+
+// parse compiles a Parse.
+func (c *compiler) parse(st *piece, m, scratch []byte) bool {
+	s := c.s
+	name, body, ok := wire.CString(m[wire.HeaderSize:])
+	if !ok {
+		return false
+	}
+	if len(name) == 0 {
+		return c.parseUnnamed(st, scratch)
+	}
+	key := clip(name)
+	if old := s.names[string(key)]; old != nil {
+		// An error, unless another error comes first: the server shall say.
+		c.ensure(old, scratch)
+		c.replace(scratch, len(m))
+		c.out = appendHead(c.out, wire.Parse, m, len(old.name)-len(name))
+		c.out = append(append(append(c.out, old.name...), 0), body...)
+		s.ex.extendedOp(markParse, op{said: string(name)})
+		return true
+	}
+	if st.st == nil {
+		c.guardName(name, len(m), scratch)
+		return false
+	}
+	o := op{name: string(key)}
+	if s.ex.failing() {
+		c.parseAgain(st.st, o, scratch, len(m))
+	} else if c.present(st.st, scratch) {
+		c.replace(scratch, len(m))
+		c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
+		s.ex.extendedOp(markKnown, o)
+	} else {
+		c.replace(scratch, len(m))
+		c.out = wire.AppendParse(c.out, st.st.name, st.st.body)
+		c.sends(st.st)
+		o.st = st.st
+		s.ex.extendedOp(markParse, o)
+	}
+	s.setName(o.name, st.st)
+	return true
+}
+
+func (c *compiler) parseUnnamed(st *piece, scratch []byte) bool {
+	s := c.s
+	o := op{unnamed: true, was: s.unnamed, is: st.st}
+	s.lingers = st.st == nil
+	if st.st == nil {
+		o.is = longStatement
+	}
+	switch {
+	case st.st == nil: // too long to keep
+		s.unnamed, c.b.unnamed = longStatement, longStatement
+		s.ex.extendedOp(markParse, o)
+	case st.st.name == "":
+		s.unnamed, c.b.unnamed = st.st, st.st
+		s.ex.extendedOp(markParse, o)
+	case s.ex.failing():
+		s.unnamed = st.st
+		c.parseAgain(st.st, o, scratch, int(st.size))
+	case c.present(st.st, scratch):
+		s.unnamed = st.st
+		c.replace(scratch, int(st.size))
+		c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
+		s.ex.extendedOp(markKnown, o)
+	default:
+		s.unnamed = st.st
+		c.replace(scratch, int(st.size))
+		c.out = wire.AppendParse(c.out, st.st.name, st.st.body)
+		c.sends(st.st)
+		o.st = st.st
+		s.ex.extendedOp(markParse, o)
+	}
+	return true
+}
+
+// parseAgain sends a Parse as it is, in a place where it fails if its transaction has: a stand-in would succeed. What
+// it prepares is the server's unnamed statement, which nobody needs.
+func (c *compiler) parseAgain(st *statement, o op, scratch []byte, size int) {
+	c.replace(scratch, size)
+	c.out = wire.AppendParse(c.out, "", st.body)
+	c.b.unnamed = nil
+	c.s.ex.extendedOp(markParse, o)
+}
+
+// Two statements that a server's unnamed statement may be: none at all, and one that is too long to remember.
+var (
+	noStatement   = &statement{}
+	longStatement = &statement{}
+)
+
+// bind compiles a Bind.
+func (c *compiler) bind(m, scratch []byte) bool {
+	portal, rest, _ := wire.CString(m[wire.HeaderSize:])
+	name, rest, ok := wire.CString(rest)
+	if !ok {
+		return false
+	}
+	if len(name) == 0 {
+		c.s.lingers = false
+	}
+	st := c.resolve(name, len(m), scratch)
+	if st == nil {
+		return false
+	}
+	c.deallocates(st, scratch)
+	c.replace(scratch, len(m))
+	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
+	c.out = append(append(append(c.out, portal...), 0), st.name...)
+	c.out = append(append(c.out, 0), rest...)
+	c.s.ex.client(wire.Bind)
+	return true
+}
+
+// resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it
+// is.
+func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
+	s := c.s
+	st := s.names[string(clip(name))]
+	if len(name) == 0 {
+		st = s.unnamed
+		switch {
+		case st == nil:
+			if c.b.unnamed != noStatement { // what is there is another client's
+				c.before(scratch)
+				c.out = wire.AppendText(c.out, wire.Close, "S")
+				c.b.unnamed = noStatement
+				s.ex.extendedOp(markOurClose, op{})
+			}
+			return nil
+		case st.name == "":
+			if c.b.unnamed != st && st != longStatement {
+				c.before(scratch)
+				c.out = wire.AppendParse(c.out, "", st.body)
+				c.b.unnamed = st
+				s.ex.extendedOp(markOurParse, op{})
+			}
+			c.deallocates(st, scratch)
+			return nil
+		}
+	}
+	if st == nil {
+		c.guardName(name, size, scratch)
+		return nil
+	}
+	if other := c.underSettings(st); other != st {
+		if st = other; len(name) == 0 {
+			s.unnamed = st
+		} else {
+			s.setName(string(clip(name)), st)
+		}
+	}
+	c.ensure(st, scratch)
+	return st
+}
+
+// underSettings returns the statement with st's text as it is read under the settings at hand.
+func (c *compiler) underSettings(st *statement) *statement {
+	s := c.s
+	switch {
+	case st.hash == 0: // nobody else's
+	case s.flux:
+		if fresh, _ := c.b.prepared.has(st, s.route.catalog.schema.Load()); !fresh {
+			return s.srv.statements.private([]byte(st.body))
+		}
+	case st.under != s.settings.parsing:
+		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing); other != nil {
+			return other
+		}
+	}
+	return st
+}
+
+// guardName keeps a client from reaching the guard's statements by their names: it has none of that name.
+func (c *compiler) guardName(name []byte, size int, scratch []byte) {
+	if !bytes.HasPrefix(name, []byte(statementPrefix)) {
+		return
+	}
+	m := c.from[c.at : c.at+size]
+	at := bytes.Index(m, name)
+	m[at] = '~' // an underscore before
+}
+
+// describeOrClose compiles a Describe or Close of a statement.
+func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
+	s := c.s
+	name, rest, ok := wire.CString(m[wire.HeaderSize+1:])
+	if !ok || len(rest) != 0 {
+		return false
+	}
+	if piece.typ == wire.Describe {
+		st := c.resolve(name, len(m), scratch)
+		if st == nil {
+			return false
+		}
+		c.replace(scratch, len(m))
+		c.out = wire.AppendText(c.out, wire.Describe, "S"+st.name)
+		s.ex.client(wire.Describe)
+		return true
+	}
+	if len(name) == 0 {
+		o := op{unnamed: true, was: s.unnamed}
+		s.unnamed, c.b.unnamed, s.lingers = nil, noStatement, false
+		s.ex.extendedOp(markClose, o)
+		return true
+	}
+	old := s.names[string(clip(name))]
+	if old == nil {
+		c.guardName(name, len(m), scratch)
+		return false
+	}
+	c.replace(scratch, len(m))
+	c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
+	s.ex.extendedOp(markClose, op{name: string(clip(name)), was: old})
+	s.setName(string(clip(name)), nil)
+	return true
+}
+
+// naming compiles a simple query that names a prepared statement in its SQL, which may be one of the protocol: the
+// server gets it under that name for as long as the query runs.
+func (c *compiler) naming(m, scratch []byte) bool {
+	s := c.s
+	s.unnamed, c.b.unnamed = nil, noStatement
+	command, name, all, ok := sql.Target(queryText(m))
+	st := s.names[string(name)]
+	if !ok || all || st == nil || s.ex.status == wire.Failed || s.ex.unsynced {
+		return false
+	}
+	if command == sql.Deallocate {
+		c.before(scratch)
+		c.out = wire.AppendParse(c.out, string(name), emptyBody)
+		s.ex.add(markOurParse)
+		s.ex.ops = append(s.ex.ops, op{})
+		s.setName(string(name), nil)
+		return false
+	}
+	body := emptyBody
+	if command == sql.Execute {
+		body = st.body
+	}
+	c.before(scratch)
+	c.out = wire.AppendParse(c.out, string(name), body)
+	c.out = wire.AppendEmpty(c.out, wire.Sync)
+	s.ex.add(markHidden) // the answer to the Parse, right or wrong, and to the Sync
+	s.ex.client(wire.Query)
+	c.replace(scratch, 0)
+	c.out = append(c.out, m...)
+	c.done += len(m)
+	c.out = wire.AppendText(c.out, wire.Close, "S"+string(name))
+	c.out = wire.AppendEmpty(c.out, wire.Sync)
+	s.ex.add(markHidden)
+	s.suspect |= pinsOf(st.scan)
+	s.undo |= pins(st.scan.Undo)
+	return true
+}
+
+// emptyBody is a Parse of the empty text without parameters.
+const emptyBody = "\x00\x00\x00"
+
+// deallocates gives the server something to deallocate before a DEALLOCATE that comes as an extended statement and
+// names one of the protocol's.
+func (c *compiler) deallocates(st *statement, scratch []byte) {
+	if st.scan.First != sql.Deallocate || st.scan.Statements != 1 {
+		return
+	}
+	_, name, all, ok := sql.Target(st.text())
+	old := c.s.names[string(name)]
+	if !ok || all || old == nil {
+		return
+	}
+	c.before(scratch)
+	c.out = wire.AppendParse(c.out, string(name), emptyBody)
+	c.s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
+	c.s.setName(string(name), nil)
+}
+
+// appendHead appends the header of m, whose length changes by delta.
+func appendHead(dst []byte, typ byte, m []byte, delta int) []byte {
+	dst = append(dst, typ)
+	return binary.BigEndian.AppendUint32(dst, uint32(int(binary.BigEndian.Uint32(m[1:]))+delta))
+}
+
+// setName makes name mean st, or nothing if st is nil. It is called with mu held.
+func (s *session) setName(name string, st *statement) {
+	if old := s.names[name]; old != nil {
+		old.names.Add(-1)
+	}
+	if st == nil {
+		delete(s.names, name)
+		return
+	}
+	if s.names == nil {
+		s.names = map[string]*statement{}
+	}
+	s.names[name] = st
+	st.names.Add(1)
+}
+
+// dropNames forgets all of the client's statements. It is called with mu held.
+func (s *session) dropNames() {
+	for _, st := range s.names {
+		st.names.Add(-1)
+	}
+	s.names = nil
+	s.unnamed = nil
+}
+
+// undoLocked takes back what ops changed, because the server has not done it. itself: the first is the op of the message
+// that failed.
+func (s *session) undoLocked(b *backend, ops []op, itself bool) {
+	for i := len(ops) - 1; i >= 0; i-- {
+		o := &ops[i]
+		if o.st != nil {
+			b.prepared.remove(o.st)
+		}
+		if o.closes != nil {
+			b.prepared.add(o.closes, 0)
+		}
+		if o.name != "" {
+			s.setName(o.name, o.was)
+		}
+		if o.unnamed {
+			b.unnamed = nil
+		}
+		if o.unnamed && s.unnamed == o.is {
+			s.unnamed, s.lingers = o.was, false
+			if itself && i == 0 {
+				s.unnamed = nil
+			}
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// sessionInPlace answers, for a session without a server, a statement that only changes the session itself, if it is
+// known what it does: SET and RESET that a server has carried out before, DISCARD ALL, and DEALLOCATE of a statement
+// that is the guard's. It returns 0 if a server must.
+func (s *session) sessionInPlace(m []byte, res sql.Result, text []byte) (int, error) {
+	var out []byte
+	switch res.First {
+	case sql.Set, sql.Reset:
+		out = s.setInPlace(text)
+	case sql.Discard:
+		out = s.discardInPlace(text)
+	case sql.Deallocate:
+		out = s.deallocateInPlace(text)
+	}
+	if out == nil {
+		return 0, nil
+	}
+	s.hasPeeked = false
+	s.forgetUnnamed()
+	return len(m), s.say(wire.AppendReady(out, s.local))
+}
+
+// setInPlace carries out a SET or RESET that has been seen before.
+func (s *session) setInPlace(text []byte) []byte {
+	if len(text) > maxLesson {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{s.settings.all, string(text)})
+	if !ok {
+		return nil
+	}
+	out := o.params.appendDiff(wire.AppendText(nil, wire.CommandComplete, o.tag), s.params)
+	s.params = o.params
+	s.becomeSettings(o.to)
+	return out
+}
+
+// discardInPlace carries out DISCARD ALL.
+func (s *session) discardInPlace(text []byte) []byte {
+	if !sql.DiscardsAll(text) {
+		return nil
+	}
+	p := s.route.key.Value.(*login).params.Load()
+	if p == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropNames()
+	out := p.appendDiff(wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL"), s.params)
+	s.params = p
+	s.becomeSettings(plain)
+	return out
+}
+
+// deallocateInPlace carries out DEALLOCATE of a statement that the client has prepared by the protocol, or of all.
+func (s *session) deallocateInPlace(text []byte) []byte {
+	_, name, all, ok := sql.Target(text)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case all:
+		s.dropNames()
+		return wire.AppendText(nil, wire.CommandComplete, "DEALLOCATE ALL")
+	case s.names[string(name)] != nil:
+		s.setName(string(name), nil)
+		return wire.AppendText(nil, wire.CommandComplete, "DEALLOCATE")
+	}
+	return nil
+}

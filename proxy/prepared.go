@@ -1,0 +1,82 @@
+package proxy
+
+// prepared is the set of the guard's statements that one server has, the least recently used first to go. It belongs to
+// whoever has the server.
+type prepared struct {
+	of     map[*statement]*preparedEntry
+	oldest *preparedEntry
+	newest *preparedEntry
+}
+
+type preparedEntry struct {
+	st           *statement
+	schema       uint64 // of the database when it was prepared: older ones are prepared again
+	older, newer *preparedEntry
+}
+
+// has answers whether the server has st as it would be prepared now.
+func (p *prepared) has(st *statement, schema uint64) (fresh, stale bool) {
+	e := p.of[st]
+	if e == nil {
+		return false, false
+	}
+	if e.schema != schema {
+		return false, true
+	}
+	if p.newest != e {
+		p.unlink(e)
+		p.link(e)
+	}
+	return true, false
+}
+
+// add notes that the server has st.
+func (p *prepared) add(st *statement, schema uint64) {
+	if e := p.of[st]; e != nil {
+		e.schema = schema
+		return
+	}
+	if p.of == nil {
+		p.of = map[*statement]*preparedEntry{}
+	}
+	e := &preparedEntry{st: st, schema: schema}
+	p.of[st] = e
+	p.link(e)
+}
+
+// remove notes that the server does not have st any more.
+func (p *prepared) remove(st *statement) {
+	if e := p.of[st]; e != nil {
+		p.unlink(e)
+		delete(p.of, st)
+	}
+}
+
+// clear notes that the server has forgotten everything.
+func (p *prepared) clear() { *p = prepared{} }
+
+// last is the statement used longest ago.
+func (p *prepared) last() *statement { return p.oldest.st }
+
+func (p *prepared) link(e *preparedEntry) {
+	e.older, e.newer = p.newest, nil
+	if p.newest != nil {
+		p.newest.newer = e
+	} else {
+		p.oldest = e
+	}
+	p.newest = e
+}
+
+func (p *prepared) unlink(e *preparedEntry) {
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		p.oldest = e.newer
+	}
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		p.newest = e.older
+	}
+}

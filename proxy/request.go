@@ -1,0 +1,204 @@
+package proxy
+
+import (
+	"bytes"
+	"sync"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// maxRun is how many messages one request may have.
+const maxRun = 256
+
+// piece is one message of a request.
+type piece struct {
+	typ  byte
+	long bool       // it goes on after what the buffer holds
+	size int32      // bytes of it in the buffer
+	st   *statement // of a Parse: what it prepares; nil: too long, or too many, to be kept
+}
+
+// request is a stretch of a client's messages that are sent on in one write.
+type request struct {
+	steps   [maxRun]piece
+	n       int
+	suspect pins // what its statements may leave behind
+	undo    pins // what may be gone after them
+	commit  bool // may end a transaction for good
+	write   bool // may write
+	ddl     bool // may change what other statements mean
+	touches bool // may use a sequence without its name in the text, by a default or a trigger
+	urgent  bool // begins with set-up or clean-up, which pressure must not refuse
+	sets    bool // changes settings, if only for the transaction
+	hazard  bool // what a statement's name means depends on it
+	loose   bool // what the unnamed statement is depends on it
+	names   bool // names a prepared statement in its SQL
+	mute    bool // nothing in it is answered where no COPY is under way
+	left    int  // bytes of the last message that have not been read yet
+}
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+func getRequest() *request {
+	r := requests.Get().(*request)
+	r.n, r.left, r.suspect, r.undo = 0, 0, 0, 0
+	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
+	r.sets, r.hazard, r.loose = false, false, false
+	return r
+}
+
+func putRequest(r *request) {
+	if r != nil {
+		clear(r.steps[:r.n])
+		requests.Put(r)
+	}
+}
+
+// note looks at one message that is about to be sent on: what may it leave behind, what would its loss mean?
+func (s *session) note(r *request, typ byte, m []byte, left int) {
+	st := &r.steps[r.n]
+	*st = piece{typ: typ, size: int32(len(m)), long: left > 0}
+	body := m[wire.HeaderSize:]
+	switch typ {
+	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
+	default:
+		r.mute = false
+	}
+	switch typ {
+	case wire.Query:
+		if left > 0 {
+			s.stream.scanner = new(sql.Scanner)
+		}
+		res := s.peeked
+		if !s.hasPeeked {
+			res = s.scan(body)
+		}
+		s.hasPeeked = false
+		r.suspects(res)
+		s.learnCustoms(r, res, body)
+		r.names = r.names || (res.Statements == 1 && left == 0 && (res.First == sql.Deallocate || res.First == sql.Execute || res.First == sql.Prepare))
+	case wire.Parse:
+		st.st = s.parse(r, m, left)
+	case wire.Close:
+		r.hazard = true
+	case wire.Bind:
+		_, rest, _ := wire.CString(body)
+		name, _, ok := wire.CString(rest)
+		if !ok {
+			r.write = true
+			break
+		}
+		s.mu.Lock()
+		bound := s.unnamed
+		if len(name) > 0 {
+			bound = s.names[string(clip(name))]
+		}
+		s.mu.Unlock()
+		if bound != nil && (bound.body != "" || len(name) > 0) {
+			r.suspects(bound.scan)
+		} else if r.n == 0 {
+			r.write = true
+		}
+	case wire.FunctionCall:
+		r.suspect |= pinFunction
+		r.write = true
+	}
+	r.n++
+	r.left = left
+}
+
+// parse finds what a Parse prepares, and notes what it may do when it is run.
+func (s *session) parse(r *request, m []byte, left int) *statement {
+	name, body, ok := wire.CString(m[wire.HeaderSize:])
+	if !ok { // a name longer than a buffer
+		r.suspect |= pinFunction | pins(sql.Prepared)
+		r.write = true
+		return nil
+	}
+	text, _, whole := wire.CString(body)
+	if left > 0 || !whole || s.route.mode == PoolModeSession {
+		if left > 0 && !whole {
+			s.stream.scanner = new(sql.Scanner)
+		}
+		r.suspects(s.scan(body))
+		return s.unkept(r, name, text)
+	}
+	table := s.srv.statements
+	var st *statement
+	r.hazard = r.hazard || len(name) > 0
+	r.loose = r.loose || len(name) == 0
+	switch flux := s.sees.flux || r.sets; {
+	case len(name) > 0 && flux:
+		st = table.private(body)
+	case len(name) > 0:
+		st = table.named(body, s.sees.parsing)
+	case flux || !s.srv.cfg.PrepareUnnamed:
+		st = single(body, s.sees.parsing)
+	default:
+		st = table.unnamed(body, s.sees.parsing)
+	}
+	if st == nil {
+		r.suspects(scanBody(body))
+		return s.unkept(r, name, text)
+	}
+	r.hazard = r.hazard || st.name != ""
+	r.suspects(st.scan)
+	s.learnCustoms(r, st.scan, text)
+	return st
+}
+
+// unkept notes a Parse that only the server at hand will know.
+func (s *session) unkept(r *request, name, text []byte) *statement {
+	if len(name) > 0 {
+		r.suspect |= pins(sql.Prepared)
+	}
+	s.learnCustoms(r, sql.Result{Residue: sql.Setting}, text)
+	return nil
+}
+
+// scan says what the text at the start of b, up to a NUL, may do. The text goes on if a scanner was made for it.
+func (s *session) scan(b []byte) sql.Result {
+	text, _, ok := wire.CString(b)
+	if !ok {
+		text = b
+	}
+	if sc := s.stream.scanner; sc != nil {
+		sc.Feed(text)
+		return sql.Result{First: sql.Other}
+	}
+	return sql.Scan(text)
+}
+
+// learnCustoms remembers the names of custom settings in a text that may set some: the server does not list them.
+func (s *session) learnCustoms(r *request, res sql.Result, text []byte) {
+	if (res.Residue&sql.Setting == 0 && !res.Ask) || len(text) == 0 {
+		return
+	}
+	text, _, _ = bytes.Cut(text, []byte{0})
+	if s.route.catalog.learn(text) {
+		r.suspect |= pinOpaque
+	}
+}
+
+func (r *request) suspects(res sql.Result) {
+	r.suspect |= pinsOf(res)
+	r.undo |= pins(res.Undo)
+	r.ddl = r.ddl || res.Ddl
+	r.sets = r.sets || res.Sets
+	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)
+	r.commit = r.commit || res.Ask || (res.TxControl && !harmless)
+	r.write = r.write || !res.ReadOnly
+	switch res.First {
+	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
+		r.urgent = r.urgent || r.n == 0
+		r.touches = r.touches || res.Statements > 1
+	case sql.Begin, sql.Savepoint:
+		r.touches = r.touches || res.Statements > 1
+	default:
+		r.touches = r.touches || !res.ReadOnly
+	}
+}
+
+// clip cuts a statement's name as PostgreSQL does.
+func clip(name []byte) []byte { return name[:min(len(name), maxName)] }

@@ -1,0 +1,231 @@
+package sql
+
+import "math/bits"
+
+// Fingerprint is equal for texts that differ only in
+//
+//   - literals: numbers with their sign, and strings of every form. TRUE, FALSE and NULL stay.
+//   - the number of literals or parameters in IN (…), and of rows in VALUES that differ only in literals, parameters,
+//     TRUE, FALSE, NULL and DEFAULT. Parameters after such a list count from where a list of one would end.
+//   - white space, comments, empty statements, and the letter case of unquoted names.
+//
+// It is different for all others, but for a chance of one in 2^64 or so. It does not allocate. It is the same in every
+// process, but may change with this package.
+func Fingerprint(text []byte) uint64 {
+	f := fingerprint{lexemes: lexemes{p: text}}
+	for f.next() {
+		f.lexeme()
+	}
+	if f.broken {
+		f.sum = mix(f.sum, 1)
+	}
+	return mix(f.sum, 0)
+}
+
+// fingerprint reads a text for Fingerprint.
+type fingerprint struct {
+	lexemes
+	sum       uint64
+	before    kind   // of the lexeme before this one; kindEnd at the start
+	previous  []byte // that lexeme
+	end       int    // of it in the text
+	semicolon bool   // one was read after a lexeme, and nothing since
+
+	depth int     // parentheses open
+	lists [8]list // those open; deeper ones are not folded
+	open  int
+	shift int // parameters dropped
+	past  int // the highest of them
+}
+
+// mix adds x to the sum h.
+func mix(h, x uint64) uint64 {
+	hi, lo := bits.Mul64(h^0xa0761d6478bd642f, x^0xe7037ed1a0b428db) // the constants of wyhash
+	return bits.RotateLeft64(hi^lo, 17) + h
+}
+
+// lexeme adds the last lexeme.
+func (f *fingerprint) lexeme() {
+	if f.kind == kindSymbol && f.text[0] == ';' {
+		f.semicolon, f.open, f.depth = f.before != kindEnd, 0, 0
+		return
+	}
+	if f.semicolon {
+		f.semicolon = false
+		f.sum = mix(f.sum, ';')
+	}
+	if f.open > 0 && f.top().passed(f.kind, f.text[0]) {
+		f.pop()
+	}
+	switch {
+	case f.kind == kindNumber:
+		f.constant(literalSum)
+	case f.kind.literal():
+		if !f.continues() {
+			f.constant(literalSum)
+		}
+	case f.kind == kindParam:
+		f.param()
+	case f.kind == kindOperator && f.sign():
+		return
+	case f.kind == kindName && f.open > 0 && f.top().values && isValue(f.text):
+		f.constant(f.lexemeSum())
+	case f.kind == kindSymbol:
+		f.symbol(f.text[0])
+	default:
+		f.add(f.lexemeSum())
+	}
+	f.before, f.previous, f.end = f.kind, f.text, f.i
+}
+
+// literalSum stands for every literal, and in the elements of lists for every parameter.
+const literalSum = uint64(kindString)
+
+// lexemeSum is the hash of the last lexeme by itself.
+func (f *fingerprint) lexemeSum() uint64 {
+	p, isName := f.text, f.kind == kindName
+	h := uint64(f.kind)<<32 | uint64(len(p))
+	for ; len(p) >= 8; p = p[8:] {
+		h = mix(h, lower8(load(p, 0), isName))
+	}
+	var rest uint64
+	for i, c := range p {
+		rest |= uint64(c) << (8 * i)
+	}
+	return mix(h, lower8(rest, isName))
+}
+
+// lower8 is x; with the ASCII letters among its bytes in lower case, if so asked.
+func lower8(x uint64, yes bool) uint64 {
+	if !yes {
+		return x
+	}
+	y := x & lows
+	upper := (y + (0x80-'A')*ones) &^ (y + (0x7f-'Z')*ones) & tops &^ x
+	return x | upper>>2
+}
+
+// add adds x to the sums of the text and of the element it is in.
+func (f *fingerprint) add(x uint64) {
+	f.sum = mix(f.sum, x)
+	if f.open > 0 {
+		l := f.top()
+		l.element = mix(l.element, x)
+	}
+}
+
+// constant adds x to the sum of the text, and a constant to that of the element it is in.
+func (f *fingerprint) constant(x uint64) {
+	f.sum = mix(f.sum, x)
+	if f.open > 0 {
+		l := f.top()
+		l.element = mix(l.element, literalSum)
+	}
+}
+
+// continues reports whether the last lexeme, a string, goes on with the string before it.
+func (f *fingerprint) continues() bool {
+	if f.kind != kindString || !f.before.literal() {
+		return false
+	}
+	start := f.i - len(f.text)
+	return continued(f.p[:start+1], f.end) > 0
+}
+
+// param adds a parameter.
+func (f *fingerprint) param() {
+	n := 0
+	for _, c := range f.text[1:] {
+		n = n*10 + int(c-'0')
+	}
+	if f.open > 0 {
+		l := f.top()
+		l.params++
+		l.highest = max(l.highest, n)
+	}
+	if n > f.past {
+		n -= f.shift
+	}
+	f.constant(mix(uint64(kindParam), uint64(n)))
+}
+
+// sign reports whether the last lexeme is the sign of a number.
+func (f *fingerprint) sign() bool {
+	if len(f.text) > 1 || f.text[0] != '-' && f.text[0] != '+' {
+		return false
+	}
+	switch f.before {
+	case kindOperator, kindEnd:
+	case kindSymbol:
+		if c := f.previous[0]; c == ')' || c == ']' {
+			return false
+		}
+	case kindName:
+		var buf [maxName]byte
+		word := buf[:copy(buf[:], f.previous)]
+		for i, c := range word {
+			word[i] = fold[c]
+		}
+		if (!reserved[string(word)] || endsValue[string(word)]) && string(word) != "between" {
+			return false
+		}
+	default:
+		return false
+	}
+	rest := f.lexemes
+	return rest.next() && rest.kind == kindNumber
+}
+
+// endsValue has the reserved words after which + and - stand between two values.
+var endsValue = map[string]bool{
+	"null": true, "true": true, "false": true, "default": true, "end": true, "user": true, "session_user": true,
+	"system_user": true, "current_user": true, "current_role": true, "current_catalog": true, "current_schema": true,
+	"current_date": true, "current_time": true, "current_timestamp": true, "localtime": true, "localtimestamp": true,
+}
+
+// isValue reports whether the word b is a value that a row of VALUES may have in the place of a literal.
+func isValue(b []byte) bool {
+	switch len(b) {
+	case len("null"): // and true
+		return equalFold(b, "null") || equalFold(b, "true")
+	case len("false"):
+		return equalFold(b, "false")
+	case len("default"):
+		return equalFold(b, "default")
+	}
+	return false
+}
+
+// symbol adds a symbol. Parentheses and commas begin and end lists and their elements.
+func (f *fingerprint) symbol(c byte) {
+	in := f.open > 0 && f.top().depth == f.depth // in an element, and in no parentheses of it
+	switch {
+	case c == '(':
+		f.add('(')
+		f.depth++
+		f.list()
+	case c == ')' && in:
+		if l := f.top(); l.values {
+			f.sum = mix(f.sum, ')')
+			f.keep(l.element == l.last)
+			l.gap = ')'
+		} else {
+			f.keep(l.element == oneLiteral && l.last == oneLiteral && !l.mixed)
+			f.pop()
+			f.add(')')
+		}
+		f.depth--
+	case c == ')':
+		f.depth--
+		f.add(')')
+	case c == ',' && in && !f.top().values:
+		l := f.top()
+		f.keep(l.element == oneLiteral && l.last == oneLiteral && !l.mixed)
+		f.sum = mix(f.sum, ',')
+	case c == ',' && f.open > 0 && f.top().gap == ')':
+		f.top().gap = ','
+		f.sum = mix(f.sum, ',')
+	default:
+		f.add(f.lexemeSum())
+	}
+}

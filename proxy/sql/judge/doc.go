@@ -1,0 +1,2 @@
+// Package judge tests pgguard/proxy/sql against PostgreSQL's own parser.
+package judge

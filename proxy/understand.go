@@ -1,0 +1,295 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+
+	"pgguard/proxy/wire"
+)
+
+// errSettings ends a server that did not take the client's settings.
+var errSettings = errors.New("server did not take the client's settings")
+
+// passing is what becomes of one message of the server.
+type passing uint8
+
+const (
+	passOn   passing = iota // it is for the client
+	keepBack                // it is not
+	takeBack                // neither is what was kept before it
+)
+
+func passIf(forClient bool) passing {
+	if forClient {
+		return passOn
+	}
+	return keepBack
+}
+
+// watched are the messages that change what the guard knows.
+var watched = [256]bool{
+	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true, wire.CopyInResponse: true,
+	wire.ParseComplete: true, wire.CloseComplete: true, wire.BindComplete: true, wire.RowDescription: true,
+	wire.NoData: true, wire.CommandComplete: true, wire.EmptyQueryResponse: true, wire.PortalSuspended: true,
+	wire.NoticeResponse: true,
+}
+
+// understand notes one whole message and answers whether it is for the client. It is called with s.mu held.
+func (b *backend) understand(s *session, m []byte, hidden bool) passing {
+	body := m[wire.HeaderSize:]
+	switch m[0] {
+	case wire.ReadyForQuery:
+		if len(body) == 1 {
+			return b.ready(s, body[0])
+		}
+	case wire.ErrorResponse:
+		return b.failed(s, body)
+	case wire.NotificationResponse:
+		return passOn
+	case wire.ParameterStatus:
+		b.note(body)
+		if s.syncs > 0 {
+			return keepBack // the client is told the difference when all its settings are in place
+		}
+		s.params = b.params.Load()
+		return passOn
+	case wire.NoticeResponse:
+		s.lesson = lesson{}
+	case wire.CopyInResponse:
+		s.ex.copyStarted()
+	case wire.DataRow:
+		if s.question != nil && s.ex.front() == markAsk {
+			s.question.row(body)
+		}
+	case wire.CommandComplete:
+		b.completed(s, body)
+		s.ex.answered(m[0])
+	case wire.CloseComplete:
+		if s.ex.front() == markKnown {
+			m[0] = wire.ParseComplete
+		}
+		b.confirmed(s, wire.CloseComplete)
+	case wire.ParseComplete:
+		b.confirmed(s, wire.ParseComplete)
+	default:
+		s.ex.answered(m[0])
+	}
+	return passIf(!hidden)
+}
+
+// confirmed notes that the server has done what changes the statements that there are.
+func (b *backend) confirmed(s *session, typ byte) {
+	s.ex.answered(typ)
+	if s.ex.named == 0 {
+		s.cond.Broadcast()
+	}
+}
+
+// completed notes the tags after which a session has forgotten things.
+func (b *backend) completed(s *session, body []byte) {
+	if len(body) < len("DISCARD ALL") || body[0] != 'D' {
+		return
+	}
+	switch string(body[:len(body)-1]) {
+	case "DISCARD ALL":
+		s.forgotten |= pinSequence | pinFunction
+	case "DISCARD SEQUENCES":
+		s.forgotten |= pinSequence
+		return
+	case "DEALLOCATE ALL":
+	default:
+		return
+	}
+	s.dropNames()
+	b.prepared.clear()
+	b.unnamed = nil
+}
+
+// ready deals with ReadyForQuery.
+func (b *backend) ready(s *session, status byte) passing {
+	mark := s.ex.ready(status)
+	if status == wire.Idle && s.ddl {
+		s.ddl = false
+		s.route.catalog.schema.Add(1)
+	}
+	switch mark {
+	case markSettings:
+		b.synced(s)
+		return keepBack
+	case markAsk:
+		return b.answered(s)
+	case markDiscard:
+		s.endExcess(b)
+		return keepBack
+	}
+	visible := mark != markHidden && mark != 0
+	if s.healing {
+		s.healing = false
+		b.todo, b.todoIn = s.retryLocked(b)
+		return keepBack
+	}
+	if of := s.suspicious(); of != 0 && status == wire.Idle && s.ex.quiet() && !s.gone && s.route.mode != PoolModeSession {
+		s.held = visible
+		b.todo = s.askLocked(of, 0)
+		return keepBack
+	}
+	return passIf(visible)
+}
+
+// synced notes that a query that gives the server the client's settings has been answered.
+func (b *backend) synced(s *session) {
+	s.syncs--
+	if s.syncs > 0 || s.failed != nil {
+		return
+	}
+	b.news = append(b.news, s.newsLocked(b)...)
+	if !s.staged {
+		return
+	}
+	s.staged = false
+	if s.gone {
+		s.waiting = false
+		s.cond.Broadcast()
+		return
+	}
+	s.ex.partial = s.request.left > 0
+	b.todo, b.todoIn = s.firstLocked(b, nil, nil)
+}
+
+// answered ends a residue query.
+func (b *backend) answered(s *session) passing {
+	was := s.settings
+	if more := s.answeredLocked(b); more != nil {
+		b.todo = more
+		return keepBack
+	}
+	s.taughtLocked(b, was)
+	if s.excess && s.pins != 0 {
+		s.ex.add(markDiscard)
+		b.todo = discardAll
+		return keepBack
+	}
+	visible := s.held
+	s.held = false
+	return passIf(visible)
+}
+
+// endExcess tells a client that what its transaction left in its server has been discarded, because too many clients
+// keep one of their own.
+func (s *session) endExcess(b *backend) {
+	refusal := *refusedPins
+	refusal.Detail = "reason=" + s.pins.String()
+	s.unpinLocked()
+	b.settings = plain
+	s.becomeSettings(plain)
+	if s.held {
+		s.srv.refused(&refusal, s.class)
+		b.extra = wire.AppendReady(refusal.append(nil, false), s.ex.status)
+	}
+	s.held = false
+}
+
+// failed deals with ErrorResponse.
+func (b *backend) failed(s *session, body []byte) passing {
+	f, err := wire.ParseError(body)
+	if err == nil && f.Fatal() {
+		b.fatal = append([]byte(nil), body...)
+		return keepBack
+	}
+	switch s.ex.front() {
+	case markSettings:
+		e := parseServerError(body)
+		s.failed = &Refusal{Reason: ReasonLost, Message: e.message, raw: e.demoted()}
+		return keepBack
+	case markAsk:
+		s.question.failed = true
+		return keepBack
+	case markHidden, markDiscard:
+		return keepBack
+	}
+	s.lesson = lesson{}
+	ops, itself := s.ex.failed()
+	said := ""
+	if itself {
+		said = ops[0].said
+	}
+	s.undoLocked(b, ops, itself)
+	s.cond.Broadcast()
+	if err != nil {
+		return passOn
+	}
+	code := string(f.Code)
+	stale := code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
+	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
+	if stale || lost {
+		s.route.catalog.schema.Add(1) // every server prepares again before it uses a statement
+		if s.retry.request != nil && !s.ex.skipping {
+			s.healing = true
+			return takeBack
+		}
+	}
+	if bytes.Contains(f.Message, []byte(statementPrefix)) {
+		b.extra = wire.AppendMessage(nil, wire.ErrorResponse, s.clientNames(body, said))
+		return keepBack
+	}
+	return passOn
+}
+
+// clientNames replaces the guard's name of a statement in an error by the client's.
+func (s *session) clientNames(body []byte, said string) []byte {
+	at := bytes.Index(body, []byte(statementPrefix))
+	end := at + bytes.IndexByte(body[at:], '"')
+	if end < at {
+		return body
+	}
+	if said == "" && (s.unnamed == nil || s.unnamed.name != string(body[at:end])) {
+		for name, st := range s.names {
+			if st.name == string(body[at:end]) {
+				said = name
+			}
+		}
+	}
+	return append(append(append([]byte(nil), body[:at]...), said...), body[end:]...)
+}
+
+// retry is a request that is kept until the server's first answer, to run it again if the server's plan has become
+// stale: then nothing has happened yet. request is nil if there is none.
+type retry struct {
+	request *request
+	pending *buffer
+}
+
+// mayRetry is true for a request outside a transaction that is all of one exchange and runs a prepared statement.
+func mayRetry(r *request) bool {
+	binds := false
+	for i, st := range r.steps[:r.n] {
+		switch st.typ {
+		case wire.Bind:
+			binds = true
+		case wire.Sync:
+			return binds && i == r.n-1
+		case wire.Parse, wire.Describe, wire.Execute, wire.Close:
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// retryLocked compiles the request that is kept once more.
+func (s *session) retryLocked(b *backend) ([]byte, *buffer) {
+	k := s.retry
+	s.retry = retry{}
+	out := s.compile(k.request, b, k.pending.bytes(), nil)
+	putRequest(k.request)
+	return out, k.pending
+}
+
+// dropRetry forgets the request that is kept.
+func (s *session) dropRetry() {
+	if s.retry.request != nil {
+		putRequest(s.retry.request)
+		putBuffer(s.retry.pending)
+		s.retry = retry{}
+	}
+}
