@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -66,5 +67,56 @@ func BenchmarkFeed(b *testing.B) {
 			rest = rest[n:]
 		}
 		s.Result()
+	}
+}
+
+// BenchmarkKnown shows the time a text takes that a Cache knows.
+func BenchmarkKnown(b *testing.B) {
+	c := NewCache(1024)
+	for _, bm := range benchmarkTexts[:8] {
+		text := []byte(bm.text)
+		c.Scan(text)
+		c.Scan(text)
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Scan(text)
+			}
+		})
+	}
+}
+
+// BenchmarkUnknown shows the time a text takes that a Cache sees for the first time, as most are whose literals differ.
+func BenchmarkUnknown(b *testing.B) {
+	c := NewCache(1024)
+	text := []byte(activeRecord)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for n := uint64(0); b.Loop(); n++ {
+		binary.LittleEndian.PutUint64(text[len(text)-10:], n|0x4040404040404040) // in the comment at the end
+		c.Scan(text)
+	}
+}
+
+// BenchmarkFingerprint shows the time a text and a byte of it take.
+func BenchmarkFingerprint(b *testing.B) {
+	for _, bm := range benchmarkTexts {
+		text := []byte(bm.text)
+		b.Run(bm.name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				Fingerprint(text)
+			}
+		})
+	}
+}
+
+// BenchmarkTag looks for a tag that is not there.
+func BenchmarkTag(b *testing.B) {
+	text := []byte(activeRecord)
+	b.ReportAllocs()
+	for b.Loop() {
+		Tag(text, "job")
 	}
 }

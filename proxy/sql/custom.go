@@ -9,9 +9,11 @@ import "bytes"
 // yield returns.
 func CustomSettings(text []byte, yield func(name []byte)) (opaque bool) {
 	c := customs{lexemes: lexemes{p: text}, yield: yield}
-	c.read()
-	return c.opaque || c.broken || c.executes && c.suspect
+	return c.read()
 }
+
+// maxDo is how deep DO in DO is followed. Nobody writes two; each costs another look at the text.
+const maxDo = 4
 
 // customs reads a text for CustomSettings.
 type customs struct {
@@ -22,13 +24,15 @@ type customs struct {
 	suspect  bool // a string was read that may hold a statement that changes a setting
 	do       bool // the statement is a DO
 	started  bool // a lexeme of the statement was read
+	depth    int  // of DO in DO
 }
 
-// read reads all of the text.
-func (c *customs) read() {
+// read reads all of the text, and reports whether it is opaque.
+func (c *customs) read() bool {
 	for again := c.next(); again; {
 		again = c.lexeme()
 	}
+	return c.opaque || c.broken || c.executes && c.suspect
 }
 
 // lexeme reads what the last lexeme begins, and reports whether there is one after it, which is then the last.
@@ -42,6 +46,8 @@ func (c *customs) lexeme() bool {
 		c.literal()
 	case c.kind == kindQuoted && string(c.text) == `"set_config"`, c.kind == kindUnicodeQuoted:
 		return c.call()
+	case c.kind == kindQuoted:
+		c.opaque = c.opaque || changesSetting(c.text) // a string, if this is the body of a function in Python
 	case c.kind != kindName:
 	case equalFold(c.text, "set"), equalFold(c.text, "reset"):
 		return c.set()
@@ -63,7 +69,8 @@ func (c *customs) literal() {
 		return
 	}
 	body, ok := c.plainString()
-	if !ok || CustomSettings(body, c.yield) {
+	inner := customs{lexemes: lexemes{p: body}, yield: c.yield, depth: c.depth + 1}
+	if !ok || inner.depth > maxDo || inner.read() {
 		c.opaque = true
 	}
 }
@@ -74,7 +81,11 @@ func changesSetting(text []byte) bool {
 		if fold[text[i]] != 's' || i+4 > len(text) || !equalFold(text[i:i+3], "set") {
 			continue
 		}
-		if c := text[i+3]; classes[c] == classSpace || c == '/' || c == '-' || c == '_' {
+		rest := text[i+3:]
+		if c := rest[0]; classes[c] == classSpace || c == '/' || c == '-' {
+			return true
+		}
+		if len(rest) >= len("_config") && equalFold(rest[:len("_config")], "_config") {
 			return true
 		}
 	}
@@ -150,12 +161,12 @@ func (c *customs) call() bool {
 func (c *customs) plainString() (value []byte, ok bool) {
 	text := c.text
 	switch {
-	case c.broken:
+	case c.broken || c.kind == kindEnd:
 		return nil, false
 	case c.kind == kindDollar:
 		tag := bytes.IndexByte(text[1:], '$') + 2
 		return text[tag : len(text)-tag], true
-	case c.kind != kindString && c.kind != kindEscape || bytes.IndexByte(text, '\\') >= 0:
+	case text[0]|0x20 == 'n', c.kind != kindString && c.kind != kindEscape, bytes.IndexByte(text, '\\') >= 0:
 		return nil, false
 	}
 	quote := bytes.IndexByte(text, '\'')

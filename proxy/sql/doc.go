@@ -10,7 +10,8 @@
 // the server parses the whole text before it runs any of it. The answers are of two kinds:
 //
 //   - sure: Deferrable, PlainBegin, PlainEnd, ReadOnly and the empty query. They are never true by mistake.
-//   - suspicions: TxControl, Residue, Ask. They may be raised in vain, which costs a question to the server.
+//   - suspicions: TxControl, Residue, Undo, Ask, Ddl, Sets, Currval. They may be raised in vain, which costs a question
+//     to the server. Where Ask is raised, all the others but TxControl may hold as well.
 //
 // What no text can tell, and so raises no suspicion: functions behind operators, casts, column defaults, triggers, views,
 // policies and computed columns (t.f for f(t)); a user's own function with the name of a harmless one of the server, of an
@@ -22,7 +23,12 @@
 // the quote of a plain string; where that matters the text is Ambiguous. The client's encoding may have characters whose
 // second byte looks like ASCII; no quote is such a byte, and where a backslash or a name could be, the scanner suspects.
 //
+// Beside the scanner are questions about a text that is already suspected or counted: Target, DiscardsAll and
+// CustomSettings, which read the whole text lexeme by lexeme, Fingerprint, which does the same without allocating, and
+// Tags. Cache remembers what Scan said. The module in judge holds all of it against PostgreSQL's own parser.
+//
 // The files: scanner.go (the API), lex.go and strings.go (tokens, in any chunking), skim.go and swar.go (the same for
 // the tokens that decide nothing, faster), statement.go, grammar.go and phase.go (what tokens mean), words.go (key words),
-// functions.go (what is known about functions; functions_hand.txt says how a name gets there).
+// functions.go (what is known about functions; functions_hand.txt says how a name gets there); tokens.go (the lexemes of a
+// whole text), target.go, custom.go, fingerprint.go and fingerprint_list.go, tags.go, cache.go.
 package sql

@@ -81,18 +81,30 @@ func (f *fingerprint) lexeme() {
 // literalSum stands for every literal, and in the elements of lists for every parameter.
 const literalSum = uint64(kindString)
 
-// lexemeSum is the hash of the last lexeme by itself.
+// lexemeSum tells the last lexeme from all others: its kind and its bytes, or if those are more than seven a hash.
 func (f *fingerprint) lexemeSum() uint64 {
-	p, isName := f.text, f.kind == kindName
-	h := uint64(f.kind)<<32 | uint64(len(p))
-	for ; len(p) >= 8; p = p[8:] {
-		h = mix(h, lower8(load(p, 0), isName))
+	start, isName := f.i-len(f.text), f.kind == kindName
+	var h uint64
+	for ; f.i-start > 7; start += 7 {
+		h = mix(h, lower8(word8(f.p, start, 7), isName))
 	}
-	var rest uint64
-	for i, c := range p {
-		rest |= uint64(c) << (8 * i)
+	x := lower8(word8(f.p, start, f.i-start), isName) | uint64(f.kind)<<56
+	if h == 0 {
+		return x
 	}
-	return mix(h, lower8(rest, isName))
+	return mix(h, x)
+}
+
+// word8 is the n bytes of p from i on, at most seven, the first one lowest.
+func word8(p []byte, i, n int) uint64 {
+	if i+8 <= len(p) {
+		return load(p, i) & (1<<(8*n) - 1)
+	}
+	var x uint64
+	for j := n - 1; j >= 0; j-- {
+		x = x<<8 | uint64(p[i+j])
+	}
+	return x
 }
 
 // lower8 is x; with the ASCII letters among its bytes in lower case, if so asked.

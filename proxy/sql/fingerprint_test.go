@@ -167,7 +167,7 @@ func FuzzFingerprint(f *testing.F) {
 			last = l.text[len(l.text)-1]
 		}
 		want := Fingerprint(text)
-		if l.broken || operator[last] {
+		if l.broken || operator[last] != 0 {
 			return
 		}
 		if got := Fingerprint([]byte(string(text) + "\n/* a */;")); got != want {

@@ -3,7 +3,7 @@ package sql
 // acting has the words that body does something about.
 var acting = [wordCount]bool{
 	wInsert: true, wUpdate: true, wDelete: true, wMerge: true, wInto: true, wShare: true, wNo: true, wKey: true,
-	wCreate: true, wExecute: true, wAnalyze: true, wAnalyse: true, wHold: true, wExtension: true,
+	wSelect: true, wCreate: true, wExecute: true, wAnalyze: true, wAnalyse: true, wHold: true, wExtension: true,
 }
 
 // body reads an acting key word wherever in the statement it stands.
@@ -11,8 +11,10 @@ func (st *statement) body(w word) {
 	switch w {
 	case wInsert, wUpdate, wDelete, wMerge:
 		st.writes = true
-	case wInto: // SELECT … INTO makes a table
-		if st.prev != wInsert && st.prev != wMerge {
+	case wSelect:
+		st.selects |= 1 << min(max(st.depth, 0), 63)
+	case wInto: // SELECT … INTO makes a table, also as SELECT insert INTO
+		if st.prev != wInsert && st.prev != wMerge || st.selects>>min(max(st.depth, 0), 63)&1 != 0 {
 			st.writes, st.ask, st.ddl = true, true, true
 			st.phase = phaseInto
 		}
@@ -34,6 +36,14 @@ func (st *statement) body(w word) {
 	case wExtension:
 		st.ask = st.ask || st.command == Ddl
 	}
+}
+
+// closes reads a closing parenthesis. What SELECT stood in it is no longer one that INTO may belong to.
+func (st *statement) closes() {
+	if 0 < st.depth && st.depth < 63 {
+		st.selects &^= 1 << st.depth
+	}
+	st.depth--
 }
 
 // advance reads a name where the phase depends on it: w, or wNone for a name that is no key word.
@@ -63,6 +73,9 @@ func (st *statement) advance(w word) {
 		st.leave(Setting)
 	case phaseLocal:
 		st.phase = phaseBody
+		if w == wTo || w == wFrom { // SET LOCAL TO, a setting of that name
+			st.leave(Setting)
+		}
 	case phaseCreate, phaseInto:
 		switch w {
 		case wTemp, wTemporary:

@@ -8,6 +8,7 @@ const (
 	ground      state = iota
 	inWord            // a name; buf has its beginning
 	inNumber          // a number, with whatever letters are glued to it
+	inParam           // $1
 	afterName         // white space or comments after a name that is in buf
 	afterEscape       // white space or comments after E'…', which may go on after a line end
 	inDash            // -
@@ -35,6 +36,8 @@ func (s *Scanner) step(p []byte, i int) int {
 		return s.readWord(p, i)
 	case inNumber:
 		return s.readNumber(p, i)
+	case inParam:
+		return s.readParam(p, i)
 	case afterName:
 		return s.readAfterName(p, i)
 	case afterEscape:
@@ -134,7 +137,7 @@ func (s *Scanner) begin(p []byte, i int) int {
 		s.stmt.depth++
 	case ')':
 		s.symbol(c, tokenOther)
-		s.stmt.depth--
+		s.stmt.closes()
 	case '.':
 		s.dot()
 	case ';':
@@ -190,8 +193,19 @@ func (s *Scanner) readWord(p []byte, i int) int {
 	return s.endWord(p, l.buf[:l.n], j)
 }
 
+// readParam reads the digits of a parameter. A name may follow at once.
+func (s *Scanner) readParam(p []byte, i int) int {
+	for ; i < len(p); i++ {
+		if classes[p[i]] != classDigit {
+			s.text.state = ground
+			break
+		}
+	}
+	return i
+}
+
 // readNumber reads on in a number. Letters that cannot belong to it are an error since PostgreSQL 15 and the beginning of
-// a name before; no text should have them, so the scanner does not look into them.
+// a name before; no text should have them, so the scanner suspects what a query may do and does not look into them.
 func (s *Scanner) readNumber(p []byte, i int) int {
 	l := &s.text
 	for ; i < len(p); i++ {
@@ -201,7 +215,9 @@ func (s *Scanner) readNumber(p []byte, i int) int {
 			l.letter = false
 		case classLetter:
 			l.letter = true
-			s.stmt.ask = s.stmt.ask || !numeral(c)
+			if !numeral(c) {
+				s.stmt.ask, s.stmt.ddl = true, true
+			}
 		default:
 			l.state = ground
 			if l.letter && c == '\'' { // an escape string to the older ones

@@ -77,7 +77,7 @@ func TestScanOfTwoTextsIsBoth(t *testing.T) {
 		if want := a.Undo | b.Undo; both.Undo != want {
 			t.Fatalf("undo %s, want %s", both.Undo, want)
 		}
-		if both.Ddl != (a.Ddl || b.Ddl) || both.Currval != (a.Currval || b.Currval) {
+		if both.Ddl != (a.Ddl || b.Ddl) || both.Currval != (a.Currval || b.Currval) || both.Sets != (a.Sets || b.Sets) {
 			t.Fatalf("%s and %s make %s", describe(a), describe(b), describe(both))
 		}
 		if both.Ask != (a.Ask || b.Ask) || both.TxControl != (a.TxControl || b.TxControl) {
@@ -116,9 +116,11 @@ func contradiction(r Result) string {
 		return "reading leaves nothing"
 	case r.Currval && r.Residue&Sequence == 0:
 		return "currval is about sequences"
+	case (r.Residue|r.Undo)&Setting != 0 && !r.Sets, r.Sets && r.ReadOnly && r.First != Explain:
+		return "what changes a setting sets it"
 	case r.Residue&(Setting|AdvisoryLock)&^r.Undo != 0:
 		return "what sets a setting changes one"
-	case r.Ambiguous && (!r.Ask || !r.TxControl || !r.Ddl || !r.Currval || r.Residue&r.Undo != AllResidue):
+	case r.Ambiguous && (!r.Ask || !r.TxControl || !r.Ddl || !r.Sets || !r.Currval || r.Residue&r.Undo != AllResidue):
 		return "the ambiguous is the worst"
 	case r.Ambiguous && (r.ReadOnly || r.Deferrable || r.PlainEnd):
 		return "the ambiguous is not sure"

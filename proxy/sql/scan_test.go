@@ -59,6 +59,7 @@ func describe(r Result) string {
 		{r.Ask, "ask"},
 		{r.Ddl, "alters"},
 		{r.Currval, "currval"},
+		{r.Sets, "sets"},
 		{r.Ambiguous, "ambiguous"},
 	} {
 		if flag.holds {

@@ -46,7 +46,7 @@ func (st *statement) skim(p []byte, i int) int {
 		case classOpen:
 			st.depth++
 		case classClose:
-			st.depth--
+			st.closes()
 		case classDigit:
 			if j = skimDigits(p, j); j == 0 {
 				return i
@@ -86,6 +86,7 @@ func skimDigits(p []byte, j int) int {
 var (
 	keyTemp        = wordKey([]byte(tempSchema))
 	keyCatalog     = wordKey([]byte("pg_catal"))
+	keySettings    = wordKey([]byte("pg_setti"))
 	keyInformation = wordKey([]byte("informat"))
 	keyExtension   = wordKey([]byte("extensio"))
 	keyRecursive   = wordKey([]byte("recursiv"))
@@ -108,7 +109,7 @@ func skimName(p []byte, i int) (int, word) {
 		return i + n, w
 	}
 	switch folded {
-	case keyCatalog, keyInformation, keyExtension, keyRecursive:
+	case keyCatalog, keySettings, keyInformation, keyExtension, keyRecursive:
 		return 0, wNone
 	}
 	j := nameEnd(p, i+8)

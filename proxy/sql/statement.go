@@ -40,14 +40,16 @@ type statement struct {
 	ddl       bool
 	currval   bool
 	routine   bool // CREATE FUNCTION or CREATE PROCEDURE
-	inside    bool // in the body of such a one, or after it: not counted
-	begins    int  // BEGIN ATOMIC and CASE without their END, in such a body
+	inside    bool // a part of such a one that was counted already
+	nested    int  // BEGIN ATOMIC without their END
 	residue   Residue
 	undo      Residue
 	sets      bool
-	depth     int // parentheses open
-	inConfig  int // depth inside the parentheses of set_config
-	commas    int // in set_config
+	settings  bool   // pg_settings was named: a rule makes its UPDATE a SET
+	selects   uint64 // depths at which there was a SELECT; the last bit is for all that are deeper
+	depth     int    // parentheses open
+	inConfig  int    // depth inside the parentheses of set_config
+	commas    int    // in set_config
 }
 
 // exempting has the words after which a name and a parenthesis are no call: INSERT INTO users (…), AS t (…),
@@ -77,6 +79,8 @@ func (s *Scanner) name(b []byte) {
 		if b[0] == 'u' || b[0] == 'U' {
 			st.last = tokenU
 		}
+	case len("pg_settings"):
+		st.settings = st.settings || equalFold(b, "pg_settings")
 	case len("pg_catalog"), len("information_schema"):
 		if equalFold(b, "pg_catalog") || equalFold(b, "information_schema") {
 			st.last = tokenServer
@@ -88,29 +92,21 @@ func (s *Scanner) name(b []byte) {
 }
 
 // atomic reads the word w in CREATE FUNCTION or CREATE PROCEDURE, whose body may be BEGIN ATOMIC … END, and reports
-// whether it begins or ends that body. What is in the body is read like statements, but not counted: where the end of
-// the body is no parser less than the server's can say for sure, for a column may be called case or end.
+// whether it begins or ends that body. The statements of the body each have a semicolon, so that an END which begins one
+// is the end of the body. They are read like others, but not counted.
 func (s *Scanner) atomic(w word) bool {
 	st := &s.stmt
 	switch {
-	case st.begins == 0:
-		if w != wAtomic || st.prev != wBegin || st.depth > 0 || st.inside {
-			return false
-		}
-		st.begins = 1
+	case st.routine && w == wAtomic && st.prev == wBegin && st.depth == 0:
+		st.nested++
 		s.end()
-		return true
-	case st.prev == wAs:
-	case w == wCase:
-		st.begins++
-	case w == wEnd:
-		st.begins--
-		if st.begins == 0 && !st.started {
-			st.started, st.command, st.phase = true, Ddl, phaseBody
-			return true
-		}
+	case st.nested > 0 && w == wEnd && !st.started:
+		st.nested--
+		st.started, st.command, st.phase = true, Ddl, phaseBody
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 // tempSchema begins the name of every schema of temporary objects: pg_temp, pg_temp_3.
@@ -130,6 +126,8 @@ func (s *Scanner) quotedName(b []byte) {
 	}
 	st.prev, st.last = wNone, tokenName
 	switch {
+	case string(b) == "pg_settings":
+		st.settings = true
 	case string(b) == "pg_catalog" || string(b) == "information_schema":
 		st.last = tokenServer
 	case len(b) >= len(tempSchema) && b[0] == 'p' && string(b[:len(tempSchema)]) == tempSchema:
@@ -225,7 +223,7 @@ func (s *Scanner) end() {
 	if st.command == Empty {
 		st.command = Other
 	}
-	if st.config {
+	if st.config || (st.settings && (st.writes || st.command == Update)) {
 		st.residue |= Setting
 	}
 	if !st.inside {
@@ -247,7 +245,7 @@ func (s *Scanner) end() {
 	default:
 		t.txControl = t.txControl || st.txControl
 	}
-	*st = statement{begins: st.begins, inside: st.begins > 0}
+	*st = statement{inside: st.nested > 0, nested: st.nested}
 }
 
 // reads reports whether the statement surely only reads.

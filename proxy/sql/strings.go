@@ -137,7 +137,7 @@ func (s *Scanner) readTag(p []byte, i int) int {
 			return i + 1
 		case classDigit:
 			if l.n == 0 {
-				l.state = ground
+				l.state = inParam
 				s.symbol('$', tokenOther)
 				return i
 			}

@@ -145,12 +145,18 @@ func (l *lexemes) number(i int) int {
 // doubled reads from after the quote of a text in which only a doubled quote stands for itself, and returns its end.
 func (l *lexemes) doubled(j int, quote byte) int {
 	for p := l.p; ; j += 2 {
-		n := bytes.IndexByte(p[j:], quote)
-		if n < 0 {
-			l.broken = true
-			return len(p)
+		if quote == '"' { // names are short
+			j = quoteEnd(p, j)
+		} else if n := bytes.IndexByte(p[j:], quote); n >= 0 {
+			j += n
+		} else {
+			j = len(p)
 		}
-		if j += n; j+1 == len(p) || p[j+1] != quote {
+		if j == len(p) {
+			l.broken = true
+			return j
+		}
+		if j+1 == len(p) || p[j+1] != quote {
 			return j + 1
 		}
 	}
@@ -158,26 +164,26 @@ func (l *lexemes) doubled(j int, quote byte) int {
 
 // plain is doubled for strings whose end depends on standard_conforming_strings, if a backslash is before a quote.
 func (l *lexemes) plain(j int) int {
-	for p := l.p; j < len(p); j++ {
-		switch {
-		case p[j] == '\\':
-			run := j
-			for j+1 < len(p) && p[j+1] == '\\' {
-				j++
-			}
-			if (j-run)%2 == 0 && j+1 < len(p) && p[j+1] == '\'' {
-				l.broken = true
-				return len(p)
-			}
-		case p[j] != '\'':
-		case j+1 == len(p) || p[j+1] != '\'':
-			return j + 1
-		default:
-			j++
+	for p, begin := l.p, j; ; begin = j {
+		n := bytes.IndexByte(p[j:], '\'')
+		if n < 0 {
+			l.broken = true
+			return len(p)
 		}
+		j += n
+		run := j
+		for run > begin && p[run-1] == '\\' {
+			run--
+		}
+		if (j-run)%2 == 1 {
+			l.broken = true
+			return len(p)
+		}
+		if j+1 == len(p) || p[j+1] != '\'' {
+			return j + 1
+		}
+		j += 2
 	}
-	l.broken = true
-	return len(l.p)
 }
 
 // escape reads from after the quote of an escape string, and returns its end. A quote after white space with a line end
@@ -258,20 +264,21 @@ func (l *lexemes) dollar(i int) int {
 
 // symbol reads the comment, the operator or the other symbol at p[i], and returns its end.
 func (l *lexemes) symbol(i int) int {
-	p, j := l.p, i
-	for ; j < len(p) && operator[p[j]]; j++ {
+	p, j, signs := l.p, i, true
+	for ; j < min(len(p), i+maxName+1) && operator[p[j]] != 0; j++ { // no server accepts a longer one
 		if j+1 < len(p) && (p[j] == '-' && p[j+1] == '-' || p[j] == '/' && p[j+1] == '*') {
 			break
 		}
+		signs = signs && operator[p[j]] != unsigned
 	}
 	switch {
 	case j > i:
 		l.kind = kindOperator
-		for j-i > 1 && (p[j-1] == '+' || p[j-1] == '-') && !bytes.ContainsAny(p[i:j], "~!@#^&|`?%") {
+		for signs && j-i > 1 && (p[j-1] == '+' || p[j-1] == '-') {
 			j--
 		}
 		return j
-	case !operator[p[i]]:
+	case operator[p[i]] == 0:
 		l.kind = kindSymbol
 		return i + 1
 	}
@@ -304,10 +311,16 @@ func (l *lexemes) block(j int) int {
 	return len(p)
 }
 
-// operator has the bytes that operators consist of.
-var operator = func() (t [256]bool) {
-	for _, c := range "~!@#^&|`?+-*/%<>=" {
-		t[c] = true
+// unsigned is what operator has for bytes with which an operator may end in + or -. After others those are signs.
+const unsigned = 2
+
+// operator has the bytes that operators consist of, and 0 for all others.
+var operator = func() (t [256]uint8) {
+	for _, c := range "+-*/<>=" {
+		t[c] = 1
+	}
+	for _, c := range "~!@#^&|`?%" {
+		t[c] = unsigned
 	}
 	return t
 }()

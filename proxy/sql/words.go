@@ -15,7 +15,6 @@ const (
 	wAtomic
 	wBegin
 	wCall
-	wCase
 	wChain
 	wCheckpoint
 	wClose
@@ -39,6 +38,7 @@ const (
 	wExtension
 	wFetch
 	wFor
+	wFrom
 	wFunction
 	wGlobal
 	wGrant
@@ -98,9 +98,9 @@ const (
 )
 
 var wordTexts = [wordCount]string{
-	"", "abort", "alter", "analyse", "analyze", "and", "as", "atomic", "begin", "call", "case", "chain", "checkpoint", "close",
+	"", "abort", "alter", "analyse", "analyze", "and", "as", "atomic", "begin", "call", "chain", "checkpoint", "close",
 	"cluster", "comment", "commit", "committed", "constraints", "copy", "create", "deallocate", "declare",
-	"deferrable", "delete", "discard", "do", "drop", "end", "execute", "explain", "extension", "fetch", "for", "function",
+	"deferrable", "delete", "discard", "do", "drop", "end", "execute", "explain", "extension", "fetch", "for", "from", "function",
 	"global", "grant", "hold", "import", "insert", "into", "isolation", "key", "level", "listen", "load", "local",
 	"lock", "merge", "move", "no", "not", "notify", "only", "or", "prepare", "procedure", "read", "reassign", "recursive",
 	"refresh", "reindex", "release", "repeatable", "replace", "reset", "revoke", "rollback", "savepoint",

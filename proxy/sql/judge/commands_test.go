@@ -158,7 +158,7 @@ func (t *truth) set(n *pg.VariableSetStmt) {
 	case pg.VariableSetKind_VAR_RESET, pg.VariableSetKind_VAR_RESET_ALL:
 		t.command, t.undo = sql.Reset, sql.Setting
 	case pg.VariableSetKind_VAR_SET_MULTI:
-		if !strings.HasPrefix(n.Name, "TRANSACTION") {
+		if !strings.HasPrefix(n.Name, "TRANSACTION") && !n.IsLocal {
 			t.residue, t.undo = sql.Setting, sql.Setting
 		}
 	default:

