@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"strings"
+
 	"pgguard/bench/report"
 	"pgguard/bench/scenario"
 )
@@ -18,8 +20,10 @@ func charts(f *report.File) []namedChart {
 		return []namedChart{{Chart: storyChart}}
 	case "spiral":
 		return []namedChart{{Chart: spiralChart}}
-	default:
+	case "steady":
 		return steadyCharts(f)
+	default:
+		return nil
 	}
 }
 
@@ -43,18 +47,21 @@ var spiralChart = report.Chart{
 // steadyCharts draws reads and writes apart, each over the number of clients, and neither when it was not measured.
 func steadyCharts(f *report.File) []namedChart {
 	var out []namedChart
-	for _, c := range []struct{ series, suffix string }{{"point reads", "reads"}, {"short writes", "writes"}} {
-		if _, ok := report.MedianCurve(f.Runs, c.series); !ok {
-			continue
+	for _, kind := range []struct{ series, suffix string }{{scenario.Reads, "reads"}, {scenario.Writes, "writes"}} {
+		for _, protocol := range scenario.Protocols {
+			series := scenario.Spoken(kind.series, protocol)
+			if _, ok := report.MedianCurve(f.Runs, series); !ok {
+				continue
+			}
+			out = append(out, namedChart{suffix: strings.ReplaceAll(scenario.Spoken(kind.suffix, protocol), " ", "-"), Chart: report.Chart{
+				Title: "What a proxy costs when nothing is wrong: " + series,
+				Panels: []report.Panel{
+					{Series: series, Label: "transactions (1/s)", LogX: true},
+					{Series: series + " p99", Label: "latency p99 (ms)", LogX: true},
+					{Series: series + " proxy CPU", Label: "proxy CPU (µs each)", LogX: true},
+				},
+			}})
 		}
-		out = append(out, namedChart{suffix: c.suffix, Chart: report.Chart{
-			Title: "What a proxy costs when nothing is wrong: " + c.series,
-			Panels: []report.Panel{
-				{Series: c.series, Label: "transactions (1/s)", LogX: true},
-				{Series: c.series + " p99", Label: "latency p99 (ms)", LogX: true},
-				{Series: c.series + " proxy CPU", Label: "proxy CPU (µs each)", LogX: true},
-			},
-		}})
 	}
 	return out
 }

@@ -25,14 +25,15 @@ const (
 )
 
 type commandLine struct {
-	Run  runCommand  `cmd:"" help:"Measure targets side by side, in turns."`
-	List listCommand `cmd:"" help:"List the scenarios."`
-	Plot plotCommand `cmd:"" help:"Draw the results of a run as SVG and PNG."`
+	Run      runCommand      `cmd:"" help:"Measure targets side by side, in turns."`
+	Features featuresCommand `cmd:"" help:"Ask targets, feature by feature, for what a direct connection has."`
+	List     listCommand     `cmd:"" help:"List the scenarios."`
+	Plot     plotCommand     `cmd:"" help:"Draw the results of a run as SVG and PNG."`
 }
 
 // runCommand holds the flags that all scenarios have.
 type runCommand struct {
-	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[,pool=N]; guard=PATH[,config=FILE]; NAME=URL[,pid=N]. Any may have ,name=NAME."`
+	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[=PATH][,pool=N]; guard=PATH[,pool=N|,config=FILE]; NAME=URL[,pid=N]. Any may have ,name=NAME."`
 	Repeats        int      `default:"3" help:"How often each target is measured."`
 	Server         string   `placeholder:"URL" help:"Direct URL of the server, as a superuser."`
 	StartServer    bool     `help:"Start a durable PostgreSQL for the run instead."`
@@ -44,6 +45,7 @@ type runCommand struct {
 	Steady steadyCommand `cmd:"" help:"What a proxy costs when nothing is wrong: throughput, added latency, logins, memory."`
 	Spiral spiralCommand `cmd:"" help:"Workers stepped up to 1000 and back: what is left, and does it recover."`
 	Story  storyCommand  `cmd:"" help:"A file server stalls, workers are added, the stall ends."`
+	Rails  railsCommand  `cmd:"" help:"Many Rails-like clients on few server connections: what they get, and what pins them."`
 }
 
 type (
@@ -55,6 +57,9 @@ type (
 	}
 	storyCommand struct {
 		scenario.Story `embed:""`
+	}
+	railsCommand struct {
+		scenario.Rails `embed:""`
 	}
 	listCommand struct{}
 	plotCommand struct {
@@ -111,10 +116,14 @@ func (c *spiralCommand) Run(s *session, r *runCommand) error { return r.measure(
 func (c *storyCommand) Run(s *session, r *runCommand) error { return r.measure(s, c.Story) }
 
 // Run is called by the parser.
+func (c *railsCommand) Run(s *session, r *runCommand) error { return r.measure(s, c.Rails) }
+
+// Run is called by the parser.
 func (listCommand) Run(s *session) error {
 	_, err := fmt.Fprint(s.stdout, `steady  what a proxy costs when nothing is wrong: throughput, added latency, logins, memory
 spiral  workers stepped up to 1000 and back: what is left, and does it recover
 story   a file server stalls, an operator adds workers, the stall ends
+rails   many Rails-like clients on few server connections: what they get, and what pins them
 `)
 	return err
 }
@@ -146,29 +155,40 @@ func (c *plotCommand) Run(s *session) error {
 func (r *runCommand) options(sc scenario.Scenario) (Options, error) {
 	o := Options{Scenario: sc, Repeats: r.Repeats, Server: r.Server, MaxConnections: r.MaxConnections, Seed: r.Seed}
 	switch {
-	case len(r.Target) == 0:
-		return o, usageError{errors.New("no --target")}
 	case (r.Server == "") != r.StartServer:
-		return o, usageError{errors.New("give --server URL or --start-server, one of them")}
+		return o, usageError{errServer}
 	case r.Repeats < 1:
 		return o, usageError{errors.New("--repeats must be at least 1")}
 	}
-	names := map[string]bool{}
-	for _, text := range r.Target {
-		t, err := ParseTarget(text)
-		if err != nil {
-			return o, usageError{err}
-		}
-		if names[t.Name] {
-			return o, usageError{fmt.Errorf("two targets are named %q; add ,name=NAME", t.Name)}
-		}
-		names[t.Name] = true
-		o.Targets = append(o.Targets, t)
+	var err error
+	if o.Targets, err = parseTargets(r.Target); err != nil {
+		return o, err
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()>>33 + 1
 	}
 	return o, nil
+}
+
+// parseTargets reads every --target; two may not have one name.
+func parseTargets(texts []string) ([]Target, error) {
+	if len(texts) == 0 {
+		return nil, usageError{errors.New("no --target")}
+	}
+	names := map[string]bool{}
+	var targets []Target
+	for _, text := range texts {
+		t, err := ParseTarget(text)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		if names[t.Name] {
+			return nil, usageError{fmt.Errorf("two targets are named %q; add ,name=NAME", t.Name)}
+		}
+		names[t.Name] = true
+		targets = append(targets, t)
+	}
+	return targets, nil
 }
 
 // measure runs the scenario, prints the tables and writes the file.

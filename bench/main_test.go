@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/bench/feature"
 	"pgguard/bench/report"
 	"pgguard/bench/scenario"
 	"pgguard/proxy/pgtest"
@@ -168,6 +169,73 @@ func TestMainMeasuresASpiralAndPlotsIt(t *testing.T) {
 	}
 }
 
+// TestMainTablesFeatures asks a server directly and through a relay, and a name for each kind of output.
+func TestMainTablesFeatures(t *testing.T) {
+	t.Parallel()
+	pg := pgtest.New(t, pgtest.Options{})
+	addr, stop := relay(t, pg.URL("postgres"))
+	defer stop()
+	args := []string{
+		"features", "--server", pg.URL("postgres"), "--only", "^(SET persists|DEALLOCATE ALL)$",
+		"--target", "direct", "--target", "relay=postgres://postgres@" + addr + "/postgres?sslmode=disable",
+	}
+	for _, c := range []struct {
+		more string
+		want []string
+	}{
+		{"", []string{"prepared statements  DEALLOCATE ALL", "settings             SET persists", "relay", "2 of 2"}},
+		{"--markdown", []string{"| feature | PostgreSQL ", "| relay |\n| --- | --- | --- |\n", "| SET persists | yes | yes |", "| **passed** | 2 of 2 | 2 of 2 |"}},
+	} {
+		var out, log bytes.Buffer
+		if code := Main(t.Context(), append(args, strings.Fields(c.more)...), &out, &log); code != 0 {
+			t.Fatalf("%s: exit code %d\n%s%s", c.more, code, out.String(), log.String())
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: no %q in\n%s", c.more, want, out.String())
+			}
+		}
+	}
+}
+
+// TestVerdictBlamesGuardsOnly: another proxy may lack features, a guard and the server itself may not.
+func TestVerdictBlamesGuardsOnly(t *testing.T) {
+	no := featureCell{Result: feature.Result{Wrong: "ERROR 26000 a|b"}}
+	for _, c := range []struct {
+		kind Kind
+		want string
+	}{{PgBouncer, ""}, {Address, ""}, {Guard, "x lacks 1 of 2 features"}, {Direct, "x lacks 1 of 2 features"}} {
+		table := featureTable{
+			targets: []Target{{Name: "x", Kind: c.kind}}, versions: []string{"X 1"},
+			features: []feature.Feature{{Group: "g", Name: "one"}, {Group: "g", Name: "two"}},
+			cells:    [][]featureCell{{{pins: []string{"listen"}}}, {no}},
+		}
+		got := ""
+		if err := table.verdict(); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("kind %d: %q, want %q", c.kind, got, c.want)
+		}
+		var out bytes.Buffer
+		if err := table.writeMarkdown(&out); err != nil {
+			t.Fatal(err)
+		}
+		want := "| feature | X 1 |\n| --- | --- |\n| **g** |  |\n| one | yes (pins: listen) |\n| two | no: ERROR 26000 a\\|b |\n| **passed** | 1 of 2 |\n"
+		if out.String() != want {
+			t.Errorf("got\n%swant\n%s", out.String(), want)
+		}
+	}
+}
+
+func TestPgBouncerPreparesSince121(t *testing.T) {
+	for version, want := range map[string]bool{"PgBouncer 1.18.0": false, "PgBouncer 1.21.0": true, "PgBouncer 1.25.2": true, "PgBouncer 2.0": true, "": false} {
+		if got := pgbouncerPrepares(version); got != want {
+			t.Errorf("%q: %v, want %v", version, got, want)
+		}
+	}
+}
+
 func TestMainExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		args string
@@ -183,6 +251,10 @@ func TestMainExitCodes(t *testing.T) {
 		{"run story --target direct --target direct --server postgres://x", 2},     // one name twice
 		{"run story --target direct --repeats 0 --server postgres://x", 2},         // nothing to do
 		{"run story --target direct --server postgres://127.0.0.1:1/x?user=no", 1}, // nobody there
+		{"features --server postgres://x", 2},                                      // no target
+		{"features --target direct", 2},                                            // no server
+		{"features --target direct --server postgres://x --only (", 2},
+		{"features --target direct --server postgres://127.0.0.1:1/x?user=no", 1}, // nobody there
 		{"plot /does/not/exist.json", 1},
 	} {
 		var out, log bytes.Buffer
@@ -209,18 +281,20 @@ func TestParseTarget(t *testing.T) {
 		text string
 		want Target
 	}{
-		{"direct", Target{Name: "direct", Kind: Direct, Pool: 20}},
+		{"direct", Target{Name: "direct", Kind: Direct}},
 		{"pgbouncer,pool=64,name=wide", Target{Name: "wide", Kind: PgBouncer, Pool: 64}},
-		{"guard=/bin/pgguard", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard", Pool: 20}},
-		{"guard=/bin/pgguard,config=a.yaml,name=frozen", Target{Name: "frozen", Kind: Guard, Path: "/bin/pgguard", Config: "a.yaml", Pool: 20}},
-		{"odyssey=postgres://h:1/d?a=b,pid=12", Target{Name: "odyssey", Kind: Address, URL: "postgres://h:1/d?a=b", PID: 12, Pool: 20}},
+		{"pgbouncer=/opt/pgbouncer", Target{Name: "pgbouncer", Kind: PgBouncer, Path: "/opt/pgbouncer"}},
+		{"guard=/bin/pgguard,pool=8", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard", Pool: 8}},
+		{"guard=/bin/pgguard", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard"}},
+		{"guard=/bin/pgguard,config=a.yaml,name=frozen", Target{Name: "frozen", Kind: Guard, Path: "/bin/pgguard", Config: "a.yaml"}},
+		{"odyssey=postgres://h:1/d?a=b,pid=12", Target{Name: "odyssey", Kind: Address, URL: "postgres://h:1/d?a=b", PID: 12}},
 	} {
 		got, err := ParseTarget(c.text)
 		if err != nil || got != c.want {
 			t.Errorf("%s: got %+v, %v; want %+v", c.text, got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "guard", "x=y", "direct,pid=3", "pgbouncer,pool=0", "a=postgres://h,pool=3", "direct,name="} {
+	for _, bad := range []string{"", "guard", "x=y", "direct,pid=3", "pgbouncer,pool=0", "a=postgres://h,pool=3", "direct,name=", "guard=x,pool=3,config=y"} {
 		if got, err := ParseTarget(bad); err == nil {
 			t.Errorf("%q is accepted: %+v", bad, got)
 		}

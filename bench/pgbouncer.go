@@ -32,11 +32,29 @@ max_client_conn = 5100
 ignore_startup_parameters = extra_float_digits
 `
 
-// startPgBouncer runs pgbouncer on a free port until stop, in a directory of its own.
-func startPgBouncer(ctx context.Context, serverURL string, pool int, log io.Writer) (live, error) {
-	path, err := findPgBouncer()
+// defaultPool is PgBouncer's own default, and what its users run.
+const defaultPool = 20
+
+// pgbouncerPrepared is the default since 1.24, said for those since 1.21, which need it said.
+const pgbouncerPrepared = "max_prepared_statements = 200\n"
+
+// startPgBouncer runs pgbouncer, found by findPgBouncer when path is empty, on a free port until stop, in a directory of
+// its own.
+func startPgBouncer(ctx context.Context, path, serverURL string, w wish, log io.Writer) (live, error) {
+	path, err := findPgBouncer(path)
 	if err != nil {
 		return live{}, err
+	}
+	ini := pgbouncerINI
+	if pgbouncerPrepares(programVersion(ctx, path, "--version")) {
+		ini += pgbouncerPrepared
+	}
+	if w.queueWait > 0 {
+		ini += fmt.Sprintf("query_wait_timeout = %d\n", w.queueWait)
+	}
+	pool := w.servers
+	if pool == 0 {
+		pool = defaultPool
 	}
 	cfg, err := load.ParseURL(serverURL, "")
 	if err != nil {
@@ -59,7 +77,7 @@ func startPgBouncer(ctx context.Context, serverURL string, pool int, log io.Writ
 	users := filepath.Join(dir, "users.txt")
 	files := map[string]string{
 		users:                               quoted(cfg.User) + " " + quoted(cfg.Password) + "\n",
-		filepath.Join(dir, "pgbouncer.ini"): fmt.Sprintf(pgbouncerINI, cfg.Host, cfg.Port, port, users, pool),
+		filepath.Join(dir, "pgbouncer.ini"): fmt.Sprintf(ini, cfg.Host, cfg.Port, port, users, pool),
 	}
 	if err := writeOwned(dir, files, as); err != nil {
 		os.RemoveAll(dir)
@@ -82,8 +100,23 @@ func startPgBouncer(ctx context.Context, serverURL string, pool int, log io.Writ
 	return live{url: proxied, pid: c.pid(), stop: stop}, nil
 }
 
-// findPgBouncer looks in PATH and where Debian puts it, which is not in everybody's PATH.
-func findPgBouncer() (string, error) {
+// pgbouncerPrepares reports whether a version like "PgBouncer 1.25.2" has prepared statements in transaction mode.
+func pgbouncerPrepares(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "PgBouncer %d.%d", &major, &minor)
+	return err == nil && (major > 1 || minor >= 21)
+}
+
+// findPgBouncer returns the path when it names a program; when it is empty it looks in PATH and where Debian puts it, which
+// is not in everybody's PATH.
+func findPgBouncer(path string) (string, error) {
+	if path != "" {
+		path, err := exec.LookPath(path)
+		if err != nil {
+			return "", fmt.Errorf("find pgbouncer: %w", err)
+		}
+		return filepath.Abs(path)
+	}
 	if path, err := exec.LookPath("pgbouncer"); err == nil {
 		return path, nil
 	}

@@ -86,7 +86,11 @@ func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, r
 	if err := server.Settle(ctx); err != nil {
 		return report.Run{}, err
 	}
-	l, err := t.start(ctx, server.URL, o.Log)
+	var w wish
+	if limited, ok := o.Scenario.(interface{ Servers() int }); ok {
+		w.servers = limited.Servers()
+	}
+	l, err := t.start(ctx, server.URL, w, o.Log)
 	if err != nil {
 		return report.Run{}, err
 	}
@@ -94,7 +98,7 @@ func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, r
 	lines := newProgress(o.Progress, fmt.Sprintf("%s %d/%d", t.Name, repeat+1, o.Repeats))
 	before := report.Calibrate(calibrateFor)
 	r, err := o.Scenario.Run(ctx, scenario.Env{
-		URL: l.url, PID: l.pid, Server: server, Seed: o.Seed + uint64(repeat), Progress: lines.show,
+		URL: l.url, PID: l.pid, Metrics: l.metrics, Server: server, Seed: o.Seed + uint64(repeat), Progress: lines.show,
 	})
 	lines.end()
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,7 +20,7 @@ type Kind int
 // The kinds of targets.
 const (
 	Direct    Kind = iota // the server itself
-	PgBouncer             // Debian's pgbouncer, started for the run
+	PgBouncer             // a pgbouncer binary, Debian's by default, started for the run
 	Guard                 // a pgguard binary, started for the run
 	Address               // something that runs already
 )
@@ -32,26 +31,23 @@ type Target struct {
 	Kind   Kind
 	URL    string // Address only
 	PID    int    // Address only; 0 when its process is not ours to look at
-	Path   string // of the binary; Guard only
+	Path   string // of the binary; Guard and PgBouncer, whose may be empty
 	Config string // configuration file; Guard only, may be empty
-	Pool   int    // PgBouncer's pool size
+	Pool   int    // most server connections, Guard and PgBouncer; 0 leaves it to the scenario, else to the program
 }
-
-// defaultPool is PgBouncer's own default, and what its users run.
-const defaultPool = 20
 
 // ParseTarget reads the value of --target:
 //
 //	direct
-//	pgbouncer[,pool=N]
-//	guard=PATH[,config=FILE]
+//	pgbouncer[=PATH][,pool=N]
+//	guard=PATH[,pool=N|,config=FILE]
 //	NAME=URL[,pid=N]
 //
 // Any may have ,name=NAME to appear twice under different names.
 func ParseTarget(s string) (Target, error) {
 	parts := strings.Split(s, ",")
 	name, value, _ := strings.Cut(parts[0], "=")
-	t := Target{Name: name, Pool: defaultPool}
+	t := Target{Name: name}
 	switch {
 	case name == "" || (value == "" && name != "direct" && name != "pgbouncer"):
 		return t, fmt.Errorf("target %q: want direct, pgbouncer, guard=PATH or NAME=URL", parts[0])
@@ -59,15 +55,18 @@ func ParseTarget(s string) (Target, error) {
 		t.Kind, t.URL = Address, value
 	case name == "guard":
 		t.Kind, t.Path = Guard, value
+	case name == "pgbouncer":
+		t.Kind, t.Path = PgBouncer, value
 	case value != "":
 		return t, fmt.Errorf("target %q: the value is not a URL", name)
-	case name == "pgbouncer":
-		t.Kind = PgBouncer
 	}
 	for _, option := range parts[1:] {
 		if err := t.set(option); err != nil {
 			return t, fmt.Errorf("target %q: %w", name, err)
 		}
+	}
+	if t.Pool > 0 && t.Config != "" {
+		return t, fmt.Errorf("target %q: write the pool's size into %s", name, t.Config)
 	}
 	return t, nil
 }
@@ -88,7 +87,7 @@ func (t *Target) set(option string) error {
 		return nil
 	case key == "pid" && t.Kind == Address:
 		return number(&t.PID)
-	case key == "pool" && t.Kind == PgBouncer:
+	case key == "pool" && (t.Kind == PgBouncer || t.Kind == Guard):
 		return number(&t.Pool)
 	case key == "config" && t.Kind == Guard && value != "":
 		t.Config = value
@@ -97,53 +96,37 @@ func (t *Target) set(option string) error {
 	return fmt.Errorf("unknown option %q", key)
 }
 
+// wish is what a measurement asks of the proxies that are started for it. Zero leaves a program its own default. What the
+// target says itself wins.
+type wish struct {
+	servers   int // most server connections
+	queueWait int // seconds that a client may wait for one
+}
+
 // live is a target that can be connected to. stop ends what was started for it.
 type live struct {
-	url  string
-	pid  int
-	stop func()
+	url     string
+	pid     int
+	metrics string // the URL of a guard's metrics; else empty
+	stop    func()
 }
 
 // start brings the target to life in front of the server at serverURL. Output of programs goes to log.
-func (t Target) start(ctx context.Context, serverURL string, log io.Writer) (live, error) {
+func (t Target) start(ctx context.Context, serverURL string, w wish, log io.Writer) (live, error) {
+	if t.Pool > 0 {
+		w.servers = t.Pool
+	}
 	switch t.Kind {
 	case Direct:
 		return live{url: serverURL, stop: func() {}}, nil
 	case PgBouncer:
-		return startPgBouncer(ctx, serverURL, t.Pool, log)
+		return startPgBouncer(ctx, t.Path, serverURL, w, log)
 	case Guard:
-		return startGuard(ctx, t, serverURL, log)
+		return startGuard(ctx, t, serverURL, w, log)
 	case Address:
 		return live{url: t.URL, pid: t.PID, stop: func() {}}, nil
 	}
 	panic("unknown kind of target")
-}
-
-// startGuard runs `pgguard serve` with nothing but addresses, unless the target names a file, and waits until it is ready.
-// The server's URL goes by the environment, because everybody on the machine can read command lines.
-func startGuard(ctx context.Context, t Target, serverURL string, log io.Writer) (live, error) {
-	clients, err := freeAddress()
-	if err != nil {
-		return live{}, err
-	}
-	web, err := freeAddress()
-	if err != nil {
-		return live{}, err
-	}
-	args := []string{"serve", "--listen", clients, "--http", web}
-	if t.Config != "" {
-		args = append(args, "-c", t.Config)
-	}
-	c, err := startChild(log, t.Path, args, []string{"PGGUARD_UPSTREAM=" + serverURL}, nil)
-	if err != nil {
-		return live{}, err
-	}
-	ready := func() error { return httpReady(ctx, "http://"+web+"/readyz") }
-	if err := waitFor(ctx, c, ready); err != nil {
-		c.stop()
-		return live{}, fmt.Errorf("wait for the guard: %w", err)
-	}
-	return live{url: through(serverURL, clients), pid: c.pid(), stop: c.stop}, nil
 }
 
 // startPatience is how long a proxy may take until it serves.
@@ -165,24 +148,6 @@ func waitFor(ctx context.Context, c *child, ready func() error) error {
 			return ctx.Err()
 		}
 	}
-}
-
-func httpReady(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", res.Status)
-	}
-	return nil
 }
 
 // loginReady logs in once.

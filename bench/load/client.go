@@ -89,10 +89,15 @@ func (c *Client) Connect(ctx context.Context, deadline time.Time) error {
 // Exec runs one statement, connecting first when necessary, all by the deadline. Its error is an *Error; unless Kept,
 // the connection is gone and the next Exec opens another.
 func (c *Client) Exec(ctx context.Context, sql string, deadline time.Time) (rows int, err error) {
+	return c.Do(ctx, deadline, func(conn *Conn) (int, error) { return conn.Query(sql, deadline) })
+}
+
+// Do runs one exchange on the connection, as Exec does.
+func (c *Client) Do(ctx context.Context, deadline time.Time, exchange func(*Conn) (rows int, err error)) (rows int, err error) {
 	if err := c.Connect(ctx, deadline); err != nil {
 		return 0, err
 	}
-	rows, err = c.conn.Query(sql, deadline)
+	rows, err = exchange(c.conn)
 	if err == nil {
 		return rows, nil
 	}

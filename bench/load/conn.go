@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Conn is one logged-in connection that speaks the simple protocol. Login is pgconn's; the exchange is its own, because
+// Conn is one logged-in connection. Login is pgconn's; the exchange is its own, because
 // pgconn sends a cancel request when a deadline passes and the clients modelled here only close their socket.
 // One goroutine uses it at a time; Close may come from any.
 type Conn struct {
@@ -58,10 +58,46 @@ func (c *Conn) InTransaction() bool { return c.status != 'I' }
 // Query runs the text and returns the number of rows. An ERROR comes back as *pgconn.PgError after ReadyForQuery, and
 // the connection can be used on. After any other error, FATAL included, the connection is of no use.
 func (c *Conn) Query(sql string, deadline time.Time) (rows int, err error) {
+	return c.exchange(deadline, &pgproto3.Query{String: sql})
+}
+
+// Prepare makes a named statement. Its error is as Query's.
+func (c *Conn) Prepare(name, sql string, deadline time.Time) error {
+	_, err := c.exchange(deadline, &pgproto3.Parse{Name: name, Query: sql}, &pgproto3.Sync{})
+	return err
+}
+
+// Execute runs a named statement with arguments as text, the way libpq does. Its result is as Query's.
+func (c *Conn) Execute(name string, args []string, deadline time.Time) (rows int, err error) {
+	return c.exchange(deadline, bind(name, args), &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{})
+}
+
+// Extended runs the text as an unnamed statement with arguments as text, the way libpq does. Its result is as Query's.
+func (c *Conn) Extended(sql string, args []string, deadline time.Time) (rows int, err error) {
+	return c.exchange(deadline, &pgproto3.Parse{Query: sql}, bind("", args), &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{})
+}
+
+func bind(name string, args []string) *pgproto3.Bind {
+	m := &pgproto3.Bind{PreparedStatement: name, Parameters: make([][]byte, len(args))}
+	for i, a := range args {
+		m.Parameters[i] = []byte(a)
+	}
+	return m
+}
+
+// Pipeline sends the messages, which end with Sync, and reads up to ReadyForQuery. Its result is as Query's.
+func (c *Conn) Pipeline(messages []pgproto3.FrontendMessage, deadline time.Time) (rows int, err error) {
+	return c.exchange(deadline, messages...)
+}
+
+// exchange sends messages that have one ReadyForQuery as their end.
+func (c *Conn) exchange(deadline time.Time, messages ...pgproto3.FrontendMessage) (rows int, err error) {
 	if err := c.net.SetDeadline(deadline); err != nil {
 		return 0, err
 	}
-	c.front.Send(&pgproto3.Query{String: sql})
+	for _, m := range messages {
+		c.front.Send(m)
+	}
 	if err := c.front.Flush(); err != nil {
 		return 0, err
 	}
@@ -79,6 +115,9 @@ func (c *Conn) Query(sql string, deadline time.Time) (rows int, err error) {
 		case *pgproto3.DataRow:
 			rows++
 		case *pgproto3.ErrorResponse:
+			if answer != nil {
+				break // what follows the first error is its consequence
+			}
 			answer = pgconn.ErrorResponseToPgError(m)
 			if fatal(answer) {
 				return rows, answer

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgguard/proxy/pgtest"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -183,6 +186,84 @@ func TestLoginLabelsNameTheCause(t *testing.T) {
 	} {
 		if got := loginLabel(c.err); got != c.want {
 			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}
+
+func TestParseMetricsAddsUpByLabel(t *testing.T) {
+	m, err := parseMetrics(strings.NewReader(`# HELP pins_total Pins.
+# TYPE pins_total counter
+pins_total{database="a b",reason="listen"} 2
+pins_total{database="c",reason="listen"} 3
+pins_total{database="c",reason="cursor"} 0
+pins_total_other 100
+clients 7
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Sum("pins_total"); got != 5 {
+		t.Errorf("sum %v, want 5", got)
+	}
+	if got := m.By("pins_total", "reason"); len(got) != 1 || got["listen"] != 5 {
+		t.Errorf("by reason %v", got)
+	}
+	if got := m.Sum("clients"); got != 7 {
+		t.Errorf("clients %v, want 7", got)
+	}
+	for _, bad := range []string{"novalue\n", "name x\n"} {
+		if _, err := parseMetrics(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+// TestTreeCPUSeesWhatEndedBackendsDid: the time of a backend is in the sum while it lives and after it has ended.
+func TestTreeCPUSeesWhatEndedBackendsDid(t *testing.T) {
+	pg := pgtest.New(t, pgtest.Options{})
+	pid, err := Postmaster(t.Context(), pg.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := TreeCPU(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const busy = 200 * time.Millisecond
+	conn, err := ConnectSide(t.Context(), pg.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; {
+		if _, err := conn.Exec(t.Context(), "SELECT count(*) FROM generate_series(1, 300000)"); err != nil {
+			t.Fatal(err)
+		}
+		alive, err := TreeCPU(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alive-before >= busy {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a backend that worked for ten seconds: %v", alive-before)
+		}
+	}
+	conn.Close(t.Context())
+	for end := time.Now().Add(10 * time.Second); ; Sleep(t.Context(), 10*time.Millisecond) {
+		children, err := TreeCPU(pid)
+		if err != nil || children-before < busy {
+			t.Fatalf("after it ended: %v, %v", children-before, err)
+		}
+		ended, err := familyOf(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ended >= busy {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the ended backend is not in the postmaster's sum")
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package load
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -39,26 +37,8 @@ func ReadProcess(pid int) (Process, error) {
 	return p, nil
 }
 
-// parseStat returns utime + stime, fields 14 and 15. The name, field 2, is in parentheses and may hold anything.
-func parseStat(b []byte) (time.Duration, error) {
-	end := bytes.LastIndexByte(b, ')')
-	if end < 0 {
-		return 0, errors.New("stat has no process name")
-	}
-	f := strings.Fields(string(b[end+1:]))
-	if len(f) < 13 {
-		return 0, errors.New("stat is too short")
-	}
-	var ticks int64
-	for _, s := range f[11:13] {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("stat: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
-}
+// parseStat returns utime + stime, fields 14 and 15.
+func parseStat(b []byte) (time.Duration, error) { return statTime(b, 13) }
 
 func parseKiB(b []byte, name string) int64 {
 	for line := range strings.Lines(string(b)) {

@@ -13,23 +13,38 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"pgguard/bench/load"
 )
 
 // script is one transaction, for both engines.
 type script struct {
-	pgbench string
-	texts   func(r *rand.Rand) []string
+	pgbench  string
+	steps    func(r *rand.Rand) []step
+	protocol string // simple, extended or prepared, as pgbench calls them
+}
+
+// step is one statement, with $1 for its argument if it has one.
+type step struct {
+	sql string
+	arg string
+}
+
+// text is the step without a parameter.
+func (s step) text() string { return strings.Replace(s.sql, "$1", s.arg, 1) }
+
+// args are what a Bind of the step needs.
+func (s step) args() []string {
+	if s.arg == "" {
+		return nil
+	}
+	return []string{s.arg}
 }
 
 // readScript is pgbench -S.
 var readScript = script{
 	pgbench: "\\set aid random(1, 100000 * " + strconv.Itoa(steadyScale) + ")\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n",
-	texts: func(r *rand.Rand) []string {
-		return []string{"SELECT abalance FROM pgbench_accounts WHERE aid = " + strconv.Itoa(1+r.IntN(100_000*steadyScale)) + ";"}
+	steps: func(r *rand.Rand) []step {
+		return []step{{"SELECT abalance FROM pgbench_accounts WHERE aid = $1;", randomAccount(r)}}
 	},
 }
 
@@ -41,16 +56,18 @@ UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;
 INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, :aid, 1, CURRENT_TIMESTAMP);
 COMMIT;
 `,
-	texts: func(r *rand.Rand) []string {
-		aid := strconv.Itoa(1 + r.IntN(100_000*steadyScale))
-		return []string{
-			"BEGIN;",
-			"UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = " + aid + ";",
-			"INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, " + aid + ", 1, CURRENT_TIMESTAMP);",
-			"COMMIT;",
+	steps: func(r *rand.Rand) []step {
+		aid := randomAccount(r)
+		return []step{
+			{"BEGIN;", ""},
+			{"UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = $1;", aid},
+			{"INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (1, 1, $1, 1, CURRENT_TIMESTAMP);", aid},
+			{"COMMIT;", ""},
 		}
 	},
 }
+
+func randomAccount(r *rand.Rand) string { return strconv.Itoa(1 + r.IntN(100_000*steadyScale)) }
 
 // engine runs a script with n clients for d.
 type engine func(ctx context.Context, e Env, s script, n int, d time.Duration) (result, error)
@@ -86,7 +103,7 @@ func runPgbench(ctx context.Context, e Env, s script, n int, d time.Duration) (r
 		return result{}, fmt.Errorf("write pgbench's script: %w", err)
 	}
 	seconds := max(1, int(d.Round(time.Second).Seconds())) + n/loginsPerSecond
-	cmd := exec.CommandContext(ctx, "pgbench", "-n", "-M", "simple", "-f", file, "-c", strconv.Itoa(n), "-j", strconv.Itoa(min(n, 2)),
+	cmd := exec.CommandContext(ctx, "pgbench", "-n", "-M", s.protocol, "-f", file, "-c", strconv.Itoa(n), "-j", strconv.Itoa(min(n, 2)),
 		"-T", strconv.Itoa(seconds), "--random-seed", strconv.FormatUint(e.Seed, 10),
 		"-l", "--sampling-rate", sampleShare, "--log-prefix", filepath.Join(dir, "log"), e.URL)
 	out, err := cmd.CombinedOutput()
@@ -162,65 +179,6 @@ func pgbenchQuantiles(paths []string) (p50, p99 time.Duration, err error) {
 		return time.Duration(times[min(int(q*float64(len(times))), len(times)-1)]) * time.Microsecond
 	}
 	return at(0.5), at(0.99), nil
-}
-
-// runGo is our own engine: one goroutine per client.
-func runGo(ctx context.Context, e Env, s script, n int, d time.Duration) (result, error) {
-	t, took, err := tallyGo(ctx, e, s, n, d)
-	if err != nil {
-		return result{}, err
-	}
-	return result{count: t.Useful, took: took, p50: t.Quantile(0.5), p99: t.Quantile(0.99), failed: t.Offered - t.Useful}, nil
-}
-
-// goWait is the deadline of a transaction of our own engine; a healthy target never comes near it.
-const goWait = 30 * time.Second
-
-// tallyGo logs all clients in, then lets them run for d.
-func tallyGo(ctx context.Context, e Env, s script, n int, d time.Duration) (*load.Tally, time.Duration, error) {
-	cfg, err := load.ParseURL(e.URL, "steady")
-	if err != nil {
-		return nil, 0, err
-	}
-	var conns load.Connections
-	clients := make([]*load.Client, n)
-	for i := range clients {
-		clients[i] = load.NewClient(cfg, &conns)
-		defer clients[i].Close()
-		if err := clients[i].Connect(ctx, time.Now().Add(goWait)); err != nil {
-			return nil, 0, err
-		}
-	}
-	tallies := make([]*load.Tally, n)
-	start := time.Now()
-	end := start.Add(d)
-	var wg sync.WaitGroup
-	for i, c := range clients {
-		tallies[i] = load.NewTally()
-		wg.Go(func() {
-			r := load.Rand(e.Seed, uint64(i))
-			for ctx.Err() == nil {
-				began := time.Now()
-				if began.After(end) {
-					return
-				}
-				var err error
-				for _, text := range s.texts(r) {
-					if _, err = c.Exec(ctx, text, began.Add(goWait)); err != nil {
-						break
-					}
-				}
-				tallies[i].Note(began, time.Now(), goWait, err)
-			}
-		})
-	}
-	wg.Wait()
-	took := time.Since(start)
-	all := load.NewTally()
-	for _, t := range tallies {
-		all.Merge(t)
-	}
-	return all, took, ctx.Err()
 }
 
 func lastLine(s string) string {

@@ -92,10 +92,7 @@ func (s Steady) idle(ctx context.Context, e Env, r *report.Run) error {
 	if err != nil {
 		return fmt.Errorf("after %d of %d clients: %w", len(conns), s.Idle, err)
 	}
-	if !load.Sleep(ctx, s.Settle) {
-		return ctx.Err()
-	}
-	after, err := load.ReadProcess(e.PID)
+	after, err := s.settled(ctx, e)
 	if err != nil {
 		return err
 	}

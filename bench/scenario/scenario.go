@@ -11,10 +11,12 @@ import (
 
 // Env is what a scenario gets for one run on one target.
 type Env struct {
-	URL    string  // where the clients connect
-	PID    int     // the proxy's process; 0: no proxy, or not ours to look at
-	Server *Server // the PostgreSQL behind the target
-	Seed   uint64  // the same for every target of a repeat, so that all see the same arrivals
+	URL string // where the clients connect
+	PID int    // the proxy's process; 0: no proxy, or not ours to look at
+	// Metrics is the URL of a guard's metrics; empty for other targets.
+	Metrics string
+	Server  *Server // the PostgreSQL behind the target
+	Seed    uint64  // the same for every target of a repeat, so that all see the same arrivals
 	// Progress, when not nil, is told about twice a second how far the run is. One goroutine calls it.
 	Progress func(Progress)
 }

@@ -2,8 +2,12 @@ package scenario
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,7 +150,7 @@ func TestSteadyMeasuresEveryPart(t *testing.T) {
 	pg := pgtest.New(t, pgtest.Options{})
 	server := &Server{URL: pg.URL("postgres")}
 	s := Steady{
-		Part: []string{"reads", "writes", "latency", "logins", "idle"}, Clients: []int{1, 4},
+		Part: []string{"reads", "writes", "latency", "logins", "idle", "prepared", "texts"}, Prepared: 5, Texts: 1000, Protocol: Protocols, Clients: []int{1, 4},
 		Time: 200 * time.Millisecond, Engine: "go", Idle: 20, Settle: 100 * time.Millisecond, Logins: 200 * time.Millisecond,
 	}
 	if err := s.Prepare(t.Context(), server); err != nil {
@@ -157,12 +161,61 @@ func TestSteadyMeasuresEveryPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	positive(t, r, "point reads, 4 clients: throughput", "point reads, 4 clients: p99", "short writes, 1 clients: throughput",
-		"point reads, 4 clients: proxy CPU", "one client: p50", "logins", "memory with 20 idle clients")
+		"point reads, 4 clients: proxy CPU", "point reads, 4 clients: server CPU", "point reads extended, 4 clients: throughput",
+		"point reads prepared, 4 clients: p50", "short writes prepared, 4 clients: throughput", "one client: p50", "logins", "memory with 20 idle clients",
+		"5 clients: memory with the statements", "distinct texts", "memory after 1000 distinct texts")
 	if v, _ := r.Value("logins: p99"); v < 0.1 {
 		t.Errorf("a login takes %v ms", v)
 	}
 	if c, ok := r.Curve("point reads"); !ok || len(c.X) != 2 || c.X[1] != 4 {
 		t.Errorf("curve %+v, %v", c, ok)
+	}
+}
+
+// TestRailsCountsWorkPinsAndErrors runs Rails on a server without a proxy, beside a page of metrics such as a guard has.
+func TestRailsCountsWorkPinsAndErrors(t *testing.T) {
+	pg := pgtest.New(t, pgtest.Options{})
+	server := &Server{URL: pg.URL("postgres")}
+	var looks atomic.Int64
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n := looks.Add(1)
+		fmt.Fprintf(w, "# TYPE pgguard_pins_total counter\npgguard_pinned_clients{reason=\"listen\"} %d\npgguard_pins_total{reason=\"listen\"} %d\n", n%2, n)
+	}))
+	defer page.Close()
+	s := Rails{Clients: 6, Pool: 2, Statements: 5, Writes: 0.5, Deallocate: 2, Warmup: 200 * time.Millisecond, Time: 1200 * time.Millisecond}
+	if err := s.Prepare(t.Context(), server); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Run(t.Context(), Env{URL: pg.URL("postgres"), PID: os.Getpid(), Metrics: page.URL, Server: server, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	positive(t, r, "throughput", "p99", "server CPU", "proxy CPU", "pinned after connect", "pinned clients, most", "pins while working, listen")
+	if v, _ := r.Value("server connections, most"); v < 6 || v > 7 {
+		t.Errorf("%v server connections for 6 clients", v)
+	}
+	if v, ok := r.Value("failed"); !ok || v != 0 || len(r.Errors) != 0 {
+		t.Errorf("%v failed, errors %v", v, r.Errors)
+	}
+}
+
+// TestRailsNamesWhatFails breaks the application's table in the middle of a run.
+func TestRailsNamesWhatFails(t *testing.T) {
+	pg := pgtest.New(t, pgtest.Options{})
+	server := &Server{URL: pg.URL("postgres")}
+	s := Rails{Clients: 2, Pool: 2, Statements: 5, Deallocate: 1, Warmup: time.Millisecond, Time: 600 * time.Millisecond}
+	if err := s.Prepare(t.Context(), server); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Exec(t.Context(), "ALTER TABLE pgbench_accounts RENAME TO gone"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Run(t.Context(), Env{URL: pg.URL("postgres"), Server: server, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Errors["transactions: 42P01"] == 0 {
+		t.Errorf("errors %v", r.Errors)
 	}
 }
 

@@ -39,6 +39,24 @@ type Server struct {
 	ReadRows int
 	// ReadCost is what a read of ReadRows was measured to cost on the idle server.
 	ReadCost time.Duration
+
+	postmaster int // its process; 0 before CPU was asked, -1 when it is not on this machine
+}
+
+// CPU is the user and system time of all the server's processes since it started, and whether they are on this machine.
+func (s *Server) CPU(ctx context.Context) (time.Duration, bool) {
+	if s.postmaster == 0 {
+		pid, err := load.Postmaster(ctx, s.URL)
+		if err != nil {
+			pid = -1
+		}
+		s.postmaster = pid
+	}
+	if s.postmaster < 0 {
+		return 0, false
+	}
+	took, err := load.TreeCPU(s.postmaster)
+	return took, err == nil
 }
 
 // Exec runs SQL text, which may hold many statements, on a connection of its own.
