@@ -16,7 +16,8 @@ type op struct {
 	was     *statement // what name, or the unnamed statement, meant before
 	unnamed bool       // the client's unnamed statement is another after this: is
 	is      *statement
-	said    string     // the name by which the client knows what it tried to prepare a second time
+	server  bool   // the server\'s unnamed statement is another after this
+	said    string // the name by which the client knows what it tried to prepare a second time
 }
 
 // nowhere is the body of a Close of a statement that never exists: it costs a server next to nothing and is answered in
@@ -71,9 +72,14 @@ func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
 		if r.names {
 			return c.naming(m, scratch)
 		}
+		was := c.s.unnamed
 		c.s.unnamed, c.b.unnamed = nil, noStatement
+		if c.s.ex.unsynced {
+			c.s.ex.late(op{unnamed: true, was: was})
+			return true
+		}
 	case wire.Parse:
-		return c.parse(st, m, scratch)
+		return c.parse(r, st, m, scratch)
 	case wire.Bind:
 		return c.bind(m, scratch)
 	case wire.Describe, wire.Close:
@@ -136,7 +142,7 @@ func (c *compiler) drop(st *statement, scratch []byte) {
 func (c *compiler) sends(st *statement) { c.b.prepared.add(st, c.s.route.catalog.schema.Load()) }
 
 // parse compiles a Parse.
-func (c *compiler) parse(st *piece, m, scratch []byte) bool {
+func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
 	s := c.s
 	name, body, ok := wire.CString(m[wire.HeaderSize:])
 	if !ok {
@@ -155,8 +161,10 @@ func (c *compiler) parse(st *piece, m, scratch []byte) bool {
 		s.ex.extendedOp(markParse, op{said: string(name)})
 		return true
 	}
-	if st.st == nil {
+	if st.st == nil || (s.pins|s.suspect|r.suspect)&pins(sql.Prepared) != 0 {
+		// Only the server at hand knows it, beside those that the client has prepared there by SQL.
 		c.guardName(name, len(m), scratch)
+		s.suspect |= pins(sql.Prepared)
 		return false
 	}
 	o := op{name: string(key)}
@@ -239,12 +247,16 @@ func (c *compiler) bind(m, scratch []byte) bool {
 	if st == nil {
 		return false
 	}
-	c.deallocates(st, scratch)
+	c.runs(st, scratch)
 	c.replace(scratch, len(m))
 	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
 	c.out = append(append(append(c.out, portal...), 0), st.name...)
 	c.out = append(append(c.out, 0), rest...)
-	c.s.ex.client(wire.Bind)
+	if c.s.twins {
+		c.s.ex.extendedOp(markTwin, op{said: string(name)})
+	} else {
+		c.s.ex.client(wire.Bind)
+	}
 	return true
 }
 
@@ -261,7 +273,7 @@ func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
 				c.before(scratch)
 				c.out = wire.AppendText(c.out, wire.Close, "S")
 				c.b.unnamed = noStatement
-				s.ex.extendedOp(markOurClose, op{})
+				s.ex.extendedOp(markOurClose, op{server: true})
 			}
 			return nil
 		case st.name == "":
@@ -269,9 +281,9 @@ func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
 				c.before(scratch)
 				c.out = wire.AppendParse(c.out, "", st.body)
 				c.b.unnamed = st
-				s.ex.extendedOp(markOurParse, op{})
+				s.ex.extendedOp(markOurParse, op{server: true})
 			}
-			c.deallocates(st, scratch)
+			c.runs(st, scratch)
 			return nil
 		}
 	}
@@ -343,6 +355,7 @@ func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
 	old := s.names[string(clip(name))]
 	if old == nil {
 		c.guardName(name, len(m), scratch)
+		s.undo |= pins(sql.Prepared)
 		return false
 	}
 	c.replace(scratch, len(m))
@@ -357,9 +370,16 @@ func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
 func (c *compiler) naming(m, scratch []byte) bool {
 	s := c.s
 	s.unnamed, c.b.unnamed = nil, noStatement
+	if len(s.names) == 0 || s.ex.status == wire.Failed || s.ex.unsynced {
+		return false
+	}
 	command, name, all, ok := sql.Target(queryText(m))
+	if !ok {
+		c.handOver(queryText(m), scratch)
+		return false
+	}
 	st := s.names[string(name)]
-	if !ok || all || st == nil || s.ex.status == wire.Failed || s.ex.unsynced {
+	if all || st == nil {
 		return false
 	}
 	if command == sql.Deallocate {
@@ -390,24 +410,52 @@ func (c *compiler) naming(m, scratch []byte) bool {
 	return true
 }
 
-// emptyBody is a Parse of the empty text without parameters.
-const emptyBody = "\x00\x00\x00"
-
-// deallocates gives the server something to deallocate before a DEALLOCATE that comes as an extended statement and
-// names one of the protocol's.
-func (c *compiler) deallocates(st *statement, scratch []byte) {
-	if st.scan.First != sql.Deallocate || st.scan.Statements != 1 {
-		return
-	}
-	_, name, all, ok := sql.Target(st.text())
-	old := c.s.names[string(name)]
-	if !ok || all || old == nil {
+// handOver gives the server all of the client's statements by their own names, before a text that names some in ways that
+// are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
+func (c *compiler) handOver(text, scratch []byte) {
+	s := c.s
+	if !naming(sql.Scan(text), text) {
 		return
 	}
 	c.before(scratch)
-	c.out = wire.AppendParse(c.out, string(name), emptyBody)
-	c.s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
-	c.s.setName(string(name), nil)
+	for name, st := range s.names {
+		c.out = wire.AppendParse(c.out, name, st.body)
+		c.out = wire.AppendEmpty(c.out, wire.Sync)
+		s.ex.add(markHidden)
+		st.names.Add(-1)
+	}
+	s.names = nil
+	s.suspect |= pins(sql.Prepared)
+}
+
+// emptyBody is a Parse of the empty text without parameters.
+const emptyBody = "\x00\x00\x00"
+
+// runs makes sure, before the Bind of a statement that names others in its SQL, that the server knows those by their
+// own names.
+func (c *compiler) runs(st *statement, scratch []byte) {
+	s := c.s
+	if len(s.names) == 0 || s.ex.status == wire.Failed || !naming(st.scan, []byte(st.body)) {
+		return
+	}
+	command, name, all, ok := sql.Target(st.text())
+	old := s.names[string(name)]
+	if ok && (all || old == nil) {
+		return
+	}
+	c.before(scratch)
+	if ok && command == sql.Deallocate {
+		c.out = wire.AppendParse(c.out, string(name), emptyBody)
+		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
+		s.setName(string(name), nil)
+		return
+	}
+	for name, other := range s.names {
+		c.out = wire.AppendParse(c.out, name, other.body)
+		s.ex.extendedOp(markOurParse, op{name: name, was: other})
+		s.setName(name, nil)
+	}
+	s.suspect |= pins(sql.Prepared)
 }
 
 // appendHead appends the header of m, whose length changes by delta.
@@ -429,7 +477,11 @@ func (s *session) setName(name string, st *statement) {
 		s.names = map[string]*statement{}
 	}
 	s.names[name] = st
-	st.names.Add(1)
+	if st.names.Add(1) > 1 && !s.twins {
+		for other, same := range s.names {
+			s.twins = s.twins || (same == st && other != name)
+		}
+	}
 }
 
 // dropNames forgets all of the client's statements. It is called with mu held.
@@ -437,8 +489,7 @@ func (s *session) dropNames() {
 	for _, st := range s.names {
 		st.names.Add(-1)
 	}
-	s.names = nil
-	s.unnamed = nil
+	s.names, s.twins = nil, false
 }
 
 // undoLocked takes back what ops changed, because the server has not done it. itself: the first is the op of the message
@@ -455,7 +506,7 @@ func (s *session) undoLocked(b *backend, ops []op, itself bool) {
 		if o.name != "" {
 			s.setName(o.name, o.was)
 		}
-		if o.unnamed {
+		if o.unnamed || o.server {
 			b.unnamed = nil
 		}
 		if o.unnamed && s.unnamed == o.is {

@@ -93,6 +93,10 @@ type Rule struct {
 	Database        string         // the name the client asks for
 	User            string         // the name the client gives
 	ApplicationName *regexp.Regexp // matched against the start-up packet's application_name
+	// Tag, if not empty, is the key of a tag in a comment at the end or the start of a statement. The rule is then for
+	// single transactions: whose first statement has the tag is of the class, if that is below the client's own.
+	Tag      string
+	TagValue *regexp.Regexp // matched against the tag's value; nil: any
 }
 
 // Default returns the configuration used where nothing else is said. Upstream is the zero value.
@@ -135,6 +139,9 @@ func (c Config) Validate() []error {
 		}
 	}
 	for i, r := range c.Rules {
+		if r.TagValue != nil && r.Tag == "" {
+			bad("classes: rule %d of class %q has a tag_value without a tag", i, r.Class)
+		}
 		if !classes[r.Class] || r.Class == "" {
 			bad("classes: rule %d names class %q, which does not exist", i, r.Class)
 		}
@@ -157,7 +164,7 @@ func (c Config) Validate() []error {
 		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
 	}
 	if c.PreparedMemory < 1<<20 {
-		bad("pool.prepared_memory: %d is less than 1 MiB", c.PreparedMemory)
+		bad("pool.prepared_memory: %d MiB is less than 1", c.PreparedMemory>>20)
 	}
 	if c.MaxPinned < 0 {
 		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)

@@ -11,6 +11,7 @@ import (
 // exchange.marks holds. Those from markParse on may be skipped by the server after an error.
 const (
 	markQuery    = 'Q' // a simple query: one ReadyForQuery
+	markLate     = 'q' // as markQuery, sent before the Sync of extended messages: an error in those skips it
 	markCall     = 'F' // a function call: one ReadyForQuery
 	markSync     = 'S' // a Sync: one ReadyForQuery
 	markHidden   = 'h' // a simple query of ours: everything up to its ReadyForQuery is not for the client
@@ -23,6 +24,7 @@ const (
 	markOurParse = 'p' // a Parse of ours: its ParseComplete is not for the client
 	markOurClose = 'k' // a Close of ours: its CloseComplete is not for the client
 	markBind     = 'B'
+	markTwin     = 'b' // as markBind, with the name that the client gave
 	markDescribe = 'D'
 	markExecute  = 'E'
 	markData     = 'd' // the client's CopyData in a row
@@ -114,10 +116,20 @@ func (e *exchange) count(o *op, n int) {
 // carriesOp is true for marks that stand for an op.
 func carriesOp(mark byte) bool {
 	switch mark {
-	case markParse, markKnown, markClose, markOurParse, markOurClose:
+	case markParse, markKnown, markClose, markOurParse, markOurClose, markLate, markTwin:
 		return true
 	}
 	return false
+}
+
+// late notes a simple query sent before the Sync of extended messages.
+func (e *exchange) late(o op) {
+	e.misplaced()
+	if !e.skipping {
+		e.add(markLate)
+		e.ops = append(e.ops, o)
+		e.count(&o, 1)
+	}
 }
 
 // sync notes a Sync.
@@ -165,7 +177,7 @@ func (e *exchange) add(mark byte) {
 
 // endsReady is true for marks that the client's ReadyForQuery ends.
 func endsReady(mark byte) bool {
-	return mark == markQuery || mark == markCall || mark == markSync || mark == markAsk || mark == markDiscard
+	return mark == markQuery || mark == markLate || mark == markCall || mark == markSync || mark == markAsk || mark == markDiscard
 }
 
 // front is the mark of the message that is being answered, 0 if nothing is outstanding.
@@ -217,7 +229,7 @@ func (e *exchange) answered(typ byte) {
 		ends = typ == wire.ParseComplete
 	case markKnown, markClose, markOurClose:
 		ends = typ == wire.CloseComplete
-	case markBind:
+	case markBind, markTwin:
 		ends = typ == wire.BindComplete
 	case markDescribe:
 		ends = typ == wire.RowDescription || typ == wire.NoData
@@ -240,7 +252,7 @@ func (e *exchange) answered(typ byte) {
 func (e *exchange) failed() (undone []op, itself bool) {
 	e.copyIn = false
 	switch m := e.front(); m {
-	case markParse, markKnown, markClose, markOurParse, markOurClose, markBind, markDescribe, markExecute:
+	case markParse, markKnown, markClose, markOurParse, markOurClose, markBind, markTwin, markDescribe, markExecute:
 		itself = carriesOp(m)
 	default:
 		return nil, false
@@ -264,7 +276,7 @@ func (e *exchange) failed() (undone []op, itself bool) {
 // so those will not be answered; the client sends another. Anything else that was sent before the end leaves doubt.
 func (e *exchange) copyStarted() {
 	e.copyIn = true
-	if m := e.front(); m != markQuery && m != markExecute {
+	if m := e.front(); m != markQuery && m != markLate && m != markExecute {
 		e.doubt = true
 		return
 	}
@@ -295,7 +307,7 @@ func skipped(mark byte) bool {
 	case markBind, markDescribe, markExecute, markData, markEnd:
 		return true
 	}
-	return carriesOp(mark)
+	return carriesOp(mark) && mark != markLate
 }
 
 // ready notes ReadyForQuery and answers whose it is: 0 if nothing that has one was outstanding.
@@ -305,7 +317,7 @@ func (e *exchange) ready(status byte) (mark byte) {
 		e.pop()
 	}
 	switch m := e.front(); m {
-	case markQuery, markCall, markSync, markHidden, markSettings, markAsk, markDiscard:
+	case markQuery, markLate, markCall, markSync, markHidden, markSettings, markAsk, markDiscard:
 		mark = m
 		e.pop()
 		e.dropData()

@@ -64,7 +64,7 @@ func (s *session) clean(b *backend) {
 	if open && !s.order(b, rollback) {
 		return
 	}
-	if dirty && !s.order(b, discardAll) {
+	if dirty && !s.discard(b) {
 		return
 	}
 	s.mu.Lock()
@@ -72,7 +72,7 @@ func (s *session) clean(b *backend) {
 		s.mu.Unlock()
 		return
 	}
-	fit := s.ex.status == wire.Idle
+	fit := s.ex.status == wire.Idle && (s.discarded || !dirty)
 	if dirty {
 		b.settings = plain
 		b.prepared.clear()
@@ -88,6 +88,26 @@ func (s *session) clean(b *backend) {
 	}
 	b.session.CompareAndSwap(s, nil)
 	b.giveBack(time.Now())
+}
+
+// discard resets the server's session. A cancel request that comes late may hit that instead of the client's statement,
+// so it is tried again. False means that the server is lost.
+func (s *session) discard(b *backend) bool {
+	s.mu.Lock()
+	s.discarded = false
+	s.mu.Unlock()
+	for range 3 {
+		if !s.order(b, discardAll) {
+			return false
+		}
+		s.mu.Lock()
+		done := s.discarded
+		s.mu.Unlock()
+		if done {
+			break
+		}
+	}
+	return true
 }
 
 // maxPadding is the longest rest of a message that is filled up to keep a server; what would take longer than a login

@@ -80,7 +80,7 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 	var res sql.Result
 	if left == 0 && wholeText(m) {
 		text = queryText(m)
-		res = sql.Scan(text)
+		res = s.srv.texts.Scan(text)
 		s.peeked, s.hasPeeked = res, true
 	} else {
 		res = sql.Result{First: sql.Other, Statements: 1}
@@ -134,6 +134,7 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 				return out, false
 			}
 			s.become(wire.InTransaction)
+			s.lower(text)
 			s.begin = s.begin[:0]
 			if !res.PlainBegin {
 				s.begin = append(s.begin, text...)

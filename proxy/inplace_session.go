@@ -55,6 +55,7 @@ func (s *session) discardInPlace(text []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropNames()
+	s.unnamed = nil
 	out := p.appendDiff(wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL"), s.params)
 	s.params = p
 	s.becomeSettings(plain)

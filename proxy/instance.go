@@ -26,6 +26,8 @@ type instance struct {
 	everUp atomic.Bool   // the server's limits have been read
 	wake   chan struct{} // the side channel looks at once
 
+	protocol atomic.Uint32 // the version to ask servers for: one has taken it; 0: not known yet
+
 	pinned atomic.Int64 // clients that keep a server between transactions
 
 	open  atomic.Bool // the breaker: statements are refused at once

@@ -52,7 +52,7 @@ func (l *lessons) learn(k lesson, o outcome) {
 
 // lessonLocked returns what may be learned from a request: a single SET or RESET outside a transaction.
 func (s *session) lessonLocked(r *request, pending *buffer) lesson {
-	if r.n != 1 || !r.sets || r.steps[0].typ != wire.Query || r.left > 0 || s.local != wire.Idle || len(pending.bytes()) > maxLesson {
+	if r.n != 1 || r.undo&pins(sql.Setting) == 0 || r.steps[0].typ != wire.Query || r.left > 0 || s.local != wire.Idle || len(pending.bytes()) > maxLesson {
 		return lesson{}
 	}
 	text := queryText(pending.bytes())

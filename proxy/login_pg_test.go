@@ -173,8 +173,6 @@ func TestAbsurdFirstPackets(t *testing.T) {
 		"http":               {[]byte("GET / HTTP/1.1\r\n\r\n"), "E SFATAL VFATAL C08P01"},
 		"tls at once":        {[]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "E SFATAL VFATAL C08P01"},
 		"zeros":              {make([]byte, 64), "E SFATAL VFATAL C08P01"},
-		"replication":        {startup(wire.Version30, "user", "postgres", "replication", "true"), "E SFATAL VFATAL C0A000"},
-		"replication, db":    {startup(wire.Version30, "user", "postgres", "replication", "database"), "E SFATAL VFATAL C0A000"},
 		"unknown class":      {startup(wire.Version30, "user", "postgres", "options", "-c guard.class=none"), "E SFATAL VFATAL C08P01"},
 		"odd options":        {startup(wire.Version30, "user", "postgres", "options", "-d 5"), "E SFATAL VFATAL C08P01"},
 		"cancel, short":      {number(12, 1234<<16|5678, 1), "E SFATAL VFATAL C08P01"},

@@ -84,7 +84,7 @@ func restartUnderLoad(t *testing.T, how string) {
 	const clients, idlers = 50, 30
 	c := pgtest.New(t, pgtest.Options{})
 	admin := direct(t, c)
-	admin.want(t, admin.query, "create table kept (n int); insert into kept values (0)", "", 'I')
+	admin.want(t, admin.query, "set synchronous_commit = on; create table kept (n int); insert into kept values (0)", "", 'I')
 	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = 15 })
 	end := make(chan struct{})
 	var wg sync.WaitGroup

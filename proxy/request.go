@@ -77,7 +77,7 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 		s.hasPeeked = false
 		r.suspects(res)
 		s.learnCustoms(r, res, body)
-		r.names = r.names || (res.Statements == 1 && left == 0 && (res.First == sql.Deallocate || res.First == sql.Execute || res.First == sql.Prepare))
+		r.names = r.names || (left == 0 && naming(res, body))
 	case wire.Parse:
 		st.st = s.parse(r, m, left)
 	case wire.Close:
@@ -106,6 +106,19 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 	}
 	r.n++
 	r.left = left
+}
+
+// naming is true for a text that may name a prepared statement.
+func naming(res sql.Result, text []byte) bool {
+	switch res.First {
+	case sql.Deallocate, sql.Execute, sql.Prepare:
+		return true
+	}
+	if res.Statements > 1 && (res.Residue|res.Undo)&sql.Prepared != 0 {
+		return true
+	}
+	return res.Ask && (res.Statements > 1 || res.First == sql.Explain || res.First == sql.Ddl) && // CREATE TABLE … AS EXECUTE
+		bytes.Contains(bytes.ToLower(text), []byte("execute"))
 }
 
 // parse finds what a Parse prepares, and notes what it may do when it is run.
@@ -167,7 +180,7 @@ func (s *session) scan(b []byte) sql.Result {
 		sc.Feed(text)
 		return sql.Result{First: sql.Other}
 	}
-	return sql.Scan(text)
+	return s.srv.texts.Scan(text)
 }
 
 // learnCustoms remembers the names of custom settings in a text that may set some: the server does not list them.
@@ -185,7 +198,7 @@ func (r *request) suspects(res sql.Result) {
 	r.suspect |= pinsOf(res)
 	r.undo |= pins(res.Undo)
 	r.ddl = r.ddl || res.Ddl
-	r.sets = r.sets || res.Sets
+	r.sets = r.sets || res.Sets || res.Ask
 	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)
 	r.commit = r.commit || res.Ask || (res.TxControl && !harmless)
 	r.write = r.write || !res.ReadOnly

@@ -42,12 +42,15 @@ type question struct {
 	of        pins
 	schema    uint64
 	functions bool // the bodies of functions are asked for
-	again     int  // how often it has been asked already
+	again     int  // how often it has been asked already, or patient
 	found     pins
 	pairs     []pair
 	bodies    [][]byte
 	failed    bool
 }
+
+// patient is a question that was not answered in time: the client's statement_timeout is short.
+const patient = 100
 
 // suspicious returns what the server must be asked before it is lent to another: what the client may have left, and,
 // of what is known to be there, what may be gone.
@@ -68,10 +71,12 @@ func (s *session) askLocked(of pins, again int) []byte {
 	now := time.Now()
 	cat := s.route.catalog
 	customs, stale := cat.names(now)
-	q := &question{of: of, schema: cat.schema.Load(), again: again}
+	q := &question{of: of, schema: cat.schema.Load()}
 	q.functions = stale && s.suspect&pinFunction != 0
 	var text strings.Builder
-	text.WriteString("SET LOCAL statement_timeout = 0; ")
+	if q.again = again; again == patient {
+		text.WriteString(`SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); SET LOCAL statement_timeout = 0; `)
+	}
 	first := true
 	add := func(query string) {
 		if !first {
@@ -100,6 +105,7 @@ func (s *session) askLocked(of pins, again int) []byte {
 		add(functionsQuery)
 	}
 	s.question = q
+	s.backend.unnamed = noStatement
 	s.ex.add(markAsk)
 	return wire.AppendText(nil, wire.Query, text.String())
 }
@@ -147,6 +153,9 @@ func (s *session) answeredLocked(b *backend) (more []byte) {
 	q := s.question
 	s.question = nil
 	cat := s.route.catalog
+	if q.failed && q.again < patient {
+		return s.askLocked(q.of, patient)
+	}
 	if q.failed {
 		s.srv.log.Warn("residue query failed; client keeps its server", "upstream", b.inst.name(), "pid", b.pid)
 		q.found |= pinFunction

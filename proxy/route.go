@@ -21,7 +21,7 @@ func (srv *Server) classify(l *listener, h *hello) (int, error) {
 	}
 	if name == "" {
 		for i := range srv.cfg.Rules {
-			if srv.cfg.Rules[i].matches(l, h) {
+			if srv.cfg.Rules[i].Tag == "" && srv.cfg.Rules[i].matches(l, h) {
 				name = srv.cfg.Rules[i].Class
 				break
 			}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
 
@@ -31,6 +32,7 @@ type Server struct {
 	start   time.Time
 
 	statements *statements // prepared for all clients
+	texts      *sql.Cache  // what simple queries may do
 
 	draining atomic.Bool
 
@@ -55,6 +57,9 @@ type listener struct {
 	socket net.Listener
 }
 
+// knownTexts is how many texts of simple queries are remembered, each of at most 4 KiB.
+const knownTexts = 1024
+
 // New returns a Server for cfg, or every fault of cfg joined. It does no IO.
 func New(cfg Config) (*Server, error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
@@ -65,7 +70,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
 		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
-		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory),
+		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
 	}
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)

@@ -25,7 +25,9 @@ type session struct {
 	srv   *Server
 	route *route
 	conn  conn
-	class int
+	class int     // of the transaction; guarded by mu where tags may change it
+	own   int     // of the client
+	rules []*Rule // that lower the class of a transaction by its tags
 	key   cancelKey
 	since time.Time
 
@@ -70,6 +72,7 @@ type session struct {
 	settings settings              // as of the last end of a transaction
 	warns    bool                  // the guard may send PostgreSQL's warnings, in English and at the default level
 	names    map[string]*statement // the client's prepared statements, as they are when all that was sent succeeds
+	twins    bool                  // two names may mean one statement
 	unnamed  *statement            // the unnamed one; nil: none
 
 	// guarded by mu: what the transaction may have left in its server
@@ -80,6 +83,7 @@ type session struct {
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten pins      // of the reasons for pins: surely gone
+	discarded bool      // the server has carried out DISCARD ALL since this was cleared
 	excess    bool      // too many clients are pinned already: what is left is to be discarded
 	lesson    lesson    // what can be learned from the exchange under way
 

@@ -28,7 +28,7 @@ var harmless = map[string]bool{
 	"log_statement": true, "log_duration": true, "log_min_duration_statement": true, "log_min_error_statement": true,
 	"work_mem": true, "maintenance_work_mem": true, "temp_buffers": true, "bytea_output": true, "extra_float_digits": true,
 	"default_transaction_isolation": true, "default_transaction_read_only": true, "default_transaction_deferrable": true,
-	"synchronous_commit": true,
+	"synchronous_commit":               true,
 	"client_connection_check_interval": true, "tcp_keepalives_idle": true, "tcp_keepalives_interval": true,
 	"tcp_keepalives_count": true, "tcp_user_timeout": true, "lc_messages": true, "session_replication_role": true,
 }

@@ -39,6 +39,8 @@ type hello struct {
 	class           string // from options=-c guard.class=…
 	settings        []setting
 	unknown         []string // _pq_ options
+	replicates      bool     // asks for a walsender
+	replication     string   // in these words
 }
 
 // welcome logs a client in and serves it until it leaves. It is the goroutine of a new client connection; the session
@@ -51,77 +53,89 @@ func (srv *Server) welcome(nc net.Conn, l *listener) {
 			srv.dismiss(s)
 		}
 	}()
-	if err := srv.logClientIn(s, nc, l); err != nil {
+	run, err := srv.logClientIn(s, nc, l)
+	if err != nil {
 		srv.clientFailed(s, nc, err)
 		return
 	}
 	in = true
 	srv.sessions.Add(1)
-	go srv.runSession(s)
+	go run(s)
 }
 
-// logClientIn reads a client's first packets and answers them.
-func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) error {
+// logClientIn reads a client's first packets and answers them. It returns what serves the client from then on.
+func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*session), err error) {
 	_ = nc.SetDeadline(time.Now().Add(srv.cfg.LoginTimeout))
 	first, err := srv.firstPacket(nc)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if first.Kind == wire.KindCancel {
 		srv.cancelRequest(first)
-		return errCancelRequest
+		return nil, errCancelRequest
 	}
 	h, err := readHello(first)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	class, err := srv.classify(l, h)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.class = class
+	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
 	if !srv.admit(s) {
-		return &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
+		return nil, &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
 	}
 	if s.route, err = srv.routeFor(h); err != nil {
-		return err
+		return nil, err
+	}
+	if h.replicates {
+		return srv.logReplicationIn(s, nc, h)
 	}
 	p, err := srv.remembered(s)
 	if err != nil {
 		srv.forget(s.route)
-		return err
+		return nil, err
 	}
 	s.params = p
-	size := 4
-	if h.version >= wire.Version32 {
-		size = keySize
-	}
-	srv.keys.add(s, size)
+	srv.keys.add(s, h.keySize())
 	if err := srv.greet(nc, s, h, p); err != nil {
 		srv.keys.remove(s)
 		srv.forget(s.route)
-		return err
+		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
 	if err := s.conn.init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
-		return err
+		return nil, err
 	}
 	s.init()
-	return nil
+	return srv.runSession, nil
 }
 
 // greet sends what PostgreSQL sends after a login.
 func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *params) error {
-	var out []byte
-	if h.version > wire.Version32 || len(h.unknown) > 0 {
-		out = wire.AppendNegotiate(out, min(h.version, wire.Version32), h.unknown)
-	}
-	out = append(out, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
-	out = p.appendAll(out, cleanName(h.applicationName))
+	out := p.appendAll(h.appendAccepted(nil), cleanName(h.applicationName, p))
 	out = wire.AppendKey(out, s.key.pid, s.key.secret)
 	out = wire.AppendReady(out, wire.Idle)
 	_, err := nc.Write(out)
 	return err
+}
+
+// appendAccepted appends the start of the answer to a login: the version of the protocol, if it is not the one asked for,
+// and AuthenticationOk.
+func (h *hello) appendAccepted(dst []byte) []byte {
+	if h.version > wire.Version32 || len(h.unknown) > 0 {
+		dst = wire.AppendNegotiate(dst, min(h.version, wire.Version32), h.unknown)
+	}
+	return append(dst, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
+}
+
+// keySize is the length of the client's cancel key.
+func (h *hello) keySize() int {
+	if h.version >= wire.Version32 {
+		return keySize
+	}
+	return 4
 }
 
 // errCancelRequest ends a connection that only carried a cancel request.
@@ -160,8 +174,8 @@ var noUser = parseServerError(encode(nil, &pgproto3.ErrorResponse{
 // maxName is the longest name PostgreSQL keeps (NAMEDATALEN less one), in bytes.
 const maxName = 63
 
-// cleanName is an application_name as PostgreSQL reports it: cut, and in printable ASCII.
-func cleanName(name string) string {
+// cleanName is an application_name as a server with these settings reports it: cut, and in printable ASCII.
+func cleanName(name string, p *params) string {
 	if len(name) > maxName {
 		cut := maxName
 		for cut > 0 && !utf8.RuneStart(name[cut]) {
@@ -169,13 +183,29 @@ func cleanName(name string) string {
 		}
 		name = name[:cut]
 	}
-	clean := []byte(name)
-	for i, c := range clean {
-		if c < ' ' || c > '~' {
-			clean[i] = '?'
+	clean := make([]byte, 0, len(name))
+	escapes := escapesNames(p.get("server_version"))
+	for _, c := range []byte(name) {
+		switch {
+		case c >= ' ' && c <= '~':
+			clean = append(clean, c)
+		case escapes:
+			clean = fmt.Appendf(clean, "\\x%02x", c)
+		default:
+			clean = append(clean, '?')
 		}
 	}
 	return string(clean)
+}
+
+// escapesNames is true for the server versions that write what is not ASCII in a name in hexadecimal: since 16.
+func escapesNames(version string) bool {
+	digits := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' }) // 16.1, 19beta1
+	if digits < 0 {
+		digits = len(version)
+	}
+	major, err := strconv.Atoi(version[:digits])
+	return err == nil && major >= 16
 }
 
 // readHello checks and sorts the parameters of a start-up packet.
@@ -201,9 +231,7 @@ func readHello(p *wire.Startup) (*hello, error) {
 		case kv.Name == "database":
 			h.database = kv.Value
 		case kv.Name == "replication":
-			if on, err := parseBool(kv.Value); err != nil || on {
-				return nil, &Refusal{Reason: ReasonUnsupported, Message: "guard: replication connections are not supported"}
-			}
+			h.replicates, h.replication = !isOff(kv.Value), kv.Value
 		case strings.HasPrefix(kv.Name, "_pq_."):
 			h.unknown = append(h.unknown, kv.Name)
 		case kv.Name == "options":
@@ -228,14 +256,10 @@ func readHello(p *wire.Startup) (*hello, error) {
 	return h, nil
 }
 
-func parseBool(v string) (bool, error) {
-	switch strings.ToLower(v) {
-	case "off", "no":
-		return false, nil
-	case "on", "yes":
-		return true, nil
-	}
-	return strconv.ParseBool(v)
+// isOff is true for the texts that PostgreSQL reads as false; it takes the beginning of a word for the word.
+func isOff(v string) bool {
+	v = strings.ToLower(v)
+	return v != "" && (v == "0" || strings.HasPrefix("false", v) || strings.HasPrefix("no", v) || v == "of" || v == "off")
 }
 
 // parseOptions reads the command-line options of a start-up packet: -c name=value and --name=value, words separated by

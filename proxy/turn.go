@@ -26,6 +26,9 @@ func (s *session) turn() (more bool, err error) {
 	if err := s.settled(); err != nil {
 		return false, err
 	}
+	if free && s.local == wire.Idle && len(s.rules) > 0 {
+		s.lower(s.firstText())
+	}
 	r := getRequest()
 	pos := s.in.r
 	for pos < s.in.w && r.n < maxRun && r.left == 0 {

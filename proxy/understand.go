@@ -93,6 +93,7 @@ func (b *backend) completed(s *session, body []byte) {
 	switch string(body[:len(body)-1]) {
 	case "DISCARD ALL":
 		s.forgotten |= pinSequence | pinFunction
+		s.discarded = true
 	case "DISCARD SEQUENCES":
 		s.forgotten |= pinSequence
 		return
@@ -165,6 +166,7 @@ func (b *backend) answered(s *session) passing {
 	}
 	s.taughtLocked(b, was)
 	if s.excess && s.pins != 0 {
+		s.discarded = false
 		s.ex.add(markDiscard)
 		b.todo = discardAll
 		return keepBack
@@ -177,6 +179,10 @@ func (b *backend) answered(s *session) passing {
 // endExcess tells a client that what its transaction left in its server has been discarded, because too many clients
 // keep one of their own.
 func (s *session) endExcess(b *backend) {
+	if !s.discarded {
+		s.ex.doubt = true // what it left is still there
+		return
+	}
 	refusal := *refusedPins
 	refusal.Detail = "reason=" + s.pins.String()
 	s.unpinLocked()

@@ -40,6 +40,11 @@ func (f *File) ToProxy() proxy.Config {
 		WriteTimeout:        f.WriteTimeout.Std(),
 		CancelTimeout:       f.CancelTimeout.Std(),
 		DeferBegin:          f.DeferBegin,
+		MaxPrepared:         f.Pool.MaxPreparedStatements,
+		PreparedMemory:      int64(f.Pool.PreparedMemory) << 20,
+		PrepareUnnamed:      f.Pool.PrepareUnnamed,
+		MaxPinned:           int(f.Pool.MaxPinned),
+		SyncApplicationName: f.Pool.SyncApplicationName,
 		AcceptWhileDraining: f.Shutdown.AcceptWhileDraining,
 		Grace:               f.Shutdown.Grace.Std(),
 		Log:                 slog.New(slog.DiscardHandler),
@@ -57,7 +62,7 @@ func (f *File) ToProxy() proxy.Config {
 		for _, m := range k.Match {
 			c.Rules = append(c.Rules, proxy.Rule{
 				Class: k.Name, Listener: m.Listener, Database: m.Database, User: m.User,
-				ApplicationName: m.ApplicationName.Regexp,
+				ApplicationName: m.ApplicationName.Regexp, Tag: m.Tag, TagValue: m.TagValue.Regexp,
 			})
 		}
 	}

@@ -36,12 +36,17 @@ type Listen struct {
 
 // Pool says how many servers there are and how long they are kept.
 type Pool struct {
-	Mode        PoolMode `yaml:"mode"`
-	MaxServers  Auto     `yaml:"max_servers"`
-	Limit       Auto     `yaml:"limit"`
-	Dials       int      `yaml:"dials"`
-	IdleTimeout Duration `yaml:"idle_timeout"`
-	Lifetime    Duration `yaml:"lifetime"`
+	Mode                  PoolMode `yaml:"mode"`
+	MaxServers            Auto     `yaml:"max_servers"`
+	Limit                 Auto     `yaml:"limit"`
+	Dials                 int      `yaml:"dials"`
+	IdleTimeout           Duration `yaml:"idle_timeout"`
+	Lifetime              Duration `yaml:"lifetime"`
+	MaxPreparedStatements int      `yaml:"max_prepared_statements"`
+	PreparedMemory        int      `yaml:"prepared_memory"` // MiB
+	PrepareUnnamed        bool     `yaml:"prepare_unnamed"`
+	MaxPinned             Auto     `yaml:"max_pinned"`
+	SyncApplicationName   bool     `yaml:"sync_application_name"`
 }
 
 // Class is one kind of work and how to recognise it.
@@ -60,6 +65,8 @@ type Match struct {
 	Database        string  `yaml:"database"`
 	User            string  `yaml:"user"`
 	ApplicationName Pattern `yaml:"application_name"`
+	Tag             string  `yaml:"tag"`
+	TagValue        Pattern `yaml:"tag_value"`
 }
 
 // Database is an exception for one database name.
@@ -106,6 +113,12 @@ func Default() *File {
 			Dials:       d.Pool.Dials,
 			IdleTimeout: Duration(d.Pool.IdleTimeout),
 			Lifetime:    Duration(d.Pool.Lifetime),
+
+			MaxPreparedStatements: d.MaxPrepared,
+			PreparedMemory:        int(d.PreparedMemory >> 20),
+			PrepareUnnamed:        d.PrepareUnnamed,
+			MaxPinned:             Auto(d.MaxPinned),
+			SyncApplicationName:   d.SyncApplicationName,
 		},
 		Databases:     map[string]Database{},
 		MaxClients:    d.MaxClients,
@@ -129,6 +142,7 @@ func Default() *File {
 			if r.Class == k.Name {
 				c.Match = append(c.Match, Match{
 					Listener: r.Listener, Database: r.Database, User: r.User, ApplicationName: Pattern{r.ApplicationName},
+					Tag: r.Tag, TagValue: Pattern{r.TagValue},
 				})
 			}
 		}

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"sync"
@@ -27,7 +28,9 @@ type Fake struct {
 
 // Cancel is a cancel request that a Fake received.
 type Cancel struct {
-	PID, Key uint32
+	PID    uint32
+	Key    uint32 // the first four bytes of the secret
+	Secret string // all its bytes
 }
 
 // NewFake starts a fake server on a free port of 127.0.0.1.
@@ -126,8 +129,8 @@ func (f *Fake) stop() {
 	f.work.Wait()
 }
 
-func (f *Fake) record(pid, key uint32) {
+func (f *Fake) record(pid uint32, secret []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cancels = append(f.cancels, Cancel{PID: pid, Key: key})
+	f.cancels = append(f.cancels, Cancel{pid, binary.BigEndian.Uint32(secret), string(secret)})
 }

@@ -90,7 +90,7 @@ func TestFakeRecordsCancelRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := f.Cancels()
-	if len(got) != 2 || got[0] != got[1] || got[0] != (Cancel{PID: 7001, Key: 0x5ec4e701}) {
+	if len(got) != 2 || got[0] != got[1] || got[0] != (Cancel{PID: 7001, Key: 0x5ec4e701, Secret: "\x5e\xc4\xe7\x01"}) {
 		t.Errorf("recorded %x", got)
 	}
 	if got[0].PID != conn.PID() || f.Accepted() != 3 {

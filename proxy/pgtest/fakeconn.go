@@ -1,14 +1,16 @@
 package pgtest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"syscall"
 
 	"github.com/jackc/pgproto3/v2"
+
+	"pgguard/proxy/wire"
 )
 
 // errOver ends a script early without a complaint: the client had the right to leave, or was sent away.
@@ -21,19 +23,22 @@ type fakeConn struct {
 	be     *pgproto3.Backend
 	number int // 1 for the fake's first connection
 
+	speaks uint32 // the newest version of the protocol that it knows; see Speak
+	secret []byte // of the cancel key; see Speak
+
 	startup map[string]string // nil until the startup packet has been read
+	asked   uint32            // the version of the protocol in it
 	mayEnd  bool              // the client may leave here: see Loop
 }
 
 func newFakeConn(f *Fake, conn net.Conn, number int) *fakeConn {
-	return &fakeConn{f: f, conn: conn, number: number, be: pgproto3.NewBackend(pgproto3.NewChunkReader(conn), conn)}
+	c := &fakeConn{f: f, conn: conn, number: number, be: pgproto3.NewBackend(pgproto3.NewChunkReader(conn), conn)}
+	c.speaks, c.secret = wire.Version30, binary.BigEndian.AppendUint32(nil, uint32(fakeKey^number))
+	return c
 }
 
 // pid is the process id in the BackendKeyData of the connection.
 func (c *fakeConn) pid() uint32 { return uint32(fakePID + c.number) }
-
-// key is the secret that belongs to pid.
-func (c *fakeConn) key() uint32 { return uint32(fakeKey ^ c.number) }
 
 // The first connection has process id 7001, the second 7002; keys differ from ids so that a mix-up shows.
 const (
@@ -55,23 +60,30 @@ func (c *fakeConn) play(steps []Step) error {
 }
 
 // readStartup reads the startup packet once, refusing encryption. A cancel request is recorded and ends the script,
-// and so does a client that leaves without a word.
+// and so does a client that leaves without a word. A client that asks for a newer protocol than c.speaks is told so, as
+// PostgreSQL does.
 func (c *fakeConn) readStartup() error {
 	for c.startup == nil {
-		m, err := c.be.ReceiveStartupMessage()
+		p, err := wire.ReadStartup(c.conn)
 		switch {
 		case left(err):
 			return errOver
 		case err != nil:
 			return fmt.Errorf("expected a startup packet: %w", err)
 		}
-		switch m := m.(type) {
-		case *pgproto3.StartupMessage:
-			c.startup = maps.Clone(m.Parameters)
-		case *pgproto3.CancelRequest:
-			c.f.record(m.ProcessID, m.SecretKey)
+		switch p.Kind {
+		case wire.KindStartup:
+			c.asked, c.startup = p.Version, map[string]string{}
+			for _, kv := range p.Params {
+				c.startup[kv.Name] = kv.Value
+			}
+			if p.Version > c.speaks {
+				return c.write(wire.AppendNegotiate(nil, c.speaks, nil))
+			}
+		case wire.KindCancel:
+			c.f.record(p.PID, p.Secret)
 			return errOver
-		default: // SSLRequest, GSSEncRequest
+		default:
 			if err := c.write([]byte{'N'}); err != nil {
 				return err
 			}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgproto3/v2"
 	"github.com/xdg-go/scram"
+
+	"pgguard/proxy/wire"
 )
 
 // AcceptLogin logs the client in without a password. It reports what PostgreSQL reports, with params in place of or
@@ -176,8 +178,13 @@ func (c *fakeConn) welcome(params map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		msgs = append(msgs, &pgproto3.ParameterStatus{Name: name, Value: all[name]})
 	}
-	msgs = append(msgs, &pgproto3.BackendKeyData{ProcessID: c.pid(), SecretKey: c.key()}, idle)
-	return c.send(msgs...)
+	if err := c.send(msgs...); err != nil {
+		return err
+	}
+	if err := c.write(wire.AppendKey(nil, c.pid(), c.secret)); err != nil {
+		return err
+	}
+	return c.send(idle)
 }
 
 // idle is ReadyForQuery outside a transaction.
