@@ -18,9 +18,6 @@ var plainBegin = wire.AppendText(nil, wire.Query, "BEGIN")
 // discardSequences forgets what a server remembers of sequences, so that a client cannot read another's.
 var discardSequences = wire.AppendText(nil, wire.Query, "DISCARD SEQUENCES")
 
-// closeUnnamed makes a server forget its unnamed statement.
-var closeUnnamed = wire.AppendText(nil, wire.Close, "S")
-
 func warning(code, message, routine string) []byte {
 	return encode(nil, &pgproto3.NoticeResponse{
 		Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: code, Message: message, File: "xact.c", Routine: routine,

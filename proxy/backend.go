@@ -335,7 +335,9 @@ func (s *session) endLocked(now time.Time) ending {
 	}
 	s.idle = false
 	if s.suspect|s.undo != 0 || s.flux {
-		s.verdictLocked(0, 0)
+		found := s.suspect & unasked
+		s.suspect, s.undo, s.flux = 0, 0, false
+		s.verdictLocked(0, found)
 	}
 	s.srv.times.transaction[s.class].observe(now.Sub(s.txStarted))
 	if s.pins != 0 || s.lingers || s.route.mode == PoolModeSession {

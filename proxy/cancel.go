@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -131,8 +132,14 @@ func (c *cancels) wait(b *backend) bool {
 	return true
 }
 
+// errNoKey is why a server cannot be told to cancel: it gave no key when it was logged in to.
+var errNoKey = errors.New("server has given no cancel key")
+
 // deliver sends one cancel request and waits until the server closes that connection: then the signal is sent.
 func (c *cancels) deliver(b *backend) error {
+	if len(b.secret) == 0 {
+		return errNoKey
+	}
 	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
 	defer stop()
 	nc, err := b.inst.connect(ctx)

@@ -16,14 +16,33 @@ type catalog struct {
 	// again before it is used: its result may have changed its type.
 	schema atomic.Uint64
 
+	// bodies counts changes to functions.
+	bodies atomic.Uint64
+
+	// currval is true once a client has asked for the value that its session took from a sequence last. Until then an
+	// INSERT, which takes one by a default, is not worth a pin.
+	currval atomic.Bool
+
 	mu sync.Mutex
 
 	// guarded by mu
 	customs []string // names of custom settings that some text sets; PostgreSQL does not list them
 	known   map[string]bool
 	opaque  bool      // a function sets a setting whose name nobody can read
-	looked  uint64    // schema, when the functions were read last
+	looked  uint64    // bodies, when the functions were read last
 	at      time.Time // when that was
+}
+
+// changed notes a change to what statements mean; text, if it is known, made it.
+func (c *catalog) changed(text []byte) {
+	c.schema.Add(1)
+	lower := bytes.ToLower(text)
+	for _, word := range []string{"function", "procedure", "extension", "schema", "do"} {
+		if text == nil || bytes.Contains(lower, []byte(word)) {
+			c.bodies.Add(1)
+			return
+		}
+	}
 }
 
 // maxCustoms bounds the names of custom settings that are asked for; with more, who may set one is pinned.
@@ -35,6 +54,7 @@ const functionsFor = 10 * time.Second
 func newCatalog() *catalog {
 	c := &catalog{known: map[string]bool{}}
 	c.schema.Store(1)
+	c.bodies.Store(1)
 	return c
 }
 
@@ -57,10 +77,10 @@ func (c *catalog) learn(text []byte) (opaque bool) {
 func (c *catalog) names(now time.Time) (customs []string, stale bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.customs, c.looked != c.schema.Load() || now.Sub(c.at) > functionsFor
+	return c.customs, c.looked != c.bodies.Load() || now.Sub(c.at) > functionsFor
 }
 
-// functions learns from the bodies of all functions that may set something, read under schema, and answers whether there
+// functions learns from the bodies of all functions that may set something, read under that count of changes, and answers whether there
 // are names that were not known before.
 func (c *catalog) functions(bodies [][]byte, schema uint64, now time.Time) (news bool) {
 	before := c.count()

@@ -57,7 +57,7 @@ func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
 	s.ex.write = s.ex.write || r.write
 	if r.ddl {
 		s.ddl = true
-		s.route.catalog.schema.Add(1)
+		s.route.catalog.changed(from)
 	}
 	if c.out == nil {
 		return from
@@ -154,10 +154,10 @@ func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
 	key := clip(name)
 	if old := s.names[string(key)]; old != nil {
 		// An error, unless another error comes first: the server shall say.
-		c.ensure(old, scratch)
+		c.ensure(takenStatement, scratch)
 		c.replace(scratch, len(m))
-		c.out = appendHead(c.out, wire.Parse, m, len(old.name)-len(name))
-		c.out = append(append(append(c.out, old.name...), 0), body...)
+		c.out = appendHead(c.out, wire.Parse, m, len(takenStatement.name)-len(name))
+		c.out = append(append(append(c.out, takenStatement.name...), 0), body...)
 		s.ex.extendedOp(markParse, op{said: string(name)})
 		return true
 	}
@@ -226,6 +226,9 @@ func (c *compiler) parseAgain(st *statement, o op, scratch []byte, size int) {
 	c.b.unnamed = nil
 	c.s.ex.extendedOp(markParse, o)
 }
+
+// takenStatement stands on a server for a name that the client has used already.
+var takenStatement = &statement{name: statementPrefix + "taken", body: emptyBody}
 
 // Two statements that a server's unnamed statement may be: none at all, and one that is too long to remember.
 var (

@@ -53,6 +53,7 @@ func (s *session) send(r *request, end int) error {
 // sendNow writes to the server the session has. It is called with mu held and unlocks it.
 func (s *session) sendNow(r *request, end int) error {
 	b := s.backend
+	s.dropRetry() // it could not be run again in its place
 	scratch := getBuffer()
 	defer putBuffer(scratch)
 	defer putRequest(r)
@@ -207,7 +208,7 @@ func (s *session) suspectLong(res sql.Result) {
 	s.flux = s.flux || res.Sets
 	if res.Ddl {
 		s.ddl = true
-		s.route.catalog.schema.Add(1)
+		s.route.catalog.changed(nil)
 	}
 }
 

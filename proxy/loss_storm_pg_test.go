@@ -69,7 +69,7 @@ func oneLife(g *guard, rnd *rand.Rand, me int, pinned bool, done, lost *atomic.I
 	}
 	defer func() { _ = c.Close() }()
 	if pinned {
-		if _, err := c.query("SET application_name = 'pgguard'; SET statement_timeout = '60s'"); err != nil {
+		if _, err := c.query("CREATE TEMP TABLE kept_here (a int)"); err != nil {
 			return err
 		}
 	}

@@ -63,8 +63,8 @@ func (p pins) String() string {
 // verdictLocked ends the suspicions of a transaction: of the reasons asked about, found are those that are there.
 func (s *session) verdictLocked(of, found pins) {
 	was := s.pins
-	s.pins = s.pins&^(of|s.forgotten) | found | s.suspect&unasked
-	s.suspect, s.undo, s.forgotten, s.flux = 0, 0, 0, false
+	s.pins = s.pins&^(of|s.forgotten) | found
+	s.forgotten = 0
 	(s.pins &^ was).each(func(i int) { s.srv.count.pins[i].Add(1) })
 	if (s.pins^was)&pins(sql.TempTable) != 0 {
 		s.route.catalog.schema.Add(1) // names of tables mean something else

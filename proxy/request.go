@@ -75,7 +75,7 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 			res = s.scan(body)
 		}
 		s.hasPeeked = false
-		r.suspects(res)
+		s.suspects(r, res)
 		s.learnCustoms(r, res, body)
 		r.names = r.names || (left == 0 && naming(res, body))
 	case wire.Parse:
@@ -96,7 +96,7 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 		}
 		s.mu.Unlock()
 		if bound != nil && (bound.body != "" || len(name) > 0) {
-			r.suspects(bound.scan)
+			s.suspects(r, bound.scan)
 		} else if r.n == 0 {
 			r.write = true
 		}
@@ -134,7 +134,7 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 		if left > 0 && !whole {
 			s.stream.scanner = new(sql.Scanner)
 		}
-		r.suspects(s.scan(body))
+		s.suspects(r, s.scan(body))
 		return s.unkept(r, name, text)
 	}
 	table := s.srv.statements
@@ -152,11 +152,11 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 		st = table.unnamed(body, s.sees.parsing)
 	}
 	if st == nil {
-		r.suspects(scanBody(body))
+		s.suspects(r, scanBody(body))
 		return s.unkept(r, name, text)
 	}
 	r.hazard = r.hazard || st.name != ""
-	r.suspects(st.scan)
+	s.suspects(r, st.scan)
 	s.learnCustoms(r, st.scan, text)
 	return st
 }
@@ -194,8 +194,15 @@ func (s *session) learnCustoms(r *request, res sql.Result, text []byte) {
 	}
 }
 
-func (r *request) suspects(res sql.Result) {
+// suspects notes what a statement may do.
+func (s *session) suspects(r *request, res sql.Result) {
 	r.suspect |= pinsOf(res)
+	switch cat := s.route.catalog; {
+	case res.Currval && !res.Ambiguous && !cat.currval.Load():
+		cat.currval.Store(true)
+	case takesDefaults(res) && cat.currval.Load():
+		r.suspect |= pinSequence
+	}
 	r.undo |= pins(res.Undo)
 	r.ddl = r.ddl || res.Ddl
 	r.sets = r.sets || res.Sets || res.Ask
@@ -211,6 +218,15 @@ func (r *request) suspects(res sql.Result) {
 	default:
 		r.touches = r.touches || !res.ReadOnly
 	}
+}
+
+// takesDefaults is true for statements that may take values from sequences by the defaults of columns.
+func takesDefaults(res sql.Result) bool {
+	switch res.First {
+	case sql.Insert, sql.Merge, sql.With, sql.Copy:
+		return !res.ReadOnly
+	}
+	return false
 }
 
 // clip cuts a statement's name as PostgreSQL does.

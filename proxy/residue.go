@@ -40,9 +40,10 @@ const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT
 // question is a residue query under way: what it asks, and what has been answered.
 type question struct {
 	of        pins
-	schema    uint64
-	functions bool // the bodies of functions are asked for
-	again     int  // how often it has been asked already, or patient
+	suspect   pins   // why it is asked; what is sent while it is under way is another question
+	schema    uint64 // the catalog's bodies when it was asked
+	functions bool   // the bodies of functions are asked for
+	again     int    // how often it has been asked already, or patient
 	found     pins
 	pairs     []pair
 	bodies    [][]byte
@@ -71,8 +72,13 @@ func (s *session) askLocked(of pins, again int) []byte {
 	now := time.Now()
 	cat := s.route.catalog
 	customs, stale := cat.names(now)
-	q := &question{of: of, schema: cat.schema.Load()}
-	q.functions = stale && s.suspect&pinFunction != 0
+	q := &question{of: of, suspect: s.suspect, schema: cat.bodies.Load()}
+	if before := s.question; before != nil {
+		q.suspect = before.suspect
+	} else {
+		s.suspect, s.undo, s.flux = 0, 0, false
+	}
+	q.functions = stale && q.suspect&pinFunction != 0 && again < patient
 	var text strings.Builder
 	if q.again = again; again == patient {
 		text.WriteString(`SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); SET LOCAL statement_timeout = 0; `)
@@ -151,25 +157,29 @@ func (q *question) row(body []byte) {
 // answeredLocked takes the answer to the residue query. It returns another query if there is more to ask.
 func (s *session) answeredLocked(b *backend) (more []byte) {
 	q := s.question
-	s.question = nil
 	cat := s.route.catalog
-	if q.failed && q.again < patient {
+	behind := !s.ex.quiet() // what the client has sent meanwhile would come before another question
+	if q.failed && q.again < patient && !behind {
 		return s.askLocked(q.of, patient)
 	}
 	if q.failed {
 		s.srv.log.Warn("residue query failed; client keeps its server", "upstream", b.inst.name(), "pid", b.pid)
 		q.found |= pinFunction
 	}
-	if q.functions && cat.functions(q.bodies, q.schema, time.Now()) && q.again < 3 {
-		return s.askLocked(q.of, q.again+1)
+	if q.functions && !q.failed && cat.functions(q.bodies, q.schema, time.Now()) && q.again < 3 {
+		if !behind {
+			return s.askLocked(q.of, q.again+1)
+		}
+		s.suspect |= q.suspect // asked when the client is done
 	}
-	if s.suspect&pinFunction != 0 && cat.functionsOpaque() || s.suspect&pinOpaque != 0 {
+	s.question = nil
+	if q.suspect&pinFunction != 0 && cat.functionsOpaque() || q.suspect&pinOpaque != 0 {
 		q.found |= pinFunction
 	}
 	if q.of&pins(sql.Setting) != 0 && !q.failed {
 		s.takeSettings(b, q.pairs)
 	}
-	s.verdictLocked(q.of, q.found)
+	s.verdictLocked(q.of, q.found|q.suspect&unasked)
 	return nil
 }
 

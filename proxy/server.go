@@ -86,6 +86,9 @@ func New(cfg Config) (*Server, error) {
 func (srv *Server) Listen() error {
 	port := "6432"
 	for _, l := range srv.cfg.Listen {
+		if strings.HasPrefix(l.Addr, "unix:") {
+			continue
+		}
 		if _, p, err := net.SplitHostPort(l.Addr); err == nil && p != "0" {
 			port = p
 			break

@@ -65,13 +65,16 @@ type view struct {
 // settled waits, before messages that may depend on which statements there are, until the server has confirmed those
 // that were sent up to the last Sync: if one of them has failed, names mean something else.
 func (s *session) settled() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.healing && s.close == nil {
+		s.cond.Wait() // what is run again comes before
+	}
 	switch s.in.data[s.in.r] {
 	case wire.Parse, wire.Bind, wire.Describe, wire.Close:
 	default:
-		return nil
+		return s.close
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	named := s.in.data[s.in.r] == wire.Parse // it replaces the unnamed statement, whatever that is
 	for (s.ex.named > 0 || (s.ex.loose > 0 && !named)) && !s.ex.unsynced && s.backend != nil && s.close == nil {
 		s.cond.Wait()

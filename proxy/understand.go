@@ -127,6 +127,7 @@ func (b *backend) ready(s *session, status byte) passing {
 	if s.healing {
 		s.healing = false
 		b.todo, b.todoIn = s.retryLocked(b)
+		s.cond.Broadcast()
 		return keepBack
 	}
 	if of := s.suspicious(); of != 0 && status == wire.Idle && s.ex.quiet() && !s.gone && s.route.mode != PoolModeSession {
@@ -165,7 +166,7 @@ func (b *backend) answered(s *session) passing {
 		return keepBack
 	}
 	s.taughtLocked(b, was)
-	if s.excess && s.pins != 0 {
+	if s.excess && s.pins != 0 && s.ex.quiet() {
 		s.discarded = false
 		s.ex.add(markDiscard)
 		b.todo = discardAll
@@ -229,7 +230,7 @@ func (b *backend) failed(s *session, body []byte) passing {
 	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
 	if stale || lost {
 		s.route.catalog.schema.Add(1) // every server prepares again before it uses a statement
-		if s.retry.request != nil && !s.ex.skipping {
+		if s.retry.request != nil && !s.ex.skipping && s.ex.readies == 1 {
 			s.healing = true
 			return takeBack
 		}
