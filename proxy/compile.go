@@ -72,12 +72,7 @@ func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
 		if r.names {
 			return c.naming(m, scratch)
 		}
-		was := c.s.unnamed
-		c.s.unnamed, c.b.unnamed = nil, noStatement
-		if c.s.ex.unsynced {
-			c.s.ex.late(op{unnamed: true, was: was})
-			return true
-		}
+		return c.passQuery()
 	case wire.Parse:
 		return c.parse(r, st, m, scratch)
 	case wire.Bind:
@@ -88,6 +83,19 @@ func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
 		}
 	}
 	return false
+}
+
+// passQuery notes a simple query, which makes an end of the unnamed statement.
+func (c *compiler) passQuery() bool {
+	s := c.s
+	was := s.unnamed
+	s.unnamed, c.b.unnamed = nil, noStatement
+	if s.ex.unsynced {
+		s.ex.late(op{unnamed: true, was: was})
+	} else {
+		s.ex.client(wire.Query)
+	}
+	return true
 }
 
 // before makes sure that everything up to the message at hand is in out.
@@ -147,6 +155,9 @@ func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
 	name, body, ok := wire.CString(m[wire.HeaderSize:])
 	if !ok {
 		return false
+	}
+	if st.st != nil {
+		c.runs(st.st, false, scratch)
 	}
 	if len(name) == 0 {
 		return c.parseUnnamed(st, scratch)
@@ -250,7 +261,7 @@ func (c *compiler) bind(m, scratch []byte) bool {
 	if st == nil {
 		return false
 	}
-	c.runs(st, scratch)
+	c.runs(st, true, scratch)
 	c.replace(scratch, len(m))
 	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
 	c.out = append(append(append(c.out, portal...), 0), st.name...)
@@ -286,7 +297,7 @@ func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
 				c.b.unnamed = st
 				s.ex.extendedOp(markOurParse, op{server: true})
 			}
-			c.runs(st, scratch)
+			c.runs(st, true, scratch)
 			return nil
 		}
 	}
@@ -372,18 +383,20 @@ func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
 // server gets it under that name for as long as the query runs.
 func (c *compiler) naming(m, scratch []byte) bool {
 	s := c.s
-	s.unnamed, c.b.unnamed = nil, noStatement
-	if len(s.names) == 0 || s.ex.status == wire.Failed || s.ex.unsynced {
-		return false
+	if len(s.names) == 0 || s.ex.status == wire.Failed {
+		return c.passQuery()
 	}
-	command, name, all, ok := sql.Target(queryText(m))
-	if !ok {
-		c.handOver(queryText(m), scratch)
-		return false
-	}
+	text := queryText(m)
+	command, name, all, ok := sql.Target(text)
 	st := s.names[string(name)]
-	if all || st == nil {
-		return false
+	switch {
+	case ok && (all || st == nil):
+		return c.passQuery()
+	case (!ok && naming(sql.Scan(text), text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
+		c.handOver(scratch)
+		return c.passQuery()
+	case !ok:
+		return c.passQuery()
 	}
 	if command == sql.Deallocate {
 		c.before(scratch)
@@ -391,7 +404,7 @@ func (c *compiler) naming(m, scratch []byte) bool {
 		s.ex.add(markOurParse)
 		s.ex.ops = append(s.ex.ops, op{})
 		s.setName(string(name), nil)
-		return false
+		return c.passQuery()
 	}
 	body := emptyBody
 	if command == sql.Execute {
@@ -401,7 +414,7 @@ func (c *compiler) naming(m, scratch []byte) bool {
 	c.out = wire.AppendParse(c.out, string(name), body)
 	c.out = wire.AppendEmpty(c.out, wire.Sync)
 	s.ex.add(markHidden) // the answer to the Parse, right or wrong, and to the Sync
-	s.ex.client(wire.Query)
+	c.passQuery()
 	c.replace(scratch, 0)
 	c.out = append(c.out, m...)
 	c.done += len(m)
@@ -415,28 +428,28 @@ func (c *compiler) naming(m, scratch []byte) bool {
 
 // handOver gives the server all of the client's statements by their own names, before a text that names some in ways that
 // are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
-func (c *compiler) handOver(text, scratch []byte) {
+func (c *compiler) handOver(scratch []byte) {
 	s := c.s
-	if !naming(sql.Scan(text), text) {
-		return
-	}
 	c.before(scratch)
 	for name, st := range s.names {
 		c.out = wire.AppendParse(c.out, name, st.body)
-		c.out = wire.AppendEmpty(c.out, wire.Sync)
-		s.ex.add(markHidden)
-		st.names.Add(-1)
+		if s.ex.unsynced {
+			s.ex.extendedOp(markOurParse, op{name: name, was: st})
+		} else {
+			c.out = wire.AppendEmpty(c.out, wire.Sync)
+			s.ex.add(markHidden)
+		}
+		s.setName(name, nil)
 	}
-	s.names = nil
 	s.suspect |= pins(sql.Prepared)
 }
 
 // emptyBody is a Parse of the empty text without parameters.
 const emptyBody = "\x00\x00\x00"
 
-// runs makes sure, before the Bind of a statement that names others in its SQL, that the server knows those by their
-// own names.
-func (c *compiler) runs(st *statement, scratch []byte) {
+// runs makes sure, before the Parse or, if bound, the Bind of a statement that names others in its SQL, that the server
+// knows those by their own names.
+func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
 	s := c.s
 	if len(s.names) == 0 || s.ex.status == wire.Failed || !naming(st.scan, []byte(st.body)) {
 		return
@@ -446,19 +459,18 @@ func (c *compiler) runs(st *statement, scratch []byte) {
 	if ok && (all || old == nil) {
 		return
 	}
-	c.before(scratch)
 	if ok && command == sql.Deallocate {
+		if !bound {
+			return
+		}
+		c.before(scratch)
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
 		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
 		s.setName(string(name), nil)
 		return
 	}
-	for name, other := range s.names {
-		c.out = wire.AppendParse(c.out, name, other.body)
-		s.ex.extendedOp(markOurParse, op{name: name, was: other})
-		s.setName(name, nil)
-	}
-	s.suspect |= pins(sql.Prepared)
+	s.ex.unsynced = true
+	c.handOver(scratch)
 }
 
 // appendHead appends the header of m, whose length changes by delta.

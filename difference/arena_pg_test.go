@@ -1,0 +1,103 @@
+//go:build pg
+
+package difference
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgguard/proxy/pgtest"
+)
+
+// direct and guarded are the databases in which a script is played in each way.
+const (
+	direct  = "direct"
+	guarded = "guarded"
+)
+
+// arena is a cluster with the two databases.
+type arena struct {
+	cluster *pgtest.Cluster
+	addr    string
+	admin   map[string]*pgconn.PgConn // by database
+}
+
+// roles exist once in the cluster. app is a client's user, and may become other; nobody may become stranger.
+const roles = `create role app login; create role other; create role stranger; grant other to app`
+
+// newArena makes the databases, which differ by name only.
+func newArena(ctx context.Context) (*arena, error) {
+	c, err := pgtest.Start(ctx, pgtest.Options{})
+	if err != nil {
+		return nil, err
+	}
+	a := &arena{cluster: c, addr: net.JoinHostPort(c.Host(), strconv.Itoa(c.Port())), admin: map[string]*pgconn.PgConn{}}
+	texts := []string{roles}
+	for _, db := range []string{direct, guarded} {
+		texts = append(texts, "create database "+db, "alter database "+db+" set search_path = w, public")
+	}
+	for _, text := range texts {
+		if err := c.Exec(ctx, text); err != nil {
+			return a, fmt.Errorf("%s: %w", text, err)
+		}
+	}
+	for _, db := range []string{direct, guarded} {
+		if a.admin[db], err = pgconn.Connect(ctx, c.URL(db)); err != nil {
+			return a, fmt.Errorf("connect to database %s: %w", db, err)
+		}
+	}
+	return a, a.exec(ctx, guarded, neighbourFixture)
+}
+
+func (a *arena) close(ctx context.Context) error {
+	for _, conn := range a.admin {
+		_ = conn.Close(ctx) // the cluster ends with it
+	}
+	return a.cluster.Stop()
+}
+
+func (a *arena) exec(ctx context.Context, db, text string) error {
+	if _, err := a.admin[db].Exec(ctx, text).ReadAll(); err != nil {
+		return fmt.Errorf("in database %s: %w", db, err)
+	}
+	return nil
+}
+
+// prepare makes the client's schema as it is at the start of every script.
+func (a *arena) prepare(ctx context.Context, db string) error {
+	return a.exec(ctx, db, fixture)
+}
+
+// remains are what a client that has left may leave in nobody's hands; a row for each.
+const remains = `select 'advisory lock ' || objid from pg_locks l join pg_database d on d.oid = l.database
+	where locktype = 'advisory' and datname = current_database()
+	union all select 'temporary relation ' || relname from pg_class where relpersistence = 't'
+	union all select state || ': ' || query from pg_stat_activity
+	where datname = current_database() and state like 'idle in transaction%'`
+
+// cleanWithin bounds how long a client that has left may still hold something. It is well below CancelTimeout, after which
+// the guard gives up on a server and closes it.
+const cleanWithin = 3 * time.Second
+
+// left waits until nothing of the clients remains in db, and returns what does.
+func (a *arena) left(ctx context.Context, db string) ([]string, error) {
+	for end := time.Now().Add(cleanWithin); ; {
+		results, err := a.admin[db].Exec(ctx, remains).ReadAll()
+		if err != nil {
+			return nil, fmt.Errorf("in database %s: %w", db, err)
+		}
+		var rows []string
+		for _, r := range results[0].Rows {
+			rows = append(rows, string(r[0]))
+		}
+		if len(rows) == 0 || time.Now().After(end) {
+			return rows, nil
+		}
+		time.Sleep(time.Millisecond) // between two looks at a condition
+	}
+}

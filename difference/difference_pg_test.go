@@ -1,0 +1,223 @@
+//go:build pg
+
+package difference
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// usual is how long TestDifference runs unless DIFFERENCE says otherwise.
+const usual = 8 * time.Second
+
+// together is how many scripts meet the same guard, one after the other.
+const together = 20
+
+// TestDifference plays random scripts for as long as DIFFERENCE says (such as 1h), from DIFFERENCE_SEED on.
+func TestDifference(t *testing.T) {
+	d, seed := usual, rand.Uint64()>>1
+	var err error
+	if v := os.Getenv("DIFFERENCE"); v != "" {
+		if d, err = time.ParseDuration(v); err != nil {
+			t.Fatalf("DIFFERENCE: %v", err)
+		}
+	}
+	if v := os.Getenv("DIFFERENCE_SEED"); v != "" {
+		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatalf("DIFFERENCE_SEED: %v", err)
+		}
+	}
+	t.Logf("DIFFERENCE_SEED=%d", seed)
+	for _, k := range known {
+		t.Logf("known, not generated: %s: %s", k.text, k.reason)
+	}
+	for _, k := range knownAnswers {
+		t.Logf("known, ends a session: %s for %s: %s", k.guard, k.direct, k.reason)
+	}
+	var c counts
+	noise := seed%2 == 1 // then the other, crowd by crowd
+	for end := time.Now().Add(d); time.Now().Before(end) && !t.Failed(); {
+		c.crowd(t, &seed, end, noise)
+		noise = !noise
+	}
+	t.Log(&c)
+	if c.moves == 0 {
+		t.Error("no client was ever moved to another server: the guard does not share servers, or the test does not see it")
+	}
+}
+
+// counts are what a run has covered.
+type counts struct {
+	scripts, steps, lines, moves, accepted int
+	pins                                   uint64
+}
+
+func (c *counts) String() string {
+	return fmt.Sprintf("%d sessions, %d steps, %d messages received, %d pins (the neighbours' too), server changed under the client %d times, %d sessions ended at a known difference",
+		c.scripts, c.steps, c.lines, c.pins, c.moves, c.accepted)
+}
+
+// crowd plays scripts from *seed on against one guard.
+func (c *counts) crowd(t *testing.T, seed *uint64, end time.Time, noise bool) {
+	t.Helper()
+	ctx := t.Context()
+	g, err := newGuard(ctx, shared, noise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.close(); err != nil {
+			t.Errorf("the guard: %v", err)
+		}
+	}()
+	var before []script
+	for range together {
+		s, pins := generate(*seed), g.pinned()
+		v, err := shared.judge(ctx, s, g)
+		if err != nil {
+			t.Fatalf("seed %d: %v", *seed, err)
+		}
+		if n := g.Stats().Panics; n > 0 {
+			t.Errorf("seed %d: %d sessions of the guard panicked", *seed, n)
+		}
+		if v.differs() {
+			report(t, *seed, append(before, s), v, noise)
+			return
+		}
+		before = append(before, s)
+		c.count(s, v, g.pinned()-pins)
+		*seed++
+		if time.Now().After(end) {
+			return
+		}
+	}
+}
+
+// count enters a script that was played with this many pins.
+func (c *counts) count(s script, v verdict, pins uint64) {
+	c.scripts++
+	c.steps += len(s.steps)
+	c.lines += len(v.got.lines)
+	c.moves += v.got.moves()
+	c.pins += pins
+	if v.accepted {
+		c.accepted++
+	}
+}
+
+// verdict is what came of a script; at is the line of the first difference, or -1. It is accepted if it is known.
+type verdict struct {
+	want, got transcript
+	at        int
+	accepted  bool
+}
+
+// differs is whether the guard was wrong.
+func (v verdict) differs() bool { return v.at >= 0 && !v.accepted }
+
+func (v verdict) String() string {
+	return fmt.Sprintf("direct:\n%s\nthrough the guard:\n%s", v.want.around(v.at), v.got.around(v.at))
+}
+
+// judge plays s in both ways.
+func (a *arena) judge(ctx context.Context, s script, g *guard) (v verdict, err error) {
+	if v.want, err = a.play(ctx, s, nil); err != nil {
+		return v, fmt.Errorf("directly: %w", err)
+	}
+	if v.got, err = a.play(ctx, s, g); err != nil {
+		return v, fmt.Errorf("through the guard: %w", err)
+	}
+	v.at = differs(v.want, v.got)
+	v.accepted = isKnownAnswer(v.want, v.got, v.at)
+	return v, nil
+}
+
+// replay plays the scripts against a guard that nobody has used, and judges the last.
+func (a *arena) replay(ctx context.Context, all []script, noise bool) (v verdict, err error) {
+	g, err := newGuard(ctx, a, noise)
+	if err != nil {
+		return v, err
+	}
+	defer func() {
+		if cerr := g.close(); err == nil {
+			err = cerr
+		}
+	}()
+	last := len(all) - 1
+	for _, s := range all[:last] {
+		if _, err := a.play(ctx, s, g); err != nil {
+			return v, err
+		}
+	}
+	return a.judge(ctx, all[last], g)
+}
+
+// report makes the scripts as small as they get and fails the test with them. v is of the last.
+func report(t *testing.T, seed uint64, all []script, v verdict, noise bool) {
+	t.Helper()
+	usual := patience
+	patience = usual / 10
+	fails := func(all []script) bool {
+		for range tries(noise) {
+			again, err := shared.replay(t.Context(), all, noise)
+			if err == nil && again.differs() && !again.want.senseless() {
+				v = again
+				return true
+			}
+		}
+		return false
+	}
+	small, found := shrink(all[len(all)-1:], time.Now().Add(shrinkFor), fails)
+	if !found {
+		small, found = shrink(all, time.Now().Add(shrinkFor), fails)
+	}
+	patience = usual
+	if !found {
+		t.Errorf("seed %d: a difference that does not come again, also not after the %d scripts before; noise %t\n%s\n%s",
+			seed, len(all)-1, noise, all[len(all)-1], v)
+		return
+	}
+	t.Errorf("seed %d, noise %t: a difference. To keep it, save this as testdata/NAME.txt\n\n%s\n%s", seed, noise, format(small), v)
+}
+
+// tries is how often a script is played before it counts as one without a difference.
+func tries(noise bool) int {
+	if noise {
+		return 5 // what the neighbours do meanwhile is another thing each time
+	}
+	return 1
+}
+
+// TestNamed plays every script in testdata, each file against a guard of its own.
+func TestNamed(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("there is nothing in testdata: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := parseScripts(string(text))
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			v, err := shared.replay(t.Context(), all, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.differs() {
+				t.Errorf("%s", v)
+			}
+		})
+	}
+}

@@ -1,0 +1,21 @@
+// Package difference proves the guard by difference: a random client session, run directly against PostgreSQL and run
+// through the guard beside hostile neighbours, must be told the same things in the same order.
+//
+// # A session
+//
+// A [script] is what one client does, step by step, at the level of protocol messages. It also says what happens around
+// the client on the way: the neighbour steps. On the direct connection they are left out. In front of the guard there are
+// two server connections; at each neighbour step the neighbours exchange theirs, so that the client finds its next
+// statement on a server in which somebody else has just been, with other settings, other texts under the same names, errors
+// and transactions left open. Each step ends before the next begins, so that a script plays the same way each time.
+//
+// # What is compared
+//
+// The transcript: every message the client was sent, in order, field by field. normalise lists the little that must
+// differ from one run to another; known lists what does differ, with the reason why that is accepted.
+//
+// # When there is a difference
+//
+// The script is made smaller while it still differs and then printed with both transcripts. Saved in
+// testdata, under a name that says what went wrong, it is played by TestNamed for ever after.
+package difference

@@ -1,0 +1,81 @@
+package difference
+
+import (
+	"os"
+	"regexp"
+)
+
+// known are the differences that are accepted, each with its reason. A text that would show one is not generated.
+var known = []struct {
+	text   *regexp.Regexp
+	reason string
+}{
+	{regexp.MustCompile(`application_name`),
+		"application_name is not given to servers unless sync_application_name is on: it costs a statement for each switch"},
+	{regexp.MustCompile(`^(show app\.|update pg_settings .*'app\.)`),
+		"a setting with a dot that nobody has set is unknown to a new server, and empty on one on which anybody ever set it"},
+	{regexp.MustCompile(`insert into sly`),
+		"a trigger that changes a setting: the text of the INSERT does not show it, and to ask after every INSERT costs too much"},
+	{regexp.MustCompile(`insert into ids`),
+		"lastval and currval after an INSERT outside a transaction: an error, never another client's value"},
+	{regexp.MustCompile(`pg_settings where source`),
+		"transaction_isolation keeps the source that a transaction before has given it, also when that was another client's"},
+	{regexp.MustCompile(`temp_buffers`),
+		"a server on which anybody ever used a temporary table refuses temp_buffers"},
+}
+
+// knownAnswers are pairs of answers, direct and the guard's, that may stand for one another. The script ends with them.
+var knownAnswers = []struct {
+	direct, guard *regexp.Regexp
+	reason        string
+}{
+	{regexp.MustCompile(``), regexp.MustCompile(`^E .*C=25P02 .*R=exec_parse_message$`),
+		"in a failed transaction a statement that was prepared on another server cannot be prepared here, and its description or a " +
+			"wrong number of arguments is not told"},
+	{regexp.MustCompile(`^(E .*C=(08P01|22\w\w\w) |t)`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
+		"a statement that has become wrong, by DDL or search_path, is prepared again on another server before its arguments are " +
+			"looked at, or to be described; here it would be found wrong when it runs"},
+	{regexp.MustCompile(`^C SET`), regexp.MustCompile(`^E .*C=25001 .*must be called before any query`),
+		"a statement that has to be prepared on another server first takes the transaction's snapshot"},
+	{regexp.MustCompile(`^[EN] .*schema "pg_temp" does not exist`), regexp.MustCompile(`^[EN] .* does not exist`),
+		"a server on which anybody ever had a temporary table has the schema pg_temp: what is missed is the table or function in it"},
+	{regexp.MustCompile(`^[EN] .* does not exist`), regexp.MustCompile(`^[EN] .*schema "pg_temp" does not exist`),
+		"and the next server may have none"},
+}
+
+// healed is direct's answer where the guard prepares a statement again instead, because a table has changed since: what
+// comes before it in the same answer may differ, too.
+var healed = regexp.MustCompile(`^E .*C=0A000 .*cached plan must not change result type`)
+
+// without leaves out texts for a run: of a fault that has been found and is not repaired yet.
+var without = regexp.MustCompile(os.Getenv("DIFFERENCE_WITHOUT"))
+
+func isKnown(text string) bool {
+	if without.String() != "" && without.MatchString(text) {
+		return true
+	}
+	for _, k := range known {
+		if k.text.MatchString(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// isKnownAnswer is whether two transcripts differ at line at as is accepted.
+func isKnownAnswer(want, got transcript, at int) bool {
+	if at < 0 || at >= len(want.lines) || at >= len(got.lines) {
+		return false
+	}
+	for _, line := range want.lines[at:min(at+3, len(want.lines))] {
+		if healed.MatchString(line) {
+			return true
+		}
+	}
+	for _, k := range knownAnswers {
+		if k.direct.MatchString(want.lines[at]) && k.guard.MatchString(got.lines[at]) {
+			return true
+		}
+	}
+	return false
+}

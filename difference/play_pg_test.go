@@ -1,0 +1,149 @@
+//go:build pg
+
+package difference
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// play plays a script against a database; g is nil for the direct connection. An error is a fault of the arena, not a
+// difference.
+func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error) {
+	db, addr := direct, a.addr
+	if g != nil {
+		db, addr = guarded, g.addr
+		g.disturb(s.user)
+		defer g.quieten()
+	}
+	if err := a.prepare(ctx, db); err != nil {
+		return transcript{}, err
+	}
+	p, err := dial(addr, s.user, db, s.options)
+	if err != nil {
+		return transcript{}, err
+	}
+	n := neighbours{user: s.user}
+	if g != nil && !g.noisy {
+		n.g = g
+	}
+	for i, st := range s.steps {
+		if p.over {
+			break
+		}
+		p.said.mark(fmt.Sprintf("%d %s", i+1, st))
+		if err := a.step(ctx, db, p, &n, st); err != nil {
+			return p.said, err
+		}
+	}
+	p.said.mark("Sync and leave") // what was sent without a Flush is answered before
+	p.play(step{messages: []message{sync}})
+	p.leave()
+	n.leave()
+	if g != nil {
+		g.quieten()
+	}
+	remaining, err := a.left(ctx, db)
+	for _, line := range remaining {
+		p.said.add("(remains: " + line + ")")
+	}
+	return p.said, err
+}
+
+func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, st step) error {
+	switch st.kind {
+	case client:
+		p.play(st)
+	case neighbour:
+		if n.g != nil {
+			return n.exchange(st)
+		}
+	case visitor:
+		if n.g != nil {
+			return n.visit(st)
+		}
+	case notify:
+		if err := a.exec(ctx, db, fmt.Sprintf("select pg_notify('%s', 'from outside')", st.channel)); err != nil {
+			return err
+		}
+		from := len(p.said.lines)
+		p.play(step{messages: []message{query("select 'after the notification'")}})
+		p.said.early(from)
+	}
+	return nil
+}
+
+// neighbours are two clients of the guard, or none without one; one stays in a transaction, so that one server is left for everybody else.
+type neighbours struct {
+	g        *guard
+	user     string
+	in, next *speaker // in holds a server
+}
+
+// exchange has the next neighbour do what the step says and stay in a transaction, while the one before gives its
+// server back. The next asks for a server first: it gets the one that is free, or, where the client keeps that, the
+// one given back.
+func (n *neighbours) exchange(st step) error {
+	if n.next == nil || n.next.over {
+		var err error
+		if n.next, err = dial(n.g.addr, n.user, guarded, nil); err != nil {
+			return err
+		}
+	}
+	n.next.send(append(append([]message{sync}, st.messages...), query("begin; select 'in'"))...)
+	done := make(chan struct{})
+	go func() { defer close(done); n.next.settle() }()
+	if err := n.until(done); err != nil {
+		return err
+	}
+	if n.in != nil {
+		n.in.play(step{messages: []message{query("rollback")}})
+		if !st.stays || n.g.Stats().Clients["waiting"] > 0 {
+			n.in.leave()
+		}
+	}
+	<-done
+	if n.in != nil && !n.in.over && n.g.taken() == servers { // perhaps by the one before: the client needs one
+		n.in.leave()
+	}
+	n.in, n.next = n.next, n.in
+	return nil
+}
+
+// visit has somebody come, do what the step says and leave, if there is a server to be had.
+func (n *neighbours) visit(st step) error {
+	if n.g.taken() == servers {
+		return nil
+	}
+	p, err := dial(n.g.addr, n.user, guarded, nil)
+	if err != nil {
+		return err
+	}
+	p.play(st)
+	p.leave()
+	return nil
+}
+
+// until waits until the next neighbour has what it wants or waits for a server.
+func (n *neighbours) until(done chan struct{}) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		select {
+		case <-done:
+			return nil
+		case <-time.After(50 * time.Microsecond):
+		}
+		if n.g.Stats().Clients["waiting"] > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("a neighbour is neither answered nor waiting after %s", patience)
+}
+
+func (n *neighbours) leave() {
+	for _, p := range []*speaker{n.in, n.next} {
+		if p != nil && !p.over {
+			p.leave()
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package difference
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// surroundings is how many lines of a transcript are shown before and after a difference.
+const surroundings = 12
+
+// transcript is what one client was told.
+type transcript struct {
+	lines []string
+	marks map[int]string // what the client did before the line of this number
+	pids  []string       // what it saw as its server's process, in order
+}
+
+func (t *transcript) add(line string) { t.lines = append(t.lines, line) }
+
+// mark notes what the client does now. It is shown, and not compared.
+func (t *transcript) mark(what string) {
+	if t.marks == nil {
+		t.marks = map[int]string{}
+	}
+	t.marks[len(t.lines)] += what
+}
+
+// login puts the lines of a login in an order of their own.
+func (t *transcript) login() { slices.Sort(t.lines) }
+
+// early puts the notifications that came since line from before what else came.
+func (t *transcript) early(from int) {
+	slices.SortStableFunc(t.lines[from:], func(a, b string) int {
+		return strings.Compare(notified(a), notified(b))
+	})
+}
+
+func notified(line string) string {
+	if strings.HasPrefix(line, "A ") {
+		return "0"
+	}
+	return "1"
+}
+
+// moves counts how often the server was another than before.
+func (t *transcript) moves() int {
+	n := 0
+	for i := 1; i < len(t.pids); i++ {
+		if t.pids[i] != t.pids[i-1] {
+			n++
+		}
+	}
+	return n
+}
+
+// differs returns the number of the first line in which two transcripts differ, or -1.
+func differs(want, got transcript) int {
+	for i := range max(len(want.lines), len(got.lines)) {
+		if i >= len(want.lines) || i >= len(got.lines) || want.lines[i] != got.lines[i] {
+			return i
+		}
+	}
+	return -1
+}
+
+// around shows a transcript near line at.
+func (t *transcript) around(at int) string {
+	var b strings.Builder
+	for i := max(0, at-surroundings); i <= min(len(t.lines), at+surroundings); i++ {
+		for _, mark := range strings.Split(strings.TrimRight(t.marks[i], "\n"), "\n") {
+			if mark != "" {
+				fmt.Fprintf(&b, "      %s\n", mark)
+			}
+		}
+		if i == len(t.lines) {
+			break
+		}
+		sign := "  "
+		if i == at {
+			sign = "=>"
+		}
+		fmt.Fprintf(&b, " %s %s\n", sign, t.lines[i])
+	}
+	return b.String()
+}
+
+// senseless is whether the client broke the protocol: it sent something else where copy data was due.
+func (t *transcript) senseless() bool {
+	return slices.ContainsFunc(t.lines, func(line string) bool { return strings.Contains(line, "unexpected message type") })
+}
