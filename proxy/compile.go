@@ -17,6 +17,7 @@ type op struct {
 	unnamed bool       // the client's unnamed statement is another after this: is
 	is      *statement
 	server  bool   // the server\'s unnamed statement is another after this
+	told    bool   // said is known
 	said    string // the name by which the client knows what it tried to prepare a second time
 }
 
@@ -76,7 +77,7 @@ func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
 	case wire.Parse:
 		return c.parse(r, st, m, scratch)
 	case wire.Bind:
-		return c.bind(m, scratch)
+		return c.bind(r, m, scratch)
 	case wire.Describe, wire.Close:
 		if len(m) > wire.HeaderSize && m[wire.HeaderSize] == 'S' {
 			return c.describeOrClose(st, m, scratch)
@@ -89,6 +90,7 @@ func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
 func (c *compiler) passQuery() bool {
 	s := c.s
 	was := s.unnamed
+	s.queried = was
 	s.unnamed, c.b.unnamed = nil, noStatement
 	if s.ex.unsynced {
 		s.ex.late(op{unnamed: true, was: was})
@@ -120,20 +122,16 @@ func (c *compiler) ensure(st *statement, scratch []byte) {
 	}
 	c.before(scratch)
 	c.out = wire.AppendParse(c.out, st.name, st.body)
-	c.sends(st)
+	c.b.prepared.add(st)
 	c.s.ex.extendedOp(markOurParse, op{st: st})
 }
 
-// present answers whether the server has st as it would be prepared now. If not, there is room for it and its name is
-// free.
+// present answers whether the server has st. If not, there is room for it.
 func (c *compiler) present(st *statement, scratch []byte) bool {
-	fresh, stale := c.b.prepared.has(st, c.s.route.catalog.schema.Load())
-	if fresh {
+	if c.b.prepared.has(st) {
 		return true
 	}
-	if stale {
-		c.drop(st, scratch)
-	} else if len(c.b.prepared.of) >= c.s.srv.cfg.MaxPrepared {
+	if len(c.b.prepared.of) >= c.s.srv.cfg.MaxPrepared {
 		c.drop(c.b.prepared.last(), scratch)
 	}
 	return false
@@ -146,8 +144,6 @@ func (c *compiler) drop(st *statement, scratch []byte) {
 	c.b.prepared.remove(st)
 	c.s.ex.extendedOp(markOurClose, op{closes: st})
 }
-
-func (c *compiler) sends(st *statement) { c.b.prepared.add(st, c.s.route.catalog.schema.Load()) }
 
 // parse compiles a Parse.
 func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
@@ -169,10 +165,14 @@ func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
 		c.replace(scratch, len(m))
 		c.out = appendHead(c.out, wire.Parse, m, len(takenStatement.name)-len(name))
 		c.out = append(append(append(c.out, takenStatement.name...), 0), body...)
-		s.ex.extendedOp(markParse, op{said: string(name)})
+		s.ex.extendedOp(markParse, op{told: true, said: string(name)})
 		return true
 	}
-	if st.st == nil || (s.pins|s.suspect|r.suspect)&pins(sql.Prepared) != 0 {
+	held := s.pins | s.suspect | r.suspect
+	if s.question != nil {
+		held |= s.question.suspect
+	}
+	if st.st == nil || held&pins(sql.Prepared) != 0 {
 		// Only the server at hand knows it, beside those that the client has prepared there by SQL.
 		c.guardName(name, len(m), scratch)
 		s.suspect |= pins(sql.Prepared)
@@ -188,7 +188,7 @@ func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
 	} else {
 		c.replace(scratch, len(m))
 		c.out = wire.AppendParse(c.out, st.st.name, st.st.body)
-		c.sends(st.st)
+		c.b.prepared.add(st.st)
 		o.st = st.st
 		s.ex.extendedOp(markParse, o)
 	}
@@ -222,7 +222,7 @@ func (c *compiler) parseUnnamed(st *piece, scratch []byte) bool {
 		s.unnamed = st.st
 		c.replace(scratch, int(st.size))
 		c.out = wire.AppendParse(c.out, st.st.name, st.st.body)
-		c.sends(st.st)
+		c.b.prepared.add(st.st)
 		o.st = st.st
 		s.ex.extendedOp(markParse, o)
 	}
@@ -248,7 +248,7 @@ var (
 )
 
 // bind compiles a Bind.
-func (c *compiler) bind(m, scratch []byte) bool {
+func (c *compiler) bind(r *request, m, scratch []byte) bool {
 	portal, rest, _ := wire.CString(m[wire.HeaderSize:])
 	name, rest, ok := wire.CString(rest)
 	if !ok {
@@ -256,6 +256,14 @@ func (c *compiler) bind(m, scratch []byte) bool {
 	}
 	if len(name) == 0 {
 		c.s.lingers = false
+	}
+	if c.changed(r, name) {
+		c.replace(scratch, len(m))
+		c.out = appendHead(c.out, wire.Bind, m, len(staleName)-len(name))
+		c.out = append(append(append(c.out, portal...), 0), staleName...)
+		c.out = append(append(c.out, 0), rest...)
+		c.s.ex.client(wire.Bind)
+		return true
 	}
 	st := c.resolve(name, len(m), scratch)
 	if st == nil {
@@ -266,12 +274,23 @@ func (c *compiler) bind(m, scratch []byte) bool {
 	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
 	c.out = append(append(append(c.out, portal...), 0), st.name...)
 	c.out = append(append(c.out, 0), rest...)
-	if c.s.twins {
-		c.s.ex.extendedOp(markTwin, op{said: string(name)})
+	if c.s.twins || (c.s.unnamed == st && st.names.Load() > 0) {
+		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
 	} else {
 		c.s.ex.client(wire.Bind)
 	}
 	return true
+}
+
+// staleName is no statement: a Bind of it is an error, which is turned into the one about a changed result.
+const staleName = statementPrefix + "stale"
+
+// changed is true for a Bind of a statement that the server does not have, when columns may have changed since its client
+// has prepared it and the client does not ask what they are now: it would take the rows for what they were.
+func (c *compiler) changed(r *request, name []byte) bool {
+	st := c.s.names[string(clip(name))]
+	return st != nil && len(name) > 0 && !r.describes && st.age.shape != c.s.route.catalog.shape.Load() &&
+		st.scan.First != sql.Begin && st.scan.First != sql.Commit && st.scan.First != sql.Rollback && !c.b.prepared.has(st)
 }
 
 // resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it
@@ -322,11 +341,15 @@ func (c *compiler) underSettings(st *statement) *statement {
 	switch {
 	case st.hash == 0: // nobody else's
 	case s.flux:
-		if fresh, _ := c.b.prepared.has(st, s.route.catalog.schema.Load()); !fresh {
-			return s.srv.statements.private([]byte(st.body))
+		if !c.b.prepared.has(st) {
+			return s.srv.statements.private([]byte(st.body), st.age)
 		}
-	case st.under != s.settings.parsing:
-		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing); other != nil {
+	case st.under != s.settings.parsing || s.renews:
+		at := st.age
+		if s.renews {
+			at = s.route.catalog.age()
+		}
+		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing, at); other != nil {
 			return other
 		}
 	}
@@ -387,13 +410,18 @@ func (c *compiler) naming(m, scratch []byte) bool {
 		return c.passQuery()
 	}
 	text := queryText(m)
+	res := sql.Scan(text)
 	command, name, all, ok := sql.Target(text)
+	ok = ok && res.Statements == 1
 	st := s.names[string(name)]
 	switch {
 	case ok && (all || st == nil):
 		return c.passQuery()
-	case (!ok && naming(sql.Scan(text), text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
-		c.handOver(scratch)
+	case (!ok && naming(res, text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
+		if s.ex.front() != 0 && s.ex.unsynced {
+			return c.passQuery() // an error before it may make the server skip it, which a Sync of ours would end
+		}
+		c.handOver(false, scratch)
 		return c.passQuery()
 	case !ok:
 		return c.passQuery()
@@ -401,8 +429,12 @@ func (c *compiler) naming(m, scratch []byte) bool {
 	if command == sql.Deallocate {
 		c.before(scratch)
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
-		s.ex.add(markOurParse)
-		s.ex.ops = append(s.ex.ops, op{})
+		if s.ex.unsynced {
+			s.ex.extendedOp(markOurParse, op{name: string(name), was: st})
+		} else {
+			s.ex.add(markOurParse)
+			s.ex.ops = append(s.ex.ops, op{})
+		}
 		s.setName(string(name), nil)
 		return c.passQuery()
 	}
@@ -428,12 +460,15 @@ func (c *compiler) naming(m, scratch []byte) bool {
 
 // handOver gives the server all of the client's statements by their own names, before a text that names some in ways that
 // are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
-func (c *compiler) handOver(scratch []byte) {
+//
+// inBatch: extended messages of the client's follow, and its Sync. Else each has a Sync of its own, so that one that has
+// gone wrong does not keep the server from reading on.
+func (c *compiler) handOver(inBatch bool, scratch []byte) {
 	s := c.s
 	c.before(scratch)
 	for name, st := range s.names {
 		c.out = wire.AppendParse(c.out, name, st.body)
-		if s.ex.unsynced {
+		if inBatch {
 			s.ex.extendedOp(markOurParse, op{name: name, was: st})
 		} else {
 			c.out = wire.AppendEmpty(c.out, wire.Sync)
@@ -451,7 +486,7 @@ const emptyBody = "\x00\x00\x00"
 // knows those by their own names.
 func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
 	s := c.s
-	if len(s.names) == 0 || s.ex.status == wire.Failed || !naming(st.scan, []byte(st.body)) {
+	if len(s.names) == 0 || s.ex.status == wire.Failed || st.scan.Statements != 1 || !naming(st.scan, []byte(st.body)) {
 		return
 	}
 	command, name, all, ok := sql.Target(st.text())
@@ -469,8 +504,7 @@ func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
 		s.setName(string(name), nil)
 		return
 	}
-	s.ex.unsynced = true
-	c.handOver(scratch)
+	c.handOver(true, scratch)
 }
 
 // appendHead appends the header of m, whose length changes by delta.
@@ -516,7 +550,7 @@ func (s *session) undoLocked(b *backend, ops []op, itself bool) {
 			b.prepared.remove(o.st)
 		}
 		if o.closes != nil {
-			b.prepared.add(o.closes, 0)
+			b.prepared.add(o.closes)
 		}
 		if o.name != "" {
 			s.setName(o.name, o.was)

@@ -10,36 +10,28 @@ type prepared struct {
 
 type preparedEntry struct {
 	st           *statement
-	schema       uint64 // of the database when it was prepared: older ones are prepared again
 	older, newer *preparedEntry
 }
 
-// has answers whether the server has st as it would be prepared now.
-func (p *prepared) has(st *statement, schema uint64) (fresh, stale bool) {
+// has answers whether the server has st, which is then the one used last.
+func (p *prepared) has(st *statement) bool {
 	e := p.of[st]
-	if e == nil {
-		return false, false
-	}
-	if e.schema != schema {
-		return false, true
-	}
-	if p.newest != e {
+	if e != nil && p.newest != e {
 		p.unlink(e)
 		p.link(e)
 	}
-	return true, false
+	return e != nil
 }
 
 // add notes that the server has st.
-func (p *prepared) add(st *statement, schema uint64) {
-	if e := p.of[st]; e != nil {
-		e.schema = schema
+func (p *prepared) add(st *statement) {
+	if p.of[st] != nil {
 		return
 	}
 	if p.of == nil {
 		p.of = map[*statement]*preparedEntry{}
 	}
-	e := &preparedEntry{st: st, schema: schema}
+	e := &preparedEntry{st: st}
 	p.of[st] = e
 	p.link(e)
 }

@@ -21,21 +21,22 @@ type piece struct {
 
 // request is a stretch of a client's messages that are sent on in one write.
 type request struct {
-	steps   [maxRun]piece
-	n       int
-	suspect pins // what its statements may leave behind
-	undo    pins // what may be gone after them
-	commit  bool // may end a transaction for good
-	write   bool // may write
-	ddl     bool // may change what other statements mean
-	touches bool // may use a sequence without its name in the text, by a default or a trigger
-	urgent  bool // begins with set-up or clean-up, which pressure must not refuse
-	sets    bool // changes settings, if only for the transaction
-	hazard  bool // what a statement's name means depends on it
-	loose   bool // what the unnamed statement is depends on it
-	names   bool // names a prepared statement in its SQL
-	mute    bool // nothing in it is answered where no COPY is under way
-	left    int  // bytes of the last message that have not been read yet
+	steps     [maxRun]piece
+	n         int
+	suspect   pins // what its statements may leave behind
+	undo      pins // what may be gone after them
+	commit    bool // may end a transaction for good
+	write     bool // may write
+	ddl       bool // may change what other statements mean
+	touches   bool // may use a sequence without its name in the text, by a default or a trigger
+	urgent    bool // begins with set-up or clean-up, which pressure must not refuse
+	sets      bool // changes settings, if only for the transaction
+	describes bool // describes a portal or a statement, or parses it
+	hazard    bool // what a statement's name means depends on it
+	loose     bool // what the unnamed statement is depends on it
+	names     bool // names a prepared statement in its SQL
+	mute      bool // nothing in it is answered where no COPY is under way
+	left      int  // bytes of the last message that have not been read yet
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -44,7 +45,7 @@ func getRequest() *request {
 	r := requests.Get().(*request)
 	r.n, r.left, r.suspect, r.undo = 0, 0, 0, 0
 	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
-	r.sets, r.hazard, r.loose = false, false, false
+	r.sets, r.hazard, r.loose, r.describes = false, false, false, false
 	return r
 }
 
@@ -82,6 +83,8 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 		st.st = s.parse(r, m, left)
 	case wire.Close:
 		r.hazard = true
+	case wire.Describe:
+		r.describes = true
 	case wire.Bind:
 		_, rest, _ := wire.CString(body)
 		name, _, ok := wire.CString(rest)
@@ -137,19 +140,19 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 		s.suspects(r, s.scan(body))
 		return s.unkept(r, name, text)
 	}
-	table := s.srv.statements
+	table, at := s.srv.statements, s.route.catalog.age()
 	var st *statement
 	r.hazard = r.hazard || len(name) > 0
 	r.loose = r.loose || len(name) == 0
 	switch flux := s.sees.flux || r.sets; {
 	case len(name) > 0 && flux:
-		st = table.private(body)
+		st = table.private(body, at)
 	case len(name) > 0:
-		st = table.named(body, s.sees.parsing)
+		st = table.named(body, s.sees.parsing, at)
 	case flux || !s.srv.cfg.PrepareUnnamed:
 		st = single(body, s.sees.parsing)
 	default:
-		st = table.unnamed(body, s.sees.parsing)
+		st = table.unnamed(body, s.sees.parsing, at)
 	}
 	if st == nil {
 		s.suspects(r, scanBody(body))

@@ -72,7 +72,9 @@ type session struct {
 	settings settings              // as of the last end of a transaction
 	warns    bool                  // the guard may send PostgreSQL's warnings, in English and at the default level
 	names    map[string]*statement // the client's prepared statements, as they are when all that was sent succeeds
+	renews   bool                  // statements are prepared again, as if their clients had just done so
 	twins    bool                  // two names may mean one statement
+	queried  *statement            // what the unnamed one was before the last simple query
 	unnamed  *statement            // the unnamed one; nil: none
 
 	// guarded by mu: what the transaction may have left in its server

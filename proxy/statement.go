@@ -19,6 +19,7 @@ type statement struct {
 	name  string // on servers; "": none
 	body  string // text \0 count, types: a Parse after its name
 	under parsing
+	age   age
 	scan  sql.Result // of the text
 
 	hash  uint64
@@ -31,6 +32,13 @@ type statement struct {
 // Parse on. Statements are shared only between sessions that agree in it, because the time zone, for one, is in the
 // constants of a statement that was prepared under it.
 type parsing = unique.Handle[string]
+
+// age says since which changes of the database a statement is what it is. A client that prepares a text after one gets a new
+// statement; those who have prepared it before go on with the old, and PostgreSQL tells them when its result has changed.
+type age struct {
+	schema uint64 // changes to what names mean
+	shape  uint64 // changes to the columns of what there is
+}
 
 // statementPrefix begins the names of the guard's statements on servers.
 const statementPrefix = "__pgguard_"
@@ -62,6 +70,7 @@ func newStatements(limit int64) *statements {
 	return &statements{seed: maphash.MakeSeed(), limit: limit}
 }
 
+// hash is of what makes statements differ but for their age, so that a text is known again after a change.
 func (t *statements) hash(body []byte, under parsing) uint64 {
 	h := maphash.Bytes(t.seed, body)
 	if under != plainParsing {
@@ -71,9 +80,9 @@ func (t *statements) hash(body []byte, under parsing) uint64 {
 }
 
 // find returns the shared statement with this body, or nil.
-func (t *statements) find(hash uint64, body []byte, under parsing) *statement {
+func (t *statements) find(hash uint64, body []byte, under parsing, at age) *statement {
 	for st := t.heads[hash%buckets].Load(); st != nil; st = st.next.Load() {
-		if st.hash == hash && st.body == string(body) && st.under == under {
+		if st.hash == hash && st.age == at && st.body == string(body) && st.under == under {
 			if !st.used.Load() {
 				st.used.Store(true)
 			}
@@ -85,22 +94,22 @@ func (t *statements) find(hash uint64, body []byte, under parsing) *statement {
 
 // named returns the shared statement for a named Parse with this body, or nil if the table is full of statements that
 // clients hold by name. The body is copied.
-func (t *statements) named(body []byte, under parsing) *statement {
+func (t *statements) named(body []byte, under parsing, at age) *statement {
 	hash := t.hash(body, under)
-	if st := t.find(hash, body, under); st != nil {
+	if st := t.find(hash, body, under, at); st != nil {
 		return st
 	}
 	if !shareable(scanBody(body)) {
-		return t.private(body)
+		return t.private(body, at)
 	}
-	return t.add(hash, body, under)
+	return t.add(hash, body, under, at)
 }
 
 // unnamed returns the statement for an unnamed Parse with this body: a shared one if it has been seen before, so that
 // texts which never come again stay out of the table.
-func (t *statements) unnamed(body []byte, under parsing) *statement {
+func (t *statements) unnamed(body []byte, under parsing, at age) *statement {
 	hash := t.hash(body, under)
-	if st := t.find(hash, body, under); st != nil {
+	if st := t.find(hash, body, under, at); st != nil {
 		return st
 	}
 	mark := uint32(hash>>32) | 1
@@ -109,7 +118,7 @@ func (t *statements) unnamed(body []byte, under parsing) *statement {
 		return single(body, under)
 	}
 	if shareable(scanBody(body)) {
-		if st := t.add(hash, body, under); st != nil {
+		if st := t.add(hash, body, under, at); st != nil {
 			return st
 		}
 	}
@@ -133,8 +142,9 @@ func single(body []byte, under parsing) *statement {
 }
 
 // private returns a statement with a name of its own that nobody else will be given.
-func (t *statements) private(body []byte) *statement {
+func (t *statements) private(body []byte, at age) *statement {
 	st := single(body, plainParsing)
+	st.age = at
 	t.mu.Lock()
 	t.last++
 	st.name = statementPrefix + strconv.FormatUint(t.last, 36)
@@ -159,12 +169,12 @@ func (st *statement) text() []byte {
 }
 
 // add enters a new statement, forgetting others as needed, or returns nil if there is no room.
-func (t *statements) add(hash uint64, body []byte, under parsing) *statement {
+func (t *statements) add(hash uint64, body []byte, under parsing, at age) *statement {
 	st := single(body, under)
-	st.hash = hash
+	st.hash, st.age = hash, at
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known := t.find(hash, body, under); known != nil {
+	if known := t.find(hash, body, under, at); known != nil {
 		return known
 	}
 	if !t.makeRoom(st.cost()) {

@@ -216,9 +216,13 @@ func (b *backend) failed(s *session, body []byte) passing {
 	}
 	s.lesson = lesson{}
 	ops, itself := s.ex.failed()
-	said := ""
-	if itself {
-		said = ops[0].said
+	if string(f.Code) == "22021" && s.ex.front() == markQuery && s.ex.readies == 1 {
+		s.unnamed, b.unnamed = s.queried, nil // the server could not read the query, and has forgotten nothing
+	}
+	var said *string
+	if itself && ops[0].told {
+		name := ops[0].said
+		said = &name
 	}
 	s.undoLocked(b, ops, itself)
 	s.cond.Broadcast()
@@ -229,11 +233,15 @@ func (b *backend) failed(s *session, body []byte) passing {
 	stale := code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
 	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
 	if stale || lost {
-		s.route.catalog.schema.Add(1) // every server prepares again before it uses a statement
+		s.route.catalog.schema.Add(1) // who prepares the text again gets another statement
 		if s.retry.request != nil && !s.ex.skipping && s.ex.readies == 1 {
 			s.healing = true
 			return takeBack
 		}
+	}
+	if bytes.Contains(f.Message, []byte(staleName)) {
+		b.extra = changedResult
+		return keepBack
 	}
 	if bytes.Contains(f.Message, []byte(statementPrefix)) {
 		b.extra = wire.AppendMessage(nil, wire.ErrorResponse, s.clientNames(body, said))
@@ -242,21 +250,25 @@ func (b *backend) failed(s *session, body []byte) passing {
 	return passOn
 }
 
-// clientNames replaces the guard's name of a statement in an error by the client's.
-func (s *session) clientNames(body []byte, said string) []byte {
+// clientNames replaces the guard's name of a statement in an error by the client's: said, if it is known.
+func (s *session) clientNames(body []byte, said *string) []byte {
 	at := bytes.Index(body, []byte(statementPrefix))
 	end := at + bytes.IndexByte(body[at:], '"')
 	if end < at {
 		return body
 	}
-	if said == "" && (s.unnamed == nil || s.unnamed.name != string(body[at:end])) {
+	clients := ""
+	switch guards := string(body[at:end]); {
+	case said != nil:
+		clients = *said
+	case s.unnamed == nil || s.unnamed.name != guards:
 		for name, st := range s.names {
-			if st.name == string(body[at:end]) {
-				said = name
+			if st.name == guards {
+				clients = name
 			}
 		}
 	}
-	return append(append(append([]byte(nil), body[:at]...), said...), body[end:]...)
+	return append(append(append([]byte(nil), body[:at]...), clients...), body[end:]...)
 }
 
 // retry is a request that is kept until the server's first answer, to run it again if the server's plan has become
@@ -266,8 +278,12 @@ type retry struct {
 	pending *buffer
 }
 
-// mayRetry is true for a request outside a transaction that is all of one exchange and runs a prepared statement.
+// mayRetry is true for a request outside a transaction that is all of one exchange and runs a prepared statement, and
+// whose client is told what columns there are.
 func mayRetry(r *request) bool {
+	if !r.describes {
+		return false
+	}
 	binds := false
 	for i, st := range r.steps[:r.n] {
 		switch st.typ {
@@ -287,7 +303,9 @@ func mayRetry(r *request) bool {
 func (s *session) retryLocked(b *backend) ([]byte, *buffer) {
 	k := s.retry
 	s.retry = retry{}
+	s.renews = true
 	out := s.compile(k.request, b, k.pending.bytes(), nil)
+	s.renews = false
 	putRequest(k.request)
 	return out, k.pending
 }
