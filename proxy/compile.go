@@ -17,6 +17,7 @@ type op struct {
 	unnamed bool       // the client's unnamed statement is another after this: is
 	is      *statement
 	server  bool   // the server\'s unnamed statement is another after this
+	rescue  bool   // a simple query follows that the server skips if this fails
 	told    bool   // said is known
 	said    string // the name by which the client knows what it tried to prepare a second time
 }
@@ -418,10 +419,7 @@ func (c *compiler) naming(m, scratch []byte) bool {
 	case ok && (all || st == nil):
 		return c.passQuery()
 	case (!ok && naming(res, text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
-		if s.ex.front() != 0 && s.ex.unsynced {
-			return c.passQuery() // an error before it may make the server skip it, which a Sync of ours would end
-		}
-		c.handOver(false, scratch)
+		c.handOver(s.ex.unsynced, true, scratch)
 		return c.passQuery()
 	case !ok:
 		return c.passQuery()
@@ -461,15 +459,15 @@ func (c *compiler) naming(m, scratch []byte) bool {
 // handOver gives the server all of the client's statements by their own names, before a text that names some in ways that
 // are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
 //
-// inBatch: extended messages of the client's follow, and its Sync. Else each has a Sync of its own, so that one that has
-// gone wrong does not keep the server from reading on.
-func (c *compiler) handOver(inBatch bool, scratch []byte) {
+// inBatch: extended messages of the client's are before them, and a Sync may end what it should not. Else each has a Sync
+// of its own, so that one that has gone wrong does not keep the server from reading on. query: a simple query follows.
+func (c *compiler) handOver(inBatch, query bool, scratch []byte) {
 	s := c.s
 	c.before(scratch)
 	for name, st := range s.names {
 		c.out = wire.AppendParse(c.out, name, st.body)
 		if inBatch {
-			s.ex.extendedOp(markOurParse, op{name: name, was: st})
+			s.ex.extendedOp(markOurParse, op{name: name, was: st, rescue: query})
 		} else {
 			c.out = wire.AppendEmpty(c.out, wire.Sync)
 			s.ex.add(markHidden)
@@ -504,7 +502,7 @@ func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
 		s.setName(string(name), nil)
 		return
 	}
-	c.handOver(true, scratch)
+	c.handOver(true, false, scratch)
 }
 
 // appendHead appends the header of m, whose length changes by delta.

@@ -55,6 +55,9 @@ func (b *backend) understand(s *session, m []byte, hidden bool) passing {
 		return passOn
 	case wire.NoticeResponse:
 		s.lesson = lesson{}
+		if s.ex.front() == markOurParse {
+			return keepBack // the client has had it when it prepared the statement
+		}
 	case wire.CopyInResponse:
 		s.ex.copyStarted()
 	case wire.DataRow:
@@ -223,6 +226,11 @@ func (b *backend) failed(s *session, body []byte) passing {
 	if itself && ops[0].told {
 		name := ops[0].said
 		said = &name
+	}
+	if itself && ops[0].rescue && s.ex.skipping {
+		// The server would wait for a Sync, the client for the end of its simple query.
+		s.ex.sync()
+		b.todo = wire.AppendEmpty(nil, wire.Sync)
 	}
 	s.undoLocked(b, ops, itself)
 	s.cond.Broadcast()
