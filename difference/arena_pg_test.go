@@ -46,12 +46,34 @@ func newArena(ctx context.Context) (*arena, error) {
 			return a, fmt.Errorf("%s: %w", text, err)
 		}
 	}
-	for _, db := range []string{direct, guarded} {
-		if a.admin[db], err = pgconn.Connect(ctx, c.URL(db)); err != nil {
-			return a, fmt.Errorf("connect to database %s: %w", db, err)
-		}
+	if err := a.connect(ctx); err != nil {
+		return a, err
 	}
 	return a, a.exec(ctx, guarded, neighbourFixture)
+}
+
+// connect opens the connections that prepare and look.
+func (a *arena) connect(ctx context.Context) (err error) {
+	for _, db := range []string{direct, guarded} {
+		if a.admin[db], err = pgconn.Connect(ctx, a.cluster.URL(db)); err != nil {
+			return fmt.Errorf("connect to database %s: %w", db, err)
+		}
+	}
+	return nil
+}
+
+// recover waits until PostgreSQL is back from a crash.
+func (a *arena) recover(ctx context.Context) error {
+	for _, conn := range a.admin {
+		_ = conn.Close(ctx) // it is dead
+	}
+	for end := time.Now().Add(patience); ; {
+		err := a.connect(ctx)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks at a condition
+	}
 }
 
 func (a *arena) close(ctx context.Context) error {

@@ -59,6 +59,9 @@ func seen(t *testing.T, g *guard, way, text string, stays bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if v.want.cut {
+		t.Fatalf("%s, %s: the direct connection was cut", text, way)
+	}
 	if v.differs() {
 		t.Errorf("%s, %s, the neighbour stays: %t\n%s", text, way, stays, v)
 	}

@@ -39,8 +39,12 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	}
 	p.said.mark("Sync and leave") // what was sent without a Flush is answered before
 	p.play(step{messages: []message{sync}})
+	p.said.cut = p.over
 	p.leave()
 	n.leave()
+	if g == nil && p.said.cut {
+		return p.said, a.recover(ctx)
+	}
 	if g != nil {
 		g.quieten()
 	}

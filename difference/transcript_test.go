@@ -14,6 +14,7 @@ type transcript struct {
 	lines []string
 	marks map[int]string // what the client did before the line of this number
 	pids  []string       // what it saw as its server's process, in order
+	cut   bool           // it ended before the client left
 }
 
 func (t *transcript) add(line string) { t.lines = append(t.lines, line) }

@@ -111,19 +111,6 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 	r.left = left
 }
 
-// naming is true for a text that may name a prepared statement.
-func naming(res sql.Result, text []byte) bool {
-	switch res.First {
-	case sql.Deallocate, sql.Execute, sql.Prepare:
-		return true
-	}
-	if res.Statements > 1 && (res.Residue|res.Undo)&sql.Prepared != 0 {
-		return true
-	}
-	return res.Ask && (res.Statements > 1 || res.First == sql.Explain || res.First == sql.Ddl) && // CREATE TABLE … AS EXECUTE
-		bytes.Contains(bytes.ToLower(text), []byte("execute"))
-}
-
 // parse finds what a Parse prepares, and notes what it may do when it is run.
 func (s *session) parse(r *request, m []byte, left int) *statement {
 	name, body, ok := wire.CString(m[wire.HeaderSize:])

@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"bytes"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// bind compiles a Bind.
+func (c *compiler) bind(r *request, m, scratch []byte) bool {
+	portal, rest, _ := wire.CString(m[wire.HeaderSize:])
+	name, rest, ok := wire.CString(rest)
+	if !ok {
+		return false
+	}
+	if len(name) == 0 {
+		c.s.lingers = false
+	}
+	if c.changed(r, name) {
+		c.replace(scratch, len(m))
+		c.out = appendHead(c.out, wire.Bind, m, len(staleName)-len(name))
+		c.out = append(append(append(c.out, portal...), 0), staleName...)
+		c.out = append(append(c.out, 0), rest...)
+		c.s.ex.client(wire.Bind)
+		return true
+	}
+	st := c.resolve(name, len(m), scratch)
+	if st == nil {
+		return false
+	}
+	c.runs(st, true, scratch)
+	c.replace(scratch, len(m))
+	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
+	c.out = append(append(append(c.out, portal...), 0), st.name...)
+	c.out = append(append(c.out, 0), rest...)
+	if c.s.twins || (c.s.unnamed == st && st.names.Load() > 0) {
+		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
+	} else {
+		c.s.ex.client(wire.Bind)
+	}
+	return true
+}
+
+// staleName is no statement: a Bind of it is an error, which is turned into the one about a changed result.
+const staleName = statementPrefix + "stale"
+
+// changed is true for a Bind of a statement that the server does not have, when columns may have changed since its client
+// has prepared it and the client does not ask what they are now: it would take the rows for what they were.
+func (c *compiler) changed(r *request, name []byte) bool {
+	st := c.s.names[string(clip(name))]
+	return st != nil && len(name) > 0 && !r.describes && st.age.shape != c.s.route.catalog.shape.Load() &&
+		st.scan.First != sql.Begin && st.scan.First != sql.Commit && st.scan.First != sql.Rollback && !c.b.prepared.has(st)
+}
+
+// resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it
+// is.
+func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
+	s := c.s
+	st := s.names[string(clip(name))]
+	if len(name) == 0 {
+		st = s.unnamed
+		switch {
+		case st == nil:
+			if c.b.unnamed != noStatement { // what is there is another client's
+				c.before(scratch)
+				c.out = wire.AppendText(c.out, wire.Close, "S")
+				c.b.unnamed = noStatement
+				s.ex.extendedOp(markOurClose, op{server: true})
+			}
+			return nil
+		case st.name == "":
+			if c.b.unnamed != st && st != longStatement {
+				c.before(scratch)
+				c.out = wire.AppendParse(c.out, "", st.body)
+				c.b.unnamed = st
+				s.ex.extendedOp(markOurParse, op{server: true})
+			}
+			c.runs(st, true, scratch)
+			return nil
+		}
+	}
+	if st == nil {
+		c.guardName(name, size, scratch)
+		return nil
+	}
+	if other := c.underSettings(st); other != st {
+		if st = other; len(name) == 0 {
+			s.unnamed = st
+		} else {
+			s.setName(string(clip(name)), st)
+		}
+	}
+	c.ensure(st, scratch)
+	return st
+}
+
+// underSettings returns the statement with st's text as it is read under the settings at hand.
+func (c *compiler) underSettings(st *statement) *statement {
+	s := c.s
+	switch {
+	case st.hash == 0: // nobody else's
+	case s.flux:
+		if !c.b.prepared.has(st) {
+			return s.srv.statements.private([]byte(st.body), st.age)
+		}
+	case st.under != s.settings.parsing || s.renews:
+		at := st.age
+		if s.renews {
+			at = s.route.catalog.age()
+		}
+		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing, at); other != nil {
+			return other
+		}
+	}
+	return st
+}
+
+// guardName keeps a client from reaching the guard's statements by their names: it has none of that name.
+func (c *compiler) guardName(name []byte, size int, scratch []byte) {
+	if !bytes.HasPrefix(name, []byte(statementPrefix)) {
+		return
+	}
+	m := c.from[c.at : c.at+size]
+	at := bytes.Index(m, name)
+	m[at] = '~' // an underscore before
+}
+
+// describeOrClose compiles a Describe or Close of a statement.
+func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
+	s := c.s
+	name, rest, ok := wire.CString(m[wire.HeaderSize+1:])
+	if !ok || len(rest) != 0 {
+		return false
+	}
+	if piece.typ == wire.Describe {
+		st := c.resolve(name, len(m), scratch)
+		if st == nil {
+			return false
+		}
+		c.replace(scratch, len(m))
+		c.out = wire.AppendText(c.out, wire.Describe, "S"+st.name)
+		s.ex.client(wire.Describe)
+		return true
+	}
+	if len(name) == 0 {
+		o := op{unnamed: true, was: s.unnamed}
+		s.unnamed, c.b.unnamed, s.lingers = nil, noStatement, false
+		s.ex.extendedOp(markClose, o)
+		return true
+	}
+	old := s.names[string(clip(name))]
+	if old == nil {
+		c.guardName(name, len(m), scratch)
+		s.undo |= pins(sql.Prepared)
+		return false
+	}
+	c.replace(scratch, len(m))
+	c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
+	s.ex.extendedOp(markClose, op{name: string(clip(name)), was: old})
+	s.setName(string(clip(name)), nil)
+	return true
+}

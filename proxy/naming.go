@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"bytes"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// naming is true for a text that may name a prepared statement.
+func naming(res sql.Result, text []byte) bool {
+	switch res.First {
+	case sql.Deallocate, sql.Execute, sql.Prepare:
+		return true
+	}
+	if res.Statements > 1 && (res.Residue|res.Undo)&sql.Prepared != 0 {
+		return true
+	}
+	return res.Ask && (res.Statements > 1 || res.First == sql.Explain || res.First == sql.Ddl) && // CREATE TABLE … AS EXECUTE
+		bytes.Contains(bytes.ToLower(text), []byte("execute"))
+}
+
+// naming compiles a simple query that names a prepared statement in its SQL, which may be one of the protocol: the
+// server gets it under that name for as long as the query runs.
+func (c *compiler) naming(m, scratch []byte) bool {
+	s := c.s
+	if len(s.names) == 0 || s.ex.status == wire.Failed {
+		return c.passQuery()
+	}
+	text := queryText(m)
+	res := sql.Scan(text)
+	command, name, all, ok := sql.Target(text)
+	ok = ok && res.Statements == 1
+	st := s.names[string(name)]
+	switch {
+	case ok && (all || st == nil):
+		return c.passQuery()
+	case (!ok && naming(res, text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
+		c.handOver(s.ex.unsynced, true, scratch)
+		return c.passQuery()
+	case !ok:
+		return c.passQuery()
+	}
+	if command == sql.Deallocate {
+		c.before(scratch)
+		c.out = wire.AppendParse(c.out, string(name), emptyBody)
+		if s.ex.unsynced {
+			s.ex.extendedOp(markOurParse, op{name: string(name), was: st})
+		} else {
+			s.ex.add(markOurParse)
+			s.ex.ops = append(s.ex.ops, op{})
+		}
+		s.setName(string(name), nil)
+		return c.passQuery()
+	}
+	body := emptyBody
+	if command == sql.Execute {
+		body = st.body
+	}
+	c.before(scratch)
+	c.out = wire.AppendParse(c.out, string(name), body)
+	c.out = wire.AppendEmpty(c.out, wire.Sync)
+	s.ex.add(markHidden) // the answer to the Parse, right or wrong, and to the Sync
+	c.passQuery()
+	c.replace(scratch, 0)
+	c.out = append(c.out, m...)
+	c.done += len(m)
+	c.out = wire.AppendText(c.out, wire.Close, "S"+string(name))
+	c.out = wire.AppendEmpty(c.out, wire.Sync)
+	s.ex.add(markHidden)
+	s.suspect |= pinsOf(st.scan)
+	s.undo |= pins(st.scan.Undo)
+	return true
+}
+
+// handOver gives the server all of the client's statements by their own names, before a text that names some in ways that
+// are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
+//
+// inBatch: extended messages of the client's are before them, and a Sync may end what it should not. Else each has a Sync
+// of its own, so that one that has gone wrong does not keep the server from reading on. query: a simple query follows.
+func (c *compiler) handOver(inBatch, query bool, scratch []byte) {
+	s := c.s
+	c.before(scratch)
+	for name, st := range s.names {
+		c.out = wire.AppendParse(c.out, name, st.body)
+		if inBatch {
+			s.ex.extendedOp(markOurParse, op{name: name, was: st, rescue: query})
+		} else {
+			c.out = wire.AppendEmpty(c.out, wire.Sync)
+			s.ex.add(markHidden)
+		}
+		s.setName(name, nil)
+	}
+	s.suspect |= pins(sql.Prepared)
+}
+
+// emptyBody is a Parse of the empty text without parameters.
+const emptyBody = "\x00\x00\x00"
+
+// runs makes sure, before the Parse or, if bound, the Bind of a statement that names others in its SQL, that the server
+// knows those by their own names.
+func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
+	s := c.s
+	if len(s.names) == 0 || s.ex.status == wire.Failed || st.scan.Statements != 1 || !naming(st.scan, []byte(st.body)) {
+		return
+	}
+	command, name, all, ok := sql.Target(st.text())
+	old := s.names[string(name)]
+	if ok && (all || old == nil) {
+		return
+	}
+	if ok && command == sql.Deallocate {
+		if !bound {
+			return
+		}
+		c.before(scratch)
+		c.out = wire.AppendParse(c.out, string(name), emptyBody)
+		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
+		s.setName(string(name), nil)
+		return
+	}
+	c.handOver(true, false, scratch)
+}

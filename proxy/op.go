@@ -1,0 +1,69 @@
+package proxy
+
+// op is what one message changes in the statements that there are, kept until the server has confirmed it.
+type op struct {
+	st      *statement // the server has it after this
+	closes  *statement // the server has it no more
+	name    string     // the client's name that means something else after this; "": none
+	was     *statement // what name, or the unnamed statement, meant before
+	unnamed bool       // the client's unnamed statement is another after this: is
+	is      *statement
+	server  bool   // the server\'s unnamed statement is another after this
+	rescue  bool   // a simple query follows that the server skips if this fails
+	told    bool   // said is known
+	said    string // the name by which the client knows what it tried to prepare a second time
+}
+
+// setName makes name mean st, or nothing if st is nil. It is called with mu held.
+func (s *session) setName(name string, st *statement) {
+	if old := s.names[name]; old != nil {
+		old.names.Add(-1)
+	}
+	if st == nil {
+		delete(s.names, name)
+		return
+	}
+	if s.names == nil {
+		s.names = map[string]*statement{}
+	}
+	s.names[name] = st
+	if st.names.Add(1) > 1 && !s.twins {
+		for other, same := range s.names {
+			s.twins = s.twins || (same == st && other != name)
+		}
+	}
+}
+
+// dropNames forgets all of the client's statements. It is called with mu held.
+func (s *session) dropNames() {
+	for _, st := range s.names {
+		st.names.Add(-1)
+	}
+	s.names, s.twins = nil, false
+}
+
+// undoLocked takes back what ops changed, because the server has not done it. itself: the first is the op of the message
+// that failed.
+func (s *session) undoLocked(b *backend, ops []op, itself bool) {
+	for i := len(ops) - 1; i >= 0; i-- {
+		o := &ops[i]
+		if o.st != nil {
+			b.prepared.remove(o.st)
+		}
+		if o.closes != nil {
+			b.prepared.add(o.closes)
+		}
+		if o.name != "" {
+			s.setName(o.name, o.was)
+		}
+		if o.unnamed || o.server {
+			b.unnamed = nil
+		}
+		if o.unnamed && s.unnamed == o.is {
+			s.unnamed, s.lingers = o.was, false
+			if itself && i == 0 {
+				s.unnamed = nil
+			}
+		}
+	}
+}
