@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"strings"
 
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -50,7 +51,18 @@ const staleName = statementPrefix + "stale"
 func (c *compiler) changed(r *request, name []byte) bool {
 	st := c.s.names[string(clip(name))]
 	return st != nil && len(name) > 0 && !r.describes && st.age.shape != c.s.route.catalog.shape.Load() &&
-		st.scan.First != sql.Begin && st.scan.First != sql.Commit && st.scan.First != sql.Rollback && !c.b.prepared.has(st)
+		returnsRows(st) && !c.b.prepared.has(st)
+}
+
+// returnsRows is false for a statement that surely has no columns.
+func returnsRows(st *statement) bool {
+	switch st.scan.First {
+	case sql.Select, sql.Values, sql.Table, sql.With, sql.Other:
+		return true
+	case sql.Insert, sql.Update, sql.Delete, sql.Merge:
+		return strings.Contains(strings.ToLower(st.body), "returning")
+	}
+	return false
 }
 
 // resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it

@@ -41,13 +41,15 @@ type catalog struct {
 func (c *catalog) age() age { return age{c.schema.Load(), c.shape.Load()} }
 
 // changed notes a change to what statements mean; text, if it is known, made it.
-func (c *catalog) changed(text []byte) {
+// It returns whether columns may have changed.
+func (c *catalog) changed(text []byte) (shape bool) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
 	if text == nil || !bytes.Contains(lower, []byte("temp")) {
 		for _, word := range []string{"alter", "drop", "replace", "create table", "create view", "create materialized"} {
 			if text == nil || bytes.Contains(lower, []byte(word)) {
 				c.shape.Add(1)
+				shape = true
 				break
 			}
 		}
@@ -55,8 +57,17 @@ func (c *catalog) changed(text []byte) {
 	for _, word := range []string{"function", "procedure", "extension", "schema", "do"} {
 		if text == nil || bytes.Contains(lower, []byte(word)) {
 			c.bodies.Add(1)
-			return
+			break
 		}
+	}
+	return shape
+}
+
+// committed notes the end of a transaction that has changed something.
+func (c *catalog) committed(shape bool) {
+	c.schema.Add(1)
+	if shape {
+		c.shape.Add(1)
 	}
 }
 

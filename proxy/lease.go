@@ -208,7 +208,7 @@ func (s *session) suspectLong(res sql.Result) {
 	s.flux = s.flux || res.Sets
 	if res.Ddl {
 		s.ddl = true
-		s.route.catalog.changed(nil)
+		s.shape = s.route.catalog.changed(nil) || s.shape
 	}
 }
 

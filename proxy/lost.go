@@ -40,7 +40,8 @@ func (s *session) loseLocked() loss {
 	}
 	s.undoLocked(s.backend, s.ex.ops[s.ex.firstOp:], false)
 	s.backend = nil
-	s.parked, s.idle, s.lingers, s.staged, s.syncs, s.held, s.healing, s.ddl = false, false, false, false, 0, false, false, false
+	s.parked, s.idle, s.lingers, s.staged, s.syncs, s.held, s.healing = false, false, false, false, 0, false, false
+	s.ddl, s.shape = false, false
 	s.question, s.lesson = nil, lesson{}
 	s.unpinLocked()
 	s.dropRetry()

@@ -82,6 +82,7 @@ type session struct {
 	undo      pins      // of the reasons for pins, which may be gone
 	flux      bool      // settings were changed, if only for the transaction
 	ddl       bool      // what statements mean was changed
+	shape     bool      // columns may have been, too
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten pins      // of the reasons for pins: surely gone

@@ -113,8 +113,8 @@ func (b *backend) completed(s *session, body []byte) {
 func (b *backend) ready(s *session, status byte) passing {
 	mark := s.ex.ready(status)
 	if status == wire.Idle && s.ddl {
-		s.ddl = false
-		s.route.catalog.schema.Add(1)
+		s.route.catalog.committed(s.shape)
+		s.ddl, s.shape = false, false
 	}
 	switch mark {
 	case markSettings:
