@@ -346,6 +346,7 @@ func (s *session) endLocked(now time.Time) ending {
 	}
 	s.backend = nil
 	s.local = wire.Idle
+	s.ex.rest()
 	return endRelease
 }
 

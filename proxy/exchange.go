@@ -31,6 +31,12 @@ const (
 	markEnd      = 'c' // the client's CopyDone or CopyFail: no answer, but where a COPY ends
 )
 
+// keptOps and keptMarks are how much room an idle client keeps.
+const (
+	keptOps   = 8
+	keptMarks = 64
+)
+
 // errDoubt ends a server whose answers nobody can tell apart any more.
 var errDoubt = errors.New("client and server are out of step")
 
@@ -60,6 +66,16 @@ type exchange struct {
 // reset makes e as it is at the start of a lease.
 func (e *exchange) reset() {
 	*e = exchange{marks: e.marks[:0], ops: e.ops[:0], status: wire.Idle}
+}
+
+// rest gives back the room that many messages at once have taken, as at the start of a client. Nothing is outstanding.
+func (e *exchange) rest() {
+	if cap(e.ops) > keptOps {
+		e.ops, e.firstOp = nil, 0
+	}
+	if cap(e.marks) > keptMarks {
+		e.marks, e.first = nil, 0
+	}
 }
 
 // client notes one message sent, and answers false if the client has run too far ahead. Messages that change what
