@@ -49,7 +49,12 @@ func newArena(ctx context.Context) (*arena, error) {
 	if err := a.connect(ctx); err != nil {
 		return a, err
 	}
-	return a, a.exec(ctx, guarded, neighbourFixture)
+	for _, db := range []string{direct, guarded} { // a search_path with the neighbours' schema finds it in both
+		if err := a.exec(ctx, db, neighbourFixture); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
 }
 
 // connect opens the connections that prepare and look.

@@ -20,9 +20,6 @@ var known = []struct {
 		"lastval and currval after an INSERT outside a transaction: an error, never another client's value"},
 	{regexp.MustCompile(`pg_settings where source`),
 		"transaction_isolation keeps the source that a transaction before has given it, also when that was another client's"},
-	{regexp.MustCompile(`(?i)(prepare|execute|deallocate).*;|;.*(prepare|execute|deallocate)|as execute|gone wrong`),
-		"a text that names the protocol's statements among others gets 26000 if it comes before the answers and the Sync of extended " +
-			"messages, and if such a statement cannot be prepared any more"},
 	{regexp.MustCompile(`temp_buffers`),
 		"a server on which anybody ever used a temporary table refuses temp_buffers"},
 }

@@ -35,7 +35,7 @@ func (c *compiler) bind(r *request, m, scratch []byte) bool {
 	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
 	c.out = append(append(append(c.out, portal...), 0), st.name...)
 	c.out = append(append(c.out, 0), rest...)
-	if c.s.twins || (c.s.unnamed == st && st.names.Load() > 0) {
+	if c.s.twins || r.hazard || c.s.ex.named > 0 || (c.s.unnamed == st && st.names.Load() > 0) {
 		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
 	} else {
 		c.s.ex.client(wire.Bind)

@@ -12,7 +12,7 @@ func (s *session) turn() (more bool, err error) {
 	s.mu.Lock()
 	free := s.backend == nil
 	parked := s.parked
-	s.sees = view{s.flux, s.settings.parsing}
+	s.sees = view{s.flux, s.settings.parsing, s.ex.named+s.ex.loose > 0}
 	s.mu.Unlock()
 
 	s.hasPeeked = false
@@ -60,6 +60,7 @@ func (s *session) turn() (more bool, err error) {
 type view struct {
 	flux    bool
 	parsing parsing
+	pending bool // what names mean depends on answers that have not come
 }
 
 // settled waits, before messages that may depend on which statements there are, until the server has confirmed those
@@ -89,9 +90,9 @@ func (s *session) mustWait(r *request, typ byte) bool {
 	}
 	switch typ {
 	case wire.Bind, wire.Describe, wire.Close:
-		return r.hazard || r.loose // what it names may fail to come into being
+		return r.hazard || r.loose || s.sees.pending // what it names may fail to come into being
 	case wire.Parse:
-		return r.hazard
+		return r.hazard || s.sees.pending
 	}
 	return false
 }
