@@ -51,16 +51,19 @@ const staleName = statementPrefix + "stale"
 func (c *compiler) changed(r *request, name []byte) bool {
 	st := c.s.names[string(clip(name))]
 	return st != nil && len(name) > 0 && !r.describes && st.age.shape != c.s.route.catalog.shape.Load() &&
-		returnsRows(st) && !c.b.prepared.has(st)
+		returnsAll(st) && !c.b.prepared.has(st)
 }
 
-// returnsRows is false for a statement that surely has no columns.
-func returnsRows(st *statement) bool {
+// returnsAll is true for a statement that may return whatever columns a table has.
+func returnsAll(st *statement) bool {
+	star := strings.Contains(strings.ReplaceAll(st.body, "(*)", ""), "*")
 	switch st.scan.First {
-	case sql.Select, sql.Values, sql.Table, sql.With, sql.Other:
+	case sql.Table:
 		return true
+	case sql.Select, sql.With:
+		return star
 	case sql.Insert, sql.Update, sql.Delete, sql.Merge:
-		return strings.Contains(strings.ToLower(st.body), "returning")
+		return star && strings.Contains(strings.ToLower(st.body), "returning")
 	}
 	return false
 }
