@@ -52,7 +52,7 @@ func TestQueriesAllocateNothing(t *testing.T) {
 			p.r = bufio.NewReader(io.TeeReader(p.nc, counter{&size}))
 			p.read(c.until)
 			exchanges(t, p.nc, c.request, size, 200)
-			const n = 3000
+			const n = 10_000
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			exchanges(t, p.nc, c.request, size, n)
