@@ -9,7 +9,7 @@ import (
 )
 
 // bind compiles a Bind.
-func (c *compiler) bind(r *request, m, scratch []byte) bool {
+func (c *compiler) bind(r *request, m []byte) bool {
 	portal, rest, _ := wire.CString(m[wire.HeaderSize:])
 	name, rest, ok := wire.CString(rest)
 	if !ok {
@@ -19,28 +19,30 @@ func (c *compiler) bind(r *request, m, scratch []byte) bool {
 		c.s.lingers = false
 	}
 	if c.changed(r, name) {
-		c.replace(scratch, len(m))
-		c.out = appendHead(c.out, wire.Bind, m, len(staleName)-len(name))
-		c.out = append(append(append(c.out, portal...), 0), staleName...)
-		c.out = append(append(c.out, 0), rest...)
+		c.bindTo(staleName, portal, name, rest, m)
 		c.s.ex.client(wire.Bind)
 		return true
 	}
-	st := c.resolve(name, len(m), scratch)
+	st := c.resolve(name, len(m))
 	if st == nil {
 		return false
 	}
-	c.runs(st, true, scratch)
-	c.replace(scratch, len(m))
-	c.out = appendHead(c.out, wire.Bind, m, len(st.name)-len(name))
-	c.out = append(append(append(c.out, portal...), 0), st.name...)
-	c.out = append(append(c.out, 0), rest...)
+	c.runs(st, true)
+	c.bindTo(st.name, portal, name, rest, m)
 	if c.s.twins || r.hazard || c.s.ex.named > 0 || (c.s.unnamed == st && st.names.Load() > 0) {
 		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
 	} else {
 		c.s.ex.client(wire.Bind)
 	}
 	return true
+}
+
+// bindTo puts a Bind of another statement in the place of m.
+func (c *compiler) bindTo(statement string, portal, name, rest, m []byte) {
+	c.replace(len(m))
+	c.out = appendHead(c.out, wire.Bind, m, len(statement)-len(name))
+	c.out = append(append(append(c.out, portal...), 0), statement...)
+	c.out = append(append(c.out, 0), rest...)
 }
 
 // staleName is no statement: a Bind of it is an error, which is turned into the one about a changed result.
@@ -70,7 +72,7 @@ func returnsAll(st *statement) bool {
 
 // resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it
 // is.
-func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
+func (c *compiler) resolve(name []byte, size int) *statement {
 	s := c.s
 	st := s.names[string(clip(name))]
 	if len(name) == 0 {
@@ -78,7 +80,7 @@ func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
 		switch {
 		case st == nil:
 			if c.b.unnamed != noStatement { // what is there is another client's
-				c.before(scratch)
+				c.before()
 				c.out = wire.AppendText(c.out, wire.Close, "S")
 				c.b.unnamed = noStatement
 				s.ex.extendedOp(markOurClose, op{server: true})
@@ -86,17 +88,17 @@ func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
 			return nil
 		case st.name == "":
 			if c.b.unnamed != st && st != longStatement {
-				c.before(scratch)
+				c.before()
 				c.out = wire.AppendParse(c.out, "", st.body)
 				c.b.unnamed = st
 				s.ex.extendedOp(markOurParse, op{server: true})
 			}
-			c.runs(st, true, scratch)
+			c.runs(st, true)
 			return nil
 		}
 	}
 	if st == nil {
-		c.guardName(name, size, scratch)
+		c.guardName(name, size)
 		return nil
 	}
 	if other := c.underSettings(st); other != st {
@@ -106,7 +108,7 @@ func (c *compiler) resolve(name []byte, size int, scratch []byte) *statement {
 			s.setName(string(clip(name)), st)
 		}
 	}
-	c.ensure(st, scratch)
+	c.ensure(st)
 	return st
 }
 
@@ -132,7 +134,7 @@ func (c *compiler) underSettings(st *statement) *statement {
 }
 
 // guardName keeps a client from reaching the guard's statements by their names: it has none of that name.
-func (c *compiler) guardName(name []byte, size int, scratch []byte) {
+func (c *compiler) guardName(name []byte, size int) {
 	if !bytes.HasPrefix(name, []byte(statementPrefix)) {
 		return
 	}
@@ -142,18 +144,18 @@ func (c *compiler) guardName(name []byte, size int, scratch []byte) {
 }
 
 // describeOrClose compiles a Describe or Close of a statement.
-func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
+func (c *compiler) describeOrClose(piece *piece, m []byte) bool {
 	s := c.s
 	name, rest, ok := wire.CString(m[wire.HeaderSize+1:])
 	if !ok || len(rest) != 0 {
 		return false
 	}
 	if piece.typ == wire.Describe {
-		st := c.resolve(name, len(m), scratch)
+		st := c.resolve(name, len(m))
 		if st == nil {
 			return false
 		}
-		c.replace(scratch, len(m))
+		c.replace(len(m))
 		c.out = wire.AppendText(c.out, wire.Describe, "S"+st.name)
 		s.ex.client(wire.Describe)
 		return true
@@ -166,11 +168,11 @@ func (c *compiler) describeOrClose(piece *piece, m, scratch []byte) bool {
 	}
 	old := s.names[string(clip(name))]
 	if old == nil {
-		c.guardName(name, len(m), scratch)
+		c.guardName(name, len(m))
 		s.undo |= pins(sql.Prepared)
 		return false
 	}
-	c.replace(scratch, len(m))
+	c.replace(len(m))
 	c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
 	s.ex.extendedOp(markClose, op{name: string(clip(name)), was: old})
 	s.setName(string(clip(name)), nil)

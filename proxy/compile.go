@@ -20,18 +20,20 @@ type compiler struct {
 	done int    // bytes of from that are in out
 	at   int    // start of the message at hand
 	out  []byte // nil: nothing but from itself
+
+	scratch []byte // what out begins in
 }
 
 // compile returns what must be written to b for r, whose messages are in from, and notes it in the exchange. scratch is
 // used if the client's own bytes will not do. It is called with s.mu held.
 func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
-	c := compiler{s: s, b: b, from: from}
+	c := compiler{s: s, b: b, from: from, scratch: scratch}
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
 		m := from[c.at : c.at+int(st.size)]
 		if s.ex.skipping && st.typ != wire.Sync {
-			c.replace(scratch, len(m)) // the server drops it
-		} else if s.route.mode == PoolModeSession || !c.message(r, st, m, scratch) {
+			c.replace(len(m)) // the server drops it
+		} else if s.route.mode == PoolModeSession || !c.message(r, st, m) {
 			s.ex.client(st.typ)
 		}
 		c.at += len(m)
@@ -52,21 +54,21 @@ func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
 	return append(c.out, from[c.done:]...)
 }
 
-// piece compiles one message, and answers false if it passes as it is and the exchange must be told.
-func (c *compiler) message(r *request, st *piece, m, scratch []byte) bool {
+// message compiles one message, and answers false if it passes as it is and the exchange must be told.
+func (c *compiler) message(r *request, st *piece, m []byte) bool {
 	switch st.typ {
 	case wire.Query:
 		if r.names {
-			return c.naming(m, scratch)
+			return c.naming(m)
 		}
 		return c.passQuery()
 	case wire.Parse:
-		return c.parse(r, st, m, scratch)
+		return c.parse(r, st, m)
 	case wire.Bind:
-		return c.bind(r, m, scratch)
+		return c.bind(r, m)
 	case wire.Describe, wire.Close:
 		if len(m) > wire.HeaderSize && m[wire.HeaderSize] == 'S' {
-			return c.describeOrClose(st, m, scratch)
+			return c.describeOrClose(st, m)
 		}
 	}
 	return false
@@ -87,68 +89,68 @@ func (c *compiler) passQuery() bool {
 }
 
 // before makes sure that everything up to the message at hand is in out.
-func (c *compiler) before(scratch []byte) {
+func (c *compiler) before() {
 	if c.out == nil {
-		c.out = scratch[:0]
+		c.out = c.scratch[:0]
 	}
 	c.out = append(c.out, c.from[c.done:c.at]...)
 	c.done = c.at
 }
 
 // replace leaves n bytes of the message at hand away.
-func (c *compiler) replace(scratch []byte, n int) {
-	c.before(scratch)
+func (c *compiler) replace(n int) {
+	c.before()
 	c.done += n
 }
 
 // ensure has st prepared on the server.
-func (c *compiler) ensure(st *statement, scratch []byte) {
-	if c.present(st, scratch) {
+func (c *compiler) ensure(st *statement) {
+	if c.present(st) {
 		return
 	}
-	c.before(scratch)
+	c.before()
 	c.out = wire.AppendParse(c.out, st.name, st.body)
 	c.b.prepared.add(st)
 	c.s.ex.extendedOp(markOurParse, op{st: st})
 }
 
 // present answers whether the server has st. If not, there is room for it.
-func (c *compiler) present(st *statement, scratch []byte) bool {
+func (c *compiler) present(st *statement) bool {
 	if c.b.prepared.has(st) {
 		return true
 	}
 	if len(c.b.prepared.of) >= c.s.srv.cfg.MaxPrepared {
-		c.drop(c.b.prepared.last(), scratch)
+		c.drop(c.b.prepared.last())
 	}
 	return false
 }
 
 // drop has the server close st.
-func (c *compiler) drop(st *statement, scratch []byte) {
-	c.before(scratch)
+func (c *compiler) drop(st *statement) {
+	c.before()
 	c.out = wire.AppendText(c.out, wire.Close, "S"+st.name)
 	c.b.prepared.remove(st)
 	c.s.ex.extendedOp(markOurClose, op{closes: st})
 }
 
 // parse compiles a Parse.
-func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
+func (c *compiler) parse(r *request, st *piece, m []byte) bool {
 	s := c.s
 	name, body, ok := wire.CString(m[wire.HeaderSize:])
 	if !ok {
 		return false
 	}
 	if st.st != nil {
-		c.runs(st.st, false, scratch)
+		c.runs(st.st, false)
 	}
 	if len(name) == 0 {
-		return c.parseUnnamed(st, scratch)
+		return c.parseUnnamed(st)
 	}
 	key := clip(name)
 	if old := s.names[string(key)]; old != nil {
 		// An error, unless another error comes first: the server shall say.
-		c.ensure(takenStatement, scratch)
-		c.replace(scratch, len(m))
+		c.ensure(takenStatement)
+		c.replace(len(m))
 		c.out = appendHead(c.out, wire.Parse, m, len(takenStatement.name)-len(name))
 		c.out = append(append(append(c.out, takenStatement.name...), 0), body...)
 		s.ex.extendedOp(markParse, op{told: true, said: string(name)})
@@ -160,67 +162,55 @@ func (c *compiler) parse(r *request, st *piece, m, scratch []byte) bool {
 	}
 	if st.st == nil || held&pins(sql.Prepared) != 0 {
 		// Only the server at hand knows it, beside those that the client has prepared there by SQL.
-		c.guardName(name, len(m), scratch)
+		c.guardName(name, len(m))
 		s.suspect |= pins(sql.Prepared)
 		return false
 	}
 	o := op{name: string(key)}
-	if s.ex.failing() {
-		c.parseAgain(st.st, o, scratch, len(m))
-	} else if c.present(st.st, scratch) {
-		c.replace(scratch, len(m))
-		c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
-		s.ex.extendedOp(markKnown, o)
-	} else {
-		c.replace(scratch, len(m))
-		c.out = wire.AppendParse(c.out, st.st.name, st.st.body)
-		c.b.prepared.add(st.st)
-		o.st = st.st
-		s.ex.extendedOp(markParse, o)
-	}
+	c.prepare(st.st, o, len(m))
 	s.setName(o.name, st.st)
 	return true
 }
 
-func (c *compiler) parseUnnamed(st *piece, scratch []byte) bool {
+// parseUnnamed compiles a Parse of the unnamed statement.
+func (c *compiler) parseUnnamed(st *piece) bool {
 	s := c.s
-	o := op{unnamed: true, was: s.unnamed, is: st.st}
-	s.lingers = st.st == nil
-	if st.st == nil {
-		o.is = longStatement
+	is := st.st
+	if is == nil { // too long to keep
+		is = longStatement
 	}
-	switch {
-	case st.st == nil: // too long to keep
-		s.unnamed, c.b.unnamed = longStatement, longStatement
+	o := op{unnamed: true, was: s.unnamed, is: is}
+	s.unnamed, s.lingers = is, is == longStatement
+	if is.name == "" {
+		c.b.unnamed = is
 		s.ex.extendedOp(markParse, o)
-	case st.st.name == "":
-		s.unnamed, c.b.unnamed = st.st, st.st
-		s.ex.extendedOp(markParse, o)
-	case s.ex.failing():
-		s.unnamed = st.st
-		c.parseAgain(st.st, o, scratch, int(st.size))
-	case c.present(st.st, scratch):
-		s.unnamed = st.st
-		c.replace(scratch, int(st.size))
-		c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
-		s.ex.extendedOp(markKnown, o)
-	default:
-		s.unnamed = st.st
-		c.replace(scratch, int(st.size))
-		c.out = wire.AppendParse(c.out, st.st.name, st.st.body)
-		c.b.prepared.add(st.st)
-		o.st = st.st
-		s.ex.extendedOp(markParse, o)
+		return true
 	}
+	c.prepare(is, o, int(st.size))
 	return true
 }
 
-// parseAgain sends a Parse as it is, in a place where it fails if its transaction has: a stand-in would succeed. What
-// it prepares is the server's unnamed statement, which nobody needs.
-func (c *compiler) parseAgain(st *statement, o op, scratch []byte, size int) {
-	c.replace(scratch, size)
-	c.out = wire.AppendParse(c.out, "", st.body)
-	c.b.unnamed = nil
+// prepare puts in the place of the client's Parse, of size bytes, what gives the server st: nothing that costs it
+// anything if it has it. Where a transaction may have failed the Parse is sent as it is, because it must fail, too; what
+// it prepares then is the server's unnamed statement, which nobody needs.
+func (c *compiler) prepare(st *statement, o op, size int) {
+	if c.s.ex.failing() {
+		c.replace(size)
+		c.out = wire.AppendParse(c.out, "", st.body)
+		c.b.unnamed = nil
+		c.s.ex.extendedOp(markParse, o)
+		return
+	}
+	if c.present(st) {
+		c.replace(size)
+		c.out = wire.AppendMessage(c.out, wire.Close, nowhere)
+		c.s.ex.extendedOp(markKnown, o)
+		return
+	}
+	c.replace(size)
+	c.out = wire.AppendParse(c.out, st.name, st.body)
+	c.b.prepared.add(st)
+	o.st = st
 	c.s.ex.extendedOp(markParse, o)
 }
 

@@ -22,7 +22,7 @@ func naming(res sql.Result, text []byte) bool {
 
 // naming compiles a simple query that names a prepared statement in its SQL, which may be one of the protocol: the
 // server gets it under that name for as long as the query runs.
-func (c *compiler) naming(m, scratch []byte) bool {
+func (c *compiler) naming(m []byte) bool {
 	s := c.s
 	if len(s.names) == 0 || s.ex.status == wire.Failed {
 		return c.passQuery()
@@ -36,13 +36,13 @@ func (c *compiler) naming(m, scratch []byte) bool {
 	case ok && (all || st == nil):
 		return c.passQuery()
 	case (!ok && naming(res, text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
-		c.handOver(s.ex.unsynced, true, scratch)
+		c.handOver(s.ex.unsynced, true)
 		return c.passQuery()
 	case !ok:
 		return c.passQuery()
 	}
 	if command == sql.Deallocate {
-		c.before(scratch)
+		c.before()
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
 		if s.ex.unsynced {
 			s.ex.extendedOp(markOurParse, op{name: string(name), was: st})
@@ -57,12 +57,12 @@ func (c *compiler) naming(m, scratch []byte) bool {
 	if command == sql.Execute {
 		body = st.body
 	}
-	c.before(scratch)
+	c.before()
 	c.out = wire.AppendParse(c.out, string(name), body)
 	c.out = wire.AppendEmpty(c.out, wire.Sync)
 	s.ex.add(markHidden) // the answer to the Parse, right or wrong, and to the Sync
 	c.passQuery()
-	c.replace(scratch, 0)
+	c.replace(0)
 	c.out = append(c.out, m...)
 	c.done += len(m)
 	c.out = wire.AppendText(c.out, wire.Close, "S"+string(name))
@@ -78,9 +78,9 @@ func (c *compiler) naming(m, scratch []byte) bool {
 //
 // inBatch: extended messages of the client's are before them, and a Sync may end what it should not. Else each has a Sync
 // of its own, so that one that has gone wrong does not keep the server from reading on. query: a simple query follows.
-func (c *compiler) handOver(inBatch, query bool, scratch []byte) {
+func (c *compiler) handOver(inBatch, query bool) {
 	s := c.s
-	c.before(scratch)
+	c.before()
 	for name, st := range s.names {
 		c.out = wire.AppendParse(c.out, name, st.body)
 		if inBatch {
@@ -99,7 +99,7 @@ const emptyBody = "\x00\x00\x00"
 
 // runs makes sure, before the Parse or, if bound, the Bind of a statement that names others in its SQL, that the server
 // knows those by their own names.
-func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
+func (c *compiler) runs(st *statement, bound bool) {
 	s := c.s
 	if len(s.names) == 0 || s.ex.status == wire.Failed || st.scan.Statements != 1 || !naming(st.scan, []byte(st.body)) {
 		return
@@ -113,11 +113,11 @@ func (c *compiler) runs(st *statement, bound bool, scratch []byte) {
 		if !bound {
 			return
 		}
-		c.before(scratch)
+		c.before()
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
 		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
 		s.setName(string(name), nil)
 		return
 	}
-	c.handOver(true, false, scratch)
+	c.handOver(true, false)
 }

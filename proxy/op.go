@@ -8,10 +8,10 @@ type op struct {
 	was     *statement // what name, or the unnamed statement, meant before
 	unnamed bool       // the client's unnamed statement is another after this: is
 	is      *statement
-	server  bool   // the server\'s unnamed statement is another after this
+	server  bool   // the server's unnamed statement is another after this
 	rescue  bool   // a simple query follows that the server skips if this fails
 	told    bool   // said is known
-	said    string // the name by which the client knows what it tried to prepare a second time
+	said    string // the name that the client gave
 }
 
 // setName makes name mean st, or nothing if st is nil. It is called with mu held.

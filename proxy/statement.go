@@ -99,10 +99,11 @@ func (t *statements) named(body []byte, under parsing, at age) *statement {
 	if st := t.find(hash, body, under, at); st != nil {
 		return st
 	}
-	if !shareable(scanBody(body)) {
+	st := single(body, under)
+	if !shareable(st.scan) {
 		return t.private(body, at)
 	}
-	return t.add(hash, body, under, at)
+	return t.add(st, hash, at)
 }
 
 // unnamed returns the statement for an unnamed Parse with this body: a shared one if it has been seen before, so that
@@ -117,12 +118,13 @@ func (t *statements) unnamed(body []byte, under parsing, at age) *statement {
 		seen.Store(mark)
 		return single(body, under)
 	}
-	if shareable(scanBody(body)) {
-		if st := t.add(hash, body, under, at); st != nil {
-			return st
+	st := single(body, under)
+	if shareable(st.scan) {
+		if shared := t.add(st, hash, at); shared != nil {
+			return shared
 		}
 	}
-	return single(body, under)
+	return st
 }
 
 // shareable is true for a statement whose result the server describes alike for every session. FETCH, EXECUTE and CALL
@@ -146,10 +148,15 @@ func (t *statements) private(body []byte, at age) *statement {
 	st := single(body, plainParsing)
 	st.age = at
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.giveName(st)
+	return st
+}
+
+// giveName gives st a name that no other statement has had. It is called with mu held.
+func (t *statements) giveName(st *statement) {
 	t.last++
 	st.name = statementPrefix + strconv.FormatUint(t.last, 36)
-	t.mu.Unlock()
-	return st
 }
 
 func scanBody(body []byte) sql.Result {
@@ -168,20 +175,19 @@ func (st *statement) text() []byte {
 	return text
 }
 
-// add enters a new statement, forgetting others as needed, or returns nil if there is no room.
-func (t *statements) add(hash uint64, body []byte, under parsing, at age) *statement {
-	st := single(body, under)
-	st.hash, st.age = hash, at
+// add enters st, which nobody else has seen, forgetting others as needed, and returns it, or its equal that is there
+// already; nil and st unchanged if there is no room.
+func (t *statements) add(st *statement, hash uint64, at age) *statement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if known := t.find(hash, body, under, at); known != nil {
+	if known := t.find(hash, []byte(st.body), st.under, at); known != nil {
 		return known
 	}
 	if !t.makeRoom(st.cost()) {
 		return nil
 	}
-	t.last++
-	st.name = statementPrefix + strconv.FormatUint(t.last, 36)
+	st.hash, st.age = hash, at
+	t.giveName(st)
 	st.used.Store(true)
 	head := &t.heads[hash%buckets]
 	st.next.Store(head.Load())

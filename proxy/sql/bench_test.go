@@ -39,19 +39,22 @@ var benchmarkTexts = []struct{ name, text string }{
 	{"long-string-64KiB", "INSERT INTO t VALUES ('" + strings.Repeat("0123456789abcdef", 4096) + "')"},
 }
 
-// BenchmarkScan shows the time a text and a byte of it take.
-func BenchmarkScan(b *testing.B) {
+// eachText measures f for each of benchmarkTexts.
+func eachText(b *testing.B, f func(text []byte)) {
 	for _, bm := range benchmarkTexts {
 		text := []byte(bm.text)
 		b.Run(bm.name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Scan(text)
+				f(text)
 			}
 		})
 	}
 }
+
+// BenchmarkScan shows the time a text and a byte of it take.
+func BenchmarkScan(b *testing.B) { eachText(b, func(text []byte) { Scan(text) }) }
 
 // BenchmarkFeed reads a long text through a buffer, as the proxy does.
 func BenchmarkFeed(b *testing.B) {
@@ -99,18 +102,7 @@ func BenchmarkUnknown(b *testing.B) {
 }
 
 // BenchmarkFingerprint shows the time a text and a byte of it take.
-func BenchmarkFingerprint(b *testing.B) {
-	for _, bm := range benchmarkTexts {
-		text := []byte(bm.text)
-		b.Run(bm.name, func(b *testing.B) {
-			b.SetBytes(int64(len(text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				Fingerprint(text)
-			}
-		})
-	}
-}
+func BenchmarkFingerprint(b *testing.B) { eachText(b, func(text []byte) { Fingerprint(text) }) }
 
 // BenchmarkTag looks for a tag that is not there.
 func BenchmarkTag(b *testing.B) {
