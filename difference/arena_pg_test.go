@@ -46,15 +46,7 @@ func newArena(ctx context.Context) (*arena, error) {
 			return a, fmt.Errorf("%s: %w", text, err)
 		}
 	}
-	if err := a.connect(ctx); err != nil {
-		return a, err
-	}
-	for _, db := range []string{direct, guarded} { // a search_path with the neighbours' schema finds it in both
-		if err := a.exec(ctx, db, neighbourFixture); err != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	return a, a.connect(ctx)
 }
 
 // connect opens the connections that prepare and look.

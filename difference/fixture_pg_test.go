@@ -45,13 +45,16 @@ grant all on all tables in schema w to other;
 grant all on all sequences in schema w to other;
 reset role`
 
-// neighbourFixture is what the neighbours have, apart from the client: they must not wait for one another.
+// neighbourFixture is what the neighbours have, apart from the client: they must not wait for one another. A client whose
+// search_path leads there may change it, but for the sequence theirs.
 const neighbourFixture = `
+drop schema if exists n cascade;
 create schema n;
 grant all on schema n to app, other;
 create table n.t1 (id int primary key, v text, more int);
 insert into n.t1 values (1, 'theirs', 1), (2, 'theirs', 2);
 create sequence n.s1 start 1000;
+create sequence n.theirs;
 create table n.ids (id serial primary key, v text);
 grant all on all tables in schema n to app, other;
 grant all on all sequences in schema n to app, other`

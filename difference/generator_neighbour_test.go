@@ -17,7 +17,7 @@ var dirt = []string{
 	"select pg_catalog.pg_advisory_lock(1001)", "select pg_catalog.pg_advisory_lock_shared(1002)", "select pg_catalog.pg_advisory_unlock_all()", "select pg_catalog.pg_try_advisory_lock(1001)",
 	"do $$ begin perform pg_catalog.pg_advisory_lock(1003); end $$",
 	"listen ch", "listen other_ch", "unlisten *", "declare p cursor with hold for select 'theirs'", "begin; declare q cursor with hold for select 'theirs'; commit",
-	"begin; declare p cursor for select 'theirs'", "close all", "select nextval('n.s1')", "insert into n.ids (v) values ('theirs')", "select lastval()",
+	"begin; declare p cursor for select 'theirs'", "close all", "select nextval('n.theirs')", "insert into n.ids (v) values ('theirs')", "select lastval()",
 	"discard all", "discard temp", "reset all", "reset work_mem", "reset role", "select 1", "select 1 / 0", "load 'plpgsql'", "begin; savepoint x", "commit", "select * from n.t1",
 }
 

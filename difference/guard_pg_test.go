@@ -31,6 +31,11 @@ type guard struct {
 
 // newGuard starts a guard where nobody is refused for having waited.
 func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
+	for _, db := range []string{direct, guarded} { // a search_path with the neighbours' schema finds it in both
+		if err := a.exec(ctx, db, neighbourFixture); err != nil {
+			return nil, err
+		}
+	}
 	cfg := proxy.Default()
 	cfg.Listen = []proxy.Listener{{Addr: "127.0.0.1:0"}}
 	cfg.Upstream = proxy.Upstream{Host: a.cluster.Host(), Port: a.cluster.Port(), User: "postgres", ConnectTimeout: patience}

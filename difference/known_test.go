@@ -38,6 +38,11 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(``), regexp.MustCompile(`^E .*C=0A000 .*cached plan must not change result type`),
 		"after a table has changed, a client that does not ask for the columns of its statement is told on a server without it that " +
 			"they may be others"},
+	{regexp.MustCompile(`^C DEALLOCATE`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
+		"a statement that has become wrong by what the same batch has set, and that a text of several is to forget, is prepared under " +
+			"its name before"},
+	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
+		"a statement on a view whose rules session_replication_role has turned off since cannot be prepared on another server"},
 	{regexp.MustCompile(`^C SET`), regexp.MustCompile(`^E .*C=25001 .*must be called before any query`),
 		"a statement that has to be prepared on another server first takes the transaction's snapshot"},
 	{regexp.MustCompile(`^[EN] .*schema "pg_temp" does not exist`), regexp.MustCompile(`^[EN] .* does not exist`),

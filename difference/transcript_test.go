@@ -17,7 +17,24 @@ type transcript struct {
 	cut   bool           // it ended before the client left
 }
 
-func (t *transcript) add(line string) { t.lines = append(t.lines, line) }
+// add enters a line. Settings that are reported together are in the order of their names: what order they come in is not
+// promised, and is the server's.
+func (t *transcript) add(line string) {
+	at := len(t.lines)
+	for at > 0 && t.marks[at] == "" && setting(line) != "" && setting(t.lines[at-1]) > setting(line) {
+		at--
+	}
+	t.lines = slices.Insert(t.lines, at, line)
+}
+
+// setting is the name of the setting that a line reports, or "".
+func setting(line string) string {
+	if !strings.HasPrefix(line, "S ") {
+		return ""
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(line[2:], "|"), "=")
+	return name
+}
 
 // mark notes what the client does now. It is shown, and not compared.
 func (t *transcript) mark(what string) {

@@ -111,6 +111,9 @@ func (b *backend) pass(s *session) error {
 		b.news = s.newsLocked(b)
 	}
 	keep, err := b.sort(s)
+	if s.settling {
+		s.cond.Broadcast()
+	}
 	from, to := keep[0], keep[1]
 	todo, used := b.todo, b.todoIn
 	b.todo, b.todoIn = nil, nil

@@ -29,7 +29,7 @@ func (c *compiler) bind(r *request, m []byte) bool {
 	}
 	c.runs(st, true)
 	c.bindTo(st.name, portal, name, rest, m)
-	if c.s.twins || r.hazard || c.s.ex.named > 0 || (c.s.unnamed == st && st.names.Load() > 0) {
+	if c.s.twins || r.renames || c.s.ex.firstOp < len(c.s.ex.ops) || (len(name) > 0 && st.names.Load() > 0 && c.s.unnamedLocked() == st) || (len(name) == 0 && st.names.Load() > 0) {
 		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
 	} else {
 		c.s.ex.client(wire.Bind)
@@ -76,7 +76,7 @@ func (c *compiler) resolve(name []byte, size int) *statement {
 	s := c.s
 	st := s.names[string(clip(name))]
 	if len(name) == 0 {
-		st = s.unnamed
+		st = s.unnamedLocked()
 		switch {
 		case st == nil:
 			if c.b.unnamed != noStatement { // what is there is another client's
@@ -102,10 +102,12 @@ func (c *compiler) resolve(name []byte, size int) *statement {
 		return nil
 	}
 	if other := c.underSettings(st); other != st {
-		if st = other; len(name) == 0 {
-			s.unnamed = st
-		} else {
+		if st = other; len(name) > 0 {
 			s.setName(string(clip(name)), st)
+		} else if o := s.ex.lastUnnamed(); o != nil {
+			o.is = st
+		} else {
+			s.unnamed = st
 		}
 	}
 	c.ensure(st)
@@ -161,9 +163,8 @@ func (c *compiler) describeOrClose(piece *piece, m []byte) bool {
 		return true
 	}
 	if len(name) == 0 {
-		o := op{unnamed: true, was: s.unnamed}
-		s.unnamed, c.b.unnamed, s.lingers = nil, noStatement, false
-		s.ex.extendedOp(markClose, o)
+		c.b.unnamed, s.lingers = noStatement, false
+		s.ex.extendedOp(markClose, op{unnamed: true})
 		return true
 	}
 	old := s.names[string(clip(name))]

@@ -27,6 +27,7 @@ type compiler struct {
 // compile returns what must be written to b for r, whose messages are in from, and notes it in the exchange. scratch is
 // used if the client's own bytes will not do. It is called with s.mu held.
 func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
+	s.unsure = s.unsure && s.ex.outstanding()
 	c := compiler{s: s, b: b, from: from, scratch: scratch}
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
@@ -40,6 +41,7 @@ func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
 	}
 	s.suspect |= r.suspect
 	s.undo |= r.undo
+	s.armed, s.unsure = s.armed || r.armed, s.unsure || r.unsure
 	s.flux = s.flux || r.sets
 	s.ex.partial = r.left > 0
 	s.ex.commit = s.ex.commit || r.commit
@@ -77,14 +79,9 @@ func (c *compiler) message(r *request, st *piece, m []byte) bool {
 // passQuery notes a simple query, which makes an end of the unnamed statement.
 func (c *compiler) passQuery() bool {
 	s := c.s
-	was := s.unnamed
-	s.queried = was
+	s.queried = s.unnamed
 	s.unnamed, c.b.unnamed = nil, noStatement
-	if s.ex.unsynced {
-		s.ex.late(op{unnamed: true, was: was})
-	} else {
-		s.ex.client(wire.Query)
-	}
+	s.ex.client(wire.Query)
 	return true
 }
 
@@ -116,6 +113,10 @@ func (c *compiler) ensure(st *statement) {
 
 // present answers whether the server has st. If not, there is room for it.
 func (c *compiler) present(st *statement) bool {
+	if c.s.ex.doubtful(st) {
+		c.drop(st)
+		return false
+	}
 	if c.b.prepared.has(st) {
 		return true
 	}
@@ -179,8 +180,8 @@ func (c *compiler) parseUnnamed(st *piece) bool {
 	if is == nil { // too long to keep
 		is = longStatement
 	}
-	o := op{unnamed: true, was: s.unnamed, is: is}
-	s.unnamed, s.lingers = is, is == longStatement
+	o := op{unnamed: true, is: is}
+	s.lingers = is == longStatement
 	if is.name == "" {
 		c.b.unnamed = is
 		s.ex.extendedOp(markParse, o)

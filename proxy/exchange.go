@@ -11,7 +11,6 @@ import (
 // exchange.marks holds. Those from markParse on may be skipped by the server after an error.
 const (
 	markQuery    = 'Q' // a simple query: one ReadyForQuery
-	markLate     = 'q' // as markQuery, sent before the Sync of extended messages: an error in those skips it
 	markCall     = 'F' // a function call: one ReadyForQuery
 	markSync     = 'S' // a Sync: one ReadyForQuery
 	markHidden   = 'h' // a simple query of ours: everything up to its ReadyForQuery is not for the client
@@ -49,8 +48,8 @@ type exchange struct {
 	first    int  // marks before it are done
 	ops      []op // what the marks that carry one have changed, in the same order
 	firstOp  int
-	named    int  // ops outstanding on which the meaning of a name depends
-	loose    int  // ops outstanding on which the meaning of the unnamed statement depends
+	sealed   int  // ops before it were sent before the last Sync: what comes after may run though they have failed
+	loose    int  // ops outstanding that change the unnamed statement
 	readies  int  // marks outstanding that the client's ReadyForQuery will end
 	unsynced bool // extended messages were sent after the last Sync
 	skipping bool // after an error, with no Sync sent yet: the server drops everything up to one
@@ -93,6 +92,7 @@ func (e *exchange) client(typ byte) bool {
 		e.misplaced()
 		if !e.skipping {
 			e.add(typ)
+			e.unsynced = false // its ReadyForQuery comes also without a Sync
 		}
 	case wire.Bind, wire.Describe, wire.Execute:
 		e.extended(typ)
@@ -116,36 +116,72 @@ func (e *exchange) extendedOp(mark byte, o op) {
 	e.extended(mark)
 	if !e.skipping {
 		e.ops = append(e.ops, o)
-		e.count(&o, 1)
+		if o.unnamed {
+			e.loose++
+		}
 	}
 }
 
-func (e *exchange) count(o *op, n int) {
-	if o.st != nil || o.closes != nil || o.name != "" {
-		e.named += n
-	}
-	if o.unnamed {
-		e.loose += n
-	}
-}
-
-// carriesOp is true for marks that stand for an op.
-func carriesOp(mark byte) bool {
-	switch mark {
-	case markParse, markKnown, markClose, markOurParse, markOurClose, markLate, markTwin:
-		return true
+// doubtful is true if it depends on ops sent before the last Sync, whose answers have not come, whether the server has st.
+func (e *exchange) doubtful(st *statement) bool {
+	for i := e.firstOp; i < e.sealed; i++ {
+		if o := &e.ops[i]; o.st == st || o.closes == st {
+			return true
+		}
 	}
 	return false
 }
 
-// late notes a simple query sent before the Sync of extended messages.
-func (e *exchange) late(o op) {
-	e.misplaced()
-	if !e.skipping {
-		e.add(markLate)
-		e.ops = append(e.ops, o)
-		e.count(&o, 1)
+// concerns is true if an op outstanding says whether the server has st.
+func (e *exchange) concerns(st *statement) bool {
+	for i := e.firstOp; i < len(e.ops); i++ {
+		if o := &e.ops[i]; o.st == st || o.closes == st {
+			return true
+		}
 	}
+	return false
+}
+
+// unsettled is true if it depends on such ops what names mean, or, if unnamed is true, what the unnamed statement is.
+func (e *exchange) unsettled(unnamed bool) bool {
+	for i := e.firstOp; i < e.sealed; i++ {
+		if e.ops[i].name != "" {
+			return true
+		}
+	}
+	if !unnamed || e.loose == 0 {
+		return false
+	}
+	for i := len(e.ops) - 1; i >= e.sealed; i-- {
+		if e.ops[i].unnamed {
+			return false
+		}
+	}
+	return true
+}
+
+// lastUnnamed returns the newest outstanding op that changes the unnamed statement, nil if there is none.
+func (e *exchange) lastUnnamed() *op {
+	if e.loose == 0 {
+		return nil
+	}
+	i := len(e.ops) - 1
+	for !e.ops[i].unnamed {
+		i--
+	}
+	return &e.ops[i]
+}
+
+// outstanding is true if an answer is to come.
+func (e *exchange) outstanding() bool { return e.first < len(e.marks) }
+
+// carriesOp is true for marks that stand for an op.
+func carriesOp(mark byte) bool {
+	switch mark {
+	case markParse, markKnown, markClose, markOurParse, markOurClose, markTwin:
+		return true
+	}
+	return false
 }
 
 // sync notes a Sync.
@@ -158,6 +194,7 @@ func (e *exchange) sync() {
 	}
 	e.unsynced, e.skipping = false, false
 	e.add(markSync)
+	e.sealed = len(e.ops)
 }
 
 // misplaced notes that something was sent that has no place in copy data. If the server reads some it takes the message
@@ -179,10 +216,11 @@ func (e *exchange) addOnce(mark byte) {
 func (e *exchange) add(mark byte) {
 	if e.first == len(e.marks) {
 		e.marks, e.first = e.marks[:0], 0
-		e.ops, e.firstOp = e.ops[:0], 0
+		e.ops, e.firstOp, e.sealed = e.ops[:0], 0, 0
 	} else if e.first > 1024 && e.first > len(e.marks)/2 { // a client that is never without an answer to wait for
 		e.marks = e.marks[:copy(e.marks, e.marks[e.first:])]
 		e.ops = e.ops[:copy(e.ops, e.ops[e.firstOp:])]
+		e.sealed = max(0, e.sealed-e.firstOp)
 		e.first, e.firstOp = 0, 0
 	}
 	e.marks = append(e.marks, mark)
@@ -193,7 +231,7 @@ func (e *exchange) add(mark byte) {
 
 // endsReady is true for marks that the client's ReadyForQuery ends.
 func endsReady(mark byte) bool {
-	return mark == markQuery || mark == markLate || mark == markCall || mark == markSync || mark == markAsk || mark == markDiscard
+	return mark == markQuery || mark == markCall || mark == markSync || mark == markAsk || mark == markDiscard
 }
 
 // front is the mark of the message that is being answered, 0 if nothing is outstanding.
@@ -204,17 +242,27 @@ func (e *exchange) front() byte {
 	return 0
 }
 
-// pop takes the front mark away.
-func (e *exchange) pop() {
+// pop takes the front mark away, and returns its op, if it carries one.
+func (e *exchange) pop() (o op) {
 	if carriesOp(e.marks[e.first]) {
-		e.count(&e.ops[e.firstOp], -1)
-		e.ops[e.firstOp] = op{}
-		e.firstOp++
+		o = e.takeOp()
 	}
 	if endsReady(e.marks[e.first]) {
 		e.readies--
 	}
 	e.first++
+	return o
+}
+
+// takeOp takes the first op away.
+func (e *exchange) takeOp() op {
+	o := e.ops[e.firstOp]
+	e.ops[e.firstOp] = op{}
+	e.firstOp++
+	if o.unnamed {
+		e.loose--
+	}
+	return o
 }
 
 // dropData takes away the marks of copy data that nobody reads any more.
@@ -237,8 +285,9 @@ func (e *exchange) hidden(typ byte) bool {
 	return false
 }
 
-// answered notes a message of the server that may end the answer to one extended message.
-func (e *exchange) answered(typ byte) {
+// answered notes a message of the server that may end the answer to one extended message, and returns the op that it
+// confirms, if any.
+func (e *exchange) answered(typ byte) (o op) {
 	ends := false
 	switch e.front() {
 	case markParse, markOurParse:
@@ -254,12 +303,13 @@ func (e *exchange) answered(typ byte) {
 	}
 	if ends {
 		execute := e.front() == markExecute
-		e.pop()
+		o = e.pop()
 		if execute {
 			e.copyIn = false
 			e.dropData()
 		}
 	}
+	return o
 }
 
 // failed notes an ErrorResponse. After one to an extended message the server skips what was sent up to the next Sync:
@@ -277,8 +327,10 @@ func (e *exchange) failed() (undone []op, itself bool) {
 	for e.first < len(e.marks) && e.marks[e.first] != markSync && e.marks[e.first] != markHidden {
 		m := e.marks[e.first]
 		if carriesOp(m) {
-			e.count(&e.ops[e.firstOp], -1)
 			e.firstOp++
+			if e.ops[e.firstOp-1].unnamed {
+				e.loose--
+			}
 		} else if endsReady(m) {
 			e.readies--
 		}
@@ -292,7 +344,7 @@ func (e *exchange) failed() (undone []op, itself bool) {
 // so those will not be answered; the client sends another. Anything else that was sent before the end leaves doubt.
 func (e *exchange) copyStarted() {
 	e.copyIn = true
-	if m := e.front(); m != markQuery && m != markLate && m != markExecute {
+	if m := e.front(); m != markQuery && m != markExecute {
 		e.doubt = true
 		return
 	}
@@ -323,7 +375,7 @@ func skipped(mark byte) bool {
 	case markBind, markDescribe, markExecute, markData, markEnd:
 		return true
 	}
-	return carriesOp(mark) && mark != markLate
+	return carriesOp(mark)
 }
 
 // ready notes ReadyForQuery and answers whose it is: 0 if nothing that has one was outstanding.
@@ -333,7 +385,7 @@ func (e *exchange) ready(status byte) (mark byte) {
 		e.pop()
 	}
 	switch m := e.front(); m {
-	case markQuery, markLate, markCall, markSync, markHidden, markSettings, markAsk, markDiscard:
+	case markQuery, markCall, markSync, markHidden, markSettings, markAsk, markDiscard:
 		mark = m
 		e.pop()
 		e.dropData()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"strings"
 
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -36,7 +37,7 @@ func (c *compiler) naming(m []byte) bool {
 	case ok && (all || st == nil):
 		return c.passQuery()
 	case (!ok && naming(res, text)) || (ok && s.ex.unsynced && command != sql.Deallocate):
-		c.handOver(s.ex.unsynced, true)
+		c.handOver(s.ex.unsynced, text, true)
 		return c.passQuery()
 	case !ok:
 		return c.passQuery()
@@ -73,15 +74,19 @@ func (c *compiler) naming(m []byte) bool {
 	return true
 }
 
-// handOver gives the server all of the client's statements by their own names, before a text that names some in ways that
-// are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
+// handOver gives the server the client's statements that a text may name, by their own names, before the text, which names
+// some in ways that are not looked into. They are the server's then: the client keeps it for as long as one of them is there.
 //
-// inBatch: extended messages of the client's are before them, and a Sync may end what it should not. Else each has a Sync
+// inBatch: the client's extended messages are before them, and a Sync may end what it should not. Else each has a Sync
 // of its own, so that one that has gone wrong does not keep the server from reading on. query: a simple query follows.
-func (c *compiler) handOver(inBatch, query bool) {
+func (c *compiler) handOver(inBatch bool, text []byte, query bool) {
 	s := c.s
+	text = bytes.ToLower(text)
 	c.before()
 	for name, st := range s.names {
+		if !mentions(text, strings.ToLower(name)) {
+			continue
+		}
 		c.out = wire.AppendParse(c.out, name, st.body)
 		if inBatch {
 			s.ex.extendedOp(markOurParse, op{name: name, was: st, rescue: query})
@@ -92,6 +97,24 @@ func (c *compiler) handOver(inBatch, query bool) {
 		s.setName(name, nil)
 	}
 	s.suspect |= pins(sql.Prepared)
+}
+
+// mentions is true if word stands in text by itself.
+func mentions(text []byte, word string) bool {
+	inWord := func(c byte) bool {
+		return c == '_' || c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')
+	}
+	for from := 0; ; {
+		i := bytes.Index(text[from:], []byte(word))
+		if i < 0 {
+			return false
+		}
+		at, end := from+i, from+i+len(word)
+		if (at == 0 || !inWord(text[at-1])) && (end == len(text) || !inWord(text[end])) {
+			return true
+		}
+		from = at + 1
+	}
 }
 
 // emptyBody is a Parse of the empty text without parameters.
@@ -119,5 +142,5 @@ func (c *compiler) runs(st *statement, bound bool) {
 		s.setName(string(name), nil)
 		return
 	}
-	c.handOver(true, false)
+	c.handOver(true, st.text(), false)
 }

@@ -5,7 +5,7 @@ type op struct {
 	st      *statement // the server has it after this
 	closes  *statement // the server has it no more
 	name    string     // the client's name that means something else after this; "": none
-	was     *statement // what name, or the unnamed statement, meant before
+	was     *statement // what name meant before
 	unnamed bool       // the client's unnamed statement is another after this: is
 	is      *statement
 	server  bool   // the server's unnamed statement is another after this
@@ -47,10 +47,10 @@ func (s *session) dropNames() {
 func (s *session) undoLocked(b *backend, ops []op, itself bool) {
 	for i := len(ops) - 1; i >= 0; i-- {
 		o := &ops[i]
-		if o.st != nil {
+		if o.st != nil && !s.ex.concerns(o.st) {
 			b.prepared.remove(o.st)
 		}
-		if o.closes != nil {
+		if o.closes != nil && !s.ex.concerns(o.closes) {
 			b.prepared.add(o.closes)
 		}
 		if o.name != "" {
@@ -59,11 +59,19 @@ func (s *session) undoLocked(b *backend, ops []op, itself bool) {
 		if o.unnamed || o.server {
 			b.unnamed = nil
 		}
-		if o.unnamed && s.unnamed == o.is {
-			s.unnamed, s.lingers = o.was, false
+		if o.unnamed {
+			s.lingers = false
 			if itself && i == 0 {
-				s.unnamed = nil
+				s.unnamed = nil // a Parse forgets it first
 			}
 		}
 	}
+}
+
+// unnamedLocked returns what the client's unnamed statement is if all that was sent succeeds.
+func (s *session) unnamedLocked() *statement {
+	if o := s.ex.lastUnnamed(); o != nil {
+		return o.is
+	}
+	return s.unnamed
 }

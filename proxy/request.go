@@ -32,8 +32,14 @@ type request struct {
 	urgent    bool // begins with set-up or clean-up, which pressure must not refuse
 	sets      bool // changes settings, if only for the transaction
 	describes bool // describes a portal or a statement, or parses it
-	hazard    bool // what a statement's name means depends on it
-	loose     bool // what the unnamed statement is depends on it
+	renames   bool // changes what a name means
+	renamed   bool // and does so before a Sync
+	fresh     bool // changes the unnamed statement after the last Sync
+	loose     bool // changes it before
+	synced    bool // has a Sync
+	extended  bool // has messages of the extended protocol
+	armed     bool // prepares or binds a statement that may prepare or forget statements by SQL
+	unsure    bool // runs one
 	names     bool // names a prepared statement in its SQL
 	mute      bool // nothing in it is answered where no COPY is under way
 	left      int  // bytes of the last message that have not been read yet
@@ -45,7 +51,8 @@ func getRequest() *request {
 	r := requests.Get().(*request)
 	r.n, r.left, r.suspect, r.undo = 0, 0, 0, 0
 	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
-	r.sets, r.hazard, r.loose, r.describes = false, false, false, false
+	r.sets, r.describes, r.renames, r.renamed, r.fresh, r.loose, r.synced = false, false, false, false, false, false, false
+	r.extended, r.armed, r.unsure = false, false, false
 	return r
 }
 
@@ -63,8 +70,10 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 	body := m[wire.HeaderSize:]
 	switch typ {
 	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
-	default:
+	case wire.Query, wire.FunctionCall, wire.Sync:
 		r.mute = false
+	default:
+		r.mute, r.extended = false, true
 	}
 	switch typ {
 	case wire.Query:
@@ -77,12 +86,19 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 		}
 		s.hasPeeked = false
 		s.suspects(r, res)
+		r.unsure = r.unsure || meddles(res)
 		s.learnCustoms(r, res, body)
 		r.names = r.names || (left == 0 && naming(res, body))
 	case wire.Parse:
 		st.st = s.parse(r, m, left)
+		r.armed = r.armed || st.st == nil || meddles(st.st.scan)
 	case wire.Close:
-		r.hazard = true
+		if len(body) > 1 && body[0] == 'S' {
+			r.fresh = r.fresh || body[1] == 0
+			r.renames = r.renames || body[1] != 0
+		}
+	case wire.Sync:
+		r.synced, r.renamed, r.loose, r.fresh = true, r.renames, r.loose || r.fresh, false
 	case wire.Describe:
 		r.describes = true
 	case wire.Bind:
@@ -93,22 +109,31 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 			break
 		}
 		s.mu.Lock()
-		bound := s.unnamed
+		bound := s.unnamedLocked()
 		if len(name) > 0 {
 			bound = s.names[string(clip(name))]
 		}
 		s.mu.Unlock()
 		if bound != nil && (bound.body != "" || len(name) > 0) {
 			s.suspects(r, bound.scan)
+			r.armed = r.armed || meddles(bound.scan)
 		} else if r.n == 0 {
-			r.write = true
+			r.write, r.armed = true, true
 		}
+	case wire.Execute:
+		r.unsure = r.unsure || r.armed || s.sees.armed
 	case wire.FunctionCall:
+		r.unsure = true
 		r.suspect |= pinFunction
 		r.write = true
 	}
 	r.n++
 	r.left = left
+}
+
+// meddles is true for a text that may prepare or forget statements by SQL: what comes after it may mean something else.
+func meddles(res sql.Result) bool {
+	return res.Ask || res.Ambiguous || (res.Residue|res.Undo)&sql.Prepared != 0
 }
 
 // parse finds what a Parse prepares, and notes what it may do when it is run.
@@ -129,8 +154,8 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 	}
 	table, at := s.srv.statements, s.route.catalog.age()
 	var st *statement
-	r.hazard = r.hazard || len(name) > 0
-	r.loose = r.loose || len(name) == 0
+	r.renames = r.renames || len(name) > 0
+	r.fresh = r.fresh || len(name) == 0
 	switch flux := s.sees.flux || r.sets; {
 	case len(name) > 0 && flux:
 		st = table.private(body, at)
@@ -145,7 +170,6 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 		s.suspects(r, scanBody(body))
 		return s.unkept(r, name, text)
 	}
-	r.hazard = r.hazard || st.name != ""
 	s.suspects(r, st.scan)
 	s.learnCustoms(r, st.scan, text)
 	return st

@@ -75,7 +75,10 @@ type session struct {
 	renews   bool                  // statements are prepared again, as if their clients had just done so
 	twins    bool                  // two names may mean one statement
 	queried  *statement            // what the unnamed one was before the last simple query
-	unnamed  *statement            // the unnamed one; nil: none
+	unnamed  *statement            // the unnamed one, as the server has confirmed it; nil: none
+	armed    bool                  // a statement is bound, or may be, that may prepare or forget statements by SQL
+	unsure   bool                  // one was run since the server was idle
+	settling bool                  // the session's goroutine waits for answers before it sends more
 
 	// guarded by mu: what the transaction may have left in its server
 	suspect   pins      // since the server was asked last

@@ -12,7 +12,7 @@ func (s *session) turn() (more bool, err error) {
 	s.mu.Lock()
 	free := s.backend == nil
 	parked := s.parked
-	s.sees = view{s.flux, s.settings.parsing, s.ex.named+s.ex.loose > 0}
+	s.sees = s.lookLocked()
 	s.mu.Unlock()
 
 	s.hasPeeked = false
@@ -56,43 +56,85 @@ func (s *session) turn() (more bool, err error) {
 	return true, s.send(r, pos)
 }
 
-// view is what a turn must know of the session's settings to tell statements apart.
+// view is what a turn must know of the session's settings, and of the answers that have not come.
 type view struct {
 	flux    bool
 	parsing parsing
-	pending bool // what names mean depends on answers that have not come
+	armed   bool // an Execute may run a statement that prepares or forgets others
+	unsure  bool // one is under way
+	names   bool // what names mean depends on what was sent before a Sync
+	loose   bool // what the unnamed statement is does
+	ops     bool // and if there is one more Sync, what names mean
+	changes bool // and what the unnamed statement is
+	open    bool // extended messages were sent after the last Sync
 }
 
-// settled waits, before messages that may depend on which statements there are, until the server has confirmed those
-// that were sent up to the last Sync: if one of them has failed, names mean something else.
+// lookLocked says what the session's turn must know.
+func (s *session) lookLocked() view {
+	v := view{flux: s.flux, parsing: s.settings.parsing, armed: s.armed}
+	if s.ex.outstanding() {
+		v.unsure, v.open = s.unsure, s.ex.unsynced
+		v.names, v.loose = s.ex.unsettled(false), s.ex.unsettled(true)
+		v.ops, v.changes = s.ex.firstOp < len(s.ex.ops), s.ex.loose > 0
+	}
+	return v
+}
+
+// settled waits, before a message whose meaning depends on what becomes of those before it, until the server has
+// answered them.
 func (s *session) settled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settling = true
 	for s.healing && s.close == nil {
 		s.cond.Wait() // what is run again comes before
 	}
-	switch s.in.data[s.in.r] {
-	case wire.Parse, wire.Bind, wire.Describe, wire.Close:
-	default:
-		return s.close
-	}
-	named := s.in.data[s.in.r] == wire.Parse // it replaces the unnamed statement, whatever that is
-	for (s.ex.named > 0 || (s.ex.loose > 0 && !named)) && !s.ex.unsynced && s.backend != nil && s.close == nil {
+	for flushed := false; s.backend != nil && s.close == nil && s.dependsLocked(s.in.data[s.in.r]); {
+		if b := s.backend; s.ex.unsynced && !flushed {
+			flushed = true
+			b.wmu.Lock()
+			s.mu.Unlock()
+			s.tell(b, flush)
+			b.wmu.Unlock()
+			s.mu.Lock()
+			continue
+		}
 		s.cond.Wait()
 	}
+	s.settling = false
 	return s.close
 }
 
-// mustWait is true if the next message depends on what becomes of a statement in r, before a Sync.
-func (s *session) mustWait(r *request, typ byte) bool {
-	if r.n == 0 || r.steps[r.n-1].typ != wire.Sync {
+// flush has the server say what it has to say.
+var flush = wire.AppendEmpty(nil, wire.Flush)
+
+// dependsLocked is true if what a message means depends on answers that have not come. It is not if the server waits for copy data.
+func (s *session) dependsLocked(typ byte) bool {
+	if !s.ex.outstanding() || s.ex.copyIn || s.ex.partial {
 		return false
 	}
 	switch typ {
-	case wire.Bind, wire.Describe, wire.Close:
-		return r.hazard || r.loose || s.sees.pending // what it names may fail to come into being
-	case wire.Parse:
-		return r.hazard || s.sees.pending
+	case wire.Parse, wire.Bind, wire.Describe, wire.Close:
+		// A Parse replaces the unnamed statement, whatever that is.
+		return s.unsure || s.ex.unsettled(typ != wire.Parse)
+	case wire.Query, wire.FunctionCall:
+		return s.unsure || s.ex.unsynced || s.ex.loose > 0
+	}
+	return false
+}
+
+// mustWait is true if what the next message means depends on what becomes of those in r, or of those before.
+func (s *session) mustWait(r *request, typ byte) bool {
+	if r.n == 0 {
+		return false // settled has waited
+	}
+	v := &s.sees
+	switch typ {
+	case wire.Parse, wire.Bind, wire.Describe, wire.Close:
+		return r.unsure || v.unsure || r.renamed || v.names || (r.synced && v.ops) ||
+			(typ != wire.Parse && !r.fresh && (r.loose || v.loose || (r.synced && v.changes)))
+	case wire.Query, wire.FunctionCall:
+		return r.unsure || v.unsure || r.extended || v.changes || (v.open && !r.synced)
 	}
 	return false
 }

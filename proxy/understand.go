@@ -82,9 +82,16 @@ func (b *backend) understand(s *session, m []byte, hidden bool) passing {
 
 // confirmed notes that the server has done what changes the statements that there are.
 func (b *backend) confirmed(s *session, typ byte) {
-	s.ex.answered(typ)
-	if s.ex.named == 0 {
-		s.cond.Broadcast()
+	o := s.ex.answered(typ)
+	if o.unnamed {
+		s.unnamed = o.is
+	}
+	// What was sent before it may have failed, and have undone it; what was sent after it counts more.
+	if o.st != nil && !s.ex.concerns(o.st) {
+		b.prepared.add(o.st)
+	}
+	if o.closes != nil && !s.ex.concerns(o.closes) {
+		b.prepared.remove(o.closes)
 	}
 }
 
@@ -112,6 +119,9 @@ func (b *backend) completed(s *session, body []byte) {
 // ready deals with ReadyForQuery.
 func (b *backend) ready(s *session, status byte) passing {
 	mark := s.ex.ready(status)
+	if status == wire.Idle && s.ex.quiet() {
+		s.armed, s.unsure = false, false
+	}
 	if status == wire.Idle && s.ddl {
 		s.route.catalog.committed(s.shape)
 		s.ddl, s.shape = false, false
