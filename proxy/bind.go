@@ -23,7 +23,7 @@ func (c *compiler) bind(r *request, m []byte) bool {
 		c.s.ex.client(wire.Bind)
 		return true
 	}
-	st := c.resolve(name, len(m))
+	st := c.resolve(name, len(m), true)
 	if st == nil {
 		return false
 	}
@@ -71,8 +71,8 @@ func returnsAll(st *statement) bool {
 }
 
 // resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it
-// is.
-func (c *compiler) resolve(name []byte, size int) *statement {
+// is. bound: it is in a Bind.
+func (c *compiler) resolve(name []byte, size int, bound bool) *statement {
 	s := c.s
 	st := s.names[string(clip(name))]
 	if len(name) == 0 {
@@ -93,7 +93,7 @@ func (c *compiler) resolve(name []byte, size int) *statement {
 				c.b.unnamed = st
 				s.ex.extendedOp(markOurParse, op{server: true})
 			}
-			c.runs(st, true)
+			c.runs(st, bound)
 			return nil
 		}
 	}
@@ -153,7 +153,7 @@ func (c *compiler) describeOrClose(piece *piece, m []byte) bool {
 		return false
 	}
 	if piece.typ == wire.Describe {
-		st := c.resolve(name, len(m))
+		st := c.resolve(name, len(m), false)
 		if st == nil {
 			return false
 		}
