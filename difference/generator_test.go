@@ -115,6 +115,19 @@ func (g *generator) believe(text string) {
 	}
 }
 
+// texts is two or three of them in one.
+func (g *generator) texts() string {
+	for {
+		parts := []string{g.text(), g.text()}
+		if g.one(2) {
+			parts = append(parts, g.text())
+		}
+		if all := strings.Join(parts, "; "); !isKnown(all) {
+			return all
+		}
+	}
+}
+
 // simple is a step of one simple query.
 func simple(text string) step { return step{kind: client, messages: []message{query(text)}} }
 
@@ -124,11 +137,7 @@ func (g *generator) client() {
 	case n < 8:
 		g.steps = append(g.steps, simple(g.text()))
 	case n < 9:
-		parts := []string{g.text(), g.text()}
-		if g.one(2) {
-			parts = append(parts, g.text())
-		}
-		g.steps = append(g.steps, simple(strings.Join(parts, "; ")))
+		g.steps = append(g.steps, simple(g.texts()))
 	case n < 10: // and the statement is replaced: executed in a pipeline it would take the rest for copy data
 		g.steps = append(g.steps, g.copyIn(), step{kind: client, messages: []message{parse("", "select 1"), sync}})
 	case n < 17:

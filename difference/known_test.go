@@ -20,6 +20,8 @@ var known = []struct {
 		"lastval and currval after an INSERT outside a transaction: an error, never another client's value"},
 	{regexp.MustCompile(`pg_settings where source`),
 		"transaction_isolation keeps the source that a transaction before has given it, also when that was another client's"},
+	{regexp.MustCompile(`(?i)(commit|rollback|end|abort)\b.*;.*execute`),
+		"in a transaction that has failed, a text that ends it and then executes a statement of the protocol: that cannot be prepared before"},
 	{regexp.MustCompile(`temp_buffers`),
 		"a server on which anybody ever used a temporary table refuses temp_buffers"},
 }
@@ -41,6 +43,11 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(`^C DEALLOCATE`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
 		"a statement that has become wrong by what the same batch has set, and that a text of several is to forget, is prepared under " +
 			"its name before"},
+	{regexp.MustCompile(`^E .*C=42703 .*P=\d+ `), regexp.MustCompile(`^2`),
+		"a temporary table that hides another changes what a statement means at its next Bind, unless the server has had temporary tables " +
+			"before; then when it runs"},
+	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^E .*C=26000 .*R=FetchPreparedStatement`),
+		"EXECUTE of a protocol's statement that cannot be prepared any more says that there is none rather than the reason"},
 	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
 		"a statement on a view whose rules session_replication_role has turned off since cannot be prepared on another server"},
 	{regexp.MustCompile(`^C SET`), regexp.MustCompile(`^E .*C=25001 .*must be called before any query`),

@@ -113,7 +113,7 @@ func (c *compiler) ensure(st *statement) {
 
 // present answers whether the server has st. If not, there is room for it.
 func (c *compiler) present(st *statement) bool {
-	if c.s.ex.doubtful(st) {
+	if c.s.ex.doubtful(st) || c.b.prepared.unknown(st) {
 		c.drop(st)
 		return false
 	}
@@ -126,12 +126,13 @@ func (c *compiler) present(st *statement) bool {
 	return false
 }
 
-// drop has the server close st.
+// drop has the server close st, which it may have.
 func (c *compiler) drop(st *statement) {
+	o := op{closes: st, unsure: c.s.ex.doubtful(st) || c.b.prepared.unknown(st)}
 	c.before()
 	c.out = wire.AppendText(c.out, wire.Close, "S"+st.name)
 	c.b.prepared.remove(st)
-	c.s.ex.extendedOp(markOurClose, op{closes: st})
+	c.s.ex.extendedOp(markOurClose, o)
 }
 
 // parse compiles a Parse.
@@ -141,8 +142,13 @@ func (c *compiler) parse(r *request, st *piece, m []byte) bool {
 	if !ok {
 		return false
 	}
+	held := s.pins | s.suspect | r.suspect
+	if s.question != nil {
+		held |= s.question.suspect
+	}
+	passes := st.st == nil || held&pins(sql.Prepared) != 0
 	if st.st != nil {
-		c.runs(st.st, false)
+		c.runs(st.st, passes && len(name) > 0) // its Bind will pass, too
 	}
 	if len(name) == 0 {
 		return c.parseUnnamed(st)
@@ -157,11 +163,7 @@ func (c *compiler) parse(r *request, st *piece, m []byte) bool {
 		s.ex.extendedOp(markParse, op{told: true, said: string(name)})
 		return true
 	}
-	held := s.pins | s.suspect | r.suspect
-	if s.question != nil {
-		held |= s.question.suspect
-	}
-	if st.st == nil || held&pins(sql.Prepared) != 0 {
+	if passes {
 		// Only the server at hand knows it, beside those that the client has prepared there by SQL.
 		c.guardName(name, len(m))
 		s.suspect |= pins(sql.Prepared)

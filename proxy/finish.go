@@ -59,7 +59,7 @@ func (s *session) clean(b *backend) {
 	}
 	s.mu.Lock()
 	open := s.ex.status != wire.Idle
-	dirty := s.pins != 0 || s.suspect != 0 || s.flux || s.route.mode == PoolModeSession
+	dirty := s.pins != 0 || s.suspect|s.undo != 0 || s.flux || s.route.mode == PoolModeSession
 	s.mu.Unlock()
 	if open && !s.order(b, rollback) {
 		return
@@ -80,6 +80,7 @@ func (s *session) clean(b *backend) {
 	}
 	if fit {
 		s.backend = nil
+		s.unpinLocked() // before another client can be pinned to it
 	}
 	s.mu.Unlock()
 	if !fit {

@@ -136,6 +136,16 @@ type login struct {
 	lessons lessons
 }
 
+// role is the role in which a session begins, as far as its own start-up packet says.
+func (l *login) role() string {
+	for _, o := range l.options {
+		if o.name == settingRole {
+			return o.value
+		}
+	}
+	return "none"
+}
+
 // dial opens a server connection; it implements pool.Dialer.
 func (in *instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error) {
 	start := time.Now()

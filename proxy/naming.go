@@ -132,10 +132,10 @@ func (c *compiler) runs(st *statement, bound bool) {
 	if ok && (all || old == nil) {
 		return
 	}
+	if ok && command != sql.Execute && !bound {
+		return // what it is about does not matter before it runs
+	}
 	if ok && command == sql.Deallocate {
-		if !bound {
-			return
-		}
 		c.before()
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
 		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})

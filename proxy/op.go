@@ -4,6 +4,7 @@ package proxy
 type op struct {
 	st      *statement // the server has it after this
 	closes  *statement // the server has it no more
+	unsure  bool       // it may not have had it before
 	name    string     // the client's name that means something else after this; "": none
 	was     *statement // what name meant before
 	unnamed bool       // the client's unnamed statement is another after this: is
@@ -42,16 +43,18 @@ func (s *session) dropNames() {
 	s.names, s.twins = nil, false
 }
 
-// undoLocked takes back what ops changed, because the server has not done it. itself: the first is the op of the message
-// that failed.
-func (s *session) undoLocked(b *backend, ops []op, itself bool) {
+// undoLocked takes back what ops changed, because the server has not done it. forgets: the first is that of a Parse which
+// has failed and forgotten the unnamed statement before it did.
+func (s *session) undoLocked(b *backend, ops []op, forgets bool) {
 	for i := len(ops) - 1; i >= 0; i-- {
 		o := &ops[i]
 		if o.st != nil && !s.ex.concerns(o.st) {
 			b.prepared.remove(o.st)
 		}
 		if o.closes != nil && !s.ex.concerns(o.closes) {
-			b.prepared.add(o.closes)
+			if b.prepared.add(o.closes); o.unsure {
+				b.prepared.doubt(o.closes)
+			}
 		}
 		if o.name != "" {
 			s.setName(o.name, o.was)
@@ -61,8 +64,8 @@ func (s *session) undoLocked(b *backend, ops []op, itself bool) {
 		}
 		if o.unnamed {
 			s.lingers = false
-			if itself && i == 0 {
-				s.unnamed = nil // a Parse forgets it first
+			if forgets && i == 0 {
+				s.unnamed = nil
 			}
 		}
 	}

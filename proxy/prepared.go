@@ -10,6 +10,7 @@ type prepared struct {
 
 type preparedEntry struct {
 	st           *statement
+	unknown      bool // whether it is there
 	older, newer *preparedEntry
 }
 
@@ -23,9 +24,22 @@ func (p *prepared) has(st *statement) bool {
 	return e != nil
 }
 
+// unknown answers whether nobody knows if the server has st.
+func (p *prepared) unknown(st *statement) bool {
+	e := p.of[st]
+	return e != nil && e.unknown
+}
+
+// doubt notes that nobody knows whether the server has st.
+func (p *prepared) doubt(st *statement) {
+	p.add(st)
+	p.of[st].unknown = true
+}
+
 // add notes that the server has st.
 func (p *prepared) add(st *statement) {
-	if p.of[st] != nil {
+	if e := p.of[st]; e != nil {
+		e.unknown = false
 		return
 	}
 	if p.of == nil {

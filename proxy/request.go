@@ -113,6 +113,9 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 		if len(name) > 0 {
 			bound = s.names[string(clip(name))]
 		}
+		if bound == longStatement || (bound == nil && (s.pins|s.suspect|r.suspect)&pins(sql.Prepared) != 0) {
+			r.suspect |= pinFunction // what it does is not known any more
+		}
 		s.mu.Unlock()
 		if bound != nil && (bound.body != "" || len(name) > 0) {
 			s.suspects(r, bound.scan)

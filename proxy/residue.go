@@ -20,7 +20,6 @@ var residueQueries = []struct {
 }{
 	{pins(sql.Setting), 's', `SELECT 's', name, setting FROM pg_catalog.pg_settings WHERE source = 'session' ` +
 		`AND name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}')`},
-	{pins(sql.Setting), 's', `SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> 'none'`},
 	{pins(sql.TempTable), 't', `SELECT 't', '', '' WHERE pg_catalog.pg_my_temp_schema() <> 0 AND (` +
 		`EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) OR ` +
 		`EXISTS (SELECT FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema()) OR ` +
@@ -98,6 +97,8 @@ func (s *session) askLocked(of pins, again int) []byte {
 	}
 	if of&pins(sql.Setting) != 0 {
 		add(`SELECT 's', 'session_authorization', session_user::text WHERE session_user <> ` + literal(s.route.key.User))
+		add(`SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> ` +
+			literal(s.route.key.Value.(*login).role()))
 		if len(customs) > 0 {
 			quoted := make([]string, len(customs))
 			for i, c := range customs {

@@ -125,6 +125,9 @@ func changes(from, to settings) (list []change, takesRole bool) {
 			takesRole = true
 		}
 	}
+	if _, ok := is[settingRole]; !ok && (wasRole || wasUser) {
+		list = append(list, change{pair{settingRole, ""}, true}) // that of a new session need not be none
+	}
 	return list, takesRole
 }
 

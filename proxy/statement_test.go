@@ -119,7 +119,8 @@ func TestSettingsCompareAndChange(t *testing.T) {
 	list, role = changes(newSettings([]pair{{"role", "other"}}), a)
 	out, _ = appendChanges(nil, list)
 	const back = "SELECT pg_catalog.set_config(E'role',E'none',false),pg_catalog.set_config(E'TimeZone',E'UTC',false)," +
-		"pg_catalog.set_config(E'app.tenant',E'it''s \\\\',false),pg_catalog.set_config(E'work_mem',E'1',false)\x00"
+		"pg_catalog.set_config(E'app.tenant',E'it''s \\\\',false),pg_catalog.set_config(E'work_mem',E'1',false)," +
+		"pg_catalog.set_config(E'role',NULL,false)\x00"
 	if role || string(out[5:]) != back {
 		t.Errorf("takes a role %v:\n%s\nwant\n%s", role, out[5:], back)
 	}

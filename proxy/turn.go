@@ -85,6 +85,9 @@ func (s *session) lookLocked() view {
 func (s *session) settled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.healing && (s.backend == nil || !s.dependsLocked(s.in.data[s.in.r])) {
+		return s.close
+	}
 	s.settling = true
 	for s.healing && s.close == nil {
 		s.cond.Wait() // what is run again comes before
@@ -102,6 +105,7 @@ func (s *session) settled() error {
 		s.cond.Wait()
 	}
 	s.settling = false
+	s.sees = s.lookLocked()
 	return s.close
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"unicode/utf8"
 
 	"pgguard/proxy/wire"
 )
@@ -242,7 +243,8 @@ func (b *backend) failed(s *session, body []byte) passing {
 		s.ex.sync()
 		b.todo = wire.AppendEmpty(nil, wire.Sync)
 	}
-	s.undoLocked(b, ops, itself)
+	unread := itself && string(f.Code) == "22021" && ops[0].is != nil && !utf8.ValidString(ops[0].is.body)
+	s.undoLocked(b, ops, itself && !unread)
 	s.cond.Broadcast()
 	if err != nil {
 		return passOn
