@@ -93,6 +93,9 @@ func (c *compiler) handOver(inBatch bool, text []byte, query bool) {
 		} else {
 			c.out = wire.AppendEmpty(c.out, wire.Sync)
 			s.ex.add(markHidden)
+			c.out = wire.AppendParse(c.out, name, goneBody) // an error unless the other has gone wrong
+			c.out = wire.AppendEmpty(c.out, wire.Sync)
+			s.ex.add(markHidden)
 		}
 		s.setName(name, nil)
 	}
@@ -116,6 +119,10 @@ func mentions(text []byte, word string) bool {
 		from = at + 1
 	}
 }
+
+// goneBody is a Parse of what takes the place of a statement that cannot be prepared any more: its name is taken, and to execute
+// it is an error.
+const goneBody = "do $$ begin raise exception 'guard: statement cannot be prepared any more' using errcode = '26000'; end $$\x00\x00\x00"
 
 // emptyBody is a Parse of the empty text without parameters.
 const emptyBody = "\x00\x00\x00"
