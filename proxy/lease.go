@@ -101,17 +101,19 @@ func (s *session) sendNow(r *request, end int) error {
 // been granted.
 func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byte) {
 	if fresh {
-		s.touched = false
+		s.touched, s.owns = false, false
 		if b.settings != s.settings {
 			prefix = s.syncLocked(b, prefix)
 		}
 	}
-	if r.suspect&^s.pins&pinSequence != 0 && !s.touched && (fresh || !s.ex.unsynced) {
+	counts := r.suspect&^s.pins&pinSequence != 0 && !s.touched
+	if (counts || (r.touches && s.route.catalog.currval.Load())) && !s.owns && s.pins&pinSequence == 0 && (fresh || !s.ex.unsynced) {
 		s.ex.add(markHidden)
 		prefix = append(prefix, discardSequences...)
 		b.unnamed = noStatement
+		s.owns = true
 	}
-	s.touched = s.touched || r.touches
+	s.touched = s.touched || r.defaults
 	if !fresh || s.local != wire.InTransaction {
 		return prefix
 	}

@@ -93,6 +93,8 @@ func (c *compiler) handOver(inBatch bool, text []byte, query bool) {
 		} else {
 			c.out = wire.AppendEmpty(c.out, wire.Sync)
 			s.ex.add(markHidden)
+		}
+		if !inBatch && s.ex.status == wire.Idle { // in a transaction it would do harm
 			c.out = wire.AppendParse(c.out, name, goneBody) // an error unless the other has gone wrong
 			c.out = wire.AppendEmpty(c.out, wire.Sync)
 			s.ex.add(markHidden)

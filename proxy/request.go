@@ -29,6 +29,7 @@ type request struct {
 	write     bool // may write
 	ddl       bool // may change what other statements mean
 	touches   bool // may use a sequence without its name in the text, by a default or a trigger
+	defaults  bool // is likely to, by a default or in a function
 	urgent    bool // begins with set-up or clean-up, which pressure must not refuse
 	sets      bool // changes settings, if only for the transaction
 	describes bool // describes a portal or a statement, or parses it
@@ -52,7 +53,7 @@ func getRequest() *request {
 	r.n, r.left, r.suspect, r.undo = 0, 0, 0, 0
 	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
 	r.sets, r.describes, r.renames, r.renamed, r.fresh, r.loose, r.synced = false, false, false, false, false, false, false
-	r.extended, r.armed, r.unsure = false, false, false
+	r.extended, r.armed, r.unsure, r.defaults = false, false, false, false
 	return r
 }
 
@@ -221,6 +222,7 @@ func (s *session) suspects(r *request, res sql.Result) {
 		r.suspect |= pinSequence
 	}
 	r.undo |= pins(res.Undo)
+	r.defaults = r.defaults || res.Ask || takesDefaults(res)
 	r.ddl = r.ddl || res.Ddl
 	r.sets = r.sets || res.Sets || res.Ask
 	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)

@@ -55,7 +55,8 @@ type session struct {
 	idle      bool     // attached, in a transaction, without a run token
 	gone      bool     // the client has left; answers are dropped
 	pins      pins     // why the server is kept between transactions
-	touched   bool     // a statement of this lease may have used a sequence, so that the server's memory of them is the client's
+	owns      bool     // the server's memory of sequences is from this lease alone
+	touched   bool     // it may be from a statement of this lease
 	lingers   bool     // an unnamed statement too long to remember was parsed and not bound yet: keep the server for it
 	local     byte     // transaction state as the client sees it, while free
 	skip      bool     // after an error of ours: drop everything up to Sync
