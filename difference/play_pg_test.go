@@ -58,7 +58,9 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, st step) error {
 	switch st.kind {
 	case client:
+		from := len(p.said.lines)
 		p.play(st)
+		p.said.early(from)
 	case neighbour:
 		if n.g != nil {
 			return n.exchange(st)

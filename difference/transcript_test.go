@@ -47,7 +47,8 @@ func (t *transcript) mark(what string) {
 // login puts the lines of a login in an order of their own.
 func (t *transcript) login() { slices.Sort(t.lines) }
 
-// early puts the notifications that came since line from before what else came.
+// early puts the notifications that came since line from before what else came: a server sends them whenever it waits
+// outside a transaction, which depends on how fast its client sends.
 func (t *transcript) early(from int) {
 	slices.SortStableFunc(t.lines[from:], func(a, b string) int {
 		return strings.Compare(notified(a), notified(b))
