@@ -18,7 +18,7 @@ func (c *compiler) bind(r *request, m []byte) bool {
 	if len(name) == 0 {
 		c.s.lingers = false
 	}
-	if c.changed(r, name) {
+	if c.changed(r, name) || c.misread(name) {
 		c.bindTo(staleName, portal, name, rest, m)
 		c.s.ex.client(wire.Bind)
 		return true
@@ -54,6 +54,48 @@ func (c *compiler) changed(r *request, name []byte) bool {
 	st := c.s.names[string(clip(name))]
 	return st != nil && len(name) > 0 && !r.describes && st.age.shape != c.s.route.catalog.shape.Load() &&
 		returnsAll(st) && !c.b.prepared.has(st)
+}
+
+// misread is true for a statement that the server does not have, if its text would be read in another encoding than when its
+// client prepared it: its constants would be other ones. Drivers prepare such a statement again when they are told that its
+// result has changed.
+func (c *compiler) misread(name []byte) bool {
+	st := c.s.unnamedLocked()
+	if len(name) > 0 {
+		st = c.s.names[string(clip(name))]
+	}
+	return st != nil && st.name != "" && !c.b.prepared.has(st) && c.foreign(st)
+}
+
+// foreign is true for a text that is not ASCII and was prepared in another encoding than the client's now.
+func (c *compiler) foreign(st *statement) bool {
+	if st.under == c.s.settings.parsing && !c.s.flux || isASCII(st.body) {
+		return false
+	}
+	first := ""
+	if p := c.s.route.key.Value.(*login).params.Load(); p != nil {
+		first = p.get(settingEncoding)
+	}
+	was, ok := settings{all: st.under}.get(settingEncoding)
+	if !ok {
+		was = first
+	}
+	is, ok := c.s.settings.get(settingEncoding)
+	if c.s.flux {
+		is = c.b.params.Load().get(settingEncoding)
+	} else if !ok {
+		is = first
+	}
+	return was != is
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // returnsAll is true for a statement that may return whatever columns a table has.
@@ -119,6 +161,7 @@ func (c *compiler) underSettings(st *statement) *statement {
 	s := c.s
 	switch {
 	case st.hash == 0: // nobody else's
+	case c.foreign(st): // to be had only as it is
 	case s.flux:
 		if !c.b.prepared.has(st) {
 			return s.srv.statements.private([]byte(st.body), st.age)

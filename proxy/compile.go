@@ -147,14 +147,15 @@ func (c *compiler) parse(r *request, st *piece, m []byte) bool {
 		held |= s.question.suspect
 	}
 	passes := st.st == nil || held&pins(sql.Prepared) != 0
-	if st.st != nil {
+	key := clip(name)
+	taken := len(name) > 0 && s.names[string(key)] != nil
+	if st.st != nil && !taken {
 		c.runs(st.st, passes && len(name) > 0) // its Bind will pass, too
 	}
 	if len(name) == 0 {
 		return c.parseUnnamed(st)
 	}
-	key := clip(name)
-	if old := s.names[string(key)]; old != nil {
+	if taken {
 		// An error, unless another error comes first: the server shall say.
 		c.ensure(takenStatement)
 		c.replace(len(m))
