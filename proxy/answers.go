@@ -15,6 +15,9 @@ var emptyIdle = wire.AppendReady(wire.AppendEmpty(nil, wire.EmptyQueryResponse),
 // plainBegin is what is sent to a server for a deferred BEGIN without modes.
 var plainBegin = wire.AppendText(nil, wire.Query, "BEGIN")
 
+// plainBoundBegin is the same where the client's came by the extended protocol.
+var plainBoundBegin = appendBoundBegin(nil, nil)
+
 // discardSequences forgets what a server remembers of sequences, so that a client cannot read another's.
 var discardSequences = wire.AppendText(nil, wire.Query, "DISCARD SEQUENCES")
 

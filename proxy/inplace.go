@@ -135,7 +135,7 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 			}
 			s.become(wire.InTransaction)
 			s.lower(text)
-			s.begin = s.begin[:0]
+			s.begin, s.bound = s.begin[:0], false
 			if !res.PlainBegin {
 				s.begin = append(s.begin, text...)
 			}
@@ -195,9 +195,10 @@ func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, e
 		before := len(out)
 		out = b.appendPrelude(out)
 		prelude := len(out)
-		wasLost := s.lost != nil
+		wasLost, was := s.lost != nil, s.local
 		answer, ok := s.command(out, sql.Scan(b.text), b.text)
 		if ok {
+			s.bound = was == wire.Idle && s.local == wire.InTransaction
 			if len(answer) > prelude && answer[prelude] == wire.ErrorResponse || wasLost {
 				answer = append(answer[:before], answer[prelude:]...)
 			}

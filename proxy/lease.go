@@ -120,6 +120,12 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 	s.ex.add(markHidden)
 	s.ex.status = wire.InTransaction
 	b.unnamed = noStatement
+	if s.bound {
+		if prefix == nil && len(s.begin) == 0 {
+			return plainBoundBegin
+		}
+		return appendBoundBegin(prefix, s.begin)
+	}
 	if len(s.begin) > 0 {
 		return wire.AppendText(prefix, wire.Query, string(s.begin))
 	}
@@ -127,6 +133,17 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 		return plainBegin
 	}
 	return append(prefix, plainBegin...)
+}
+
+// appendBoundBegin appends a BEGIN of the extended protocol, after which its portal is there as the client believes.
+func appendBoundBegin(dst, text []byte) []byte {
+	if len(text) == 0 {
+		text = []byte("BEGIN")
+	}
+	dst = wire.AppendParse(dst, "", string(text)+"\x00\x00\x00")
+	dst = wire.AppendMessage(dst, wire.Bind, make([]byte, 8)) // no names, no formats, no parameters
+	dst = wire.AppendMessage(dst, wire.Execute, make([]byte, 5))
+	return wire.AppendEmpty(dst, wire.Sync)
 }
 
 // syncLocked appends what gives the server the client's settings, and notes that it has them.

@@ -39,6 +39,7 @@ type session struct {
 	stream    stream  // the rest of a message longer than a buffer
 	hasPeeked bool
 	begin     []byte     // text of the deferred BEGIN with modes; empty: a plain one
+	bound     bool       // it came by the extended protocol, and has left a portal
 	params    *params    // what the client was told of its server's settings; also of the granter
 	peeked    sql.Result // of the query at the start of in, if hasPeeked
 	sees      view
