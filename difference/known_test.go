@@ -20,8 +20,9 @@ var known = []struct {
 		"lastval and currval after an INSERT outside a transaction: an error, never another client's value"},
 	{regexp.MustCompile(`pg_settings where source`),
 		"transaction_isolation keeps the source that a transaction before has given it, also when that was another client's"},
-	{regexp.MustCompile(`(?i)(commit|rollback|end|abort)\b.*;.*execute`),
-		"in a transaction that has failed, a text that ends it and then executes a statement of the protocol: that cannot be prepared before"},
+	{regexp.MustCompile(`(?i)(commit|rollback|end|abort)\b.*;.*(execute|deallocate|prepare)`),
+		"in a transaction that has failed, a text that first gets out of that and then names a statement of the protocol: that cannot be " +
+			"handed over before"},
 	{regexp.MustCompile(`temp_buffers`),
 		"a server on which anybody ever used a temporary table refuses temp_buffers"},
 }
