@@ -47,7 +47,7 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(`^E .*C=42703 .*P=\d+ `), regexp.MustCompile(`^2`),
 		"a temporary table that hides another changes what a statement means at its next Bind, unless the server has had temporary tables " +
 			"before; then when it runs"},
-	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^E .*C=26000 .*R=(FetchPreparedStatement|exec_stmt_raise)`),
+	{regexp.MustCompile(`^E .*C=42\w\w\w `), regexp.MustCompile(`^E .*C=26000 .*R=(FetchPreparedStatement|exec_stmt_raise)`),
 		"EXECUTE of a protocol's statement that cannot be prepared any more says that rather than the reason"},
 	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
 		"a statement on a view whose rules session_replication_role has turned off since cannot be prepared on another server"},
