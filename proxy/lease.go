@@ -106,8 +106,8 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 			prefix = s.syncLocked(b, prefix)
 		}
 	}
-	counts := r.suspect&^s.pins&pinSequence != 0 && !s.touched
-	if (counts || (r.touches && s.route.catalog.currval.Load())) && !s.owns && s.pins&pinSequence == 0 && (fresh || !s.ex.unsynced) {
+	counts := r.suspect&pinSequence != 0 || (r.touches && s.route.catalog.currval.Load())
+	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && (fresh || !s.ex.unsynced) {
 		s.ex.add(markHidden)
 		prefix = append(prefix, discardSequences...)
 		b.unnamed = noStatement
