@@ -1,0 +1,104 @@
+package event
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Kind says what an event is about. It is a word of a closed set, fit for a metric's label.
+type Kind string
+
+// The kinds.
+const (
+	Limit   Kind = "limit"   // the run limit L changed
+	Cap     Kind = "cap"     // the cap H changed
+	Breaker Kind = "breaker" // the breaker changed its state, From and To are states
+	Reap    Kind = "reap"    // an idle transaction was ended
+	Class   Kind = "class"   // a class began or ended to be served newest first
+	Print   Kind = "print"   // a fingerprint was bounded or set free
+	Server  Kind = "server"  // another server answers at the same address
+)
+
+// Mode says whether the thing was done.
+type Mode string
+
+// The modes.
+const (
+	Enforce Mode = "enforce" // done
+	Observe Mode = "observe" // would have been done
+)
+
+// MaxNumbers bounds the evidence of one event: a line in a log that a person still reads. It keeps an event of a fixed
+// size, so that the ring never grows and adding copies instead of allocating.
+const MaxNumbers = 10
+
+// Number is one piece of evidence. The name carries its unit, as in wait_seconds.
+type Number struct {
+	Name  string
+	Value float64
+}
+
+// Evidence holds up to MaxNumbers numbers, in the order they were given. The zero value is empty.
+type Evidence struct {
+	n       int
+	numbers [MaxNumbers]Number
+}
+
+// With returns the evidence with one number more; beyond MaxNumbers it is left out.
+func (e Evidence) With(name string, value float64) Evidence {
+	if e.n < MaxNumbers {
+		e.numbers[e.n] = Number{name, value}
+		e.n++
+	}
+	return e
+}
+
+// Of returns the evidence made of the first MaxNumbers numbers, copied.
+func Of(numbers ...Number) Evidence {
+	var e Evidence
+	e.n = copy(e.numbers[:], numbers)
+	return e
+}
+
+// Len is how many numbers there are.
+func (e *Evidence) Len() int { return e.n }
+
+// At returns the number in place i, below Len.
+func (e *Evidence) At(i int) Number { return e.numbers[:e.n][i] }
+
+// MarshalJSON writes an object of the numbers in their order. What JSON has no word for, an infinity or not a number, is
+// null: one bad quotient must not keep a whole list of events from being read.
+func (e Evidence) MarshalJSON() ([]byte, error) {
+	out := append(make([]byte, 0, 32*MaxNumbers), '{')
+	for i, n := range e.numbers[:e.n] {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		name, err := json.Marshal(n.Name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, name...), ':')
+		if math.IsNaN(n.Value) || math.IsInf(n.Value, 0) {
+			out = append(out, "null"...)
+			continue
+		}
+		out = strconv.AppendFloat(out, n.Value, 'g', -1, 64)
+	}
+	return append(out, '}'), nil
+}
+
+// Event is one decision. Its strings are words of the guard, never text of a client.
+type Event struct {
+	Seq      uint64    `json:"seq"` // set by Ring.Add: 1, 2, 3…
+	Time     time.Time `json:"time"`
+	Kind     Kind      `json:"kind"`
+	Subject  string    `json:"subject,omitempty"` // the class, the instance or the fingerprint concerned; may be empty
+	Cause    string    `json:"cause"`
+	Evidence Evidence  `json:"evidence"`
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+	Mode     Mode      `json:"mode"`
+}
