@@ -8,10 +8,10 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestStories runs testdata/*.txt. Each line of a report is one login: its time since the start and "ok" or "failed";
+// TestDialsStories runs testdata/dials/*.txt. Each line of a report is one login: its time since the start and "ok" or "failed";
 // the answer is what it changed and whether the breaker is open after it.
-func TestStories(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+func TestDialsStories(t *testing.T) {
+	datadriven.Walk(t, "testdata/dials", func(t *testing.T, path string) {
 		var b Dials
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
