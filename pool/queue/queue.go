@@ -9,15 +9,12 @@ type Reason uint8
 const (
 	OK        Reason = iota
 	QueueFull        // MaxLength of the class already wait
+	Waited           // MaxWait of the class is over
+	Overload         // the class is overloaded, and this one has waited for longer than it may then
 )
 
 // String returns the word used in metrics and logs.
-func (r Reason) String() string {
-	if r == QueueFull {
-		return "queue_full"
-	}
-	return "ok"
-}
+func (r Reason) String() string { return [...]string{"ok", "queue_full", "wait", "overload"}[r] }
 
 // Waiter is one place in a queue, embedded or kept by its owner and reused. It belongs to the queue between Push and
 // the Pop, Expire or Remove that takes it out.
@@ -27,15 +24,24 @@ type Waiter[T any] struct {
 	Class int
 	// Urgent goes before every class and waits UrgentWait: set-up and clean-up that must not be refused for pressure.
 	Urgent bool
+	// Client tells the clients of a class apart, which are served in turn: one with a thousand connections does not keep
+	// one with a single connection waiting. Any number will do; those with the same are one client.
+	Client uint64
 
-	since      time.Time
-	deadline   time.Time
-	queued     bool
-	prev, next *Waiter[T]
+	since        time.Time
+	deadline     time.Time
+	queued       bool
+	late         Reason
+	prev, next   *Waiter[T] // in the class
+	older, newer *Waiter[T] // of the client
+	place        int16      // of the client
 }
 
 // Since is when the waiter was pushed.
 func (w *Waiter[T]) Since() time.Time { return w.since }
+
+// Late is why Expire took the waiter out: Waited or Overload.
+func (w *Waiter[T]) Late() Reason { return w.late }
 
 // UrgentWait bounds the wait of urgent work. Shorter would refuse set-up in a restart of the server, longer would
 // outlive every client's own patience.
@@ -50,16 +56,23 @@ const maxCharge = 10 * time.Second
 
 // Queue orders waiters. It is not safe for concurrent use.
 type Queue[T any] struct {
-	classes []flow[T]
+	classes []line[T]
 	urgent  list[T]
 	served  float64 // virtual time of the class served last
 	total   int
+	now     time.Time
+	ordered bool                 // never newest first
+	still   bool                 // suspended
+	resumed time.Time            // when that ended last
+	owed    func(class int) bool // nil: nothing is owed
 }
 
-// flow is one class: its line and how much service it has had.
-type flow[T any] struct {
+// line is one class: who waits and how much service it has had.
+type line[T any] struct {
 	Class
-	list[T]
+	list[T] // by arrival
+	clients *clients[T]
+	codel   codel
 	virtual float64 // service received, divided by weight
 	cost    float64 // expected slot-seconds of one grant
 }
@@ -69,74 +82,126 @@ func New[T any](classes []Class) *Queue[T] {
 	if len(classes) > MaxClasses {
 		panic("queue: more classes than MaxClasses")
 	}
-	q := &Queue[T]{classes: make([]flow[T], len(classes))}
+	q := &Queue[T]{classes: make([]line[T], len(classes))}
 	for i, c := range classes {
-		q.classes[i] = flow[T]{Class: c, cost: 0.001}
+		q.classes[i] = line[T]{Class: c, clients: newClients[T](), codel: newCodel(), cost: 0.001}
 	}
 	return q
 }
+
+// Favour makes the classes for which owed is true go before the others, whatever service they have had: the floor below
+// which a class must not fall. It is called by Pop.
+func (q *Queue[T]) Favour(owed func(class int) bool) { q.owed = owed }
 
 // Push puts w at the end of its class's line. Any answer but OK leaves it outside.
 func (q *Queue[T]) Push(w *Waiter[T], now time.Time) Reason {
 	if w.queued {
 		panic("queue: waiter pushed twice")
 	}
+	q.Advance(now)
 	f := &q.classes[w.Class]
-	line, wait := &f.list, f.MaxWait
+	wait := f.MaxWait
 	switch {
 	case w.Urgent:
-		line, wait = &q.urgent, max(UrgentWait, f.MaxWait)
+		wait = max(UrgentWait, f.MaxWait)
 	case f.n >= f.MaxLength:
 		return QueueFull
 	case f.n == 0:
 		// A class that was absent does not save up service: it starts level with the others.
 		f.virtual = max(f.virtual, q.served)
 	}
-	w.since, w.deadline, w.queued = now, now.Add(wait), true
-	line.push(w)
-	q.total++
+	w.since, w.deadline, w.late = now, now.Add(wait), OK
+	q.put(w)
 	return OK
 }
 
+// put puts w at the end of its line.
+func (q *Queue[T]) put(w *Waiter[T]) {
+	w.queued = true
+	q.total++
+	if w.Urgent {
+		q.urgent.push(w)
+		return
+	}
+	f := &q.classes[w.Class]
+	f.push(w)
+	f.clients.push(w)
+}
+
+// take takes w out, which has not had its turn.
+func (q *Queue[T]) take(w *Waiter[T]) {
+	q.total--
+	if w.Urgent {
+		q.urgent.remove(w)
+		return
+	}
+	f := &q.classes[w.Class]
+	f.remove(w)
+	f.clients.remove(w)
+}
+
+// leave takes w out for good.
+func (q *Queue[T]) leave(w *Waiter[T]) {
+	q.take(w)
+	if !w.Urgent {
+		q.look(&q.classes[w.Class])
+	}
+}
+
 // Pop takes out the next waiter that can may serve: urgent ones first, then from the class that has had the least
-// service for its weight, the oldest first. classOK tells which classes may be served at all.
+// service for its weight, its clients in turn, the oldest of each first, or the newest under overload.
+// classOK tells which classes may be served at all.
 func (q *Queue[T]) Pop(classOK func(class int) bool, can func(*Waiter[T]) bool) *Waiter[T] {
 	for w := q.urgent.first; w != nil; w = w.next {
 		if can(w) {
-			q.urgent.remove(w)
-			q.total--
+			q.take(w)
 			return w
 		}
 	}
 	var tried uint64 // set of classes that cannot be served
 	for {
-		best := -1
-		for i := range q.classes {
-			f := &q.classes[i]
-			if f.n == 0 || tried&(1<<i) != 0 || (best >= 0 && f.virtual >= q.classes[best].virtual) {
-				continue
-			}
-			if !classOK(i) {
-				tried |= 1 << i
-				continue
-			}
-			best = i
-		}
+		best, owed := q.next(classOK, &tried)
 		if best < 0 {
 			return nil
 		}
 		f := &q.classes[best]
-		for w := f.first; w != nil; w = w.next {
-			if can(w) {
-				f.remove(w)
-				q.total--
-				q.passed(tried, f.virtual)
-				f.virtual += f.cost / float64(f.Weight)
-				return w
-			}
+		w := f.clients.find(can, q.newest(f))
+		if w == nil {
+			tried |= 1 << best
+			continue
 		}
-		tried |= 1 << best
+		q.total--
+		f.remove(w)
+		f.clients.served(w)
+		q.look(f)
+		if !owed { // one that goes first for another reason does not tell how far the others are
+			q.passed(tried, f.virtual)
+		}
+		f.virtual += f.cost / float64(f.Weight)
+		return w
 	}
+}
+
+// next returns the class to look into and whether it goes first because that is owed to it, or -1. Classes that may not
+// be served are added to tried.
+func (q *Queue[T]) next(classOK func(class int) bool, tried *uint64) (best int, owed bool) {
+	best = -1
+	for i := range q.classes {
+		f := &q.classes[i]
+		if f.n == 0 || *tried&(1<<i) != 0 {
+			continue
+		}
+		o := q.owed != nil && q.owed(i)
+		if best >= 0 && (owed && !o || owed == o && f.virtual >= q.classes[best].virtual) {
+			continue
+		}
+		if !classOK(i) {
+			*tried |= 1 << i
+			continue
+		}
+		best, owed = i, o
+	}
+	return best, owed
 }
 
 // passed notes that a class was served at this virtual time while those of tried could not be: they do not save up the
@@ -154,6 +219,7 @@ func (q *Queue[T]) passed(tried uint64, virtual float64) {
 func (q *Queue[T]) Charge(class int, held time.Duration) {
 	f := &q.classes[class]
 	f.cost += (min(max(held, time.Microsecond), maxCharge).Seconds() - f.cost) / 16
+	f.codel.hold.Add(held)
 }
 
 // Remove takes w out if it still waits and says whether it did.
@@ -161,60 +227,55 @@ func (q *Queue[T]) Remove(w *Waiter[T]) bool {
 	if !w.queued {
 		return false
 	}
-	if w.Urgent {
-		q.urgent.remove(w)
-	} else {
-		q.classes[w.Class].remove(w)
-	}
-	q.total--
+	q.leave(w)
 	return true
 }
 
-// Expire takes out one waiter whose longest wait is over, or returns nil.
+// Expire takes out one waiter whose longest wait is over, or returns nil. Why is told by Late.
 func (q *Queue[T]) Expire(now time.Time) *Waiter[T] {
-	for i := -1; i < len(q.classes); i++ {
-		line := &q.urgent
-		if i >= 0 {
-			line = &q.classes[i].list
+	q.Advance(now)
+	// Everybody in one line waits equally long, so the first is the first to be late; urgent waits differ by
+	// class, and an urgent one that is late behind one that is not is found a little later.
+	if w := q.urgent.first; w != nil && !now.Before(w.deadline) {
+		w.late = Waited
+		q.take(w)
+		return w
+	}
+	for i := range q.classes {
+		f := &q.classes[i]
+		w := f.first
+		if w == nil {
+			continue
 		}
-		// Everybody in one line waits equally long, so the first is the first to be late; urgent waits differ by
-		// class, and an urgent one that is late behind one that is not is found a little later.
-		if w := line.first; w != nil && !now.Before(w.deadline) {
-			line.remove(w)
-			q.total--
-			return w
+		switch {
+		case !now.Before(w.deadline):
+			w.late = Waited
+		case f.codel.overloaded && q.waited(w) >= f.codel.bound(f.MaxWait):
+			w.late = Overload
+		default:
+			continue
 		}
+		q.leave(w)
+		return w
 	}
 	return nil
 }
 
 // Any takes out some waiter, or returns nil if none is left.
 func (q *Queue[T]) Any() *Waiter[T] {
-	for i := -1; i < len(q.classes); i++ {
-		line := &q.urgent
-		if i >= 0 {
-			line = &q.classes[i].list
-		}
-		if w := line.first; w != nil {
-			line.remove(w)
-			q.total--
-			return w
-		}
+	w := q.urgent.first
+	for i := 0; w == nil && i < len(q.classes); i++ {
+		w = q.classes[i].first
 	}
-	return nil
+	if w != nil {
+		q.take(w)
+	}
+	return w
 }
 
 // Return puts a waiter taken out by Any back at the end of its line, with the time and the deadline it had. Returned in
 // the order they were taken, all of a line's waiters keep their places.
-func (q *Queue[T]) Return(w *Waiter[T]) {
-	line := &q.urgent
-	if !w.Urgent {
-		line = &q.classes[w.Class].list
-	}
-	w.queued = true
-	line.push(w)
-	q.total++
-}
+func (q *Queue[T]) Return(w *Waiter[T]) { q.put(w) }
 
 // Len is how many wait in all.
 func (q *Queue[T]) Len() int { return q.total }
@@ -228,36 +289,4 @@ func (q *Queue[T]) Oldest(class int) (since time.Time, ok bool) {
 		return w.since, true
 	}
 	return time.Time{}, false
-}
-
-// list is a line of waiters, linked through themselves so that leaving it from the middle costs nothing.
-type list[T any] struct {
-	first, last *Waiter[T]
-	n           int
-}
-
-func (l *list[T]) push(w *Waiter[T]) {
-	w.prev, w.next = l.last, nil
-	if l.last != nil {
-		l.last.next = w
-	} else {
-		l.first = w
-	}
-	l.last = w
-	l.n++
-}
-
-func (l *list[T]) remove(w *Waiter[T]) {
-	if w.prev != nil {
-		w.prev.next = w.next
-	} else {
-		l.first = w.next
-	}
-	if w.next != nil {
-		w.next.prev = w.prev
-	} else {
-		l.last = w.prev
-	}
-	w.prev, w.next, w.queued = nil, nil, false
-	l.n--
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +24,8 @@ type story struct {
 
 // TestStories runs testdata/*.txt. Every command takes at=DURATION, the time since the start, where it matters:
 //
-//	class NAME weight=1 wait=1s length=10    adds a class; the first command after one makes the queue
-//	push NAME… class=NAME [urgent]           each answers with its place or the reason that keeps it out
+//	class NAME weight=1 wait=1s length=10 [interactive]   adds a class; the first command after one makes the queue
+//	push NAME… class=NAME [urgent] [client=0]   each answers with its place or the reason that keeps it out
 //	pop [n=1]                                who is served, in order
 //	block NAME… / unblock NAME…              can answers false for these
 //	shut NAME… / open NAME…                  classOK answers false for these classes
@@ -33,6 +34,10 @@ type story struct {
 //	expire                                   takes out everybody who is late
 //	again                                    takes everybody out with Any and puts them back with Return
 //	show                                     every class: how many wait, since when the first
+//	pace                                     every class: whether it is overloaded, and the numbers
+//	keep-order                               nobody is served newest first
+//	suspend / resume                         that nobody is served is no overload
+//	owe NAME… / owe                          these classes, or none, go before the others
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := &story{t: t, waiters: map[string]*Waiter[string]{}, blocked: map[string]bool{}, closed: map[int]bool{}}
@@ -76,7 +81,11 @@ func (s *story) run(d *datadriven.TestData) string {
 		}
 	case "expire":
 		for w := s.q.Expire(s.now); w != nil; w = s.q.Expire(s.now) {
-			fmt.Fprintf(&out, "%s: too late after %s\n", w.Value, s.now.Sub(w.Since()))
+			fmt.Fprintf(&out, "%s: too late after %s", w.Value, s.now.Sub(w.Since()))
+			if w.Late() != Waited {
+				fmt.Fprintf(&out, " (%s)", w.Late())
+			}
+			fmt.Fprintln(&out)
 		}
 	case "again":
 		var all []*Waiter[string]
@@ -89,6 +98,20 @@ func (s *story) run(d *datadriven.TestData) string {
 		fmt.Fprintf(&out, "%d\n", len(all))
 	case "show":
 		s.show(&out)
+	case "pace":
+		s.q.Advance(s.now)
+		for i, c := range s.classes {
+			p := s.q.Pace(i)
+			fmt.Fprintf(&out, "%s: overloaded=%v newest=%v interval=%s target=%s bound=%s\n", c.Name, p.Overloaded, p.Newest,
+				p.Interval.Round(time.Millisecond), p.Target.Round(time.Millisecond), p.Bound.Round(time.Millisecond))
+		}
+	case "keep-order":
+		s.q.KeepOrder()
+	case "suspend", "resume":
+		s.q.Suspend(d.Cmd == "suspend", s.now)
+	case "owe":
+		owed := names(d)
+		s.q.Favour(func(class int) bool { return slices.Contains(owed, s.classes[class].Name) })
 	default:
 		d.Fatalf(s.t, "unknown command")
 	}
@@ -96,7 +119,7 @@ func (s *story) run(d *datadriven.TestData) string {
 }
 
 func (s *story) class(d *datadriven.TestData) string {
-	c := Class{Name: names(d)[0], Weight: 1, MaxLength: 10, MaxShare: 1}
+	c := Class{Name: names(d)[0], Weight: 1, MaxLength: 10, MaxShare: 1, Interactive: d.HasArg("interactive")}
 	c.MaxWait = s.duration(d, "wait", time.Second)
 	d.MaybeScanArgs(s.t, "weight", &c.Weight)
 	d.MaybeScanArgs(s.t, "length", &c.MaxLength)
@@ -109,6 +132,7 @@ func (s *story) push(d *datadriven.TestData, out *strings.Builder) {
 	d.MaybeScanArgs(s.t, "class", &class)
 	for _, name := range names(d) {
 		w := &Waiter[string]{Value: name, Class: s.index(class), Urgent: d.HasArg("urgent")}
+		d.MaybeScanArgs(s.t, "client", &w.Client)
 		if reason := s.q.Push(w, s.now); reason != OK {
 			fmt.Fprintf(out, "%s: %s\n", name, reason)
 			continue
@@ -125,6 +149,7 @@ func (s *story) push(d *datadriven.TestData, out *strings.Builder) {
 func (s *story) pop(d *datadriven.TestData, out *strings.Builder) {
 	n := 1
 	d.MaybeScanArgs(s.t, "n", &n)
+	s.q.Advance(s.now)
 	var served []string
 	for range n {
 		w := s.q.Pop(func(class int) bool { return !s.closed[class] }, func(w *Waiter[string]) bool { return !s.blocked[w.Value] })
@@ -170,53 +195,13 @@ func (s *story) duration(d *datadriven.TestData, key string, otherwise time.Dura
 	return v
 }
 
-// names are the arguments without a value, but for the word urgent.
+// names are the arguments without a value, but for the words urgent and interactive.
 func names(d *datadriven.TestData) []string {
 	var out []string
 	for _, a := range d.CmdArgs {
-		if len(a.Vals) == 0 && a.Key != "urgent" {
+		if len(a.Vals) == 0 && a.Key != "urgent" && a.Key != "interactive" {
 			out = append(out, a.Key)
 		}
 	}
 	return out
-}
-
-func TestWaiterPushedTwicePanics(t *testing.T) {
-	q := New[int]([]Class{{Name: "a", Weight: 1, MaxWait: time.Second, MaxLength: 2}})
-	w := &Waiter[int]{}
-	q.Push(w, time.Time{})
-	defer func() {
-		if recover() == nil {
-			t.Error("a waiter in the queue was taken in again")
-		}
-	}()
-	q.Push(w, time.Time{})
-}
-
-func TestTooManyClassesPanic(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("more classes were taken than Pop can look through")
-		}
-	}()
-	New[int](make([]Class, MaxClasses+1))
-}
-
-func TestEveryClassIsTriedUpToTheLast(t *testing.T) {
-	classes := make([]Class, MaxClasses)
-	for i := range classes {
-		classes[i] = Class{Weight: 1, MaxWait: time.Second, MaxLength: 1}
-	}
-	q := New[int](classes)
-	for i := range classes {
-		q.Push(&Waiter[int]{Value: i, Class: i}, time.Time{})
-	}
-	last := MaxClasses - 1
-	w := q.Pop(func(int) bool { return true }, func(w *Waiter[int]) bool { return w.Value == last })
-	if w == nil || w.Value != last {
-		t.Fatalf("got %v, want the waiter of the last class", w)
-	}
-	if w := q.Pop(func(int) bool { return true }, func(*Waiter[int]) bool { return false }); w != nil {
-		t.Fatalf("got %v, want nobody", w)
-	}
 }
