@@ -250,7 +250,7 @@ func (q *Queue[T]) Expire(now time.Time) *Waiter[T] {
 		switch {
 		case !now.Before(w.deadline):
 			w.late = Waited
-		case f.codel.overloaded && q.waited(w) >= f.codel.bound(f.MaxWait):
+		case q.waited(w) >= f.codel.bound(f.MaxWait):
 			w.late = Overload
 		default:
 			continue
