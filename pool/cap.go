@@ -68,6 +68,7 @@ func (c *capState) raise(now time.Time) {
 func (p *Pool) SetCaps(c Caps) {
 	now := time.Now()
 	p.mu.Lock()
+	p.tallyLocked(now)
 	p.caps = c
 	p.cap.found = max(0, c.Total)
 	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {

@@ -30,7 +30,7 @@ func Default() Config {
 		IdleTimeout: 10 * time.Minute,
 		Lifetime:    time.Hour,
 		Classes: []queue.Class{
-			{Name: "high", Weight: 4, MaxWait: 5 * time.Second, MaxLength: 10_000, MaxShare: 1},
+			{Name: "high", Weight: 4, MaxWait: 5 * time.Second, MaxLength: 10_000, MaxShare: 1, Interactive: true},
 			{Name: "low", Weight: 1, MaxWait: 30 * time.Second, MaxLength: 10_000, MaxShare: 0.75},
 		},
 	}

@@ -11,7 +11,7 @@ var ErrClosed = errors.New("pool: closed")
 
 // RefusedError says that pressure, not a fault, kept a request from being served.
 type RefusedError struct {
-	Reason  string        // "wait" or "queue_full"
+	Reason  string        // "wait", "overload" or "queue_full"
 	Class   string        // name of the class
 	Waited  time.Duration // how long it waited
 	Waiting int           // how many of its class still wait

@@ -186,8 +186,15 @@ func run(t *testing.T, cfg pool.Config, l int, observe bool, f func(t *testing.T
 	f(t, h)
 }
 
-// small is a pool of n servers with the default classes.
+// small is a pool of n servers with the default classes, but that everybody waits in order for the class's longest wait.
 func small(n int) pool.Config {
+	cfg := mixed(n)
+	cfg.Classes[0].Interactive = false
+	return cfg
+}
+
+// mixed is a pool of n servers with the default classes: high is interactive, low is not.
+func mixed(n int) pool.Config {
 	cfg := pool.Default()
 	cfg.MaxServers = n
 	return cfg

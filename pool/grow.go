@@ -71,7 +71,7 @@ func (p *Pool) wantsLocked(k *Key, now time.Time) bool {
 			want += n
 		}
 	}
-	if tokens := p.limit.Current() - p.running; !p.free && want > tokens {
+	if tokens := p.limitLocked() - p.running + p.refundLocked(); !p.free && want > tokens {
 		// Logins that wait to be told the server's parameters take no token, so one server is always worth opening
 		// for a key that has none.
 		want = max(tokens, 0)
@@ -149,6 +149,7 @@ func (p *Pool) serve(s *Server) {
 		return
 	}
 	p.mu.Lock()
+	p.tallyLocked(now)
 	s.Conn = conn
 	s.Key.opening--
 	s.Key.rejected, s.Key.failures = nil, 0
@@ -175,6 +176,7 @@ func (p *Pool) failed(s *Server, err error, now time.Time) {
 	var rejected *RejectedError
 	k := s.Key
 	p.mu.Lock()
+	p.tallyLocked(now)
 	delete(p.servers, s)
 	p.count[Opening]--
 	k.open--
@@ -203,6 +205,7 @@ func (p *Pool) failed(s *Server, err error, now time.Time) {
 func (p *Pool) gone(s *Server) {
 	now := time.Now()
 	p.mu.Lock()
+	p.tallyLocked(now)
 	if s.state == Lent {
 		s.dead = true
 		p.mu.Unlock()

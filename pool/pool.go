@@ -2,11 +2,11 @@ package pool
 
 import (
 	"context"
-	"math"
 	"sync"
 	"time"
 
 	"pgguard/pool/limit"
+	"pgguard/pool/quantile"
 	"pgguard/pool/queue"
 )
 
@@ -20,6 +20,7 @@ const maxKeys = 256
 // cannot be served at once waits in its class's turn. All methods may be called from any goroutine.
 type Pool struct {
 	cfg    Config
+	mixed  bool // there are interactive classes
 	dial   Dialer
 	ctx    context.Context // ends with the pool; dials depend on it and on nothing else
 	cancel context.CancelFunc
@@ -35,18 +36,29 @@ type Pool struct {
 	list    []*Key // the same keys, in no order
 	servers map[*Server]struct{}
 	count   [states]int
+	at      time.Time // the latest time that anybody brought
 	running int
+	ran     []int // of those, by class
+	ceiling int   // of the limit; NoCeiling
+	refund  refund
+	prints  prints
+	account account
+	hold    hold
+	gap     quantile.Estimate // the 99th percentile of the time between two statements of a transaction
+	parked  int               // servers lent and kept between transactions
 	changes uint64
 	logging int   // logins of clients that wait for a server
 	own     []int // waiters that have a server and want a token, by class
 	lent    []int // slots held, by class
-	cap     capState
-	caps    Caps
-	backoff backoff
-	closed  bool
-	wait    []histogram // by class
-	logins  map[string]uint64
-	would   map[string][]uint64 // by reason, by class: observe mode only
+	// parkedBy is parked by class.
+	parkedBy []int
+	cap      capState
+	caps     Caps
+	backoff  backoff
+	closed   bool
+	wait     []histogram // by class
+	logins   map[string]uint64
+	would    map[string][]uint64 // by reason, by class: observe mode only
 
 	can     func(*queue.Waiter[*Waiter]) bool
 	classOK func(int) bool
@@ -58,11 +70,19 @@ func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p := &Pool{
 		cfg: cfg, dial: dial, limit: l, free: observe,
 		queue: queue.New[*Waiter](cfg.Classes), keys: map[string]*Key{}, servers: map[*Server]struct{}{},
-		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)),
+		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)), ran: make([]int, len(cfg.Classes)),
+		parkedBy: make([]int, len(cfg.Classes)), ceiling: NoCeiling, gap: quantile.Of(0.99),
 		wait: make([]histogram, len(cfg.Classes)), logins: map[string]uint64{}, would: map[string][]uint64{},
 	}
 	p.cap.set(cfg.MaxServers)
 	p.can, p.classOK = p.canLocked, p.classOKLocked
+	p.queue.Favour(p.owedLocked)
+	if observe {
+		p.queue.KeepOrder()
+	}
+	for _, c := range cfg.Classes {
+		p.mixed = p.mixed || c.Interactive
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -118,6 +138,7 @@ func (p *Pool) Again(w *Waiter, s *Server, now time.Time) {
 
 func (p *Pool) ask(w *Waiter, now time.Time) {
 	p.mu.Lock()
+	p.tallyLocked(now)
 	if err := p.admitLocked(w, now); err != nil {
 		p.mu.Unlock()
 		w.Grantee.Refused(err)
@@ -134,7 +155,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if w.own == nil && w.Key.rejected != nil && now.Before(w.Key.retry) {
 		return w.Key.rejected
 	}
-	w.place.Value, w.place.Class, w.place.Urgent = w, w.Class, w.Urgent
+	w.place.Value, w.place.Class, w.place.Urgent, w.place.Client = w, w.Class, w.Urgent, w.Client
 	if reason := p.queue.Push(&w.place, now); reason != queue.OK {
 		if !p.free {
 			return p.refusedLocked(w, reason.String(), 0)
@@ -164,7 +185,7 @@ func (p *Pool) countLocked(w *Waiter, n int) {
 func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) error {
 	return &RefusedError{
 		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
-		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limit.Current(),
+		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limitLocked(),
 	}
 }
 
@@ -186,36 +207,34 @@ func (p *Pool) Withdraw(w *Waiter) bool {
 	return true
 }
 
-// Idle gives the run token back: a statement has ended, the server is kept. It does nothing if the server is not lent
-// any more.
+// Idle gives the run token back: a statement has ended, the server is kept, a transaction open. It does nothing if the
+// server is not lent any more.
 func (p *Pool) Idle(s *Server, now time.Time) {
 	p.mu.Lock()
-	if s.running > 0 {
-		s.running--
-		p.running--
-	}
+	p.tallyLocked(now)
+	p.idleLocked(s, now)
 	p.settle(now)
 }
 
 // Busy takes a run token without waiting: a statement begins in an open transaction. It does nothing if the server is
 // not lent any more, because it has been lost at that moment.
-func (p *Pool) Busy(s *Server) {
-	p.mu.Lock()
-	p.runLocked(s)
-	p.mu.Unlock()
-}
+func (p *Pool) Busy(s *Server) { p.BusyFor(s, 0, time.Now()) }
 
-// runLocked gives a run token to a server, which gives it back with its lease; one that is not lent has none to give.
-func (p *Pool) runLocked(s *Server) {
-	if s.state == Lent {
-		s.running++
-		p.running++
+// BusyFor is Busy for a statement of this fingerprint.
+func (p *Pool) BusyFor(s *Server, index uint16, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	if !s.idle.IsZero() {
+		p.gap.Add(now.Sub(s.idle))
 	}
+	p.runLocked(s, index)
+	p.mu.Unlock()
 }
 
 // Release gives everything back; the server must have nothing outstanding and no transaction open.
 func (p *Pool) Release(s *Server, now time.Time) {
 	p.mu.Lock()
+	p.tallyLocked(now)
 	p.endLeaseLocked(s, now)
 	switch {
 	case s.dead:
@@ -239,6 +258,7 @@ func (p *Pool) Release(s *Server, now time.Time) {
 // Discard gives the slot and the token back but not the server, which is closed: its state is not known any more.
 func (p *Pool) Discard(s *Server, why string, now time.Time) {
 	p.mu.Lock()
+	p.tallyLocked(now)
 	p.endLeaseLocked(s, now)
 	dead := s.dead
 	if dead {
@@ -256,14 +276,17 @@ func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 	if s.state != Lent {
 		panic("pool: lease ended twice")
 	}
-	p.running -= s.running
-	s.running = 0
+	p.haltLocked(s, s.running)
+	p.unparkLocked(s)
+	s.idle, s.pinned = time.Time{}, false
 	p.lent[s.class]--
 	p.queue.Charge(s.class, now.Sub(s.since))
 }
 
 // settle grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
 func (p *Pool) settle(now time.Time) {
+	p.queue.Suspend(p.count[Idle]+p.count[Lent] == 0 || p.ceiling == 0, now)
+	p.queue.Advance(now)
 	for {
 		w, s := p.nextLocked(now)
 		if w == nil {
@@ -276,6 +299,7 @@ func (p *Pool) settle(now time.Time) {
 		p.mu.Lock()
 	}
 	evicted := p.growLocked(now)
+	p.noteLocked(now)
 	p.mu.Unlock()
 	if evicted != nil {
 		evicted.Conn.Close("room for another user or database")
@@ -302,7 +326,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 		p.lent[w.Class]++
 	}
 	if !w.Login {
-		p.runLocked(s)
+		p.runLocked(s, w.Print)
 	}
 	return w, s
 }
@@ -310,7 +334,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 // canLocked says whether a waiter can be served now.
 func (p *Pool) canLocked(place *queue.Waiter[*Waiter]) bool {
 	w := place.Value
-	if !w.Login && !p.tokenLocked() {
+	if !w.Login && (!p.tokenLocked() || !p.printLocked(w.Print)) {
 		return false
 	}
 	if w.own != nil {
@@ -322,14 +346,6 @@ func (p *Pool) canLocked(place *queue.Waiter[*Waiter]) bool {
 // classOKLocked says whether looking at a class's line can find anybody.
 func (p *Pool) classOKLocked(class int) bool {
 	return p.own[class] > 0 || (p.count[Idle] > 0 && p.roomLocked(class))
-}
-
-func (p *Pool) tokenLocked() bool { return p.free || p.running < p.limit.Current() }
-
-// roomLocked says whether a class may take one more slot: its share of the cap keeps the rest for the others.
-func (p *Pool) roomLocked(class int) bool {
-	share := p.cfg.Classes[class].MaxShare
-	return share >= 1 || p.lent[class] < max(1, int(math.Ceil(share*float64(p.cap.now))))
 }
 
 // moveLocked is the only place that changes a server's state.
@@ -355,6 +371,7 @@ func (p *Pool) moveLocked(s *Server, to State, now time.Time) {
 func (p *Pool) SetLimit(l limit.Limit) {
 	now := time.Now()
 	p.mu.Lock()
+	p.tallyLocked(now)
 	p.limit = l
 	p.changes++
 	p.settle(now)

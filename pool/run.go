@@ -34,6 +34,7 @@ func (p *Pool) Run(ctx context.Context) {
 func (p *Pool) expire(now time.Time) {
 	for {
 		p.mu.Lock()
+		p.tallyLocked(now)
 		place := p.queue.Expire(now)
 		if place == nil {
 			p.settle(now)
@@ -42,7 +43,7 @@ func (p *Pool) expire(now time.Time) {
 		w := place.Value
 		waited := now.Sub(place.Since())
 		if p.free && !place.Urgent {
-			p.wouldLocked("wait", w.Class)
+			p.wouldLocked(place.Late().String(), w.Class)
 			place.Urgent = true
 			p.queue.Push(place, now)
 			p.mu.Unlock()
@@ -50,7 +51,7 @@ func (p *Pool) expire(now time.Time) {
 		}
 		p.leftLocked(w)
 		p.wait[w.Class].observe(waited)
-		err := p.refusedLocked(w, "wait", waited)
+		err := p.refusedLocked(w, place.Late().String(), waited)
 		p.mu.Unlock()
 		w.Grantee.Refused(err)
 	}
@@ -60,6 +61,8 @@ func (p *Pool) expire(now time.Time) {
 // that spare servers leave one by one; and lets a lowered cap rise.
 func (p *Pool) tidy(now time.Time) {
 	p.mu.Lock()
+	p.tallyLocked(now)
+	p.learnLocked(now)
 	p.cap.raise(now)
 	var s *Server
 	why := ""

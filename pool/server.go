@@ -64,6 +64,11 @@ type Server struct {
 	dead    bool      // the connection ended while lent
 	since   time.Time // when it came into its state
 	expires time.Time // end of its lifetime; zero: never
+	idle    time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
+	parked  bool      // kept by its client between transactions
+	pinned  bool      // not to be reaped
+	print   uint16    // of the statement that runs; 0: none or not known
+	slow    bool      // it was slow when it began
 }
 
 // Grantee is who waits in the pool. One of its methods is called, once for each Get or Again, by any goroutine,
@@ -83,6 +88,10 @@ type Waiter struct {
 	Urgent  bool // set-up and clean-up: goes first and is not refused for pressure
 	Login   bool // wants a server only to learn what a login needs: takes no run token
 	Grantee Grantee
+	// Client tells clients apart, which are served in turn within a class; those with the same number are one.
+	Client uint64
+	// Print is the fingerprint of the statement, below MaxPrints; 0: not known.
+	Print uint16
 
 	own   *Server
 	place queue.Waiter[*Waiter]

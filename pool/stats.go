@@ -1,16 +1,26 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"pgguard/pool/queue"
+)
 
 // Stats is one consistent snapshot of a pool: every server is in exactly one state.
 type Stats struct {
 	Servers map[string]int // by state: "opening", "idle", "active", "closing"
 	Cap     int            // H: servers never exceed it
-	Limit   int            // L
-	Running int            // statements running
-	Changes uint64         // how often the limit was changed
-	Classes []ClassStats
-	Logins  map[string]uint64 // server logins by result: "ok", "failed", "refused" (53300)
+	Limit   int            // L, or the ceiling if that is lower
+	Blocked int            // statements running that are known to wait for a lock
+	Parked  int            // servers that clients keep between transactions
+	// Allowance is I, the slots beyond L for transactions between two statements, and Hold is h, the slot-seconds that go
+	// with each run-second, from which it comes.
+	Allowance int
+	Hold      float64
+	Running   int    // statements running
+	Changes   uint64 // how often the limit was changed
+	Classes   []ClassStats
+	Logins    map[string]uint64 // server logins by result: "ok", "failed", "refused" (53300)
 	// Would counts, in observe mode, what would have been refused, by reason and then class.
 	Would map[string]map[string]uint64
 	// Down is why the last login failed; nil after one that worked.
@@ -24,6 +34,7 @@ type ClassStats struct {
 	Oldest  time.Duration // how long the first in line has waited
 	Slots   int           // servers held
 	Wait    Buckets       // time from request to grant or refusal
+	Pace    queue.Pace    // how it waits
 }
 
 // Stats returns a snapshot.
@@ -32,14 +43,15 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := Stats{
-		Servers: map[string]int{}, Cap: p.cap.now, Limit: p.limit.Current(), Running: p.running, Changes: p.changes,
+		Servers: map[string]int{}, Cap: p.cap.now, Limit: p.limitLocked(), Running: p.running, Changes: p.changes,
+		Blocked: p.blockedLocked(), Parked: p.parked, Allowance: p.allowanceLocked(), Hold: p.hold.ratio(),
 		Logins: map[string]uint64{"ok": 0, "failed": 0, "refused": 0}, Would: map[string]map[string]uint64{}, Down: p.backoff.err,
 	}
 	for state := range states {
 		st.Servers[state.String()] = p.count[state]
 	}
 	for i, c := range p.cfg.Classes {
-		cs := ClassStats{Name: c.Name, Waiting: p.queue.Waiting(i), Slots: p.lent[i], Wait: BucketsOf(p.wait[i].counts, p.wait[i].sum)}
+		cs := ClassStats{Name: c.Name, Waiting: p.queue.Waiting(i), Slots: p.lent[i], Pace: p.queue.Pace(i), Wait: BucketsOf(p.wait[i].counts, p.wait[i].sum)}
 		if since, ok := p.queue.Oldest(i); ok {
 			cs.Oldest = now.Sub(since)
 		}

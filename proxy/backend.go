@@ -356,8 +356,10 @@ func (s *session) endLocked(now time.Time) ending {
 // finishExchange carries out what endLocked decided. No lock is held.
 func (s *session) finishExchange(b *backend, end ending, now time.Time) {
 	switch end {
-	case endIdle, endParked:
+	case endIdle:
 		b.inst.pool.Idle(b.server, now)
+	case endParked:
+		b.inst.pool.Park(b.server, now)
 	case endRelease:
 		b.session.CompareAndSwap(s, nil)
 		b.giveBack(now)

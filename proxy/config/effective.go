@@ -58,6 +58,7 @@ func (f *File) ToProxy() proxy.Config {
 	for _, k := range f.Classes {
 		c.Pool.Classes = append(c.Pool.Classes, queue.Class{
 			Name: k.Name, Weight: k.Weight, MaxWait: k.MaxWait.Std(), MaxLength: k.MaxQueue, MaxShare: k.MaxShare,
+			Interactive: k.Interactive,
 		})
 		for _, m := range k.Match {
 			c.Rules = append(c.Rules, proxy.Rule{

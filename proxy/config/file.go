@@ -56,7 +56,9 @@ type Class struct {
 	MaxWait  Duration `yaml:"max_wait"`
 	MaxQueue int      `yaml:"max_queue"`
 	MaxShare float64  `yaml:"max_share"`
-	Match    []Match  `yaml:"match"`
+	// Interactive is queue.Class.Interactive.
+	Interactive bool    `yaml:"interactive"`
+	Match       []Match `yaml:"match"`
 }
 
 // Match holds what a client must be for the class: every field that is not empty.
@@ -136,7 +138,8 @@ func Default() *File {
 	for _, k := range d.Pool.Classes {
 		c := Class{
 			Name: k.Name, Weight: k.Weight, MaxWait: Duration(k.MaxWait), MaxQueue: k.MaxLength, MaxShare: k.MaxShare,
-			Match: []Match{},
+			Interactive: k.Interactive,
+			Match:       []Match{},
 		}
 		for _, r := range d.Rules {
 			if r.Class == k.Name {

@@ -1,0 +1,141 @@
+package pool
+
+import (
+	"math"
+	"time"
+
+	"pgguard/pool/queue"
+)
+
+// Window is what has happened since the last Account: what a law for the limit is told.
+type Window struct {
+	Elapsed time.Duration
+	Run     float64 // run-seconds: the integral of statements running
+	Blocked float64 // of those, known to wait for a lock
+	Slot    float64 // slot-seconds: the integral of slots in a transaction
+	Bound   float64 // seconds with somebody waiting for a run token: only then does the limit tell anything
+	Peak    int     // most statements running at once
+	Running int     // now
+	Limit   int     // now, ceiling included
+	// Paces are the classes' ways of waiting now. The slice is the caller's.
+	Paces []queue.Pace
+}
+
+// sums are integrals since the pool was made.
+type sums struct{ run, blocked, slot, bound float64 }
+
+// account integrates. The states that last are noted after each change, and counted at the next.
+type account struct {
+	sums
+	at      time.Time // up to which it is counted
+	waiting bool      // somebody waits for a token
+	taken   sums      // as of the last Account
+	since   time.Time // of the last Account
+	peak    int
+	// pressed is since when somebody waits for a slot; zero: nobody does.
+	pressed time.Time
+}
+
+// tallyLocked counts the time up to now in the state that has lasted until now. It comes before every change of what it
+// counts.
+func (p *Pool) tallyLocked(now time.Time) {
+	a := &p.account
+	dt := now.Sub(a.at).Seconds()
+	if a.at.IsZero() {
+		a.since, dt = now, 0
+	}
+	if dt < 0 {
+		return // somebody read the clock before us and came later
+	}
+	a.at = now
+	if now.After(p.at) {
+		p.at = now
+	}
+	a.run += dt * float64(p.running)
+	a.blocked += dt * float64(p.blockedLocked())
+	a.slot += dt * float64(p.inTransactionLocked())
+	if a.waiting {
+		a.bound += dt
+	}
+}
+
+// noteLocked notes what lasts from now on.
+func (p *Pool) noteLocked(now time.Time) {
+	p.account.waiting = p.queue.Len() > p.logging && !p.tokenLocked()
+	switch pressed := p.pressedLocked(); {
+	case !pressed:
+		p.account.pressed = time.Time{}
+	case p.account.pressed.IsZero():
+		p.account.pressed, p.hold.bound = now, true
+	}
+}
+
+// pressedLocked says whether somebody waits for a slot.
+func (p *Pool) pressedLocked() bool {
+	if p.queue.Len() == 0 {
+		return false
+	}
+	for i := range p.cfg.Classes {
+		if p.queue.Waiting(i) > p.own[i] && (p.count[Lent] >= p.cap.now || !p.roomLocked(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Account returns what has happened since it was called last. It has one caller.
+func (p *Pool) Account(now time.Time) Window {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tallyLocked(now)
+	a := &p.account
+	w := Window{
+		Elapsed: now.Sub(a.since), Run: a.run - a.taken.run, Blocked: a.blocked - a.taken.blocked, Slot: a.slot - a.taken.slot,
+		Bound: a.bound - a.taken.bound, Peak: a.peak, Running: p.running, Limit: p.limitLocked(),
+		Paces: make([]queue.Pace, len(p.cfg.Classes)),
+	}
+	for i := range w.Paces {
+		w.Paces[i] = p.queue.Pace(i)
+	}
+	a.taken, a.since, a.peak = a.sums, now, p.running
+	return w
+}
+
+// How h, the slot-seconds for each run-second, is learned (overload.md 3.1): so slowly that one stall of a minute is not
+// taken for the ordinary, and from 2, of which healthy applications are not far. The prior weighs as much as a minute of
+// one statement running: less would let the first transactions of a quiet guard decide.
+const (
+	holdHalfLife = 10 * time.Minute
+	holdFirst    = 2
+	holdPrior    = 60 // run-seconds
+)
+
+// hold learns h from sums that fade.
+type hold struct {
+	run, slot float64
+	seen      sums
+	at        time.Time
+	bound     bool // slots have bound since at
+}
+
+func (h *hold) ratio() float64 {
+	if h.run <= 0 {
+		return holdFirst
+	}
+	return max(1, h.slot/h.run)
+}
+
+// learnLocked takes the time since it was called last into h, unless slots were exhausted in it: what clients do then is
+// what the allowance is to be proof against.
+func (p *Pool) learnLocked(now time.Time) {
+	h, s := &p.hold, p.account.sums
+	run, slot, frozen := s.run-h.seen.run, s.slot-h.seen.slot, h.bound || h.at.IsZero()
+	if h.run == 0 {
+		h.run, h.slot = holdPrior, holdFirst*holdPrior
+	}
+	if !frozen {
+		fade := math.Exp2(-now.Sub(h.at).Seconds() / holdHalfLife.Seconds())
+		h.run, h.slot = h.run*fade+run, h.slot*fade+slot
+	}
+	h.seen, h.at, h.bound = s, now, !p.account.pressed.IsZero()
+}

@@ -1,0 +1,118 @@
+package pool
+
+import (
+	"math"
+	"time"
+)
+
+// Who may begin (overload.md 3.1): a transaction begins while fewer statements run than the limit L allows, those that
+// only wait for a lock not counted, and fewer slots are lent than L and the allowance I for transactions that do nothing.
+// I keeps small the herd that begins to run when whatever they all wait for is over.
+
+// refundFor is how long a count of blocked statements holds. It comes once a second: three times that forgives two that
+// are lost, and longer would admit work in place of statements that run again.
+const refundFor = 3 * time.Second
+
+// refund is how many running statements are known to wait for a lock of another session: they cost the server nothing.
+type refund struct {
+	blocked int
+	until   time.Time
+}
+
+// SetBlocked tells how many of the running statements wait for a lock of another session. It holds for three seconds.
+// At most half of the limit is given back, so that a wrong count does not double the load.
+func (p *Pool) SetBlocked(n int, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	p.refund = refund{max(0, n), now.Add(refundFor)}
+	p.settle(now)
+}
+
+// blockedLocked is how many running statements are taken to be blocked.
+func (p *Pool) blockedLocked() int {
+	if !p.at.Before(p.refund.until) {
+		return 0
+	}
+	return min(p.refund.blocked, p.running)
+}
+
+// refundLocked is how many run tokens the blocked statements give back.
+func (p *Pool) refundLocked() int { return min(p.blockedLocked(), p.limitLocked()/2) }
+
+// NoCeiling is the ceiling that holds nobody up.
+const NoCeiling = -1
+
+// SetCeiling sets a bound above which the limit has no effect, as while a database that was down comes back. 0 lets nobody
+// begin but who is urgent and has no need of a token; NoCeiling takes the bound away.
+func (p *Pool) SetCeiling(n int, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	p.ceiling = n
+	p.settle(now)
+}
+
+// limitLocked is L as it holds now.
+func (p *Pool) limitLocked() int {
+	l := p.limit.Current()
+	if p.ceiling >= 0 {
+		l = min(l, p.ceiling)
+	}
+	return l
+}
+
+func (p *Pool) tokenLocked() bool { return p.free || p.running-p.refundLocked() < p.limitLocked() }
+
+// allowanceLocked is I: slots beyond L for transactions between two statements. It grows with the time that the
+// application ordinarily spends there, and is at least as much as L.
+func (p *Pool) allowanceLocked() int {
+	l := float64(p.limit.Current())
+	i := max(l, 1.5*(p.hold.ratio()-1)*l)
+	return max(0, min(p.cap.now-p.limit.Current(), int(math.Ceil(i))))
+}
+
+// inTransactionLocked is how many slots are lent for a transaction. Servers that clients keep between two are not among
+// them: what they begin next waits for a token like everybody's.
+func (p *Pool) inTransactionLocked() int { return p.count[Lent] - p.parked }
+
+// slotLocked says whether the allowance leaves a slot for a class. Low work gets at most half of it where there is
+// interactive work, so that its transactions that sit idle cannot take the other's.
+func (p *Pool) slotLocked(class int) bool {
+	if p.free {
+		return true
+	}
+	l, i := p.limit.Current(), p.allowanceLocked()
+	if p.mixed && !p.cfg.Classes[class].Interactive && p.lent[class]-p.parkedBy[class] >= l+(i+1)/2 {
+		return false
+	}
+	return l+i >= p.cap.now || p.inTransactionLocked() < l+i
+}
+
+// roomLocked says whether a class may take one more slot: its share of the cap keeps the rest for the others, and the
+// allowance keeps the herd small.
+func (p *Pool) roomLocked(class int) bool {
+	share := p.cfg.Classes[class].MaxShare
+	return (share >= 1 || p.lent[class] < max(1, int(math.Ceil(share*float64(p.cap.now))))) && p.slotLocked(class)
+}
+
+// floorPart of the limit is what a class that is not interactive may always have running (overload.md 3.8).
+const floorPart = 10
+
+// owedLocked says whether a class is below its floor and therefore goes first: one statement, or a tenth of the limit. Not
+// so while interactive work waits and none of it runs: with one token they take turns by weight, with two each has one.
+func (p *Pool) owedLocked(class int) bool {
+	l := p.limitLocked()
+	if !p.mixed || p.cfg.Classes[class].Interactive || l < 2 || p.ran[class] >= max(1, l/floorPart) {
+		return false
+	}
+	for i, c := range p.cfg.Classes {
+		if c.Interactive && p.ran[i] > 0 {
+			return true
+		}
+	}
+	for i, c := range p.cfg.Classes {
+		if c.Interactive && p.queue.Waiting(i) > 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,90 @@
+package pool
+
+import "time"
+
+// MaxPrints is how many fingerprints of statements can be told apart: those that overload.md 2.2 keeps statistics of, and
+// as many again. Waiter.Print is below it; 0 is a statement of which nothing is known, which has no bound of its own.
+const MaxPrints = 1024
+
+// slowPart of the limit is what slow statements may have between them (overload.md 3.8), so that reports never fill it.
+const slowPart = 4
+
+// Print bounds the statements of one fingerprint.
+type Print struct {
+	// Slow is for statements that take a second or more: all of them together run at most a quarter of the limit.
+	Slow bool
+	// Cap is how many may run at once; 0: no bound. See ConvoyCap.
+	Cap int
+}
+
+// convoyLeast and convoyMore make the cap of a convoy (overload.md 3.7): more waiters behind a row lock finish nothing
+// sooner, two above those that are not blocked keep the row busy.
+const (
+	convoyLeast = 2
+	convoyMore  = 2
+)
+
+// ConvoyCap is the cap for a fingerprint most of whose statements wait for locks, of which unblocked do not.
+func ConvoyCap(unblocked int) int { return max(convoyLeast, unblocked+convoyMore) }
+
+// prints are the bounds of fingerprints and what runs of each.
+type prints struct {
+	bound   [MaxPrints]Print
+	running [MaxPrints]uint32
+	slow    int // statements running that began as slow ones
+}
+
+// SetPrint replaces the bounds of a fingerprint; the zero Print takes them away. Statements that run already go on.
+func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	p.prints.bound[index] = b
+	p.settle(now)
+}
+
+// printLocked says whether one more statement of a fingerprint may begin.
+func (p *Pool) printLocked(index uint16) bool {
+	if index == 0 || p.free {
+		return true
+	}
+	b := p.prints.bound[index]
+	if b.Cap > 0 && int(p.prints.running[index]) >= b.Cap {
+		return false
+	}
+	return !b.Slow || p.prints.slow < max(1, p.limitLocked()/slowPart)
+}
+
+// runLocked gives a run token to a server, which gives it back with its lease; one that is not lent has none to give.
+func (p *Pool) runLocked(s *Server, index uint16) {
+	if s.state != Lent {
+		return
+	}
+	p.unparkLocked(s)
+	s.idle = time.Time{}
+	s.running++
+	p.running++
+	p.ran[s.class]++
+	p.account.peak = max(p.account.peak, p.running)
+	if s.print == 0 && index != 0 {
+		s.print, s.slow = index, p.prints.bound[index].Slow
+		p.prints.running[index]++
+		if s.slow {
+			p.prints.slow++
+		}
+	}
+}
+
+// haltLocked takes n run tokens of a server back.
+func (p *Pool) haltLocked(s *Server, n int) {
+	s.running -= n
+	p.running -= n
+	p.ran[s.class] -= n
+	if s.running > 0 || s.print == 0 {
+		return
+	}
+	p.prints.running[s.print]--
+	if s.slow {
+		p.prints.slow--
+	}
+	s.print, s.slow = 0, false
+}
