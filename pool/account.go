@@ -62,11 +62,14 @@ func (p *Pool) tallyLocked(now time.Time) {
 // noteLocked notes what lasts from now on.
 func (p *Pool) noteLocked(now time.Time) {
 	p.account.waiting = p.queue.Len() > p.logging && !p.tokenLocked()
-	switch pressed := p.pressedLocked(); {
+	pressed := p.pressedLocked()
+	full := p.count[Lent] >= p.cap.now || p.inTransactionLocked() >= p.limit.Current()+p.allowanceLocked()
+	p.hold.bound = p.hold.bound || pressed || full
+	switch {
 	case !pressed:
 		p.account.pressed = time.Time{}
 	case p.account.pressed.IsZero():
-		p.account.pressed, p.hold.bound = now, true
+		p.account.pressed = now
 	}
 }
 
@@ -126,7 +129,7 @@ func (h *hold) ratio() float64 {
 }
 
 // learnLocked takes the time since it was called last into h, unless slots were exhausted in it: what clients do then is
-// what the allowance is to be proof against.
+// what the allowance is to be proof against. It is followed by noteLocked.
 func (p *Pool) learnLocked(now time.Time) {
 	h, s := &p.hold, p.account.sums
 	run, slot, frozen := s.run-h.seen.run, s.slot-h.seen.slot, h.bound || h.at.IsZero()
@@ -137,5 +140,5 @@ func (p *Pool) learnLocked(now time.Time) {
 		fade := math.Exp2(-now.Sub(h.at).Seconds() / holdHalfLife.Seconds())
 		h.run, h.slot = h.run*fade+run, h.slot*fade+slot
 	}
-	h.seen, h.at, h.bound = s, now, !p.account.pressed.IsZero()
+	h.seen, h.at, h.bound = s, now, false
 }

@@ -101,7 +101,7 @@ const floorPart = 10
 // so while interactive work waits and none of it runs: with one token they take turns by weight, with two each has one.
 func (p *Pool) owedLocked(class int) bool {
 	l := p.limitLocked()
-	if !p.mixed || p.cfg.Classes[class].Interactive || l < 2 || p.ran[class] >= max(1, l/floorPart) {
+	if !p.mixed || p.cfg.Classes[class].Interactive || p.ran[class] >= max(1, l/floorPart) {
 		return false
 	}
 	for i, c := range p.cfg.Classes {

@@ -7,6 +7,9 @@
 // gives everything back at its end (Release). A client that keeps its server between transactions waits for a token
 // alone (Again).
 //
+// Transactions that sit idle are bounded, too: beyond L there is an allowance of slots for them, and Reap names the one to
+// end when others wait. Account returns what a law for the limit is told.
+//
 // One mutex guards everything. No method of another package but pool/queue and pool/limit is called while it is held:
 // grants, refusals, dials and closes happen after it is released.
 package pool

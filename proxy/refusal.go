@@ -16,6 +16,7 @@ type Reason string
 const (
 	ReasonWait         Reason = "wait"        // waited too long for a server
 	ReasonQueueFull    Reason = "queue_full"  // shed: too many wait already
+	ReasonOverload     Reason = "overload"    // shed: interactive work queues without a pause, and this waited too long for that
 	ReasonBreaker      Reason = "breaker"     // the database cannot be reached
 	ReasonLost         Reason = "server_lost" // the server went in mid-transaction
 	ReasonUnknown      Reason = "outcome"     // the server went while a COMMIT or a write was under way
@@ -44,6 +45,7 @@ type row struct {
 var refusals = map[Reason]row{
 	ReasonWait:         {"53300", false, hintSafe},
 	ReasonQueueFull:    {"53400", false, hintSafe},
+	ReasonOverload:     {"53400", false, hintSafe},
 	ReasonBreaker:      {"53000", false, hintSafe},
 	ReasonLost:         {"08006", false, "Run the whole transaction again."},
 	ReasonUnknown:      {"08007", false, "Check before running it again."},
@@ -115,6 +117,11 @@ func refusalFor(err error) *Refusal {
 		if pressure.Reason == "queue_full" {
 			return &Refusal{Reason: ReasonQueueFull, Detail: detail,
 				Message: fmt.Sprintf("guard: statement of class %q shed, its queue is full", pressure.Class)}
+		}
+		if pressure.Reason == "overload" {
+			return &Refusal{Reason: ReasonOverload, Detail: detail,
+				Message: fmt.Sprintf("guard: statement of class %q shed after %d ms, the database is overloaded", pressure.Class,
+					pressure.Waited.Milliseconds())}
 		}
 		return &Refusal{Reason: ReasonWait, Detail: detail,
 			Message: fmt.Sprintf("guard: no server connection became free within %d ms", pressure.Waited.Milliseconds())}

@@ -1,0 +1,182 @@
+package pool_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/limit"
+)
+
+func TestWindowIntegrates(t *testing.T) {
+	in(t, small(50), 2, func(t *testing.T, h *harness) {
+		h.Account(time.Now())
+		cs := h.many("c", 3)
+		h.get(cs[:2]...)
+		pass(time.Second) // two run
+		h.get(cs[2])
+		pass(2 * time.Second) // two run, one waits for a token
+		h.SetBlocked(1, time.Now())
+		synctest.Wait()
+		pass(time.Second) // three run, one is blocked
+		h.idle(cs...)
+		pass(4 * time.Second) // none runs, three are in a transaction
+		h.Park(cs[0].has(), time.Now())
+		pass(2 * time.Second) // two are
+		w := h.Account(time.Now())
+		near := func(what string, got, want float64) {
+			t.Helper()
+			if math.Abs(got-want) > 0.001 {
+				t.Errorf("%s: %.3f s, want %.3f", what, got, want)
+			}
+		}
+		near("elapsed", w.Elapsed.Seconds(), 10)
+		near("run", w.Run, 2+4+3)
+		near("blocked", w.Blocked, 1)
+		near("slot", w.Slot, 2+4+3+12+4)
+		near("bound", w.Bound, 2)
+		if w.Peak != 3 || w.Running != 0 || w.Limit != 2 || len(w.Paces) != 2 {
+			t.Errorf("%+v", w)
+		}
+		h.Busy(cs[1].has())
+		pass(time.Second)
+		w = h.Account(time.Now())
+		near("run of the next window", w.Run, 1)
+		near("bound of the next window", w.Bound, 0)
+		if w.Peak != 1 {
+			t.Errorf("peak %d of the next window", w.Peak)
+		}
+	})
+}
+
+func TestWaitingForASlotIsNotBoundByTheLimit(t *testing.T) {
+	in(t, small(2), 10, func(t *testing.T, h *harness) {
+		h.Account(time.Now())
+		h.get(h.many("c", 3)...)
+		pass(time.Second)
+		if w := h.Account(time.Now()); w.Bound != 0 {
+			t.Errorf("%.2f s bound by the limit, while servers are what is missing", w.Bound)
+		}
+	})
+}
+
+func TestOverloadIsRefusedSooner(t *testing.T) {
+	in(t, mixed(1), 10, func(t *testing.T, h *harness) {
+		holder, c, low := h.client("holder"), h.client("c"), h.client("l").low()
+		h.get(holder, c, low)
+		pass(450 * time.Millisecond)
+		if c.refused() != nil {
+			t.Fatal("refused before half a second")
+		}
+		pass(150 * time.Millisecond)
+		var r *pool.RefusedError
+		if !errors.As(c.refused(), &r) || r.Reason != "overload" || r.Class != "high" {
+			t.Errorf("%v, want a refusal for overload", c.refused())
+		}
+		if low.refused() != nil {
+			t.Errorf("low: %v", low.refused())
+		}
+		if p := h.Account(time.Now()).Paces; p[1].Overloaded || p[1].Bound != 30*time.Second {
+			t.Errorf("low waits like this: %+v", p[1])
+		}
+	})
+}
+
+func TestServerThatIsAwayIsNoOverload(t *testing.T) {
+	in(t, mixed(1), 10, func(t *testing.T, h *harness) {
+		h.set(func() { h.fail = errAway })
+		c := h.client("c")
+		h.get(c)
+		pass(3 * time.Second)
+		if c.refused() != nil {
+			t.Fatalf("refused while the server was restarted: %v", c.refused())
+		}
+		h.set(func() { h.fail = nil })
+		pass(1100 * time.Millisecond)
+		if c.has() == nil {
+			t.Errorf("not served after the restart: %v", c.refused())
+		}
+	})
+}
+
+func TestObserveKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run(t, mixed(1), 10, true, func(t *testing.T, h *harness) {
+			holder := h.client("holder")
+			h.get(holder)
+			cs := h.many("c", 3)
+			for _, c := range cs {
+				h.get(c)
+				pass(120 * time.Millisecond)
+			}
+			h.release(holder)
+			if cs[0].has() == nil {
+				t.Errorf("served %s, want the oldest", h.grants())
+			}
+			pass(time.Second)
+			if n := h.Stats().Would["overload"]["high"]; n == 0 {
+				t.Error("what would have been refused is not counted")
+			}
+		})
+	})
+}
+
+func TestFingerprintsAreBounded(t *testing.T) {
+	in(t, small(50), 8, func(t *testing.T, h *harness) {
+		const report, export, row = 1, 2, 3
+		now := time.Now()
+		h.SetPrint(report, pool.Print{Slow: true}, now)
+		h.SetPrint(export, pool.Print{Slow: true}, now)
+		h.SetPrint(row, pool.Print{Cap: pool.ConvoyCap(1)}, now)
+		var all []*client
+		ask := func(name string, print uint16, n int) []*client {
+			cs := h.many(name, n)
+			for _, c := range cs {
+				c.Print = print
+			}
+			h.get(cs...)
+			all = append(all, cs...)
+			return cs
+		}
+		reports, exports, rows := ask("report", report, 3), ask("export", export, 3), ask("row", row, 5)
+		if a, b := served(reports), served(exports); a != 2 || b != 0 {
+			t.Errorf("%d reports and %d exports run, want two slow statements at a limit of 8", a, b)
+		}
+		if n := served(rows); n != 3 {
+			t.Errorf("%d of the convoy run, want 3", n)
+		}
+		if n := served(ask("other", 0, 5)); n != 3 {
+			t.Errorf("%d others run, want the three tokens left", n)
+		}
+		// In a transaction statements count but are never held up.
+		h.idle(reports[0])
+		if served(reports)+served(exports) != 3 {
+			t.Error("a slow statement that has ended does not make room for the next")
+		}
+		h.BusyFor(reports[0].has(), report, time.Now())
+		h.idle(reports[0])
+		h.release(rows[0])
+		if served(rows) != 3 { // one was released, one more is served
+			t.Errorf("%d of the convoy run after one has ended", served(rows))
+		}
+		h.SetPrint(row, pool.Print{}, time.Now())
+		h.SetPrint(report, pool.Print{}, time.Now())
+		h.SetPrint(export, pool.Print{}, time.Now())
+		h.SetLimit(limit.Frozen(40))
+		synctest.Wait()
+		if n := served(all); n != len(all)-1 {
+			t.Errorf("%d of %d run without bounds", n, len(all)-1)
+		}
+	})
+}
+
+func TestConvoyCap(t *testing.T) {
+	for unblocked, want := range map[int]int{-5: 2, 0: 2, 1: 3, 7: 9} {
+		if got := pool.ConvoyCap(unblocked); got != want {
+			t.Errorf("%d unblocked: %d, want %d", unblocked, got, want)
+		}
+	}
+}
