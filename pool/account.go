@@ -40,17 +40,15 @@ type account struct {
 // counts.
 func (p *Pool) tallyLocked(now time.Time) {
 	a := &p.account
-	dt := now.Sub(a.at).Seconds()
 	if a.at.IsZero() {
-		a.since, dt = now, 0
+		a.since, a.at = now, now
 	}
-	if dt < 0 {
+	passed := now.Sub(a.at)
+	if passed < 0 {
 		return // somebody read the clock before us and came later
 	}
+	dt := passed.Seconds()
 	a.at = now
-	if now.After(p.at) {
-		p.at = now
-	}
 	a.run += dt * float64(p.running)
 	a.blocked += dt * float64(p.blockedLocked())
 	a.slot += dt * float64(p.inTransactionLocked())
@@ -60,11 +58,15 @@ func (p *Pool) tallyLocked(now time.Time) {
 }
 
 // noteLocked notes what lasts from now on.
-func (p *Pool) noteLocked(now time.Time) {
-	p.account.waiting = p.queue.Len() > p.logging && !p.tokenLocked()
+func (p *Pool) noteLocked() { p.account.waiting = p.queue.Len() > p.logging && !p.tokenLocked() }
+
+// watchLocked notes whether slots are exhausted. It is called at each tick instead of at each change: what is made of it
+// takes seconds.
+func (p *Pool) watchLocked(now time.Time) {
 	pressed := p.pressedLocked()
-	full := p.count[Lent] >= p.cap.now || p.inTransactionLocked() >= p.limit.Current()+p.allowanceLocked()
-	p.hold.bound = p.hold.bound || pressed || full
+	if !p.hold.bound {
+		p.hold.bound = pressed || p.count[Lent] >= p.cap.now || p.inTransactionLocked() >= p.limit.Current()+p.allowanceLocked()
+	}
 	switch {
 	case !pressed:
 		p.account.pressed = time.Time{}
@@ -129,7 +131,7 @@ func (h *hold) ratio() float64 {
 }
 
 // learnLocked takes the time since it was called last into h, unless slots were exhausted in it: what clients do then is
-// what the allowance is to be proof against. It is followed by noteLocked.
+// what the allowance is to be proof against.
 func (p *Pool) learnLocked(now time.Time) {
 	h, s := &p.hold, p.account.sums
 	run, slot, frozen := s.run-h.seen.run, s.slot-h.seen.slot, h.bound || h.at.IsZero()

@@ -30,7 +30,7 @@ func (p *Pool) SetBlocked(n int, now time.Time) {
 
 // blockedLocked is how many running statements are taken to be blocked.
 func (p *Pool) blockedLocked() int {
-	if !p.at.Before(p.refund.until) {
+	if !p.account.at.Before(p.refund.until) {
 		return 0
 	}
 	return min(p.refund.blocked, p.running)
@@ -60,7 +60,13 @@ func (p *Pool) limitLocked() int {
 	return l
 }
 
-func (p *Pool) tokenLocked() bool { return p.free || p.running-p.refundLocked() < p.limitLocked() }
+func (p *Pool) tokenLocked() bool {
+	if p.free {
+		return true
+	}
+	l := p.limitLocked()
+	return p.running < l || p.refund.blocked > 0 && p.running-p.refundLocked() < l
+}
 
 // allowanceLocked is I: slots beyond L for transactions between two statements. It grows with the time that the
 // application ordinarily spends there, and is at least as much as L.
@@ -80,7 +86,11 @@ func (p *Pool) slotLocked(class int) bool {
 	if p.free {
 		return true
 	}
-	l, i := p.limit.Current(), p.allowanceLocked()
+	l := p.limit.Current()
+	if p.inTransactionLocked() < l {
+		return true // whatever the allowance is, which takes some time to say
+	}
+	i := p.allowanceLocked()
 	if p.mixed && !p.cfg.Classes[class].Interactive && p.lent[class]-p.parkedBy[class] >= l+(i+1)/2 {
 		return false
 	}

@@ -36,7 +36,6 @@ type Pool struct {
 	list    []*Key // the same keys, in no order
 	servers map[*Server]struct{}
 	count   [states]int
-	at      time.Time // the latest time that anybody brought
 	running int
 	ran     []int // of those, by class
 	ceiling int   // of the limit; NoCeiling
@@ -299,7 +298,7 @@ func (p *Pool) settle(now time.Time) {
 		p.mu.Lock()
 	}
 	evicted := p.growLocked(now)
-	p.noteLocked(now)
+	p.noteLocked()
 	p.mu.Unlock()
 	if evicted != nil {
 		evicted.Conn.Close("room for another user or database")

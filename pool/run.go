@@ -37,6 +37,7 @@ func (p *Pool) expire(now time.Time) {
 		p.tallyLocked(now)
 		place := p.queue.Expire(now)
 		if place == nil {
+			p.watchLocked(now)
 			p.settle(now)
 			return
 		}

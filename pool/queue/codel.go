@@ -98,9 +98,10 @@ func (q *Queue[T]) newest(f *line[T]) bool {
 
 // Advance tells the queue what time it is: intervals end, and Pop takes it for now. Push and Expire do so, too.
 func (q *Queue[T]) Advance(now time.Time) {
-	if now.After(q.now) {
-		q.now = now
+	if !now.After(q.now) {
+		return // every change since has been looked at
 	}
+	q.now = now
 	for i := range q.classes {
 		q.look(&q.classes[i])
 	}
