@@ -11,7 +11,7 @@ import (
 // TestStories runs testdata/*.txt:
 //
 //	frozen N                          makes a limit that never moves
-//	observe at=1s elapsed=5ms running=N [times=1]   finished statements; answers the last decision
+//	observe at=1s elapsed=5ms running=N [times=1]   finished statements and then a step; answers its decision
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var l Limit
@@ -47,10 +47,10 @@ func observe(t *testing.T, l Limit, start time.Time, d *datadriven.TestData) str
 		d.Fatalf(t, "%v %v", err1, err2)
 	}
 	s.Now, s.Elapsed = start.Add(after), held
-	var got Decision
 	for range times {
-		got = l.Observe(s)
+		l.Observe(s)
 	}
+	got := l.Step(s.Now, Signals{Run: float64(s.Running) / 4, Bound: 250 * time.Millisecond})
 	if got.Limit != l.Current() {
 		t.Errorf("decision says %d, the limit is %d", got.Limit, l.Current())
 	}

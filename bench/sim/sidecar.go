@@ -1,0 +1,282 @@
+package sim
+
+import (
+	"time"
+
+	"pgguard/breaker"
+	"pgguard/pool/limit"
+	"pgguard/pool/queue"
+)
+
+// classes are those of pool.Default, but for the high class's longest wait: its clients are patient for 2 s here.
+func classes() []queue.Class {
+	return []queue.Class{
+		{Name: "high", Weight: 4, MaxWait: time.Second, MaxLength: 10_000, MaxShare: 1},
+		{Name: "low", Weight: 1, MaxWait: 30 * time.Second, MaxLength: 10_000, MaxShare: 0.75},
+	}
+}
+
+// Costs of the guard's own doings.
+const (
+	loginDemand = 0.005 // processor time of one login in the server
+	loginsMax   = 4     // pool.Default().Dials
+	retryLogin  = 0.5   // between logins that fail
+)
+
+// sidecar is the guard next to some clients: the same queue and limit as in the proxy, admission as in pool.
+type sidecar struct {
+	m       *sim
+	id      int32
+	law     limit.Limit
+	queue   *queue.Queue[*session]
+	dials   breaker.Dials
+	cap     int
+	running int
+	slots   int
+	held    [2]int
+	idle    int // server connections nobody uses
+	opening int
+	down    bool // a login has failed and the next is due later
+	blocked int  // the truth, which only look sees
+	starved []*session
+	shares  [2]int // slots a class may hold
+
+	accounted float64
+	runTime   float64
+	boundTime float64
+	bound     bool
+	sampled   float64 // when look last saw anything; -1: never
+	seen      struct{ blocked, foreign int }
+	changes   int
+	can       func(*queue.Waiter[*session]) bool
+	classOK   func(int) bool
+}
+
+func newSidecar(m *sim, id, first int, seed uint64) *sidecar {
+	c := &sidecar{m: m, id: int32(id), cap: m.sc.Cap, queue: queue.New[*session](classes()), sampled: -1}
+	if c.cap == 0 {
+		c.cap = 100
+	}
+	c.law = m.law.New(first, seed)
+	if m.sc.Greedy && id == m.sc.Sidecars-1 {
+		c.law = limit.Frozen(c.cap)
+	}
+	for i, k := range classes() {
+		c.shares[i] = max(1, int(k.MaxShare*float64(c.cap)))
+	}
+	c.can = func(w *queue.Waiter[*session]) bool { return true }
+	c.classOK = func(i int) bool { return c.held[i] < c.shares[i] }
+	return c
+}
+
+func (c *sidecar) hasToken() bool { return c.running-c.law.Refund() < c.law.Current() }
+
+// account adds up the time since the last change of running or bound.
+func (c *sidecar) account() {
+	d := c.m.now - c.accounted
+	c.accounted = c.m.now
+	c.runTime += d * float64(c.running)
+	if c.bound {
+		c.boundTime += d
+	}
+}
+
+// get asks for a server for s.
+func (c *sidecar) get(s *session) {
+	if c.dials.Open() {
+		c.m.refused(s)
+		return
+	}
+	s.state = waiting
+	s.waiter.Class = int(s.class)
+	if c.queue.Push(&s.waiter, c.m.clock()) != queue.OK {
+		c.m.refused(s)
+		return
+	}
+	c.settle()
+}
+
+// settle grants what can be granted and opens the connections that are wanted.
+func (c *sidecar) settle() {
+	for c.queue.Len() > 0 && c.hasToken() && c.idle > 0 {
+		w := c.queue.Pop(c.classOK, c.can)
+		if w == nil {
+			break
+		}
+		s := w.Value
+		c.idle--
+		c.slots++
+		c.held[s.class]++
+		s.slot = true
+		c.m.result.slots(c.slots, c.cap)
+		c.m.result.granted(s.class, c.m.now-s.queued)
+		c.m.send(s)
+	}
+	c.grow()
+	c.account()
+	c.bound = c.queue.Len() > 0 && !c.hasToken()
+}
+
+// grow logs in for those who wait for a connection.
+func (c *sidecar) grow() {
+	for c.queue.Len() > 0 && c.hasToken() && !c.down && c.opening < loginsMax && c.opening < c.queue.Len() &&
+		c.slots+c.idle+c.opening < c.cap {
+		c.login()
+	}
+}
+
+func (c *sidecar) login() {
+	c.opening++
+	if c.m.phase.Down {
+		c.m.events.push(event{at: c.m.now + 0.001, kind: evLogin, id: c.id})
+		return
+	}
+	s := c.m.spawn(-1)
+	s.login, s.car = true, c.id
+	c.m.cpu.push(c.m.now, s, loginDemand)
+}
+
+func (c *sidecar) loggedIn(s *session) {
+	s.login = false
+	c.m.free = append(c.m.free, s)
+	c.opening--
+	c.idle++
+	c.dials.Report(true, c.m.clock())
+	c.settle()
+}
+
+func (c *sidecar) loginFailed() {
+	c.opening--
+	c.down = true
+	c.dials.Report(false, c.m.clock())
+}
+
+// start gives s a token, without waiting: the pool's own rule for statements inside a transaction.
+func (c *sidecar) start(s *session) {
+	c.account()
+	s.running = true
+	c.running++
+}
+
+// report takes the token back and tells the law.
+func (c *sidecar) report(s *session, aborted bool) {
+	if !s.running {
+		return
+	}
+	c.account()
+	s.running = false
+	c.running--
+	if s.state != flying {
+		c.m.active--
+	}
+	now := c.m.clock()
+	kind := limit.Failed
+	if !aborted && !s.abandoned {
+		switch c.m.work(s)[s.step].Kind {
+		case 'r', 'd':
+			kind = limit.Read
+		case 'w':
+			kind = limit.Write
+		case 'c':
+			kind = limit.Control
+		}
+	}
+	c.law.Observe(limit.Sample{
+		Now: now, Elapsed: time.Duration((c.m.now - s.since) * 1e9), Running: c.running + 1, Fingerprint: s.fp + 1,
+		Kind: kind, Blocked: s.wasBlocked, Class: s.class,
+	})
+	c.m.result.statement()
+	for len(c.starved) > 0 && c.hasToken() {
+		next := c.starved[0]
+		c.starved = c.starved[1:]
+		if next.state == token {
+			next.state = resting
+			c.m.send(next)
+		}
+	}
+	if s.step+1 < uint8(len(c.m.work(s))) {
+		c.settle()
+	}
+}
+
+// release gives the server back.
+func (c *sidecar) release(s *session) {
+	if !s.slot {
+		return
+	}
+	s.slot = false
+	c.slots--
+	c.held[s.class]--
+	c.queue.Charge(int(s.class), time.Duration((c.m.now-s.queued)*1e9))
+	if !c.m.phase.Down {
+		c.idle++
+	}
+	c.settle()
+}
+
+func (c *sidecar) withdraw(s *session) {
+	c.queue.Remove(&s.waiter)
+	c.settle()
+}
+
+// lost is the end of every connection.
+func (c *sidecar) lost() {
+	c.idle = 0
+	for _, s := range c.m.all {
+		if s.slot && s.car == c.id {
+			if s.state == token {
+				continue
+			}
+			c.m.stop(s)
+		}
+	}
+	c.idle = 0
+}
+
+// tick refuses who is late, as pool.Run does.
+func (c *sidecar) tick() {
+	now := c.m.clock()
+	for w := c.queue.Expire(now); w != nil; w = c.queue.Expire(now) {
+		c.m.refused(w.Value)
+	}
+	c.settle()
+}
+
+// look is the side channel's sample.
+func (c *sidecar) look() {
+	if c.dials.Open() && c.opening == 0 {
+		c.login() // the side channel tries for everybody
+	}
+	if c.m.phase.Blind || c.m.phase.Down {
+		return
+	}
+	c.sampled = c.m.now
+	c.seen.blocked = c.blocked
+	c.seen.foreign = max(0, c.m.active-c.running) + c.m.phase.Foreign
+}
+
+// step asks the law.
+func (c *sidecar) step() {
+	c.account()
+	sig := limit.Signals{
+		Run: c.runTime, Bound: time.Duration(c.boundTime * 1e9), Cap: c.cap, Down: c.dials.Open(),
+		Lag: time.Duration(c.m.phase.Burn * 2e9),
+	}
+	if c.sampled >= 0 {
+		sig.Sampled, sig.SampleAge = true, time.Duration((c.m.now-c.sampled)*1e9)
+		sig.Blocked, sig.Foreign = c.seen.blocked, c.seen.foreign
+	}
+	c.runTime, c.boundTime = 0, 0
+	d := c.law.Step(c.m.clock(), sig)
+	c.m.result.decided(c.m.now, int(c.id), d)
+	if c.down && !c.m.phase.Down || c.m.rng.Float64() < 0.25/retryLogin {
+		c.down = false
+	}
+	c.settle()
+}
+
+// refused ends a try that the guard turned away.
+func (m *sim) refused(s *session) {
+	m.result.refused(int(s.class))
+	m.failed(s)
+}
