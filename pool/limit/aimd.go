@@ -1,0 +1,70 @@
+package limit
+
+import (
+	"math"
+	"time"
+)
+
+// AIMD holds the median slowdown of statements, each compared with itself, at a goal, and finds the goal by small
+// experiments: what does less concurrency cost? It is the law that ships.
+type AIMD struct{ law }
+
+// NewAIMD returns the law at its first limit.
+func NewAIMD(c Config) *AIMD { return &AIMD{newLaw(c)} }
+
+// held_ looks at a window of the steady state.
+func (l *law) hold(now time.Time, win *window) Reason {
+	if !win.limitBound(l.t.Bound) {
+		if l.known && win.votes.total >= enough && win.running() < l.limit/2 {
+			l.quiet = min(l.level, l.quiet+win.length*(0.01/60))
+		}
+		l.floor = 0
+		return ""
+	}
+	if now.Sub(l.held) > goodAfter {
+		l.good = l.limit
+	}
+	if l.limit > l.t.Floor {
+		l.floor = 0
+	} else if l.floor++; l.floor >= 5 {
+		l.floor = 0
+		l.grow()
+		return ReasonFloor
+	}
+	if l.slope != nil {
+		return l.dithered(now, win)
+	}
+	return l.pull(now, win)
+}
+
+// pull moves the limit towards the goal, fast down and slowly up.
+func (l *law) pull(now time.Time, win *window) Reason {
+	off := l.goal - l.level
+	l.quiet = min(l.level, l.quiet+win.length*(0.01/60))
+	if l.lwlock >= l.t.LWLock && l.limit > 0.5*l.good {
+		l.goal -= 0.05
+		l.limit *= 0.95
+		return ReasonLWLock
+	}
+	if !l.t.NoProbe && l.evidence.Blocked < l.t.Blocked {
+		if math.Abs(off) > l.t.Surprise && l.share >= 0.5 {
+			// The world has changed, not the limit: what is right now must be asked, not inferred.
+			l.goal = l.level
+			l.startProbe()
+			return ""
+		}
+		if !now.Before(l.probeAt) {
+			l.startProbe()
+			return ""
+		}
+	}
+	if win.votes.total < enough {
+		return ""
+	}
+	step := min(max(l.t.Pull*off, -l.t.Fall), l.t.Rise)
+	l.limit *= math.Exp(step)
+	if step > 0 {
+		return ReasonFaster
+	}
+	return ReasonSlower
+}

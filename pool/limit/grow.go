@@ -1,0 +1,81 @@
+package limit
+
+import (
+	"math"
+	"time"
+)
+
+// grow begins to step up from where the limit is.
+func (l *law) grow() {
+	l.mode, l.fails = growing, 0
+	l.prev, l.win = window{}, window{}
+	l.unsettle()
+}
+
+// grown looks at a window of the growth phase: the next step, the same again, or the end of growth.
+func (l *law) grown(now time.Time, win *window) Reason {
+	if !win.limitBound(l.t.Bound) {
+		l.prev = window{}
+		if win.bound == 0 {
+			l.rest(now, l.t.Every)
+		}
+		return ""
+	}
+	if l.cap > 0 && math.Round(l.limit) >= l.cap {
+		l.aim(l.level)
+		l.rest(now, 0)
+		return ""
+	}
+	if l.prev.length == 0 {
+		return l.stepUp(win)
+	}
+	e, se, ok := elasticity(&l.prev, win)
+	if !ok {
+		return l.grownEnd(now, win) // a step that changed nothing: something else binds
+	}
+	e, se, trusted := l.corrected(e, se)
+	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
+	switch {
+	case e >= 0.5 && !slow:
+		l.fails = 0
+		return l.stepUp(win)
+	case l.fails == 0 && se > 0.1 && !slow:
+		l.fails++
+		l.win = *win // look twice as long before it is believed
+		return ""
+	}
+	return l.grownEnd(now, win)
+}
+
+func (l *law) stepUp(win *window) Reason {
+	l.prev, l.prevL, l.fails = *win, l.limit, 0
+	l.move(max(l.limit*l.t.Growth, l.limit+1))
+	return ReasonGrow
+}
+
+// grownEnd settles between the last step that paid and the one that did not.
+func (l *law) grownEnd(now time.Time, win *window) Reason {
+	if l.prevL > 0 && l.prevL < l.limit {
+		l.move(math.Sqrt(l.prevL * l.limit))
+	}
+	l.aim(l.level)
+	l.rest(now, 2*time.Second)
+	return ReasonGrown
+}
+
+// aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.
+func (l *law) aim(r float64) {
+	if l.share >= 0.5 {
+		l.goal = r
+		return
+	}
+	l.goal = l.quiet + math.Log(l.t.Slowdown)
+}
+
+// rest goes to steady, with the next experiment after a while.
+func (l *law) rest(now time.Time, until time.Duration) {
+	l.mode, l.stage, l.fails = steady, 0, 0
+	l.held = now
+	l.interval = l.t.Every
+	l.probeAt = now.Add(until)
+}

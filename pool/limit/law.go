@@ -1,0 +1,252 @@
+package limit
+
+import (
+	"math"
+	"time"
+)
+
+// mode is what a law is about; it is in exactly one.
+type mode uint8
+
+const (
+	growing mode = iota // steps up while work grows with them
+	steady              // holds the slowdown at the goal
+	probing             // compares less concurrency with what there is
+	braking             // has cut, and looks what that cost
+	down                // the database cannot be reached
+)
+
+func (m mode) String() string {
+	return [...]string{"growing", "steady", "probing", "braking", "down"}[m]
+}
+
+// Times that no simulation asks to be tuned.
+const (
+	stale     = 3 * time.Second  // a sample of the side channel is worth nothing after this
+	peakTime  = 10 * time.Minute // a peak counts as use for this long
+	goodAfter = 30 * time.Second // a limit held this long is good
+	windowMin = 0.5              // seconds; shorter has too few completions of anything slow
+	windowMax = 4.0              // seconds; longer, and the world has changed
+)
+
+// law is what AIMD and Slope have in common: growth, the brake and its experiment, headroom, the floor.
+type law struct {
+	t     Tuning
+	meter meter
+	slope *dither // nil: AIMD
+
+	limit   float64
+	mode    mode
+	last    time.Time
+	settle  int // steps to leave out after a change of the limit
+	blocked float64
+	refund  int
+	cap     float64
+	share   float64 // our part of the statements on the server; 0: unknown
+	lwlock  float64
+	typical float64 // time of a statement, in seconds
+	peak    float64
+	good    float64 // the last limit that was held for long
+	held    time.Time
+
+	win   window  // being filled
+	prev  window  // GROW: at the limit before; PROBE and BRAKE: before the cut
+	prevL float64 // the limit it had
+	tail  window  // PROBE: after the cut
+	fails int
+
+	level float64 // R of the last window
+	goal  float64 // what R is held at
+	quiet float64 // R where it was lowest; reference of the goal where elasticity cannot be measured
+	known bool    // goal and quiet mean something
+
+	probeAt  time.Time
+	interval time.Duration
+	stage    int
+
+	brake brake
+	floor int // bound windows at the floor
+
+	evidence Evidence
+}
+
+func newLaw(c Config) law {
+	l := law{t: Defaults()}
+	if c.Tuning != nil {
+		l.t = *c.Tuning
+	}
+	if l.limit = l.t.Start; c.First > 0 {
+		l.limit = float64(c.First)
+	}
+	l.limit = max(l.limit, l.t.Floor)
+	l.interval = l.t.Every
+	return l
+}
+
+// Current is L, at least 1.
+func (l *law) Current() int { return max(1, int(math.Round(l.limit))) }
+
+// Refund is how many running statements do not count against L; never more than half of it, because a sample of a
+// second ago may be wrong by as much.
+func (l *law) Refund() int { return l.refund }
+
+// Observe notes one finished statement.
+func (l *law) Observe(s Sample) { l.meter.observe(&s) }
+
+// Step decides.
+func (l *law) Step(now time.Time, s Signals) Decision {
+	if l.last.IsZero() {
+		l.last, l.held, l.probeAt = now, now, now.Add(2*time.Second)
+		l.meter.now = window{}
+		return Decision{Limit: l.Current()}
+	}
+	before := l.Current()
+	length := seconds(l.last, now)
+	l.last = now
+	l.sense(&s)
+	step := l.meter.take(length, &s, l.blocked)
+	l.notePeak(&step)
+	if step.n > 0 {
+		l.typical += 0.25 * (step.run/step.n - l.typical)
+	}
+	l.cap = float64(s.Cap)
+	reason := l.decide(now, &s, &step)
+	l.meter.frozen = l.mode == braking || l.mode == down
+	l.meter.level = l.level
+	if r := l.clamp(&s, &step); r != "" {
+		reason = r
+	}
+	d := Decision{Limit: l.Current()}
+	if d.Limit != before {
+		d.Reason = reason
+	}
+	l.evidence.Mode, l.evidence.Slowdown, l.evidence.Goal = l.mode.String(), l.level, l.goal
+	l.evidence.Running, l.evidence.Work = step.running(), step.rate()
+	d.Evidence = l.evidence
+	return d
+}
+
+// sense turns what the side channel saw into what holds now.
+func (l *law) sense(s *Signals) {
+	l.blocked, l.refund = 0, 0
+	l.evidence.Blocked = 0
+	if !s.Sampled || s.SampleAge > stale {
+		l.share = 0
+		return
+	}
+	fade := 1 - 0.5*s.SampleAge.Seconds()/stale.Seconds()
+	l.blocked = float64(s.Blocked)
+	l.refund = int(min(l.blocked, l.limit/2) * fade)
+	l.lwlock += (s.LWLock - l.lwlock) / 20 // 5 s at four steps a second
+	run := s.Run / 0.25
+	if run > 0.5 {
+		l.evidence.Blocked = min(1, l.blocked/run)
+		share := run / (run + float64(s.Foreign))
+		if l.share == 0 {
+			l.share = share
+		}
+		l.share += (share - l.share) / 20
+	}
+}
+
+func (l *law) notePeak(step *window) {
+	l.peak *= math.Exp(-step.length / peakTime.Seconds())
+	l.peak = max(l.peak, step.running())
+}
+
+// decide runs the mode and returns why the limit moved.
+func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
+	switch {
+	case s.Down:
+		l.mode = down
+		return ""
+	case l.mode == down:
+		l.limit = max(l.t.Floor, min(l.limit/2, l.t.Start/2))
+		l.grow()
+		return ReasonDown
+	case l.late(s, step):
+		l.reset()
+		return ""
+	}
+	if r := l.brakeTest(now, step); r != "" {
+		return r
+	}
+	if l.settle > 0 {
+		l.settle--
+		return ""
+	}
+	l.win.add(step)
+	if times := float64(1 + l.fails); l.win.length < times*windowMin ||
+		(l.win.n < times*max(l.t.Window, 3*l.limit) && l.win.length < times*windowMax) {
+		return ""
+	}
+	win := l.win
+	l.win = window{}
+	if win.votes.total >= enough {
+		l.level, _ = win.votes.median()
+		if !l.known {
+			l.known, l.goal, l.quiet = true, l.level+math.Log(l.t.Slowdown), l.level
+		}
+	}
+	switch l.mode {
+	case growing:
+		return l.grown(now, &win)
+	case probing:
+		return l.probed(now, &win)
+	case braking:
+		return l.verified(now, &win)
+	}
+	return l.hold(now, &win)
+}
+
+// late says whether the guard was so late itself that its measurements say more of it than of the server.
+func (l *law) late(s *Signals, step *window) bool {
+	if s.Lag < 5*time.Millisecond || step.n == 0 {
+		return false
+	}
+	return s.Lag.Seconds() > l.t.Lag*step.run/step.n
+}
+
+// reset drops what is being measured.
+func (l *law) reset() {
+	l.win, l.prev, l.tail, l.stage = window{}, window{}, window{}, 0
+	if l.mode == probing {
+		l.limit = max(l.limit, l.prevL)
+		l.mode = steady
+	}
+}
+
+// move sets the limit and leaves out the steps in which it takes effect.
+func (l *law) move(to float64) {
+	l.limit = max(to, l.t.Floor)
+	l.unsettle()
+	l.win = window{}
+}
+
+// unsettle leaves out the next steps: those in which statements that began at the old limit end.
+func (l *law) unsettle() { l.settle = 1 + min(int(2*l.typical/0.25), 8) }
+
+// clamp keeps the limit between the floor, the cap and what is used.
+func (l *law) clamp(s *Signals, step *window) Reason {
+	reason := Reason("")
+	if most := max(l.t.Start, l.t.Headroom*l.peak, 0.5*l.good); l.mode == steady && step.bound == 0 && l.limit > most {
+		l.limit, reason = max(most, l.limit*0.99), ReasonHeadroom
+	}
+	if s.Cap > 0 && l.limit > float64(s.Cap) {
+		l.limit, reason = float64(s.Cap), ReasonCap
+	}
+	l.limit = max(l.limit, min(l.t.Floor, float64(max(1, s.Cap))))
+	return reason
+}
+
+// corrected turns the elasticity of our work into that of the server's, when others share it: of a percent more of
+// ours the server sees our share, and the rest of the gain is taken from the others.
+func (l *law) corrected(e, se float64) (float64, float64, bool) {
+	l.evidence.Elasticity, l.evidence.Error = e, se
+	if l.share < 0.5 {
+		return e, se, false // too little of what happens is our doing, or nobody knows
+	}
+	e, se = (e-(1-l.share))/l.share, se/l.share
+	l.evidence.Elasticity, l.evidence.Error = e, se
+	return e, se, true
+}

@@ -1,0 +1,115 @@
+package limit
+
+import (
+	"math"
+	"time"
+)
+
+// startProbe begins an experiment: what does a little less concurrency cost? Its first window is at the limit as it is.
+func (l *law) startProbe() {
+	l.mode, l.stage, l.fails = probing, 0, 0
+	l.prevL = l.limit
+	l.prev, l.tail, l.win = window{}, window{}, window{}
+}
+
+// probed takes in one window of an experiment: before, during, after.
+func (l *law) probed(now time.Time, win *window) Reason {
+	if !win.limitBound(l.t.Bound) || l.evidence.Blocked >= l.t.Blocked {
+		return l.endProbe(now, 0, ReasonTried)
+	}
+	switch l.stage {
+	case 0:
+		l.prev, l.stage = *win, 1
+		// The dip is at least one whole statement; where there is none to spare it is a rise.
+		to := math.Round(l.limit * l.t.Dip)
+		if to = min(to, math.Round(l.limit)-1); to < 1 {
+			to = math.Round(l.limit) + 1
+		}
+		l.limit = to
+		l.unsettle()
+		return ReasonTry
+	case 1:
+		switch l.costOf(win) {
+		case nothing:
+			l.mode = braking
+			return l.verified(now, win)
+		case little:
+			l.aim(l.level)
+			l.rest(now, l.t.Every/4)
+			return ReasonTried
+		}
+		l.tail, l.stage = *win, 2
+		l.limit = l.prevL
+		l.unsettle()
+		return ReasonTry
+	}
+	l.prev.add(win) // both sides of the dip, so that a drift cancels
+	e, se, ok := elasticity(&l.tail, &l.prev)
+	if !ok {
+		return l.endProbe(now, 0, ReasonTried)
+	}
+	e, se, trusted := l.corrected(e, se)
+	return l.learn(now, e, se, trusted)
+}
+
+// cost is what a dip cost, as far as it can be told before the limit is back up.
+type cost uint8
+
+const (
+	unclear cost = iota
+	little       // so little that it can stay
+	nothing      // so clearly nothing that the next cut can follow at once
+)
+
+func (l *law) costOf(win *window) cost {
+	e, se, ok := elasticity(win, &l.prev)
+	if !ok || win.running() >= l.prev.running() {
+		return unclear
+	}
+	e, se, _ = l.corrected(e, se)
+	switch {
+	case e+se < l.t.Free/2:
+		return nothing
+	case e+se/2 < l.t.Free:
+		return little
+	}
+	return unclear
+}
+
+// learn moves the limit and the goal by what an experiment told.
+func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
+	if !trusted {
+		// Our own gain may be another's loss; only a loss is sure to be a loss.
+		if e > 0 {
+			return l.endProbe(now, 0, ReasonTried)
+		}
+	}
+	weight := l.t.Noise * l.t.Noise / (l.t.Noise*l.t.Noise + se*se)
+	if e-se >= l.t.Worth-0.15 && e >= l.t.Worth {
+		l.grow()
+		l.prev, l.prevL = window{}, l.limit
+		return ReasonTried
+	}
+	step := l.t.Gain * weight * (e - l.t.Price)
+	return l.endProbe(now, min(max(step, math.Log(l.t.Dip)), math.Log(l.t.Growth)/2), ReasonTried)
+}
+
+// endProbe moves ln L by step, with the goal where R will be then, and sets the time of the next experiment.
+func (l *law) endProbe(now time.Time, step float64, why Reason) Reason {
+	interval := min(2*l.interval, l.t.Rarely)
+	if math.Abs(step) > 0.1 {
+		interval = l.t.Every
+	}
+	if math.Abs(step) > 0.25 {
+		interval = l.t.Every / 4
+	}
+	if l.prev.votes.total >= enough && l.stage == 2 {
+		r, _ := l.prev.votes.median()
+		l.aim(r + (1-l.evidence.Elasticity)*step)
+	}
+	to := max(l.prevL, l.t.Floor) * math.Exp(step)
+	l.rest(now, interval)
+	l.interval = max(interval, l.t.Every)
+	l.move(to)
+	return why
+}

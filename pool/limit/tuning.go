@@ -1,0 +1,64 @@
+package limit
+
+import "time"
+
+// Config is what a law is told. The zero value is a law that needs no number from anybody.
+type Config struct {
+	// First is the limit it starts with; 0 is Tuning.Start.
+	First int
+	// Tuning are the law's constants; nil is Defaults. Only the simulator changes them, to see how much they matter.
+	Tuning *Tuning
+}
+
+// Tuning are the constants of the laws. Each was halved and doubled alone in the simulator (`make sim`), DESIGN.md has
+// the table.
+type Tuning struct {
+	Start  float64 // first limit: a small server's best, and a large one is six doublings away at most
+	Floor  float64 // least limit: an experiment needs two sizes
+	Growth float64 // factor of a step while growing
+
+	Price    float64 // theta: work in percent that a percent of concurrency must bring; .NET's thread pool uses 0.15
+	Slowdown float64 // rho*: goal of R while elasticity cannot be measured; within 5 % of the best wherever there is a knee
+	Rise     float64 // most that one window raises the limit
+	Fall     float64 // most that one window lowers it
+	Pull     float64 // part of the distance to the goal that one window goes
+
+	Dip      float64       // concurrency left in an experiment; much more cannot be told from noise, much less costs
+	Every    time.Duration // between experiments while they teach something
+	Rarely   time.Duration // between experiments while they do not
+	Gain     float64       // step of ln L for the distance of e from Price
+	Noise    float64       // standard error of e at which an experiment counts half
+	Worth    float64       // e from which concurrency is nearly free: grow, and after a brake: restore
+	Free     float64       // e up to which a cut has cost nothing
+	Surprise float64       // distance of R from its goal that calls for an experiment
+
+	Brake    float64       // slowdown, as a factor over the goal, that brakes
+	Voters   float64       // votes a brake needs
+	Cut      float64       // concurrency left by a brake
+	Suppress time.Duration // no brake for this long after one that was for nothing; doubles up to Suppress·20
+	Blocked  float64       // share of lock-blocked statements from which slowness says nothing of load
+
+	Bound    float64 // share of a window in which the limit must have bound for the window to count
+	Window   float64 // completions in a window, at least
+	Headroom float64 // a limit nobody used is at most this many times what was used
+	LWLock   float64 // share of sessions waiting inside the server that counts as contention
+	Lag      float64 // lateness of the guard, as a part of a statement's time, that spoils a measurement
+
+	Dither float64 // SLOPE: half the distance between the two limits compared
+	Drift  float64 // SLOPE: what a cycle adds to the variance of e
+
+	// NoBrake, NoVerify and NoProbe leave a part of the law out, for the simulator's mutants.
+	NoBrake, NoVerify, NoProbe bool
+}
+
+// Defaults are the constants that ship.
+func Defaults() Tuning {
+	return Tuning{
+		Start: 8, Floor: 2, Growth: 1.5,
+		Price: 0.12, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.5,
+		Dip: 0.7, Every: 6 * time.Second, Rarely: 20 * time.Second, Gain: 0.7, Noise: 0.25, Worth: 0.6, Free: 0.15, Surprise: 0.4,
+		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
+		Bound: 0.8, Window: 200, Headroom: 2, LWLock: 0.25, Lag: 0.2,
+		Dither: 0.2, Drift: 0.02,
+	}
+}
