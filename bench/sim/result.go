@@ -63,8 +63,10 @@ type Result struct {
 	OverCap    bool
 	Longest    [2]float64 // longest wait in the queue that ended in a grant
 	Stuck      bool       // somebody waited for ever
-	look       struct{ good, failed, offered int }
-	Keep       bool
+	look       struct {
+		offered, failed, low int
+		slow                 float64
+	}
 }
 
 // Decision is a change of the limit and when.
@@ -87,7 +89,10 @@ func (r *Result) answered(c int, took float64) {
 	k := r.class(c)
 	k.Good++
 	k.times.add(took)
-	r.look.good++
+	if c == 1 {
+		r.look.low++
+		r.look.slow += took
+	}
 }
 
 func (r *Result) failed(c int) { r.class(c).Failed++; r.look.failed++ }
@@ -118,11 +123,11 @@ func (r *Result) decided(now float64, car int, d limit.Decision) {
 	}
 }
 
-// sinceLastLook is what the operator sees: is work late, are there errors.
+// sinceLastLook is what the operator sees: are jobs late, are there errors.
 func (r *Result) sinceLastLook() (late, errors bool) {
 	l := r.look
-	r.look = struct{ good, failed, offered int }{}
-	return float64(l.good+l.failed) < 0.95*float64(l.offered), float64(l.failed) > 0.2*float64(l.offered)
+	r.look.offered, r.look.failed, r.look.low, r.look.slow = 0, 0, 0, 0
+	return l.low == 0 || l.slow/float64(l.low) > 2, float64(l.failed) > 0.2*float64(l.offered)
 }
 
 // MeanLimit is the average of L over a phase.

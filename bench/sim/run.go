@@ -65,7 +65,7 @@ func Simulate(sc *Scenario, law Law, first int, seed uint64) *Result {
 	m := &sim{sc: sc, law: law, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), result: newResult(sc)}
 	scale := sc.Scale
 	if scale == 0 {
-		scale = 1
+		scale = 2
 	}
 	for i := range m.mean {
 		// From 0.5 to 30 ms, in no order, so that popularity says nothing about cost.

@@ -44,6 +44,7 @@ type Phase struct {
 	Blind   bool           // the side channel sees nothing
 	Burn    float64        // the sidecar's own processor is late by this much
 	Graded  bool           // counts for the ratio to the best static limit
+	Protect bool           // time from its start until goodput is near the best is reported
 	Recover bool           // time from its start until goodput is back is reported
 	After   func(g *Group) // changes groups at its start, for closed groups' sizes; nil: nothing
 }

@@ -4,35 +4,46 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
-
-	"pgguard/pool/limit"
 )
-
-func frozen(n int) Law {
-	return Law{Name: fmt.Sprint("frozen ", n), New: func(int, uint64) limit.Limit { return limit.Frozen(n) }}
-}
-
-func aimd() Law {
-	return Law{Name: "aimd", New: func(first int, _ uint64) limit.Limit { return limit.NewAIMD(limit.Config{First: first}) }}
-}
 
 func TestTrace(t *testing.T) {
 	first, _ := strconv.Atoi(os.Getenv("FIRST"))
-	for _, c := range []*Curve{haas, mild, steep, two, flat, knee8, cliff8} {
-		if w := os.Getenv("W"); w != "" && w != c.Name {
+	seeds, _ := strconv.Atoi(os.Getenv("SEEDS"))
+	for _, sc := range append(Stories(), Curves()...) {
+		w := os.Getenv("W")
+		if w != "" && !strings.Contains(sc.Name, w) {
 			continue
 		}
-		sc := stationary(c.Name, c, 2)
-		begin := time.Now()
-		r := Simulate(sc, aimd(), first, 1)
-		p := r.Phases[1]
-		fmt.Printf("%s %.0f mean %.1f brakes %d %v start %.0f\n", c.Name, float64(p.Good())/90, p.MeanLimit(), r.Brakes, time.Since(begin), r.goodput(0, 30))
-		if os.Getenv("W") != "" {
-			for _, d := range r.Decisions {
-				fmt.Printf("%6.2f %3d %-16s %-8s e %.2f±%.2f R %.2f goal %.2f N %.1f W %.2f B %.2f\n", d.At, d.Limit, d.Reason, d.Evidence.Mode, d.Evidence.Elasticity, d.Evidence.Error, d.Evidence.Slowdown, d.Evidence.Goal, d.Evidence.Running, d.Evidence.Work, d.Evidence.Blocked)
+		for seed := uint64(1); seed <= uint64(max(1, seeds)); seed++ {
+			begin := time.Now()
+			b := oracle(sc, seed)
+			law := AIMD("aimd", nil)
+			for _, m := range Mutants() {
+				if m.Name == os.Getenv("M") {
+					law = m
+				}
+			}
+			r := Simulate(sc, law, first, seed)
+			g := Judge(r, b)
+			fmt.Printf("%2d %-22s ratio %.3f worst %.3f p99 %.2f rec %.0f prot %.0f brakes %d cv %.2f single %.2f %v", sc.Number, sc.Name, g.Ratio, g.Worst, g.P99, g.Recover, g.Protect, g.Brakes, g.Spread, b.Single, g.Faults)
+			for i := range sc.Phases {
+				fmt.Printf(" %s:%.0f/%.0f@%.0f/%d", sc.Phases[i].Name, float64(r.Phases[i].Good())/sc.Phases[i].Len, b.Good[i]/sc.Phases[i].Len, r.Phases[i].MeanLimit(), b.Limit[i])
+			}
+			fmt.Println(" ", time.Since(begin).Round(10*time.Millisecond))
+			if os.Getenv("T") != "" {
+				for _, d := range r.Decisions {
+					fmt.Printf("%6.2f %3d %-16s %-8s e %.2f±%.2f R %.2f goal %.2f N %.1f W %.2f B %.2f\n", d.At, d.Limit, d.Reason, d.Evidence.Mode, d.Evidence.Elasticity, d.Evidence.Error, d.Evidence.Slowdown, d.Evidence.Goal, d.Evidence.Running, d.Evidence.Work, d.Evidence.Blocked)
+				}
 			}
 		}
 	}
+}
+
+var oracles = map[string]*Best{}
+
+func oracle(sc *Scenario, seed uint64) *Best {
+	return FindBest(sc, seed, grid)
 }
