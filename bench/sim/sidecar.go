@@ -46,7 +46,7 @@ type sidecar struct {
 	boundTime float64
 	bound     bool
 	sampled   float64 // when look last saw anything; -1: never
-	seen      struct{ blocked, foreign int }
+	seen      struct{ blocked, peers, foreign int }
 	changes   int
 	can       func(*queue.Waiter[*session]) bool
 	classOK   func(int) bool
@@ -252,7 +252,10 @@ func (c *sidecar) look() {
 	}
 	c.sampled = c.m.now
 	c.seen.blocked = c.blocked
-	c.seen.foreign = max(0, c.m.active-c.running) + c.m.phase.Foreign
+	c.seen.peers, c.seen.foreign = max(0, c.m.active-c.running), c.m.phase.Foreign
+	if c.m.sc.NoBoard {
+		c.seen.peers, c.seen.foreign = 0, c.seen.peers+c.seen.foreign
+	}
 }
 
 // step asks the law.
@@ -264,7 +267,7 @@ func (c *sidecar) step() {
 	}
 	if c.sampled >= 0 {
 		sig.Sampled, sig.SampleAge = true, time.Duration((c.m.now-c.sampled)*1e9)
-		sig.Blocked, sig.Foreign = c.seen.blocked, c.seen.foreign
+		sig.Blocked, sig.Peers, sig.Foreign = c.seen.blocked, c.seen.peers, c.seen.foreign
 	}
 	c.runTime, c.boundTime = 0, 0
 	d := c.law.Step(c.m.clock(), sig)

@@ -45,5 +45,8 @@ func TestTrace(t *testing.T) {
 var oracles = map[string]*Best{}
 
 func oracle(sc *Scenario, seed uint64) *Best {
+	if os.Getenv("NOBEST") != "" {
+		return FindBest(sc, seed, grid[:1])
+	}
 	return FindBest(sc, seed, grid)
 }

@@ -61,6 +61,8 @@ func fleet(number int, name string, k int) *Scenario {
 func stories2() []*Scenario {
 	greedy := fleet(11, "one greedy of three", 3)
 	greedy.Cap, greedy.Greedy = 24, true
+	alone := fleet(11, "four without a board", 4)
+	alone.NoBoard = true
 	reports := Group{Name: "reports", Class: 0, Clients: 6, Think: 10, Work: report}
 	moves := []Phase{{Name: "4", Len: 30, Curve: knee4}}
 	for _, p := range []Phase{{Name: "16", Curve: knee16}, {Name: "4", Curve: knee4, Protect: true}, {Name: "16", Curve: knee16}} {
@@ -69,7 +71,7 @@ func stories2() []*Scenario {
 	}
 	convoy := []Group{web(100, 0.005), {Name: "hot", Class: 1, Clients: 60, Think: 0.005, Work: hot}}
 	return []*Scenario{
-		fleet(11, "two sidecars", 2), fleet(11, "four sidecars", 4), fleet(11, "eight sidecars", 8), greedy,
+		fleet(11, "two sidecars", 2), fleet(11, "four sidecars", 4), fleet(11, "eight sidecars", 8), alone, greedy,
 		{Number: 12, Name: "strangers come and go", Groups: backlog(), Phases: []Phase{
 			{Name: "alone", Len: 30, Curve: haas}, {Name: "shared", Len: 60, Curve: haas, Foreign: 10, Graded: true, Protect: true},
 			{Name: "alone", Len: 40, Curve: haas, Graded: true, Recover: true}}},

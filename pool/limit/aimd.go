@@ -37,9 +37,14 @@ func (l *law) hold(now time.Time, win *window) Reason {
 	return l.pull(now, win)
 }
 
+// hearings is how many windows the goal is learned from after an experiment, with the limit held.
+const hearings = 6
+
 // pull moves the limit towards the goal, fast down and slowly up.
 func (l *law) pull(now time.Time, win *window) Reason {
 	off := l.goal - l.level
+	_, se := win.votes.median()
+	l.world.note(win)
 	l.quiet = min(l.level, l.quiet+win.length*(0.01/60))
 	if l.lwlock >= l.t.LWLock && l.limit > 0.5*l.good {
 		l.goal -= 0.05
@@ -47,9 +52,9 @@ func (l *law) pull(now time.Time, win *window) Reason {
 		return ReasonLWLock
 	}
 	if !l.t.NoProbe && l.evidence.Blocked < l.t.Blocked {
-		if math.Abs(off) > l.t.Surprise && l.share >= 0.5 {
+		if math.Abs(off) > max(l.t.Surprise, 3*se) && l.share >= leastShare {
 			// The world has changed, not the limit: what is right now must be asked, not inferred.
-			l.goal = l.level
+			l.aim(l.level)
 			l.startProbe()
 			return ""
 		}
@@ -59,6 +64,14 @@ func (l *law) pull(now time.Time, win *window) Reason {
 		}
 	}
 	if win.votes.total < enough {
+		return ""
+	}
+	if l.heard < hearings && l.share >= leastShare {
+		l.heard++
+		l.goal += (l.level - l.goal) / float64(l.heard)
+		return ""
+	}
+	if math.Abs(off) < se {
 		return ""
 	}
 	step := min(max(l.t.Pull*off, -l.t.Fall), l.t.Rise)

@@ -13,6 +13,7 @@ type brake struct {
 	usual    float64 // slow average of R
 	begun    bool
 	sick     window // the state in which it braked
+	cuts     int
 	until    time.Time
 	suppress time.Duration
 }
@@ -54,7 +55,7 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 	if l.mode != probing {
 		l.prevL = l.limit
 	}
-	l.mode, l.stage, l.fails = braking, 0, 0
+	l.mode, l.stage, l.fails, b.cuts = braking, 0, 0, 1
 	l.move(l.t.Cut * min(l.prev.running(), l.limit))
 	if l.t.NoVerify {
 		l.rest(now, l.t.Every)
@@ -66,15 +67,15 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 // verified looks what the cut cost.
 func (l *law) verified(now time.Time, win *window) Reason {
 	b := &l.brake
-	e, se, ok := elasticity(&l.prev, win)
+	e, se, ok := elasticity(&l.prev, win, &l.world)
 	if !ok || !win.limitBound(l.t.Bound) {
 		l.aim(l.level)
 		l.rest(now, 2*time.Second)
 		return ReasonKnee
 	}
-	e, se, trusted := l.corrected(e, se)
+	e, _, trusted := l.corrected(e, se)
 	switch {
-	case e >= l.t.Worth && l.evidence.Blocked < l.t.Blocked:
+	case e >= l.t.Worth && b.cuts == 1 && l.evidence.Blocked < l.t.Blocked:
 		b.suppress = min(max(2*b.suppress, l.t.Suppress), 20*l.t.Suppress)
 		b.until = now.Add(b.suppress)
 		r, _ := l.prev.votes.median()
@@ -84,17 +85,17 @@ func (l *law) verified(now time.Time, win *window) Reason {
 		l.prevL = 0
 		return ReasonRestore
 	case e <= l.t.Free && trusted && l.limit > l.t.Floor:
+		b.cuts++
 		l.prev = *win
 		l.move(l.t.Cut * min(win.running(), l.limit))
 		return ReasonCut
 	}
-	_ = se
-	to := l.limit
-	if e > l.t.Free {
-		to = math.Sqrt(l.prev.running() * win.running())
-	}
+	// The knee is between the last two limits: near the upper one if the last cut cost much.
+	part := min(max((e-l.t.Free)/(l.t.Worth-l.t.Free), 0), 1)
+	before, _ := l.prev.votes.median()
+	to := l.limit * math.Pow(max(l.prev.running()/l.limit, 1), part)
+	l.aim(l.level + part*(before-l.level))
 	l.move(to)
-	l.aim(l.level)
 	l.rest(now, 2*time.Second)
 	return ReasonKnee
 }

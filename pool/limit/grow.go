@@ -29,9 +29,9 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	if l.prev.length == 0 {
 		return l.stepUp(win)
 	}
-	e, se, ok := elasticity(&l.prev, win)
+	e, se, ok := elasticity(&l.prev, win, &l.world)
 	if !ok {
-		return l.grownEnd(now, win) // a step that changed nothing: something else binds
+		return l.grownEnd(now, win, 0) // a step that changed nothing: something else binds
 	}
 	e, se, trusted := l.corrected(e, se)
 	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
@@ -44,7 +44,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 		l.win = *win // look twice as long before it is believed
 		return ""
 	}
-	return l.grownEnd(now, win)
+	return l.grownEnd(now, win, e)
 }
 
 func (l *law) stepUp(win *window) Reason {
@@ -53,19 +53,26 @@ func (l *law) stepUp(win *window) Reason {
 	return ReasonGrow
 }
 
-// grownEnd settles between the last step that paid and the one that did not.
-func (l *law) grownEnd(now time.Time, win *window) Reason {
+// grownEnd settles between the last step that paid and the one that did not: at the first if the second did harm.
+func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
+	before, _ := l.prev.votes.median()
+	to, part := l.limit, 1.0
 	if l.prevL > 0 && l.prevL < l.limit {
-		l.move(math.Sqrt(l.prevL * l.limit))
+		if part = 0.5; e < 0 {
+			part = 0
+		}
+		to = l.prevL * math.Pow(l.limit/l.prevL, part)
 	}
-	l.aim(l.level)
+	l.move(to)
+	l.aim(before + part*(l.level-before))
 	l.rest(now, 2*time.Second)
 	return ReasonGrown
 }
 
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.
 func (l *law) aim(r float64) {
-	if l.share >= 0.5 {
+	l.heard = 0
+	if l.share >= leastShare {
 		l.goal = r
 		return
 	}

@@ -27,6 +27,9 @@ const (
 	goodAfter = 30 * time.Second // a limit held this long is good
 	windowMin = 0.5              // seconds; shorter has too few completions of anything slow
 	windowMax = 4.0              // seconds; longer, and the world has changed
+	// leastShare is the part of the server's statements that must be ours for an experiment to say anything: at a
+	// tenth, the error of what it says is ten times that of what was measured.
+	leastShare = 0.1
 )
 
 // law is what AIMD and Slope have in common: growth, the brake and its experiment, headroom, the floor.
@@ -59,6 +62,8 @@ type law struct {
 	goal  float64 // what R is held at
 	quiet float64 // R where it was lowest; reference of the goal where elasticity cannot be measured
 	known bool    // goal and quiet mean something
+	heard int     // windows the goal was learned from
+	world restless
 
 	probeAt  time.Time
 	interval time.Duration
@@ -141,7 +146,9 @@ func (l *law) sense(s *Signals) {
 	run := s.Run / 0.25
 	if run > 0.5 {
 		l.evidence.Blocked = min(1, l.blocked/run)
-		share := run / (run + float64(s.Foreign))
+		// Guards share a server for the good of all of them. Strangers do not give way, so they are given no more than
+		// half: who gave them all they take would starve his own clients.
+		share := run / (run + float64(s.Peers) + min(float64(s.Foreign), run))
 		if l.share == 0 {
 			l.share = share
 		}
@@ -161,7 +168,7 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		l.mode = down
 		return ""
 	case l.mode == down:
-		l.limit = max(l.t.Floor, min(l.limit/2, l.t.Start/2))
+		l.limit = max(l.t.Floor, l.t.Start/2, l.good/2)
 		l.grow()
 		return ReasonDown
 	case l.late(s, step):
@@ -176,8 +183,7 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		return ""
 	}
 	l.win.add(step)
-	if times := float64(1 + l.fails); l.win.length < times*windowMin ||
-		(l.win.n < times*max(l.t.Window, 3*l.limit) && l.win.length < times*windowMax) {
+	if !l.full(&l.win) {
 		return ""
 	}
 	win := l.win
@@ -197,6 +203,29 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		return l.verified(now, &win)
 	}
 	return l.hold(now, &win)
+}
+
+// full says whether a window has seen enough: enough statements, and in an experiment enough for an answer that means
+// something.
+func (l *law) full(w *window) bool {
+	times := float64(1 + l.fails)
+	switch {
+	case w.length < times*windowMin:
+		return false
+	case w.length >= times*windowMax:
+		return true
+	case w.n < times*max(l.t.Window, 3*l.limit):
+		return false
+	}
+	switch l.mode {
+	case growing:
+		return l.world.doubt(w, math.Log(l.t.Growth)) < l.t.Sure
+	case probing:
+		return l.world.doubt(w, -math.Log(l.dip())) < l.t.Sure*min(1, l.share+leastShare)
+	case braking:
+		return l.world.doubt(w, -math.Log(l.t.Cut)) < 1.5*l.t.Sure
+	}
+	return true
 }
 
 // late says whether the guard was so late itself that its measurements say more of it than of the server.
@@ -243,7 +272,7 @@ func (l *law) clamp(s *Signals, step *window) Reason {
 // ours the server sees our share, and the rest of the gain is taken from the others.
 func (l *law) corrected(e, se float64) (float64, float64, bool) {
 	l.evidence.Elasticity, l.evidence.Error = e, se
-	if l.share < 0.5 {
+	if l.share < leastShare {
 		return e, se, false // too little of what happens is our doing, or nobody knows
 	}
 	e, se = (e-(1-l.share))/l.share, se/l.share

@@ -47,10 +47,12 @@ type Signals struct {
 	Run float64
 	// Bound is how long somebody waited who could have been served but for the limit.
 	Bound time.Duration
-	// Blocked is how many of our statements waited for a lock when the side channel looked, Foreign how many
-	// statements of others ran on the server, LWLock the share of our running ones that waited inside the server for
-	// its own locks. SampleAge is how long ago that was; Sampled is false if it has never looked.
+	// Blocked is how many of our statements waited for a lock when the side channel looked, Peers how many statements
+	// other guards ran on the server, Foreign how many ran there for anybody else, LWLock the share of our running ones
+	// that waited inside the server for its own locks. SampleAge is how long ago that was; Sampled is false if it has
+	// never looked.
 	Blocked   int
+	Peers     int
 	Foreign   int
 	LWLock    float64
 	Sampled   bool

@@ -21,7 +21,7 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	case 0:
 		l.prev, l.stage = *win, 1
 		// The dip is at least one whole statement; where there is none to spare it is a rise.
-		to := math.Round(l.limit * l.t.Dip)
+		to := math.Round(l.limit * l.dip())
 		if to = min(to, math.Round(l.limit)-1); to < 1 {
 			to = math.Round(l.limit) + 1
 		}
@@ -31,7 +31,7 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	case 1:
 		switch l.costOf(win) {
 		case nothing:
-			l.mode = braking
+			l.mode, l.brake.cuts = braking, 2
 			return l.verified(now, win)
 		case little:
 			l.aim(l.level)
@@ -44,12 +44,20 @@ func (l *law) probed(now time.Time, win *window) Reason {
 		return ReasonTry
 	}
 	l.prev.add(win) // both sides of the dip, so that a drift cancels
-	e, se, ok := elasticity(&l.tail, &l.prev)
+	e, se, ok := elasticity(&l.tail, &l.prev, &l.world)
 	if !ok {
 		return l.endProbe(now, 0, ReasonTried)
 	}
 	e, se, trusted := l.corrected(e, se)
 	return l.learn(now, e, se, trusted)
+}
+
+// dip is the concurrency left in an experiment. The smaller our share of the server, the deeper it must be to be felt.
+func (l *law) dip() float64 {
+	if l.share < leastShare {
+		return l.t.Dip
+	}
+	return max(0.35, math.Pow(l.t.Dip, 1/math.Sqrt(l.share)))
 }
 
 // cost is what a dip cost, as far as it can be told before the limit is back up.
@@ -62,7 +70,7 @@ const (
 )
 
 func (l *law) costOf(win *window) cost {
-	e, se, ok := elasticity(win, &l.prev)
+	e, se, ok := elasticity(win, &l.prev, &l.world)
 	if !ok || win.running() >= l.prev.running() {
 		return unclear
 	}

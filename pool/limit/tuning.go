@@ -28,6 +28,7 @@ type Tuning struct {
 	Rarely   time.Duration // between experiments while they do not
 	Gain     float64       // step of ln L for the distance of e from Price
 	Noise    float64       // standard error of e at which an experiment counts half
+	Sure     float64       // standard error of e up to which an experiment goes on, within 4 s
 	Worth    float64       // e from which concurrency is nearly free: grow, and after a brake: restore
 	Free     float64       // e up to which a cut has cost nothing
 	Surprise float64       // distance of R from its goal that calls for an experiment
@@ -56,7 +57,7 @@ func Defaults() Tuning {
 	return Tuning{
 		Start: 8, Floor: 2, Growth: 1.5,
 		Price: 0.12, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.5,
-		Dip: 0.7, Every: 6 * time.Second, Rarely: 20 * time.Second, Gain: 0.7, Noise: 0.25, Worth: 0.6, Free: 0.15, Surprise: 0.4,
+		Dip: 0.7, Every: 5 * time.Second, Rarely: 10 * time.Second, Gain: 0.7, Noise: 0.25, Sure: 0.2, Worth: 0.6, Free: 0.15, Surprise: 0.4,
 		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
 		Bound: 0.8, Window: 200, Headroom: 2, LWLock: 0.25, Lag: 0.2,
 		Dither: 0.2, Drift: 0.02,

@@ -40,10 +40,56 @@ func (w *window) noise() float64 {
 	return w.squares / (w.work * w.work) * 2
 }
 
+// restless is how much the world varies by itself from one window to the next, beyond what chance does to so many
+// statements. A comparison of two windows cannot be better than that.
+type restless struct {
+	work, slow float64 // variances, of ln W and of the mean vote
+	before     struct{ work, slow, noise, slowNoise float64 }
+	begun      bool
+}
+
+// note takes in a window of the steady state.
+func (r *restless) note(w *window) {
+	work, noise := math.Log(max(w.rate(), 1e-9)), w.noise()
+	slow, slowNoise := w.votes.mean()
+	slow -= math.Log(max(w.running(), 1e-9)) // more concurrency slows everybody; that is not the world's doing
+	if b := &r.before; r.begun {
+		const slowly = 1.0 / 16
+		d := work - b.work
+		r.work += slowly * (excess(d, noise+b.noise) - r.work)
+		if d = slow - b.slow; w.votes.total >= enough {
+			r.slow += slowly * (excess(d, slowNoise+b.slowNoise) - r.slow)
+		}
+	}
+	r.begun = true
+	r.before.work, r.before.noise = work, noise
+	r.before.slow, r.before.slowNoise = slow, slowNoise
+}
+
+// excess is what a difference says beyond chance. One that is very large is a change of the world, not its unrest.
+func excess(d, chance float64) float64 { return min(max(0, d*d-chance), 0.15) }
+
+// over is what unrest leaves of its variance in a window of this length.
+func (r *restless) over(length float64) (work, slow float64) {
+	part := min(1, windowMin/max(length, 0.01))
+	return r.work * part, r.slow * part
+}
+
+// doubt is the standard error that a comparison of two windows like w, d apart in ln N, would have.
+func (r *restless) doubt(w *window, d float64) float64 {
+	ww, ws := r.over(w.length)
+	v := 2*w.noise() + ww
+	if _, vs := w.votes.mean(); w.votes.total >= enough {
+		vs = 2*vs + ws
+		v = v * vs / (v + vs)
+	}
+	return math.Sqrt(v) / d
+}
+
 // elasticity compares two windows at different concurrency: what a percent more of it brings in percent of work. It is
 // seen in two ways: in the work done, and, by Little's law, in how much slower statements became. The second has less
 // noise; where the two contradict each other the first is believed, because it is what anybody wants.
-func elasticity(a, b *window) (e, se float64, ok bool) {
+func elasticity(a, b *window, world *restless) (e, se float64, ok bool) {
 	if a.work <= 0 || b.work <= 0 || a.run <= 0 || b.run <= 0 {
 		return 0, 0, false
 	}
@@ -52,17 +98,18 @@ func elasticity(a, b *window) (e, se float64, ok bool) {
 		return 0, 0, false // less than a twentieth apart, noise decides
 	}
 	e = math.Log(b.rate()/a.rate()) / d
-	v := (a.noise() + b.noise()) / (d * d)
+	ww, ws := world.over((a.length + b.length) / 2)
+	v := (a.noise() + b.noise() + ww) / (d * d)
 	ra, va := a.votes.mean()
 	rb, vb := b.votes.mean()
-	if a.votes.total < enough || b.votes.total < enough {
-		return e, math.Sqrt(v), true
+	if a.votes.total >= enough && b.votes.total >= enough {
+		slow, vs := 1-(rb-ra)/d, (va+vb+ws)/(d*d)
+		if diff := e - slow; diff*diff <= 4*(v+vs) {
+			e, v = (e*vs+slow*v)/(v+vs), v*vs/(v+vs)
+		}
 	}
-	slow, vs := 1-(rb-ra)/d, (va+vb)/(d*d)
-	if diff := e - slow; diff*diff > 4*(v+vs) {
-		return e, math.Sqrt(v), true
-	}
-	return (e*vs + slow*v) / (v + vs), math.Sqrt(v * vs / (v + vs)), true
+	se = math.Sqrt(v)
+	return e, se, e < 1.3+2*se && e > -2-2*se // beyond that something else has changed between the two
 }
 
 // meter collects the statements between two steps.
