@@ -2,7 +2,7 @@ package sim
 
 // spawn returns a session that is nobody's.
 func (m *sim) spawn(id int32) *session {
-	if n := len(m.free); n > 0 && id >= 0 {
+	if n := len(m.free); n > 0 {
 		s := m.free[n-1]
 		m.free = m.free[:n-1]
 		s.group, s.tries, s.leaving, s.login = id, 0, false, false

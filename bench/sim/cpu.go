@@ -49,7 +49,6 @@ func (c *Curve) Peak() (n int, work float64) {
 type cpu struct {
 	curve   *Curve
 	b       float64
-	extra   int // jobs of strangers that never end
 	virtual float64
 	at      float64 // when virtual was right
 	heap    []job
@@ -60,7 +59,7 @@ type job struct {
 	s   *session
 }
 
-func (c *cpu) rate() float64 { return c.curve.table[min(len(c.heap)+c.extra, maxRunning-1)] * c.b }
+func (c *cpu) rate() float64 { return c.curve.table[min(len(c.heap), maxRunning-1)] * c.b }
 
 // advance brings virtual time to now; it comes before every change of the heap, the curve or b.
 func (c *cpu) advance(now float64) {

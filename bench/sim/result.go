@@ -43,11 +43,12 @@ type ClassCount struct {
 
 // PhaseResult is one phase of one run.
 type PhaseResult struct {
-	start  float64
-	Class  [2]ClassCount
-	limits float64 // sum of L over steps
-	steps  int
-	square float64
+	start   float64
+	Class   [2]ClassCount
+	strange int     // strangers' statements answered
+	limits  float64 // sum of L over steps
+	steps   int
+	square  float64
 }
 
 // Result is one run.
@@ -103,6 +104,8 @@ func (r *Result) granted(c uint8, waited float64) { r.Longest[c] = max(r.Longest
 
 func (r *Result) slots(n, limit int) { r.OverCap = r.OverCap || n > limit }
 
+func (r *Result) strange() { r.Phases[min(r.at, len(r.Phases)-1)].strange++ }
+
 func (r *Result) statement() { r.Statements++ }
 
 // decided notes the law's answer.
@@ -133,8 +136,9 @@ func (r *Result) sinceLastLook() (late, errors bool) {
 // MeanLimit is the average of L over a phase.
 func (p *PhaseResult) MeanLimit() float64 { return p.limits / float64(max(1, p.steps)) }
 
-// Good is how many requests of both classes were answered in time.
-func (p *PhaseResult) Good() int { return p.Class[0].Good + p.Class[1].Good }
+// Good is how many requests of both classes were answered in time, and of strangers' statements: the server's work is
+// for all.
+func (p *PhaseResult) Good() int { return p.Class[0].Good + p.Class[1].Good + p.strange }
 
 // goodput is the requests answered in time for each second between two times.
 func (r *Result) goodput(from, to int) float64 {

@@ -43,10 +43,11 @@ type sim struct {
 		busy int
 		line []*session
 	}
-	active  int // statements in the server, for Foreign
-	mean    [numFingerprints]float64
-	result  *Result
-	session uint32
+	active    int // statements in the server, for Foreign
+	mean      [numFingerprints]float64
+	strangers int
+	result    *Result
+	session   uint32
 }
 
 // group is a Group as it stands now.
@@ -56,6 +57,9 @@ type group struct {
 }
 
 const numFingerprints = 64
+
+// strangeDemand is the mean processor time of a stranger's statement: about that of a read.
+const strangeDemand = 0.012
 
 // spread is sigma of the logarithm of one fingerprint's demand: a coefficient of variation of 1.
 const spread = 0.833
@@ -190,7 +194,13 @@ func (m *sim) nextPhase() {
 	m.phase = &m.sc.Phases[m.number]
 	m.result.enter(m.number, m.now)
 	m.cpu.advance(m.now)
-	m.cpu.curve, m.cpu.b, m.cpu.extra = m.phase.Curve, m.phase.factor(), m.phase.Foreign
+	m.cpu.curve, m.cpu.b = m.phase.Curve, m.phase.factor()
+	for m.strangers < m.phase.Foreign {
+		s := m.spawn(-1)
+		s.stranger = true
+		m.strangers++
+		m.cpu.push(m.now, s, m.exp(strangeDemand))
+	}
 	m.events.push(event{at: m.now + m.phase.Len, kind: evPhase})
 	if before != nil && before.DDL && !m.phase.DDL {
 		for s := m.table.shift(); s != nil; s = m.table.shift() {

@@ -93,6 +93,18 @@ func (m *sim) computed(s *session) {
 		m.cars[s.car].loggedIn(s)
 		return
 	}
+	if s.stranger {
+		m.result.strange()
+		m.result.Seconds[int(m.now)]++
+		if m.strangers > m.phase.Foreign {
+			m.strangers--
+			s.stranger = false
+			m.free = append(m.free, s)
+			return
+		}
+		m.cpu.push(m.now, s, m.exp(strangeDemand))
+		return
+	}
 	st := &m.work(s)[s.step]
 	switch {
 	case st.Kind == 'c' && m.phase.Fsync > 0:

@@ -28,6 +28,7 @@ type session struct {
 	tries          uint8
 	alt            bool
 	login          bool // the sidecar's own: a server connection being opened
+	stranger       bool // runs on the server without a guard
 	slot, running  bool
 	wasBlocked     bool
 	abandoned      bool // nobody waits for the answer any more

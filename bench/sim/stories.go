@@ -35,8 +35,8 @@ func stories1() []*Scenario {
 		{Number: 8, Name: "mix flips", Groups: []Group{{Name: "web", Clients: 160, Think: 0.005, Work: cheap, Alt: dear, Patience: 2}},
 			Phases: flips()},
 		{Number: 9, Name: "sick from the start", Groups: backlog(), Phases: []Phase{
-			{Name: "begin", Len: 20, Curve: steep, B: 0.5, Foreign: 12}, {Name: "sick", Len: 50, Curve: steep, B: 0.5, Foreign: 12, Graded: true},
-			{Name: "well", Len: 45, Curve: steep, Graded: true, Recover: true}}},
+			{Name: "begin", Len: 20, Curve: two, B: 0.6}, {Name: "sick", Len: 50, Curve: two, B: 0.6, Graded: true},
+			{Name: "well", Len: 45, Curve: haas, Graded: true, Recover: true}}},
 		{Number: 10, Name: "failover", Groups: backlog(), Phases: []Phase{
 			{Name: "well", Len: 30, Curve: haas}, {Name: "down", Len: 10, Curve: haas, Down: true},
 			{Name: "cold", Len: 20, Curve: haas, B: 0.4, Graded: true, Recover: true}, {Name: "well", Len: 40, Curve: haas, Graded: true, Recover: true}}},

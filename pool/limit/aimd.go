@@ -21,9 +21,11 @@ func (l *law) hold(now time.Time, win *window) Reason {
 		l.floor = 0
 		return ""
 	}
-	if now.Sub(l.held) > goodAfter {
-		l.good = l.limit
+	l.good += (l.limit - l.good) * min(1, win.length/goodTime)
+	if l.base.length > windowMax || l.baseL != l.Current() {
+		l.base, l.baseL = window{}, l.Current()
 	}
+	l.base.add(win)
 	if l.limit > l.t.Floor {
 		l.floor = 0
 	} else if l.floor++; l.floor >= 5 {
@@ -54,13 +56,12 @@ func (l *law) pull(now time.Time, win *window) Reason {
 	if !l.t.NoProbe && l.evidence.Blocked < l.t.Blocked {
 		if math.Abs(off) > max(l.t.Surprise, 3*se) && l.share >= leastShare {
 			// The world has changed, not the limit: what is right now must be asked, not inferred.
+			l.variance = unsure
 			l.aim(l.level)
-			l.startProbe()
-			return ""
+			return l.startProbe()
 		}
 		if !now.Before(l.probeAt) {
-			l.startProbe()
-			return ""
+			return l.startProbe()
 		}
 	}
 	if win.votes.total < enough {
@@ -71,7 +72,7 @@ func (l *law) pull(now time.Time, win *window) Reason {
 		l.goal += (l.level - l.goal) / float64(l.heard)
 		return ""
 	}
-	if math.Abs(off) < se {
+	if math.Abs(off) < 1.5*se {
 		return ""
 	}
 	step := min(max(l.t.Pull*off, -l.t.Fall), l.t.Rise)

@@ -49,7 +49,7 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 	if b.hits++; b.hits < 2 {
 		return ""
 	}
-	l.level = r
+	l.level, l.variance = r, unsure
 	b.hits = 0
 	l.prev, b.sick = b.sick, window{}
 	if l.mode != probing {

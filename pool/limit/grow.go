@@ -82,7 +82,6 @@ func (l *law) aim(r float64) {
 // rest goes to steady, with the next experiment after a while.
 func (l *law) rest(now time.Time, until time.Duration) {
 	l.mode, l.stage, l.fails = steady, 0, 0
-	l.held = now
 	l.interval = l.t.Every
 	l.probeAt = now.Add(until)
 }

@@ -24,7 +24,7 @@ func (m mode) String() string {
 const (
 	stale     = 3 * time.Second  // a sample of the side channel is worth nothing after this
 	peakTime  = 10 * time.Minute // a peak counts as use for this long
-	goodAfter = 30 * time.Second // a limit held this long is good
+	goodTime  = 30.0             // seconds in which a limit becomes a good one
 	windowMin = 0.5              // seconds; shorter has too few completions of anything slow
 	windowMax = 4.0              // seconds; longer, and the world has changed
 	// leastShare is the part of the server's statements that must be ours for an experiment to say anything: at a
@@ -49,13 +49,14 @@ type law struct {
 	lwlock  float64
 	typical float64 // time of a statement, in seconds
 	peak    float64
-	good    float64 // the last limit that was held for long
-	held    time.Time
+	good    float64 // the limit of the last half minute in which it bound
 
 	win   window  // being filled
 	prev  window  // GROW: at the limit before; PROBE and BRAKE: before the cut
 	prevL float64 // the limit it had
 	tail  window  // PROBE: after the cut
+	base  window  // STEADY: since the limit last moved
+	baseL int     // the limit it had
 	fails int
 
 	level float64 // R of the last window
@@ -68,6 +69,7 @@ type law struct {
 	probeAt  time.Time
 	interval time.Duration
 	stage    int
+	variance float64 // of what the experiments say together
 
 	brake brake
 	floor int // bound windows at the floor
@@ -85,6 +87,7 @@ func newLaw(c Config) law {
 	}
 	l.limit = max(l.limit, l.t.Floor)
 	l.interval = l.t.Every
+	l.variance = unsure
 	return l
 }
 
@@ -101,7 +104,7 @@ func (l *law) Observe(s Sample) { l.meter.observe(&s) }
 // Step decides.
 func (l *law) Step(now time.Time, s Signals) Decision {
 	if l.last.IsZero() {
-		l.last, l.held, l.probeAt = now, now, now.Add(2*time.Second)
+		l.last, l.probeAt = now, now.Add(2*time.Second)
 		l.meter.now = window{}
 		return Decision{Limit: l.Current()}
 	}
@@ -169,6 +172,8 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		return ""
 	case l.mode == down:
 		l.limit = max(l.t.Floor, l.t.Start/2, l.good/2)
+		l.known, l.variance, l.brake = false, unsure, brake{}
+		l.win, l.base = window{}, window{}
 		l.grow()
 		return ReasonDown
 	case l.late(s, step):

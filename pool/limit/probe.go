@@ -6,10 +6,27 @@ import (
 )
 
 // startProbe begins an experiment: what does a little less concurrency cost? Its first window is at the limit as it is.
-func (l *law) startProbe() {
+func (l *law) startProbe() Reason {
 	l.mode, l.stage, l.fails = probing, 0, 0
 	l.prevL = l.limit
 	l.prev, l.tail, l.win = window{}, window{}, window{}
+	if l.baseL == l.Current() && l.full(&l.base) {
+		l.prev = l.base
+		return l.dipDown()
+	}
+	return ""
+}
+
+// dipDown lowers the limit for the middle of an experiment, by at least one whole statement; where there is none to
+// spare it is a rise.
+func (l *law) dipDown() Reason {
+	to := min(math.Round(l.limit*l.dip()), math.Round(l.limit)-1)
+	if to < 1 {
+		to = math.Round(l.limit) + 1
+	}
+	l.limit, l.stage = to, 1
+	l.unsettle()
+	return ReasonTry
 }
 
 // probed takes in one window of an experiment: before, during, after.
@@ -19,15 +36,8 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	}
 	switch l.stage {
 	case 0:
-		l.prev, l.stage = *win, 1
-		// The dip is at least one whole statement; where there is none to spare it is a rise.
-		to := math.Round(l.limit * l.dip())
-		if to = min(to, math.Round(l.limit)-1); to < 1 {
-			to = math.Round(l.limit) + 1
-		}
-		l.limit = to
-		l.unsettle()
-		return ReasonTry
+		l.prev = *win
+		return l.dipDown()
 	case 1:
 		switch l.costOf(win) {
 		case nothing:
@@ -75,10 +85,13 @@ func (l *law) costOf(win *window) cost {
 		return unclear
 	}
 	e, se, _ = l.corrected(e, se)
+	// Where the knee has been found before, one experiment is not enough to leave it.
+	unsettled := l.variance > unsure/3
 	switch {
-	case e+se < l.t.Free/2:
+	case e+se < l.t.Free/2 && unsettled, e+2*se < 0:
+		l.variance = unsure
 		return nothing
-	case e+se/2 < l.t.Free:
+	case e+se/2 < l.t.Free && unsettled:
 		return little
 	}
 	return unclear
@@ -92,15 +105,27 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 			return l.endProbe(now, 0, ReasonTried)
 		}
 	}
-	weight := l.t.Noise * l.t.Noise / (l.t.Noise*l.t.Noise + se*se)
-	if e-se >= l.t.Worth-0.15 && e >= l.t.Worth {
+	if e >= l.t.Worth && e-se >= l.t.Worth/2 {
+		l.variance = unsure
 		l.grow()
 		l.prev, l.prevL = window{}, l.limit
 		return ReasonTried
 	}
-	step := l.t.Gain * weight * (e - l.t.Price)
-	return l.endProbe(now, min(max(step, math.Log(l.t.Dip)), math.Log(l.t.Growth)/2), ReasonTried)
+	// A scalar Kalman filter of how far the limit is from where e is the price: what many experiments said outweighs
+	// what one says, until one says something that chance does not.
+	off := e - l.t.Price
+	l.variance += l.t.Drift
+	if off*off > 4*(l.variance+se*se) {
+		l.variance = unsure
+	}
+	k := l.variance / (l.variance + se*se)
+	l.variance *= 1 - k
+	return l.endProbe(now, min(max(l.t.Gain*k*off, math.Log(l.t.Dip)), math.Log(l.t.Growth)/2), ReasonTried)
 }
+
+// unsure is the variance of the distance from the best limit, in e, when nothing is known: anything from far below to
+// far beyond it.
+const unsure = 0.3
 
 // endProbe moves ln L by step, with the goal where R will be then, and sets the time of the next experiment.
 func (l *law) endProbe(now time.Time, step float64, why Reason) Reason {

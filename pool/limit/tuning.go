@@ -27,7 +27,7 @@ type Tuning struct {
 	Every    time.Duration // between experiments while they teach something
 	Rarely   time.Duration // between experiments while they do not
 	Gain     float64       // step of ln L for the distance of e from Price
-	Noise    float64       // standard error of e at which an experiment counts half
+	Drift    float64       // variance that the best limit gains between two experiments, in e
 	Sure     float64       // standard error of e up to which an experiment goes on, within 4 s
 	Worth    float64       // e from which concurrency is nearly free: grow, and after a brake: restore
 	Free     float64       // e up to which a cut has cost nothing
@@ -46,7 +46,6 @@ type Tuning struct {
 	Lag      float64 // lateness of the guard, as a part of a statement's time, that spoils a measurement
 
 	Dither float64 // SLOPE: half the distance between the two limits compared
-	Drift  float64 // SLOPE: what a cycle adds to the variance of e
 
 	// NoBrake, NoVerify and NoProbe leave a part of the law out, for the simulator's mutants.
 	NoBrake, NoVerify, NoProbe bool
@@ -56,10 +55,10 @@ type Tuning struct {
 func Defaults() Tuning {
 	return Tuning{
 		Start: 8, Floor: 2, Growth: 1.5,
-		Price: 0.12, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.5,
-		Dip: 0.7, Every: 5 * time.Second, Rarely: 10 * time.Second, Gain: 0.7, Noise: 0.25, Sure: 0.2, Worth: 0.6, Free: 0.15, Surprise: 0.4,
+		Price: 0.10, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.4,
+		Dip: 0.7, Every: 5 * time.Second, Rarely: 10 * time.Second, Gain: 1, Drift: 0.005, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
 		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
-		Bound: 0.8, Window: 200, Headroom: 2, LWLock: 0.25, Lag: 0.2,
-		Dither: 0.2, Drift: 0.02,
+		Bound: 0.8, Window: 100, Headroom: 2, LWLock: 0.25, Lag: 0.2,
+		Dither: 0.2,
 	}
 }
