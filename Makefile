@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench difference drivers versions regress judge features deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench sim difference drivers versions regress judge features deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -46,6 +46,9 @@ golden:  ## rewrite expected outputs; then read the diff as code
 bench: build  ## measure the scenarios beside a direct connection and PgBouncer
 	sh deploy/deps.sh bench
 	bin/pgguard-bench run $(or $(SCENARIO),steady) --start-server --target direct --target pgbouncer --target guard=bin/pgguard $(BENCHFLAGS)
+
+sim: build  ## play simulated overloads and compare the law with the best static limit; SIMFLAGS="--robust" for each constant halved and doubled
+	nice bin/pgguard-bench sim $(SIMFLAGS)
 
 features: build  ## compare session features with a direct connection and PgBouncer; the table in README
 	sh deploy/deps.sh bench

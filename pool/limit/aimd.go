@@ -21,6 +21,9 @@ func (l *law) hold(now time.Time, win *window) Reason {
 		l.floor = 0
 		return ""
 	}
+	if l.good == 0 {
+		l.good = l.limit
+	}
 	l.good += (l.limit - l.good) * min(1, win.length/goodTime)
 	if l.base.length > windowMax || l.baseL != l.Current() {
 		l.base, l.baseL = window{}, l.Current()
@@ -56,7 +59,7 @@ func (l *law) pull(now time.Time, win *window) Reason {
 	if !l.t.NoProbe && l.evidence.Blocked < l.t.Blocked {
 		if math.Abs(off) > max(l.t.Surprise, 3*se) && l.share >= leastShare {
 			// The world has changed, not the limit: what is right now must be asked, not inferred.
-			l.variance = unsure
+			l.changed()
 			l.aim(l.level)
 			return l.startProbe()
 		}

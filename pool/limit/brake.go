@@ -49,7 +49,8 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 	if b.hits++; b.hits < 2 {
 		return ""
 	}
-	l.level, l.variance = r, unsure
+	l.level = r
+	l.changed()
 	b.hits = 0
 	l.prev, b.sick = b.sick, window{}
 	if l.mode != probing {

@@ -63,10 +63,20 @@ func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 		}
 		to = l.prevL * math.Pow(l.limit/l.prevL, part)
 	}
+	if e < l.t.Price && l.prevL > 0 {
+		l.topWait = min(max(2*l.topWait, 2*l.t.Every), 4*l.t.Every)
+		l.top, l.topUntil = l.prevL, now.Add(l.topWait)
+	}
 	l.move(to)
 	l.aim(before + part*(l.level-before))
 	l.rest(now, 2*time.Second)
 	return ReasonGrown
+}
+
+// topped says whether a step up from about here has been tried lately and brought nothing. Where the knee is sharp an
+// experiment below it says that more is better, every time.
+func (l *law) topped(now time.Time) bool {
+	return now.Before(l.topUntil) && l.limit > 0.85*l.top && l.limit < l.top*l.t.Growth
 }
 
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.

@@ -69,6 +69,9 @@ type law struct {
 	probeAt  time.Time
 	interval time.Duration
 	stage    int
+	top      float64 // a limit from which growth brought nothing
+	topUntil time.Time
+	topWait  time.Duration
 	variance float64 // of what the experiments say together
 
 	brake brake
@@ -172,7 +175,8 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		return ""
 	case l.mode == down:
 		l.limit = max(l.t.Floor, l.t.Start/2, l.good/2)
-		l.known, l.variance, l.brake = false, unsure, brake{}
+		l.known, l.brake = false, brake{}
+		l.changed()
 		l.win, l.base = window{}, window{}
 		l.grow()
 		return ReasonDown
@@ -250,6 +254,12 @@ func (l *law) reset() {
 	}
 }
 
+// changed forgets what experiments have told: the world is another.
+func (l *law) changed() {
+	l.variance = unsure
+	l.topUntil, l.topWait = time.Time{}, 0
+}
+
 // move sets the limit and leaves out the steps in which it takes effect.
 func (l *law) move(to float64) {
 	l.limit = max(to, l.t.Floor)
@@ -269,7 +279,13 @@ func (l *law) clamp(s *Signals, step *window) Reason {
 	if s.Cap > 0 && l.limit > float64(s.Cap) {
 		l.limit, reason = float64(s.Cap), ReasonCap
 	}
-	l.limit = max(l.limit, min(l.t.Floor, float64(max(1, s.Cap))))
+	floor := l.t.Floor
+	if s.Cap > 0 {
+		floor = min(floor, float64(s.Cap))
+	}
+	if l.limit < floor {
+		l.limit, reason = floor, ReasonCap
+	}
 	return reason
 }
 

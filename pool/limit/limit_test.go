@@ -8,12 +8,12 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// TestStories runs testdata/*.txt:
+// TestFrozenStories runs testdata/frozen/*.txt:
 //
 //	frozen N                          makes a limit that never moves
 //	observe at=1s elapsed=5ms running=N [times=1]   finished statements and then a step; answers its decision
-func TestStories(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+func TestFrozenStories(t *testing.T) {
+	datadriven.Walk(t, "testdata/frozen", func(t *testing.T, path string) {
 		var l Limit
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

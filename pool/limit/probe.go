@@ -21,7 +21,7 @@ func (l *law) startProbe() Reason {
 // spare it is a rise.
 func (l *law) dipDown() Reason {
 	to := min(math.Round(l.limit*l.dip()), math.Round(l.limit)-1)
-	if to < 1 {
+	if to < l.t.Floor {
 		to = math.Round(l.limit) + 1
 	}
 	l.limit, l.stage = to, 1
@@ -85,6 +85,9 @@ func (l *law) costOf(win *window) cost {
 		return unclear
 	}
 	e, se, _ = l.corrected(e, se)
+	if e < -1.2 {
+		return unclear // steeper than crowding is: an edge, or a world that changed meanwhile; going back up tells
+	}
 	// Where the knee has been found before, one experiment is not enough to leave it.
 	unsettled := l.variance > unsure/3
 	switch {
@@ -104,6 +107,9 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 		if e > 0 {
 			return l.endProbe(now, 0, ReasonTried)
 		}
+	}
+	if l.topped(now) && e > 0 {
+		return l.endProbe(now, 0, ReasonTried)
 	}
 	if e >= l.t.Worth && e-se >= l.t.Worth/2 {
 		l.variance = unsure
@@ -133,7 +139,7 @@ func (l *law) endProbe(now time.Time, step float64, why Reason) Reason {
 	if math.Abs(step) > 0.1 {
 		interval = l.t.Every
 	}
-	if math.Abs(step) > 0.25 {
+	if math.Abs(step) > 0.18 {
 		interval = l.t.Every / 4
 	}
 	if l.prev.votes.total >= enough && l.stage == 2 {
