@@ -36,7 +36,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	e, se, trusted := l.corrected(e, se)
 	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
 	switch {
-	case e >= 0.5 && !slow:
+	case e >= (l.t.Price+l.t.Worth)/2 && !slow:
 		l.fails = 0
 		return l.stepUp(win)
 	case l.fails == 0 && se > 0.1 && !slow:
@@ -63,20 +63,19 @@ func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 		}
 		to = l.prevL * math.Pow(l.limit/l.prevL, part)
 	}
+	next := 2 * time.Second
 	if e < l.t.Price && l.prevL > 0 {
-		l.topWait = min(max(2*l.topWait, 2*l.t.Every), 4*l.t.Every)
-		l.top, l.topUntil = l.prevL, now.Add(l.topWait)
+		// Where the knee is sharp, every experiment below it says that more is better; the more harm the last try did,
+		// the later is the next.
+		l.topWait = min(max(2*l.topWait, l.t.Every), l.t.Rarely)
+		if next = l.topWait; win.rate() < 0.85*l.prev.rate() {
+			next *= 2
+		}
 	}
 	l.move(to)
 	l.aim(before + part*(l.level-before))
-	l.rest(now, 2*time.Second)
+	l.rest(now, next)
 	return ReasonGrown
-}
-
-// topped says whether a step up from about here has been tried lately and brought nothing. Where the knee is sharp an
-// experiment below it says that more is better, every time.
-func (l *law) topped(now time.Time) bool {
-	return now.Before(l.topUntil) && l.limit > 0.85*l.top && l.limit < l.top*l.t.Growth
 }
 
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.

@@ -69,10 +69,8 @@ type law struct {
 	probeAt  time.Time
 	interval time.Duration
 	stage    int
-	top      float64 // a limit from which growth brought nothing
-	topUntil time.Time
-	topWait  time.Duration
-	variance float64 // of what the experiments say together
+	topWait  time.Duration // after growth that brought nothing
+	variance float64       // of what the experiments say together
 
 	brake brake
 	floor int // bound windows at the floor
@@ -257,7 +255,7 @@ func (l *law) reset() {
 // changed forgets what experiments have told: the world is another.
 func (l *law) changed() {
 	l.variance = unsure
-	l.topUntil, l.topWait = time.Time{}, 0
+	l.topWait = 0
 }
 
 // move sets the limit and leaves out the steps in which it takes effect.
@@ -280,6 +278,9 @@ func (l *law) clamp(s *Signals, step *window) Reason {
 		l.limit, reason = float64(s.Cap), ReasonCap
 	}
 	floor := l.t.Floor
+	if l.mode == probing {
+		floor = 1
+	}
 	if s.Cap > 0 {
 		floor = min(floor, float64(s.Cap))
 	}

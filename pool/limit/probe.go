@@ -21,7 +21,7 @@ func (l *law) startProbe() Reason {
 // spare it is a rise.
 func (l *law) dipDown() Reason {
 	to := min(math.Round(l.limit*l.dip()), math.Round(l.limit)-1)
-	if to < l.t.Floor {
+	if to < 1 {
 		to = math.Round(l.limit) + 1
 	}
 	l.limit, l.stage = to, 1
@@ -53,6 +53,12 @@ func (l *law) probed(now time.Time, win *window) Reason {
 		l.unsettle()
 		return ReasonTry
 	}
+	if l.apart(&l.prev, win) {
+		// The same limit before and after, and another world: the dip between says nothing. Again, from here.
+		l.changed()
+		l.prev = *win
+		return l.dipDown()
+	}
 	l.prev.add(win) // both sides of the dip, so that a drift cancels
 	e, se, ok := elasticity(&l.tail, &l.prev, &l.world)
 	if !ok {
@@ -60,6 +66,15 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	}
 	e, se, trusted := l.corrected(e, se)
 	return l.learn(now, e, se, trusted)
+}
+
+// apart says whether two windows at one limit are from different worlds.
+func (l *law) apart(a, b *window) bool {
+	ra, va := a.votes.mean()
+	rb, vb := b.votes.mean()
+	_, ws := l.world.over((a.length + b.length) / 2)
+	d := rb - ra
+	return d*d > max(l.t.Surprise*l.t.Surprise, 9*(va+vb+ws))
 }
 
 // dip is the concurrency left in an experiment. The smaller our share of the server, the deeper it must be to be felt.
@@ -107,9 +122,6 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 		if e > 0 {
 			return l.endProbe(now, 0, ReasonTried)
 		}
-	}
-	if l.topped(now) && e > 0 {
-		return l.endProbe(now, 0, ReasonTried)
 	}
 	if e >= l.t.Worth && e-se >= l.t.Worth/2 {
 		l.variance = unsure
