@@ -88,7 +88,7 @@ func stories2() []*Scenario {
 			{Name: "well", Len: 30, Curve: haas, Graded: true, Recover: true}}},
 		{Number: 18, Name: "capacity in waves", Groups: backlog(), Phases: []Phase{
 			{Name: "start", Len: 30, Curve: haas, Wave: 0.3, Period: 2.75}, {Name: "waves", Len: 90, Curve: haas, Wave: 0.3, Period: 2.75, Graded: true}}},
-		{Number: 19, Name: "retry storm", KeepAbandoned: true, Groups: []Group{{Name: "web", Rate: 300, Work: reads, Patience: 1, Retries: 3}}, Phases: []Phase{
+		{Number: 19, Name: "retry storm", KeepAbandoned: true, Groups: []Group{{Name: "web", Rate: 300, Work: reads, Patience: 2, Retries: 3}}, Phases: []Phase{
 			{Name: "well", Len: 30, Curve: steep}, {Name: "trigger", Len: 20, Curve: steep, B: 0.4, Graded: true},
 			{Name: "after", Len: 60, Curve: steep, Graded: true, Recover: true}}},
 		{Number: 20, Name: "healthy", Healthy: true, Groups: []Group{open(250), {Name: "jobs", Class: 1, Clients: 6, Think: 0.1, Work: writes}}, Phases: []Phase{

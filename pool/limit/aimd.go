@@ -19,8 +19,17 @@ func (l *law) hold(now time.Time, win *window) Reason {
 			l.quiet = min(l.level, l.quiet+win.length*(0.01/60))
 		}
 		l.floor = 0
+		l.unused += win.length
 		return ""
 	}
+	if l.unused > unusedLong {
+		// What was known is of a time before the calm: a surge is answered by growth, not by an experiment downwards.
+		l.unused = 0
+		l.changed()
+		l.grow()
+		return ""
+	}
+	l.unused = 0
 	if l.good == 0 {
 		l.good = l.limit
 	}
@@ -41,6 +50,9 @@ func (l *law) hold(now time.Time, win *window) Reason {
 	}
 	return l.pull(now, win)
 }
+
+// unusedLong is for how many seconds a limit must not have bound for what is known of it to be old.
+const unusedLong = 10.0
 
 // hearings is how many windows the goal is learned from after an experiment, with the limit held.
 const hearings = 6
@@ -78,7 +90,12 @@ func (l *law) pull(now time.Time, win *window) Reason {
 	if math.Abs(off) < 1.5*se {
 		return ""
 	}
+	// Below a sharp knee slowness does not depend on the limit, and pulling would never end.
 	step := min(max(l.t.Pull*off, -l.t.Fall), l.t.Rise)
+	if pulled := l.pulled + step; math.Abs(pulled) > l.t.Reach {
+		return ""
+	}
+	l.pulled += step
 	l.limit *= math.Exp(step)
 	if step > 0 {
 		return ReasonFaster

@@ -36,7 +36,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	e, se, trusted := l.corrected(e, se)
 	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
 	switch {
-	case e >= (l.t.Price+l.t.Worth)/2 && !slow:
+	case e-se/2 >= (l.t.Price+l.t.Worth)/2 && !slow:
 		l.fails = 0
 		return l.stepUp(win)
 	case l.fails == 0 && se > 0.1 && !slow:
@@ -80,7 +80,7 @@ func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.
 func (l *law) aim(r float64) {
-	l.heard = 0
+	l.heard, l.pulled = 0, 0
 	if l.share >= leastShare {
 		l.goal = r
 		return

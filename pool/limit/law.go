@@ -59,12 +59,14 @@ type law struct {
 	baseL int     // the limit it had
 	fails int
 
-	level float64 // R of the last window
-	goal  float64 // what R is held at
-	quiet float64 // R where it was lowest; reference of the goal where elasticity cannot be measured
-	known bool    // goal and quiet mean something
-	heard int     // windows the goal was learned from
-	world restless
+	level  float64 // R of the last window
+	goal   float64 // what R is held at
+	quiet  float64 // R where it was lowest; reference of the goal where elasticity cannot be measured
+	known  bool    // goal and quiet mean something
+	heard  int     // windows the goal was learned from
+	world  restless
+	pulled float64 // how far in ln L the limit was pulled since the goal was set
+	unused float64 // seconds since the limit last bound
 
 	probeAt  time.Time
 	interval time.Duration

@@ -123,7 +123,7 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 			return l.endProbe(now, 0, ReasonTried)
 		}
 	}
-	if e >= l.t.Worth && e-se >= l.t.Worth/2 {
+	if e >= l.t.Worth && e-se >= l.t.Worth/2 && e-2*se >= 0 {
 		l.variance = unsure
 		l.grow()
 		l.prev, l.prevL = window{}, l.limit

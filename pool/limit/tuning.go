@@ -21,6 +21,7 @@ type Tuning struct {
 	Slowdown float64 // rho*: goal of R while elasticity cannot be measured; within 5 % of the best wherever there is a knee
 	Rise     float64 // most that one window raises the limit
 	Fall     float64 // most that one window lowers it
+	Reach    float64 // most that the limit is pulled, in ln L, from one experiment to the next
 	Pull     float64 // part of the distance to the goal that one window goes
 
 	Dip      float64       // concurrency left in an experiment; much more cannot be told from noise, much less costs
@@ -55,7 +56,7 @@ type Tuning struct {
 func Defaults() Tuning {
 	return Tuning{
 		Start: 8, Floor: 2, Growth: 1.5,
-		Price: 0.10, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.4,
+		Price: 0.10, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.4, Reach: 0.2,
 		Dip: 0.7, Every: 5 * time.Second, Rarely: 10 * time.Second, Gain: 1, Drift: 0.005, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
 		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
 		Bound: 0.8, Window: 100, Headroom: 2, LWLock: 0.25, Lag: 0.2,
