@@ -59,14 +59,15 @@ type law struct {
 	baseL int     // the limit it had
 	fails int
 
-	level  float64 // R of the last window
-	goal   float64 // what R is held at
-	quiet  float64 // R where it was lowest; reference of the goal where elasticity cannot be measured
-	known  bool    // goal and quiet mean something
-	heard  int     // windows the goal was learned from
-	world  restless
-	pulled float64 // how far in ln L the limit was pulled since the goal was set
-	unused float64 // seconds since the limit last bound
+	level    float64 // R of the last window
+	goal     float64 // what R is held at
+	quiet    float64 // R where it was lowest; reference of the goal where elasticity cannot be measured
+	known    bool    // goal and quiet mean something
+	starting bool    // no limit was given, and nobody has looked who else is there
+	heard    int     // windows the goal was learned from
+	world    restless
+	pulled   float64 // how far in ln L the limit was pulled since the goal was set
+	unused   float64 // seconds since the limit last bound
 
 	probeAt  time.Time
 	interval time.Duration
@@ -88,6 +89,7 @@ func newLaw(c Config) law {
 	if l.limit = l.t.Start; c.First > 0 {
 		l.limit = float64(c.First)
 	}
+	l.starting = c.First == 0
 	l.limit = max(l.limit, l.t.Floor)
 	l.interval = l.t.Every
 	l.variance = unsure
@@ -157,6 +159,11 @@ func (l *law) sense(s *Signals) {
 		share := run / (run + float64(s.Peers) + min(float64(s.Foreign), run))
 		if l.share == 0 {
 			l.share = share
+			if l.starting && s.Peers > 0 {
+				// Everybody's start together is what one alone would start with.
+				l.limit = max(l.t.Floor, l.limit*share)
+			}
+			l.starting = false
 		}
 		l.share += (share - l.share) / 20
 	}

@@ -100,7 +100,7 @@ func (l *law) costOf(win *window) cost {
 		return unclear
 	}
 	e, se, _ = l.corrected(e, se)
-	if e < -1.2 {
+	if e < -1.2 || se > 0.5 {
 		return unclear // steeper than crowding is: an edge, or a world that changed meanwhile; going back up tells
 	}
 	// Where the knee has been found before, one experiment is not enough to leave it.
@@ -141,6 +141,10 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 	return l.endProbe(now, min(max(l.t.Gain*k*off, math.Log(l.t.Dip)), math.Log(l.t.Growth)/2), ReasonTried)
 }
 
+// faintShare is the part of the server's statements below which an experiment says so little that it is rarely worth
+// its price.
+const faintShare = 0.2
+
 // unsure is the variance of the distance from the best limit, in e, when nothing is known: anything from far below to
 // far beyond it.
 const unsure = 0.3
@@ -159,6 +163,9 @@ func (l *law) endProbe(now time.Time, step float64, why Reason) Reason {
 		l.aim(r + (1-l.evidence.Elasticity)*step)
 	}
 	to := max(l.prevL, l.t.Floor) * math.Exp(step)
+	if l.share < faintShare {
+		interval = 3 * l.t.Rarely
+	}
 	l.rest(now, interval)
 	l.interval = max(interval, l.t.Every)
 	l.move(to)
