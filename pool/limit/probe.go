@@ -47,6 +47,11 @@ func (l *law) probed(now time.Time, win *window) Reason {
 			l.aim(l.level)
 			l.rest(now, l.t.Every/4)
 			return ReasonTried
+		case much:
+			l.limit, l.prevL = l.prevL, 0
+			l.variance = unsure
+			l.grow()
+			return ReasonTried
 		}
 		l.tail, l.stage = *win, 2
 		l.limit = l.prevL
@@ -92,6 +97,7 @@ const (
 	unclear cost = iota
 	little       // so little that it can stay
 	nothing      // so clearly nothing that the next cut can follow at once
+	much         // so clearly much that more should be tried
 )
 
 func (l *law) costOf(win *window) cost {
@@ -111,6 +117,8 @@ func (l *law) costOf(win *window) cost {
 		return nothing
 	case e+se/2 < l.t.Free && unsettled:
 		return little
+	case e-1.5*se > l.t.Worth && e < 1.3 && l.share > 0.75:
+		return much
 	}
 	return unclear
 }

@@ -57,7 +57,7 @@ func Defaults() Tuning {
 	return Tuning{
 		Start: 8, Floor: 2, Growth: 1.5,
 		Price: 0.10, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.4, Reach: 0.2,
-		Dip: 0.7, Every: 5 * time.Second, Rarely: 10 * time.Second, Gain: 1, Drift: 0.005, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
+		Dip: 0.7, Every: 5 * time.Second, Rarely: 8 * time.Second, Gain: 1, Drift: 0.005, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
 		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
 		Bound: 0.8, Window: 100, Headroom: 2, LWLock: 0.25, Lag: 0.2,
 		Dither: 0.2,
