@@ -131,6 +131,7 @@ func faults(r *Result, g *Grade) []string {
 	add(g.Protect > mustProtect, "protection")
 	add(r.OverCap, "cap")
 	add(r.Stuck, "stuck")
+	add(r.HeldUp > 0, "wait inside a transaction")
 	for i, k := range classes() {
 		add(r.Longest[i] > k.MaxWait.Seconds()+0.1, "wait of "+k.Name)
 	}

@@ -63,6 +63,7 @@ type Result struct {
 	Brakes     int
 	OverCap    bool
 	Longest    [2]float64 // longest wait in the queue that ended in a grant
+	HeldUp     int        // statements that waited for the guard inside a transaction
 	Stuck      bool       // somebody waited for ever
 	look       struct {
 		offered, failed, low int

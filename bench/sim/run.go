@@ -10,10 +10,9 @@ import (
 
 // Law makes the limiter of one sidecar, starting at first (0: its own start).
 type Law struct {
-	Name    string
-	New     func(first int, seed uint64) limit.Limit
-	InTxn   bool // a mutant of the pool: statements inside a transaction wait for a token, too
-	Comment string
+	Name  string
+	New   func(first int, seed uint64) limit.Limit
+	InTxn bool // a mutant of the pool: statements inside a transaction wait for a token, too
 }
 
 // epoch is the time of day at virtual time 0.

@@ -5,6 +5,7 @@ func (m *sim) send(s *session) {
 	c := m.cars[s.car]
 	if s.state == thinking && m.law.InTxn && !c.hasToken() {
 		s.state = token
+		m.result.HeldUp++
 		c.starved = append(c.starved, s)
 		return
 	}

@@ -68,10 +68,11 @@ func (l *law) pull(now time.Time, win *window) Reason {
 		l.limit *= 0.95
 		return ReasonLWLock
 	}
-	if !l.t.NoProbe && l.evidence.Blocked < l.t.Blocked {
-		if math.Abs(off) > max(l.t.Surprise, 3*se) && l.share >= leastShare {
+	if !l.t.NoProbe && l.evidence.Blocked < 2*l.t.Blocked {
+		if !l.t.NoBrake && math.Abs(off) > max(l.t.Surprise, 3*se) && l.share >= leastShare {
 			// The world has changed, not the limit: what is right now must be asked, not inferred.
 			l.changed()
+			l.base = window{}
 			l.aim(l.level)
 			return l.startProbe()
 		}

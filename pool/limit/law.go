@@ -24,6 +24,7 @@ func (m mode) String() string {
 const (
 	stale     = 3 * time.Second  // a sample of the side channel is worth nothing after this
 	peakTime  = 10 * time.Minute // a peak counts as use for this long
+	shareTime = 5.0              // seconds over which the side channel's samples are averaged: five of them
 	goodTime  = 30.0             // seconds in which a limit becomes a good one
 	windowMin = 0.5              // seconds; shorter has too few completions of anything slow
 	windowMax = 4.0              // seconds; longer, and the world has changed
@@ -99,8 +100,8 @@ func newLaw(c Config) law {
 // Current is L, at least 1.
 func (l *law) Current() int { return max(1, int(math.Round(l.limit))) }
 
-// Refund is how many running statements do not count against L; never more than half of it, because a sample of a
-// second ago may be wrong by as much.
+// Refund is how many running statements do not count against L; never more than L, so that at most twice L run if all
+// their locks are given up at once.
 func (l *law) Refund() int { return l.refund }
 
 // Observe notes one finished statement.
@@ -116,7 +117,7 @@ func (l *law) Step(now time.Time, s Signals) Decision {
 	before := l.Current()
 	length := seconds(l.last, now)
 	l.last = now
-	l.sense(&s)
+	l.sense(&s, length)
 	step := l.meter.take(length, &s, l.blocked)
 	l.notePeak(&step)
 	if step.n > 0 {
@@ -140,18 +141,20 @@ func (l *law) Step(now time.Time, s Signals) Decision {
 }
 
 // sense turns what the side channel saw into what holds now.
-func (l *law) sense(s *Signals) {
+func (l *law) sense(s *Signals, length float64) {
 	l.blocked, l.refund = 0, 0
 	l.evidence.Blocked = 0
 	if !s.Sampled || s.SampleAge > stale {
 		l.share = 0
 		return
 	}
-	fade := 1 - 0.5*s.SampleAge.Seconds()/stale.Seconds()
+	// A sample holds for the second until the next one, then less and less.
+	fade := min(1, 2*(1-s.SampleAge.Seconds()/stale.Seconds()))
 	l.blocked = float64(s.Blocked)
-	l.refund = int(min(l.blocked, l.limit/2) * fade)
-	l.lwlock += (s.LWLock - l.lwlock) / 20 // 5 s at four steps a second
-	run := s.Run / 0.25
+	l.refund = int(min(l.blocked, l.limit) * fade)
+	slowly := min(1, length/shareTime)
+	l.lwlock += (s.LWLock - l.lwlock) * slowly
+	run := s.Run / length
 	if run > 0.5 {
 		l.evidence.Blocked = min(1, l.blocked/run)
 		// Guards share a server for the good of all of them. Strangers do not give way, so they are given no more than
@@ -165,7 +168,7 @@ func (l *law) sense(s *Signals) {
 			}
 			l.starting = false
 		}
-		l.share += (share - l.share) / 20
+		l.share += (share - l.share) * slowly
 	}
 }
 
@@ -275,7 +278,7 @@ func (l *law) move(to float64) {
 }
 
 // unsettle leaves out the next steps: those in which statements that began at the old limit end.
-func (l *law) unsettle() { l.settle = 1 + min(int(2*l.typical/0.25), 8) }
+func (l *law) unsettle() { l.settle = 1 + min(int(4*l.typical/0.25), 12) }
 
 // clamp keeps the limit between the floor, the cap and what is used.
 func (l *law) clamp(s *Signals, step *window) Reason {

@@ -31,7 +31,7 @@ func (l *law) dipDown() Reason {
 
 // probed takes in one window of an experiment: before, during, after.
 func (l *law) probed(now time.Time, win *window) Reason {
-	if !win.limitBound(l.t.Bound) || l.evidence.Blocked >= l.t.Blocked {
+	if !win.limitBound(l.t.Bound) || l.evidence.Blocked >= 2*l.t.Blocked {
 		return l.endProbe(now, 0, ReasonTried)
 	}
 	switch l.stage {

@@ -48,7 +48,8 @@ type Tuning struct {
 
 	Dither float64 // SLOPE: half the distance between the two limits compared
 
-	// NoBrake, NoVerify and NoProbe leave a part of the law out, for the simulator's mutants.
+	// NoBrake (whatever answers sudden slowness at once), NoVerify and NoProbe leave a part of the law out, for the
+	// simulator's mutants.
 	NoBrake, NoVerify, NoProbe bool
 }
 
