@@ -297,7 +297,7 @@ func (l *law) clamp(s *Signals, step *window) Reason {
 		floor = min(floor, float64(s.Cap))
 	}
 	if l.limit < floor {
-		l.limit, reason = floor, ReasonCap
+		l.limit, reason = floor, ReasonFloor
 	}
 	return reason
 }

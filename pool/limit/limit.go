@@ -92,7 +92,7 @@ const (
 	ReasonHeadroom Reason = "headroom"          // a limit that nobody used is not a licence
 	ReasonCap      Reason = "cap"               // the cap is lower
 	ReasonDown     Reason = "database_was_down" // start small again
-	ReasonFloor    Reason = "floor"             // a trial step up from the floor
+	ReasonFloor    Reason = "floor"             // the least limit, and the trial step up from it
 )
 
 // Evidence is what a decision was made from; the owner logs it.
