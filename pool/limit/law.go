@@ -117,14 +117,16 @@ func (l *law) Step(now time.Time, s Signals) Decision {
 	before := l.Current()
 	length := seconds(l.last, now)
 	l.last = now
-	l.sense(&s, length)
+	reason := l.sense(&s, length)
 	step := l.meter.take(length, &s, l.blocked)
 	l.notePeak(&step)
 	if step.n > 0 {
 		l.typical += 0.25 * (step.run/step.n - l.typical)
 	}
 	l.cap = float64(s.Cap)
-	reason := l.decide(now, &s, &step)
+	if r := l.decide(now, &s, &step); r != "" {
+		reason = r
+	}
 	l.meter.frozen = l.mode == braking || l.mode == down
 	l.meter.level = l.level
 	if r := l.clamp(&s, &step); r != "" {
@@ -140,13 +142,13 @@ func (l *law) Step(now time.Time, s Signals) Decision {
 	return d
 }
 
-// sense turns what the side channel saw into what holds now.
-func (l *law) sense(s *Signals, length float64) {
+// sense turns what the side channel saw into what holds now. It moves the limit once, at the start.
+func (l *law) sense(s *Signals, length float64) (reason Reason) {
 	l.blocked, l.refund = 0, 0
 	l.evidence.Blocked = 0
 	if !s.Sampled || s.SampleAge > stale {
 		l.share = 0
-		return
+		return ""
 	}
 	// A sample holds for the second until the next one, then less and less.
 	fade := min(1, 2*(1-s.SampleAge.Seconds()/stale.Seconds()))
@@ -164,12 +166,13 @@ func (l *law) sense(s *Signals, length float64) {
 			l.share = share
 			if l.starting && s.Peers > 0 {
 				// Everybody's start together is what one alone would start with.
-				l.limit = max(l.t.Floor, l.limit*share)
+				l.limit, reason = max(l.t.Floor, l.limit*share), ReasonPeers
 			}
 			l.starting = false
 		}
 		l.share += (share - l.share) * slowly
 	}
+	return reason
 }
 
 func (l *law) notePeak(step *window) {
@@ -192,7 +195,7 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		return ReasonDown
 	case l.late(s, step):
 		l.reset()
-		return ""
+		return ReasonTried
 	}
 	if r := l.brakeTest(now, step); r != "" {
 		return r

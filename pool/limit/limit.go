@@ -89,6 +89,7 @@ const (
 	ReasonTried    Reason = "experiment_ended"  // what was learned
 	ReasonSlope    Reason = "slope"             // work for concurrency, by dither
 	ReasonLWLock   Reason = "internal_locks"    // sessions wait for each other inside the server
+	ReasonPeers    Reason = "beside_others"     // other guards are there already: a smaller start
 	ReasonHeadroom Reason = "headroom"          // a limit that nobody used is not a licence
 	ReasonCap      Reason = "cap"               // the cap is lower
 	ReasonDown     Reason = "database_was_down" // start small again
