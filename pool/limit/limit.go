@@ -9,7 +9,7 @@ type Limit interface {
 	// Refund is how many of the statements running now wait for a lock of the database and so do not count against L:
 	// new work starts while running - Refund() < Current(). It is 0 when nobody has looked for a while.
 	Refund() int
-	// Observe notes one finished statement. It costs a few dozen nanoseconds and allocates nothing.
+	// Observe notes one finished statement. It takes constant time and allocates nothing.
 	Observe(Sample)
 	// Step is called about four times a second with what was measured since the last call, and decides.
 	Step(now time.Time, s Signals) Decision
