@@ -48,13 +48,15 @@ type Class struct {
 	line     Timeline
 
 	mu     sync.Mutex
-	phases []*Tally // guarded by mu
-	useful []int64  // per Tick; guarded by mu
+	phases []*Tally  // guarded by mu
+	useful []int64   // per Tick; guarded by mu
+	second *Tally    // of the second under way, len(p99); guarded by mu
+	p99    []float64 // milliseconds, of the seconds that are over; guarded by mu
 }
 
 // NewClass returns a class whose answers are useful within deadline of their intended start; zero is no deadline.
 func NewClass(line Timeline, deadline time.Duration) *Class {
-	c := &Class{deadline: deadline, line: line}
+	c := &Class{deadline: deadline, line: line, second: NewTally()}
 	for range line.Phases {
 		c.phases = append(c.phases, NewTally())
 	}
@@ -70,9 +72,30 @@ func (c *Class) Note(intended, finished time.Time, err error) {
 	if i < 0 {
 		return
 	}
+	at := finished.Sub(c.line.Start)
 	if c.phases[i].Note(intended, finished, c.deadline, err) {
-		c.useful[finished.Sub(c.line.Start)/Tick]++
+		c.useful[at/Tick]++
 	}
+	c.sealLocked(int(at / time.Second))
+	c.second.Note(intended, finished, c.deadline, err)
+}
+
+// sealLocked ends all seconds before second n. One histogram serves them all, so that an hour weighs no more than a
+// minute; a request noted a moment late counts in the second under way.
+func (c *Class) sealLocked(n int) {
+	for len(c.p99) < n {
+		c.p99 = append(c.p99, float64(c.second.Quantile(0.99))/float64(time.Millisecond))
+		c.second.reset()
+	}
+}
+
+// P99PerSecond returns the 99th percentile in milliseconds of the requests that ended in each whole second since the
+// start, 0 for a second in which none did. Call it when the timeline is over.
+func (c *Class) P99PerSecond() []float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealLocked(int(c.line.End().Sub(c.line.Start) / time.Second))
+	return append([]float64(nil), c.p99...)
 }
 
 // Phase returns a copy of the tally of phase i.

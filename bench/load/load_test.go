@@ -104,6 +104,34 @@ func TestClassPutsARequestWhereItEnded(t *testing.T) {
 	}
 }
 
+func TestClassKeepsAQuantileOfEachSecond(t *testing.T) {
+	c := NewClass(Timeline{Start: t0, Phases: []time.Duration{4 * time.Second}}, time.Second)
+	at := func(s float64) time.Time { return t0.Add(time.Duration(s * float64(time.Second))) }
+	c.Note(at(0.1), at(0.2), nil)
+	c.Note(at(2.1), at(2.11), nil)
+	c.Note(at(2.2), at(2.7), nil)
+	c.Note(at(3.2), at(3.3), Fail(Closed)) // weighs its deadline
+	got := c.P99PerSecond()
+	want := []float64{100, 0, 500, 1000}
+	if len(got) != len(want) {
+		t.Fatalf("%v, want %v", got, want)
+	}
+	for i := range want {
+		if got[i] < want[i]*0.99 || got[i] > want[i]*1.01 {
+			t.Errorf("second %d: %v ms, want %v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestWatcherAveragesRunningStatementsBySecond(t *testing.T) {
+	at := func(ms int) time.Time { return t0.Add(time.Duration(ms) * time.Millisecond) }
+	w := &Watcher{samples: []Sample{{at(-100), 9, 9}, {at(100), 9, 2}, {at(600), 9, 5}, {at(2100), 9, 1}, {at(3000), 9, 8}}}
+	got := w.ActivePerSecond(t0, 3)
+	if len(got) != 3 || got[0] != 3.5 || got[1] != 3.5 || got[2] != 1 {
+		t.Errorf("%v, want 3.5 3.5 1", got)
+	}
+}
+
 func TestOpenKeepsItsScheduleAndRepeatsItForASeed(t *testing.T) {
 	arrivals := func() []time.Duration {
 		start := time.Now().Add(-time.Second) // the first second is overdue: it must come at once, not be left out

@@ -57,6 +57,13 @@ func (t *Tally) Merge(other *Tally) {
 	t.latency.Merge(other.latency)
 }
 
+// reset forgets everything noted.
+func (t *Tally) reset() {
+	t.Offered, t.Useful = 0, 0
+	clear(t.Errors)
+	t.latency.Reset()
+}
+
 // Quantile returns the latency that the share q of all requests did not exceed, from the intended start. Zero without requests.
 func (t *Tally) Quantile(q float64) time.Duration {
 	if t.latency.TotalCount() == 0 {

@@ -122,6 +122,29 @@ func (w *Watcher) PerSecond(start time.Time, n int) []float64 {
 	return out
 }
 
+// ActivePerSecond returns the mean number of statements that the server was seen to run in each of n seconds from start;
+// a second without a look repeats the one before.
+func (w *Watcher) ActivePerSecond(start time.Time, n int) []float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out, looks := make([]float64, n), make([]float64, n)
+	for _, s := range w.samples {
+		if i := s.At.Sub(start); i >= 0 && i < time.Duration(n)*time.Second {
+			out[i/time.Second] += float64(s.Active)
+			looks[i/time.Second]++
+		}
+	}
+	for i := range out {
+		switch {
+		case looks[i] > 0:
+			out[i] /= looks[i]
+		case i > 0:
+			out[i] = out[i-1]
+		}
+	}
+	return out
+}
+
 // Close stops looking, closes the connection and returns what stopped it early, if anything.
 func (w *Watcher) Close() error {
 	w.cancel()

@@ -37,6 +37,7 @@ type Chart struct {
 // Panel is one figure over time or over another setting.
 type Panel struct {
 	Series string // name of the series in the runs
+	Dashed string // name of a second one, drawn dashed in the same colours; may be empty
 	Label  string // of the y axis, with the unit
 	LogX   bool   // for settings that are stepped by factors
 }
@@ -130,21 +131,16 @@ func (p Panel) plot(f *File, first bool) (*plot.Plot, error) {
 	styleAxes(q, p)
 	top := 0.0
 	for i, name := range f.Targets() {
-		curve, ok := MedianCurve(f.Of(name), p.Series)
-		if !ok {
-			continue
+		for _, l := range []struct {
+			series string
+			dashes []vg.Length
+		}{{p.Series, nil}, {p.Dashed, []vg.Length{5 * pixel, 3 * pixel}}} {
+			highest, err := addLine(q, f.Of(name), l.series, draw.LineStyle{Color: targetColor(name, i), Width: 2 * pixel, Dashes: l.dashes})
+			if err != nil {
+				return nil, fmt.Errorf("%s of %s: %w", l.series, name, err)
+			}
+			top = max(top, highest)
 		}
-		points := make(plotter.XYs, len(curve.Y))
-		for j := range points {
-			points[j] = plotter.XY{X: curve.X[j], Y: curve.Y[j]}
-			top = max(top, curve.Y[j])
-		}
-		line, err := plotter.NewLine(points)
-		if err != nil {
-			return nil, fmt.Errorf("%s of %s: %w", p.Series, name, err)
-		}
-		line.Color, line.Width = targetColor(name, i), 2*pixel
-		q.Add(line)
 	}
 	q.Y.Min, q.Y.Max = 0, max(top*1.15, 1)
 	if len(f.Runs) > 0 && !p.LogX {
@@ -153,6 +149,26 @@ func (p Panel) plot(f *File, first bool) (*plot.Plot, error) {
 		}
 	}
 	return q, nil
+}
+
+// addLine draws the median of the series over runs, if any has it, and returns its highest value.
+func addLine(q *plot.Plot, runs []Run, series string, style draw.LineStyle) (top float64, err error) {
+	curve, ok := MedianCurve(runs, series)
+	if !ok {
+		return 0, nil
+	}
+	points := make(plotter.XYs, len(curve.Y))
+	for j := range points {
+		points[j] = plotter.XY{X: curve.X[j], Y: curve.Y[j]}
+		top = max(top, curve.Y[j])
+	}
+	line, err := plotter.NewLine(points)
+	if err != nil {
+		return 0, err
+	}
+	line.LineStyle = style
+	q.Add(line)
+	return top, nil
 }
 
 // xLabel names the axis that the panels share.

@@ -47,10 +47,15 @@ type Run struct {
 	Target  string    `json:"target"`
 	Repeat  int       `json:"repeat"`
 	Started time.Time `json:"started"`
-	Seed    uint64    `json:"seed"`
-	Figures []Figure  `json:"figures"`
-	Series  []Series  `json:"series,omitempty"`
-	Phases  []Phase   `json:"phases,omitempty"`
+	// Zero is the moment from which phases and series count their seconds; the zero time is Started.
+	Zero time.Time `json:"zero,omitzero"`
+	// Of and Size are set in a sweep: the target without its size, and the size it was frozen at.
+	Of      string   `json:"of,omitempty"`
+	Size    int      `json:"size,omitempty"`
+	Seed    uint64   `json:"seed"`
+	Figures []Figure `json:"figures"`
+	Series  []Series `json:"series,omitempty"`
+	Phases  []Phase  `json:"phases,omitempty"`
 	// Errors counts failed requests by "phase class label"; a label is an SQLSTATE or one of package load's.
 	Errors map[string]int64 `json:"errors,omitempty"`
 	// CalibrationBefore and CalibrationAfter are rounds of a fixed loop per second, on one core.
@@ -100,10 +105,14 @@ type File struct {
 	Runs        []Run       `json:"runs"`
 }
 
-// Calibration is the read that was fitted to the server: how many rows it sorts and what that costs on the idle server.
+// Calibration is what was fitted to the server: how many rows a read sorts, what that costs on the idle server, and so on.
 type Calibration struct {
 	ReadRows   int     `json:"read_rows"`
 	ReadMillis float64 `json:"read_ms"`
+	// CrunchRounds per millisecond is how fast the server did a statement of nothing but arithmetic; 0 when not asked.
+	CrunchRounds float64 `json:"crunch_rounds_per_ms,omitempty"`
+	// Capacity is how many such reads a second the idle server did, asked directly; 0 when not asked.
+	Capacity float64 `json:"capacity,omitempty"`
 }
 
 // Targets returns the names of the targets in the order of their first run.
