@@ -34,7 +34,7 @@ type commandLine struct {
 
 // runCommand holds the flags that all scenarios have.
 type runCommand struct {
-	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[=PATH][,pool=N]; guard=PATH[,pool=N|,config=FILE]; NAME=URL[,pid=N]. Any may have ,name=NAME."`
+	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[=PATH][,pool=N]; guard=PATH[,pool=N][,limit=N] or guard=PATH,config=FILE; NAME=URL[,pid=N]. Any may have ,name=NAME."`
 	Repeats        int      `default:"3" help:"How often each target is measured."`
 	Server         string   `placeholder:"URL" help:"Direct URL of the server, as a superuser."`
 	StartServer    bool     `help:"Start a durable PostgreSQL for the run instead."`
@@ -47,6 +47,8 @@ type runCommand struct {
 	Spiral spiralCommand `cmd:"" help:"Workers stepped up to 1000 and back: what is left, and does it recover."`
 	Story  storyCommand  `cmd:"" help:"A file server stalls, workers are added, the stall ends."`
 	Rails  railsCommand  `cmd:"" help:"Many Rails-like clients on few server connections: what they get, and what pins them."`
+
+	scenarioCommands
 }
 
 type (
@@ -121,11 +123,11 @@ func (c *railsCommand) Run(s *session, r *runCommand) error { return r.measure(s
 
 // Run is called by the parser.
 func (listCommand) Run(s *session) error {
-	_, err := fmt.Fprint(s.stdout, `steady  what a proxy costs when nothing is wrong: throughput, added latency, logins, memory
-spiral  workers stepped up to 1000 and back: what is left, and does it recover
-story   a file server stalls, an operator adds workers, the stall ends
-rails   many Rails-like clients on few server connections: what they get, and what pins them
-`)
+	_, err := fmt.Fprint(s.stdout, `steady      what a proxy costs when nothing is wrong: throughput, added latency, logins, memory
+spiral      workers stepped up to 1000 and back: what is left, and does it recover
+story       a file server stalls, an operator adds workers, the stall ends
+rails       many Rails-like clients on few server connections: what they get, and what pins them
+`+scenarioList)
 	return err
 }
 
@@ -134,6 +136,9 @@ func (c *plotCommand) Run(s *session) error {
 	f, err := report.Load(c.File)
 	if err != nil {
 		return err
+	}
+	if f.Scenario == (scenario.Sweep{}).Name() {
+		f = report.BySize(f, sweepFigures...)
 	}
 	base := strings.TrimSuffix(filepath.Base(c.File), filepath.Ext(c.File))
 	for _, chart := range charts(f) {
@@ -198,6 +203,11 @@ func (r *runCommand) measure(s *session, sc scenario.Scenario) error {
 	if err != nil {
 		return err
 	}
+	if sw, ok := sc.(scenario.Sweep); ok {
+		if o.Targets, err = sized(o.Targets, sw.Sizes); err != nil {
+			return usageError{err}
+		}
+	}
 	out := r.Out
 	if out == "" {
 		out = filepath.Join("bench", "results", sc.Name()+"-"+time.Now().UTC().Format("20060102-150405")+".json")
@@ -211,7 +221,7 @@ func (r *runCommand) measure(s *session, sc scenario.Scenario) error {
 	fmt.Fprintf(s.stderr, "%s: %d targets, %d repeats, seed %d\n", sc.Name(), len(o.Targets), o.Repeats, o.Seed)
 	f, runErr := Run(s.ctx, o)
 	if f != nil && len(f.Runs) > 0 {
-		if err := report.WriteTable(s.stdout, report.Summarise(f)); err != nil {
+		if err := writeFigures(s.stdout, f); err != nil {
 			return err
 		}
 		if err := report.WriteErrors(s.stdout, f); err != nil {

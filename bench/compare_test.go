@@ -31,3 +31,22 @@ func TestAddToDirectComparesWithinARepeatOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestAddToDirectGivesRatiosOfWhatHasABar(t *testing.T) {
+	f := &report.File{}
+	for target, v := range map[string]float64{"direct": 20, "guard": 30} {
+		r := report.Run{Target: target}
+		r.Add("beside: web p99", "ms", v)
+		r.Add("beside: bulk goodput", "1/s", v-20) // direct has none
+		f.Runs = append(f.Runs, r)
+	}
+	addToDirect(f)
+	for _, r := range f.Of("guard") {
+		if v, ok := r.Value("beside: web p99, of direct"); !ok || v != 1.5 {
+			t.Errorf("%v, %v, want 1.5", v, ok)
+		}
+		if v, ok := r.Value("beside: bulk goodput, of direct"); ok {
+			t.Errorf("%v times nothing", v)
+		}
+	}
+}

@@ -202,5 +202,7 @@ func stayText(server, guard, http string) string {
 }
 
 func calibration(s *scenario.Server) report.Calibration {
-	return report.Calibration{ReadRows: s.ReadRows, ReadMillis: float64(s.ReadCost) / float64(time.Millisecond)}
+	return report.Calibration{
+		ReadRows: s.ReadRows, ReadMillis: float64(s.ReadCost) / float64(time.Millisecond), CrunchRounds: s.CrunchRate, Capacity: s.Capacity,
+	}
 }

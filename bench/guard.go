@@ -58,8 +58,15 @@ func startGuard(ctx context.Context, t Target, serverURL string, w wish, log io.
 // guardConfig is the file for a wish, "" when there is none.
 func guardConfig(w wish) string {
 	var b strings.Builder
+	var pool []string
 	if w.servers > 0 {
-		fmt.Fprintf(&b, "pool: {max_servers: %d}\n", w.servers)
+		pool = append(pool, fmt.Sprintf("max_servers: %d", w.servers))
+	}
+	if w.limit > 0 {
+		pool = append(pool, fmt.Sprintf("limit: %d", w.limit))
+	}
+	if len(pool) > 0 {
+		fmt.Fprintf(&b, "pool: {%s}\n", strings.Join(pool, ", "))
 	}
 	if w.queueWait > 0 {
 		fmt.Fprintf(&b, "classes: [{name: all, max_wait: %ds}]\n", w.queueWait)

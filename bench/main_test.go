@@ -256,6 +256,8 @@ func TestMainExitCodes(t *testing.T) {
 		{"features --target direct --server postgres://x --only (", 2},
 		{"features --target direct --server postgres://127.0.0.1:1/x?user=no", 1}, // nobody there
 		{"plot /does/not/exist.json", 1},
+		{"run sweep --target guard=x,limit=3 --server postgres://x", 2},              // a size beside the sweep's
+		{"run restart --target direct --server postgres://127.0.0.1:1/x?user=no", 1}, // not ours to restart
 	} {
 		var out, log bytes.Buffer
 		if got := Main(t.Context(), strings.Fields(c.args), &out, &log); got != c.want {
@@ -285,6 +287,7 @@ func TestParseTarget(t *testing.T) {
 		{"pgbouncer,pool=64,name=wide", Target{Name: "wide", Kind: PgBouncer, Pool: 64}},
 		{"pgbouncer=/opt/pgbouncer", Target{Name: "pgbouncer", Kind: PgBouncer, Path: "/opt/pgbouncer"}},
 		{"guard=/bin/pgguard,pool=8", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard", Pool: 8}},
+		{"guard=/bin/pgguard,limit=4,pool=90,name=static", Target{Name: "static", Kind: Guard, Path: "/bin/pgguard", Pool: 90, Limit: 4}},
 		{"guard=/bin/pgguard", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard"}},
 		{"guard=/bin/pgguard,config=a.yaml,name=frozen", Target{Name: "frozen", Kind: Guard, Path: "/bin/pgguard", Config: "a.yaml"}},
 		{"odyssey=postgres://h:1/d?a=b,pid=12", Target{Name: "odyssey", Kind: Address, URL: "postgres://h:1/d?a=b", PID: 12}},
@@ -294,7 +297,7 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%s: got %+v, %v; want %+v", c.text, got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "guard", "x=y", "direct,pid=3", "pgbouncer,pool=0", "a=postgres://h,pool=3", "direct,name=", "guard=x,pool=3,config=y"} {
+	for _, bad := range []string{"", "guard", "x=y", "direct,pid=3", "pgbouncer,pool=0", "a=postgres://h,pool=3", "direct,name=", "guard=x,pool=3,config=y", "guard=x,limit=3,config=y", "pgbouncer,limit=3"} {
 		if got, err := ParseTarget(bad); err == nil {
 			t.Errorf("%q is accepted: %+v", bad, got)
 		}

@@ -44,15 +44,15 @@ func Run(ctx context.Context, o Options) (*report.File, error) {
 		Scenario: o.Scenario.Name(), Command: o.Command, Written: time.Now(),
 		Machine: report.ThisMachine(), Seed: o.Seed, Params: o.Scenario,
 	}
+	server := &scenario.Server{URL: o.Server}
 	if o.Server == "" {
 		c, err := startCluster(ctx, o.MaxConnections, o.Log)
 		if err != nil {
 			return f, err
 		}
 		defer c.stop()
-		o.Server = c.url
+		server.URL, server.Restart = c.url, func() error { return c.pg.Restart("fast") }
 	}
-	server := &scenario.Server{URL: o.Server}
 	if err := o.Scenario.Prepare(ctx, server); err != nil {
 		return f, err
 	}
@@ -96,6 +96,11 @@ func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, r
 	}
 	defer l.stop()
 	lines := newProgress(o.Progress, fmt.Sprintf("%s %d/%d", t.Name, repeat+1, o.Repeats))
+	guard, err := scenario.WatchGuard(ctx, l.metrics)
+	if err != nil {
+		return report.Run{}, err
+	}
+	defer guard.Close()
 	before := report.Calibrate(calibrateFor)
 	r, err := o.Scenario.Run(ctx, scenario.Env{
 		URL: l.url, PID: l.pid, Metrics: l.metrics, Server: server, Seed: o.Seed + uint64(repeat), Progress: lines.show,
@@ -104,11 +109,13 @@ func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, r
 	if err != nil {
 		return r, err
 	}
+	guard.Close()
+	guard.Report(&r)
 	l.stop()
 	if err := server.Settle(ctx); err != nil {
 		return r, err
 	}
-	r.Target, r.Repeat = t.Name, repeat
+	r.Target, r.Repeat, r.Of, r.Size = t.Name, repeat, t.of, t.size
 	r.SetCalibration(before, report.Calibrate(calibrateFor))
 	for _, d := range r.Doubts {
 		fmt.Fprintf(o.Progress, "%s %d/%d: doubtful: %s\n", t.Name, repeat+1, o.Repeats, d)

@@ -34,13 +34,17 @@ type Target struct {
 	Path   string // of the binary; Guard and PgBouncer, whose may be empty
 	Config string // configuration file; Guard only, may be empty
 	Pool   int    // most server connections, Guard and PgBouncer; 0 leaves it to the scenario, else to the program
+	Limit  int    // frozen run limit, Guard only; 0 leaves it to the guard
+
+	of   string // in a sweep: the name of the target this is a size of
+	size int    // in a sweep: that size
 }
 
 // ParseTarget reads the value of --target:
 //
 //	direct
 //	pgbouncer[=PATH][,pool=N]
-//	guard=PATH[,pool=N|,config=FILE]
+//	guard=PATH[,pool=N][,limit=N] or guard=PATH,config=FILE
 //	NAME=URL[,pid=N]
 //
 // Any may have ,name=NAME to appear twice under different names.
@@ -65,8 +69,8 @@ func ParseTarget(s string) (Target, error) {
 			return t, fmt.Errorf("target %q: %w", name, err)
 		}
 	}
-	if t.Pool > 0 && t.Config != "" {
-		return t, fmt.Errorf("target %q: write the pool's size into %s", name, t.Config)
+	if (t.Pool > 0 || t.Limit > 0) && t.Config != "" {
+		return t, fmt.Errorf("target %q: write the pool's size and limit into %s", name, t.Config)
 	}
 	return t, nil
 }
@@ -89,6 +93,8 @@ func (t *Target) set(option string) error {
 		return number(&t.PID)
 	case key == "pool" && (t.Kind == PgBouncer || t.Kind == Guard):
 		return number(&t.Pool)
+	case key == "limit" && t.Kind == Guard:
+		return number(&t.Limit)
 	case key == "config" && t.Kind == Guard && value != "":
 		t.Config = value
 		return nil
@@ -100,6 +106,7 @@ func (t *Target) set(option string) error {
 // target says itself wins.
 type wish struct {
 	servers   int // most server connections
+	limit     int // statements running at once; guards only
 	queueWait int // seconds that a client may wait for one
 }
 
@@ -115,6 +122,9 @@ type live struct {
 func (t Target) start(ctx context.Context, serverURL string, w wish, log io.Writer) (live, error) {
 	if t.Pool > 0 {
 		w.servers = t.Pool
+	}
+	if t.Limit > 0 {
+		w.limit = t.Limit
 	}
 	switch t.Kind {
 	case Direct:

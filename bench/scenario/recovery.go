@@ -12,14 +12,19 @@ const recoveredShare = 0.9
 // RecoveryTime returns how long after the start of ticks the first whole second begins that holds recoveredShare of
 // perSecond useful answers, and whether there is one. ticks are useful answers per load.Tick.
 func RecoveryTime(ticks []int64, perSecond float64) (time.Duration, bool) {
-	const window = int(time.Second / load.Tick)
+	return recoveryTime(ticks, perSecond, time.Second)
+}
+
+// recoveryTime is RecoveryTime with a stretch of another length than a second.
+func recoveryTime(ticks []int64, perSecond float64, hold time.Duration) (time.Duration, bool) {
+	window := int(hold / load.Tick)
 	var sum int64
 	for i, n := range ticks {
 		sum += n
 		if i >= window {
 			sum -= ticks[i-window]
 		}
-		if i >= window-1 && float64(sum) >= recoveredShare*perSecond {
+		if i >= window-1 && float64(sum) >= recoveredShare*perSecond*hold.Seconds() {
 			return time.Duration(i-window+1) * load.Tick, true
 		}
 	}

@@ -39,6 +39,12 @@ type Server struct {
 	ReadRows int
 	// ReadCost is what a read of ReadRows was measured to cost on the idle server.
 	ReadCost time.Duration
+	// CrunchRate is how many rounds of crunchSQL take a millisecond. PrepareCrunch fills it.
+	CrunchRate float64
+	// Capacity is how many reads a second the server does when it is asked directly. PrepareCapacity fills it.
+	Capacity float64
+	// Restart stops the server in mode fast and starts it again; nil for a server that is not ours.
+	Restart func() error
 
 	postmaster int // its process; 0 before CPU was asked, -1 when it is not on this machine
 }

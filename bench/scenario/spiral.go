@@ -55,7 +55,7 @@ func (s Spiral) Run(ctx context.Context, e Env) (report.Run, error) {
 	}
 	line.Phases = append(line.Phases, s.Back)
 	c := &climb{Spiral: s, env: e, watch: watch, line: line, class: load.NewClass(line, s.Deadline)}
-	r := report.Run{Started: began, Seed: e.Seed}
+	r := report.Run{Started: began, Zero: line.Start, Seed: e.Seed}
 	m := startMeter(e.PID)
 	if err := c.run(ctx); err != nil {
 		return r, err
@@ -82,8 +82,9 @@ func (c *climb) run(parent context.Context) error {
 		client := load.NewClient(cfg, &c.conns)
 		defer client.Close()
 		r := load.Rand(c.env.Seed, uint64(id))
+		m := manner{class: c.class, deadline: c.Deadline, pause: c.ErrorPause}
 		for ctx.Err() == nil {
-			c.turn(ctx, client, r)
+			m.insist(ctx, client, spiralWork(r, c.env.Server.ReadRows, c.ReadShare, c.HotRows))
 		}
 	})
 	defer crew.Close()
@@ -113,47 +114,19 @@ func (c *climb) workers(i int) int {
 	return c.Steps[i]
 }
 
-// turn is one piece of work, tried until it succeeds. Every try has its own deadline from its intended start and is
-// counted by itself.
-func (c *climb) turn(ctx context.Context, client *load.Client, r *rand.Rand) {
-	work := []string{readSQL(r, c.env.Server.ReadRows)}
-	if r.Float64() >= c.ReadShare {
-		work = []string{
-			"BEGIN",
-			fmt.Sprintf("SELECT posts FROM bench_accounts WHERE id = %d", 1+r.IntN(accountRows)),
-			fmt.Sprintf("UPDATE bench_accounts SET posts = posts + 1 WHERE id = %d", 1+r.IntN(c.HotRows)),
-			fmt.Sprintf("UPDATE bench_media SET seen = seen + 1 WHERE id = %d", 1+r.IntN(mediaRows)),
-			"COMMIT",
-		}
+// spiralWork is a read, or for the rest a transaction that writes one of few rows.
+func spiralWork(r *rand.Rand, readRows int, readShare float64, hotRows int) []string {
+	read := readSQL(r, readRows)
+	if r.Float64() < readShare {
+		return []string{read}
 	}
-	for ctx.Err() == nil {
-		intended := time.Now()
-		err := c.try(ctx, client, work, intended.Add(c.Deadline))
-		if err != nil && ctx.Err() != nil {
-			return // the worker was ended, which is nobody's failure
-		}
-		c.class.Note(intended, time.Now(), err)
-		if err == nil {
-			return
-		}
-		if label := load.Label(err); label == load.Timeout || label == load.ConnectTimeout {
-			continue
-		}
-		if client.InTransaction() {
-			// The answer changes nothing: the try has failed, and a lost connection is noticed at the next.
-			_, _ = client.Exec(ctx, "ROLLBACK", time.Now().Add(c.Deadline))
-		}
-		load.Sleep(ctx, c.ErrorPause)
+	return []string{
+		"BEGIN",
+		fmt.Sprintf("SELECT posts FROM bench_accounts WHERE id = %d", 1+r.IntN(accountRows)),
+		fmt.Sprintf("UPDATE bench_accounts SET posts = posts + 1 WHERE id = %d", 1+r.IntN(hotRows)),
+		fmt.Sprintf("UPDATE bench_media SET seen = seen + 1 WHERE id = %d", 1+r.IntN(mediaRows)),
+		"COMMIT",
 	}
-}
-
-func (c *climb) try(ctx context.Context, client *load.Client, work []string, deadline time.Time) error {
-	for _, sql := range work {
-		if _, err := client.Exec(ctx, sql, deadline); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (c *climb) report(r *report.Run) {
@@ -199,6 +172,8 @@ func (c *climb) report(r *report.Run) {
 	n := int(c.line.End().Sub(c.line.Start).Seconds())
 	r.Series = []report.Series{
 		report.PerSecond(SeriesGoodput, "useful answers/s", c.class.PerSecond()),
+		report.PerSecond(SeriesP99, "ms", c.class.P99PerSecond()),
+		report.PerSecond(SeriesActive, "statements", c.watch.ActivePerSecond(c.line.Start, n)),
 		report.PerSecond(SeriesServers, "connections", c.watch.PerSecond(c.line.Start, n)),
 	}
 }

@@ -80,7 +80,7 @@ func (s Story) Run(ctx context.Context, e Env) (report.Run, error) {
 		high:  load.NewClass(line, s.ReadWait), low: load.NewClass(line, 0),
 		highCfg: high, lowCfg: low,
 	}
-	r := report.Run{Started: began, Seed: e.Seed}
+	r := report.Run{Started: began, Zero: line.Start, Seed: e.Seed}
 	m := startMeter(e.PID)
 	lag := p.run(ctx, began)
 	m.finish(&r, lag)
@@ -119,6 +119,8 @@ func (p *play) report(r *report.Run) {
 	r.Series = []report.Series{
 		report.PerSecond(SeriesReads, "useful answers/s", p.high.PerSecond()),
 		report.PerSecond(SeriesJobs, "jobs/s", p.low.PerSecond()),
+		report.PerSecond(SeriesP99, "ms", p.high.P99PerSecond()),
+		report.PerSecond(SeriesActive, "statements", p.watch.ActivePerSecond(p.line.Start, n)),
 		report.PerSecond(SeriesServers, "connections", p.watch.PerSecond(p.line.Start, n)),
 		report.PerSecond(SeriesBacklog, "jobs", p.backlog),
 		report.PerSecond(SeriesWorkers, "workers", p.workers),
@@ -133,6 +135,8 @@ const (
 	SeriesBacklog = "backlog"
 	SeriesWorkers = "workers"
 	SeriesGoodput = "goodput"
+	SeriesP99     = "p99"                // of the web in a story, else of all
+	SeriesActive  = "statements running" // in the server, whatever stands before it
 )
 
 // reportReads adds the web's figures; goodput after the first phase is a share of the first.
