@@ -24,16 +24,14 @@ func charts(f *report.File) []namedChart {
 		return steadyCharts(f)
 	case "sweep":
 		return []namedChart{{Chart: sweepChart}}
-	case "overload":
-		return control(f, scenario.SeriesGoodput, scenario.SeriesGoodput+" p99")
+	case "overload", "restart":
+		return control(f, "clients", "clients p99")
 	case "convoy":
 		return control(f, "writers", "readers p99")
 	case "storm":
 		return control(f, "storm", "steady p99")
 	case "neighbours":
 		return control(f, "bulk", "web p99")
-	case "restart":
-		return control(f, "clients", "clients p99")
 	case "mixed":
 		return control(f, "short", "short p99")
 	case "diurnal":

@@ -105,7 +105,7 @@ func TestASweepIsShownOverItsSizes(t *testing.T) {
 // TestControlLeavesOutWhatNobodyMeasured: a file without a guard has no panels of one.
 func TestControlLeavesOutWhatNobodyMeasured(t *testing.T) {
 	f := &report.File{Scenario: "overload", Runs: []report.Run{{Target: "direct", Series: []report.Series{
-		report.PerSecond(scenario.SeriesGoodput, "1/s", []float64{1, 2}), report.PerSecond(scenario.SeriesActive, "", []float64{3, 4}),
+		report.PerSecond("clients", "1/s", []float64{1, 2}), report.PerSecond(scenario.SeriesActive, "", []float64{3, 4}),
 	}}}}
 	if got := charts(f); len(got) != 1 || len(got[0].Panels) != 2 {
 		t.Errorf("%+v", got)

@@ -12,9 +12,12 @@ import (
 // watchEvery is how often a Watcher looks. Oftener costs the server measurably when it has a thousand backends.
 const watchEvery = 200 * time.Millisecond
 
+// sideName is the application_name of our own connections to the server.
+const sideName = "pgguard-bench"
+
 // watchSQL counts the client backends other than our own. autovacuum, walsender and the like are not clients.
 const watchSQL = `SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
+WHERE backend_type = 'client backend' AND application_name <> '` + sideName + "'"
 
 // Sample is one look at the server.
 type Sample struct {
@@ -57,7 +60,7 @@ func ConnectSide(ctx context.Context, url string) (*pgx.Conn, error) {
 		return nil, fmt.Errorf("read the server's URL: %w", err)
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.RuntimeParams["application_name"] = "pgguard-bench"
+	cfg.RuntimeParams["application_name"] = sideName
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the server: %w", err)

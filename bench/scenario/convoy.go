@@ -8,6 +8,8 @@ import (
 
 	"pgguard/bench/load"
 	"pgguard/bench/report"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Convoy is many workers who write the same row, beside readers who have nothing to do with it: who holds the row gets a
@@ -39,7 +41,12 @@ func (s Convoy) Prepare(ctx context.Context, server *Server) error {
 
 // Run has the readers alone, beside the workers, and alone again.
 func (s Convoy) Run(ctx context.Context, e Env) (report.Run, error) {
-	locks := &lockWatch{url: e.Server.URL}
+	side, closeSide, err := sideConns(ctx, e.Server.URL, 1)
+	if err != nil {
+		return report.Run{}, err
+	}
+	defer closeSide()
+	locks := &lockWatch{conn: side[0]}
 	sc, err := newScene(e, s.Warmup, []phase{
 		{name: "alone", length: s.Alone},
 		{name: "beside", length: s.Beside, trouble: true, do: locks.watch},
@@ -81,7 +88,7 @@ func hotWork(r *rand.Rand, rows int) []string {
 
 // lockWatch looks at who waits for a row in the server.
 type lockWatch struct {
-	url     string
+	conn    *pgx.Conn
 	most    int             // waiters at once
 	checked map[string]bool // waits that have lasted for deadlock_timeout, each of which had one deadlock check
 	before  int64
@@ -97,12 +104,7 @@ FROM pg_locks WHERE NOT granted AND waitstart IS NOT NULL`
 
 // watch looks until ctx ends. A wait that ends between the timeout and the next look is not seen.
 func (l *lockWatch) watch(ctx context.Context) error {
-	side := context.WithoutCancel(ctx)
-	conn, err := load.ConnectSide(ctx, l.url)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(side)
+	side, conn := context.WithoutCancel(ctx), l.conn
 	l.checked = map[string]bool{}
 	const deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 	if err := conn.QueryRow(side, deadlocks).Scan(&l.before); err != nil {

@@ -63,7 +63,7 @@ func (s *Server) PrepareCapacity(ctx context.Context) error {
 
 // countReads returns how many reads a second n clients get.
 func (s *Server) countReads(ctx context.Context, n int, d time.Duration) (int64, error) {
-	cfg, err := load.ParseURL(s.URL, "pgguard-bench")
+	cfg, err := load.ParseURL(s.URL, pumaName)
 	if err != nil {
 		return 0, err
 	}
@@ -112,4 +112,23 @@ func (s *Server) kept(ctx context.Context, key string, find func(*pgx.Conn) (int
 		return fmt.Errorf("keep the calibration: %w", err)
 	}
 	return nil
+}
+
+// sideConns opens n connections to the server itself, before a scene begins: under its load a login may take seconds.
+// closeAll ends them.
+func sideConns(ctx context.Context, url string, n int) (conns []*pgx.Conn, closeAll func(), err error) {
+	closeAll = func() {
+		for _, c := range conns {
+			c.Close(context.WithoutCancel(ctx))
+		}
+	}
+	for range n {
+		c, err := load.ConnectSide(ctx, url)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		conns = append(conns, c)
+	}
+	return conns, closeAll, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"pgguard/bench/load"
 	"pgguard/bench/report"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Mixed is a healthy application whose statements are unlike: short reads and writes, and now and then a report of
@@ -41,8 +43,13 @@ func (s Mixed) Prepare(ctx context.Context, server *Server) error {
 
 // Run plays it once.
 func (s Mixed) Run(ctx context.Context, e Env) (report.Run, error) {
+	side, closeSide, err := sideConns(ctx, e.Server.URL, 1)
+	if err != nil {
+		return report.Run{}, err
+	}
+	defer closeSide()
 	sc, err := newScene(e, s.Warmup, []phase{{name: "mixed", length: s.For, do: func(ctx context.Context) error {
-		return checkpoints(ctx, e.Server, s.Checkpoint)
+		return checkpoints(ctx, side[0], s.Checkpoint)
 	}}}, group{
 		name: "short", app: pumaName, deadline: s.Deadline, rate: s.Reads * (1 - s.Reports), clients: []int{s.Clients},
 		work: func(r *rand.Rand) []string { return s.short(r, e.Server.ReadRows) },
@@ -70,15 +77,9 @@ func (s Mixed) short(r *rand.Rand, readRows int) []string {
 }
 
 // checkpoints makes one now and then, until ctx ends; stock settings would have one every five minutes.
-func checkpoints(ctx context.Context, s *Server, every time.Duration) error {
-	side := context.WithoutCancel(ctx)
-	conn, err := load.ConnectSide(side, s.URL)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(side)
+func checkpoints(ctx context.Context, conn *pgx.Conn, every time.Duration) error {
 	for load.Sleep(ctx, every) {
-		if _, err := conn.Exec(side, "CHECKPOINT"); err != nil {
+		if _, err := conn.Exec(context.WithoutCancel(ctx), "CHECKPOINT"); err != nil {
 			return fmt.Errorf("make a checkpoint: %w", err)
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"pgguard/bench/load"
 	"pgguard/bench/report"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Overload is goodput under deadlines: clients who give up, close their socket, log in again and try again, in numbers
@@ -47,7 +48,7 @@ func (s Overload) Prepare(ctx context.Context, server *Server) error {
 }
 
 // phases returns the steps and the trigger with what stands around it, and the number of clients in each.
-func (s Overload) phases(e Env) (phases []phase, clients []int) {
+func (s Overload) phases(pull func(ctx context.Context) error) (phases []phase, clients []int) {
 	for _, n := range s.Times {
 		phases = append(phases, phase{name: fmt.Sprintf("%dx", n), length: s.Step, trouble: n > s.Times[0]})
 		clients = append(clients, n*s.Knee)
@@ -56,17 +57,21 @@ func (s Overload) phases(e Env) (phases []phase, clients []int) {
 		return phases, clients
 	}
 	n := s.TriggerAt * s.Knee
-	act := func(ctx context.Context) error { return trigger(ctx, e.Server, s.Trigger, s.TriggerBy) }
 	phases = append(phases, phase{name: "calm", length: s.Calm},
-		phase{name: "trigger", length: s.TriggerIs, trouble: true, do: act}, phase{name: "after", length: s.After})
+		phase{name: "trigger", length: s.TriggerIs, trouble: true, do: pull}, phase{name: "after", length: s.After})
 	return phases, append(clients, n, n, n)
 }
 
 // Run climbs, and pulls the trigger.
 func (s Overload) Run(ctx context.Context, e Env) (report.Run, error) {
-	phases, clients := s.phases(e)
+	side, closeSide, err := sideConns(ctx, e.Server.URL, s.TriggerBy)
+	if err != nil {
+		return report.Run{}, err
+	}
+	defer closeSide()
+	phases, clients := s.phases(func(ctx context.Context) error { return trigger(ctx, side, e.Server, s.Trigger) })
 	sc, err := newScene(e, s.Warmup, phases, group{
-		name: SeriesGoodput, app: pumaName, deadline: s.Deadline, pause: s.Pause, clients: clients,
+		name: "clients", app: pumaName, deadline: s.Deadline, pause: s.Pause, clients: clients,
 		work: func(r *rand.Rand) []string { return overloadWork(r, e.Server.ReadRows) },
 	})
 	if err != nil {
@@ -120,17 +125,20 @@ func (s Overload) report(r *report.Run, sc *scene) {
 	r.Add("recovered", "share", share(ok))
 }
 
+// cancelPatience bounds a cancel request to a server that is busy.
+const cancelPatience = 5 * time.Second
+
 // triggerStatement is how much a burner's statement computes: short, so that the trigger ends when it should.
 const triggerStatement = 100 * time.Millisecond
 
-// trigger has n connections take the machine's time until ctx ends, and waits until the server is done with them.
-func trigger(ctx context.Context, s *Server, kind string, n int) error {
-	failed := make(chan error, n)
-	for i := range n {
-		go func() { failed <- burn(ctx, s, kind, i) }() // ends with ctx
+// trigger has the connections take the machine's time until ctx ends, and waits until the server is done with them.
+func trigger(ctx context.Context, conns []*pgx.Conn, s *Server, kind string) error {
+	failed := make(chan error, len(conns))
+	for i, conn := range conns {
+		go func() { failed <- burn(ctx, conn, s, kind, i) }() // ends with ctx
 	}
 	var first error
-	for range n {
+	for range conns {
 		if err := <-failed; err != nil && first == nil {
 			first = err
 		}
@@ -139,20 +147,21 @@ func trigger(ctx context.Context, s *Server, kind string, n int) error {
 }
 
 // burn is one connection of the trigger.
-func burn(ctx context.Context, s *Server, kind string, i int) error {
-	side := context.WithoutCancel(ctx)
-	conn, err := load.ConnectSide(side, s.URL)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(side)
+func burn(ctx context.Context, conn *pgx.Conn, s *Server, kind string, i int) error {
 	sql := s.Crunch(triggerStatement)
 	if kind == "index" {
 		// Each has its own index. The table's lock for CREATE INDEX is shared; a rollback takes the index away.
 		sql = fmt.Sprintf("BEGIN; CREATE INDEX bench_ballast_%d ON bench_ballast (body); ROLLBACK", i)
 	}
+	// Under load a statement takes many times what it takes alone: what runs at the end is cancelled.
+	cancel := context.AfterFunc(ctx, func() {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
+		defer stop()
+		_ = conn.PgConn().CancelRequest(ctx) // then it ends by itself, a little later
+	})
+	defer cancel()
 	for ctx.Err() == nil {
-		if _, err := conn.Exec(side, sql); err != nil {
+		if _, err := conn.Exec(context.WithoutCancel(ctx), sql); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("pull the trigger: %w", err)
 		}
 	}

@@ -80,8 +80,8 @@ type restartHit struct {
 	mu       sync.Mutex
 	clients  []restartClient // guarded by mu
 	on       bool            // the restart has begun; guarded by mu
-	failures [2]int64        // between transactions, in one; guarded by mu
-	hurt     [2]int64        // clients by where they were when it began, that saw anything fail; guarded by mu
+	failures [3]int64        // at BEGIN, at the first statement, later; guarded by mu
+	hurt     [2]int64        // clients by where they first saw anything fail: before they had done anything, in a transaction; guarded by mu
 }
 
 // restart notes where everybody is and restarts the server.
@@ -97,8 +97,8 @@ func (h *restartHit) restart(s *Server) error {
 	return err
 }
 
-// listen returns what hears of the statements of client id. A transaction's BEGIN, connecting included, is between
-// transactions: nothing is lost when it is tried again.
+// listen returns what hears of the statements of client id. A client that was between transactions has lost nothing as long
+// as the first statement of its next one has had no answer, whoever has answered its BEGIN: it needs only be tried again.
 func (h *restartHit) listen(id int) func(i int, err error) {
 	return func(i int, err error) {
 		h.mu.Lock()
@@ -108,15 +108,15 @@ func (h *restartHit) listen(id int) func(i int, err error) {
 		if err == nil || !h.on {
 			return
 		}
-		h.failures[min(i, 1)]++
-		if !c.seen {
-			c.seen = true
-			// Who was between transactions and is hit in one had begun it before the server heard of the restart.
-			if c.between && i == 0 {
-				h.hurt[0]++
-			} else {
-				h.hurt[1]++
-			}
+		h.failures[min(i, len(h.failures)-1)]++
+		if c.seen {
+			return
+		}
+		c.seen = true
+		if c.between && i <= 1 {
+			h.hurt[0]++
+		} else {
+			h.hurt[1]++
 		}
 	}
 }
@@ -132,10 +132,11 @@ func (h *restartHit) report(r *report.Run) {
 	}
 	r.Add("server away", "s", h.away.Seconds())
 	r.Add("clients between transactions at the restart", "", float64(n))
-	r.Add("of them first hit between transactions", "", float64(h.hurt[0]))
-	r.Add("clients first hit in a transaction", "", float64(h.hurt[1]))
-	r.Add("failed between transactions", "", float64(h.failures[0]))
-	r.Add("failed in a transaction", "", float64(h.failures[1]))
+	r.Add("of them hit before they had done anything", "", float64(h.hurt[0]))
+	r.Add("clients hit in a transaction", "", float64(h.hurt[1]))
+	for i, name := range []string{"failed at BEGIN", "failed at the first statement", "failed later"} {
+		r.Add(name, "", float64(h.failures[i]))
+	}
 }
 
 // longestZero returns the longest time of ticks without anything.

@@ -7,8 +7,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"pgguard/bench/load"
 	"pgguard/bench/report"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Sweep is one workload that does not change, for targets whose size is frozen: the run limit of a guard, the pool of
@@ -46,17 +47,25 @@ func (s Sweep) Prepare(ctx context.Context, server *Server) error {
 
 // Run measures one target of one size.
 func (s Sweep) Run(ctx context.Context, e Env) (report.Run, error) {
-	if s.Workload == "story" {
-		return s.story(ctx, e)
+	side, closeSide, err := sideConns(ctx, e.Server.URL, 1)
+	if err != nil {
+		return report.Run{}, err
 	}
+	defer closeSide()
+	done := &commits{conn: side[0]}
+	if s.Workload == "story" {
+		return s.story(ctx, e, done)
+	}
+	return s.loop(ctx, e, done)
+}
+
+// loop is the workload of spiral or overload.
+func (s Sweep) loop(ctx context.Context, e Env, done *commits) (report.Run, error) {
 	work := func(r *rand.Rand) []string { return overloadWork(r, e.Server.ReadRows) }
 	if s.Workload == "spiral" {
 		work = func(r *rand.Rand) []string { return spiralWork(r, e.Server.ReadRows, 0.7, 10) } // Spiral's own defaults
 	}
-	var done commits
-	sc, err := newScene(e, s.Warmup, []phase{{name: s.Workload, length: s.Time, do: func(ctx context.Context) error {
-		return done.count(ctx, e.Server.URL)
-	}}}, group{
+	sc, err := newScene(e, s.Warmup, []phase{{name: s.Workload, length: s.Time, do: done.count}}, group{
 		name: "workers", app: pumaName, deadline: s.Deadline, pause: s.Pause, clients: []int{s.Workers}, work: work,
 	})
 	if err != nil {
@@ -77,18 +86,17 @@ func (s Sweep) Run(ctx context.Context, e Env) (report.Run, error) {
 
 // story plays the story; its useful answers are those of the web and the jobs together, its latencies the web's after
 // the release.
-func (s Sweep) story(ctx context.Context, e Env) (report.Run, error) {
+func (s Sweep) story(ctx context.Context, e Env, done *commits) (report.Run, error) {
 	story := Story{
 		Warmup: s.Warmup, Before: s.Time / 2, Stall: s.Time, After: s.Time,
 		NFS: 20 * time.Millisecond, StallNFS: 5 * time.Second, Form: "mixed",
 		Jobs: 60, Workers: 25, AddWorkers: 25, AddEvery: 2 * time.Second, MaxWorkers: 500, RetryScale: 0.05, JobWait: 30 * time.Second,
 		Reads: 100, ReadCost: s.ReadCost, ReadWait: s.Deadline, Pumas: 20,
 	}
-	var done commits
 	counted := make(chan error, 1)
 	counting, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() { counted <- done.count(counting, e.Server.URL) }() // ends with counting
+	go func() { counted <- done.count(counting) }() // ends with counting
 	r, err := story.Run(ctx, e)
 	stop()
 	if err := errors.Join(err, <-counted); err != nil {
@@ -111,18 +119,16 @@ func (s Sweep) story(ctx context.Context, e Env) (report.Run, error) {
 }
 
 // commits counts the transactions that the server has done, for clients that have left as well.
-type commits struct{ perSecond float64 }
+type commits struct {
+	conn      *pgx.Conn
+	perSecond float64
+}
 
 // count counts until ctx ends. The server's own count is up to a second old, and our looks are in it.
-func (c *commits) count(ctx context.Context, url string) error {
+func (c *commits) count(ctx context.Context) error {
 	side := context.WithoutCancel(ctx)
-	conn, err := load.ConnectSide(side, url)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(side)
 	look := func() (n int64, at time.Time, err error) {
-		err = conn.QueryRow(side, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(&n)
+		err = c.conn.QueryRow(side, "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").Scan(&n)
 		if err != nil {
 			err = fmt.Errorf("count transactions: %w", err)
 		}
