@@ -17,7 +17,7 @@ type namedChart struct {
 func charts(f *report.File) []namedChart {
 	switch f.Scenario {
 	case "story":
-		return []namedChart{{Chart: storyChart}}
+		return append([]namedChart{{Chart: storyChart}}, control(f, scenario.SeriesReads, scenario.SeriesP99)...)
 	case "spiral":
 		return append([]namedChart{{Chart: spiralChart}}, control(f, scenario.SeriesGoodput, scenario.SeriesP99)...)
 	case "steady":
