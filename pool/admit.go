@@ -36,8 +36,11 @@ func (p *Pool) blockedLocked() int {
 	return min(p.refund.blocked, p.running)
 }
 
-// refundLocked is how many run tokens the blocked statements give back.
-func (p *Pool) refundLocked() int { return min(p.blockedLocked(), p.limitLocked()/2) }
+// refundLocked is how many run tokens the blocked statements give back: as many as the law says, but at least half of the
+// limit's worth if so many are blocked, whatever law there is.
+func (p *Pool) refundLocked() int {
+	return min(p.running, max(p.limit.Refund(), min(p.blockedLocked(), p.limitLocked()/2)))
+}
 
 // NoCeiling is the ceiling that holds nobody up.
 const NoCeiling = -1
@@ -66,6 +69,13 @@ func (p *Pool) tokenLocked() bool {
 	}
 	l := p.limitLocked()
 	return p.running < l || p.refund.blocked > 0 && p.running-p.refundLocked() < l
+}
+
+// growingLocked says whether servers are missing, not run tokens: there are none, they are being opened to begin with, or
+// the database comes back by a ramp. To wait is no overload then, and it will be over by itself.
+func (p *Pool) growingLocked() bool {
+	open := p.count[Idle] + p.count[Lent]
+	return open == 0 || p.ceiling != NoCeiling || (p.count[Opening] > 0 && p.count[Idle] == 0 && open < p.limit.Current())
 }
 
 // allowanceLocked is I: slots beyond L for transactions between two statements. It grows with the time that the

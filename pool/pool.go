@@ -284,7 +284,7 @@ func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 
 // settle grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
 func (p *Pool) settle(now time.Time) {
-	p.queue.Suspend(p.count[Idle]+p.count[Lent] == 0 || p.ceiling == 0, now)
+	p.queue.Suspend(p.growingLocked(), now)
 	p.queue.Advance(now)
 	for {
 		w, s := p.nextLocked(now)

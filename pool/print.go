@@ -1,10 +1,14 @@
 package pool
 
-import "time"
+import (
+	"time"
 
-// MaxPrints is how many fingerprints of statements can be told apart: those that overload.md 2.2 keeps statistics of, and
-// as many again. Waiter.Print is below it; 0 is a statement of which nothing is known, which has no bound of its own.
-const MaxPrints = 1024
+	"pgguard/pool/limit"
+)
+
+// MaxPrints is how many fingerprints of statements can be told apart: those of which the law keeps statistics.
+// Waiter.Print is below it; 0 is a statement of which nothing is known, which has no bound of its own.
+const MaxPrints = limit.Fingerprints
 
 // slowPart of the limit is what slow statements may have between them (overload.md 3.8), so that reports never fill it.
 const slowPart = 4
@@ -31,7 +35,8 @@ func ConvoyCap(unblocked int) int { return max(convoyLeast, unblocked+convoyMore
 type prints struct {
 	bound   [MaxPrints]Print
 	running [MaxPrints]uint32
-	slow    int // statements running that began as slow ones
+	took    [MaxPrints]float32 // seconds, a moving average
+	slow    int                // statements running that began as slow ones
 }
 
 // SetPrint replaces the bounds of a fingerprint; the zero Print takes them away. Statements that run already go on.
@@ -40,6 +45,27 @@ func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
 	p.tallyLocked(now)
 	p.prints.bound[index] = b
 	p.settle(now)
+}
+
+// SetConvoy replaces the cap of a fingerprint; 0 takes it away.
+func (p *Pool) SetConvoy(index uint16, n int, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	p.prints.bound[index].Cap = n
+	p.settle(now)
+}
+
+// slowTime is from when on a statement counts as slow, by the moving average of its times over about eight.
+const slowTime = 1.0 // seconds
+
+// tookLocked learns how long statements of a fingerprint take.
+func (p *Pool) tookLocked(index uint16, took time.Duration) {
+	if index == 0 {
+		return
+	}
+	mean := &p.prints.took[index]
+	*mean += (float32(took.Seconds()) - *mean) / 8
+	p.prints.bound[index].Slow = *mean >= slowTime
 }
 
 // printLocked says whether one more statement of a fingerprint may begin.
@@ -63,6 +89,7 @@ func (p *Pool) runLocked(s *Server, index uint16) {
 	s.idle = time.Time{}
 	s.running++
 	p.running++
+	s.beside = p.running
 	p.ran[s.class]++
 	p.account.peak = max(p.account.peak, p.running)
 	if s.print == 0 && index != 0 {
@@ -74,8 +101,16 @@ func (p *Pool) runLocked(s *Server, index uint16) {
 	}
 }
 
-// haltLocked takes n run tokens of a server back.
+// haltLocked takes n run tokens of a server back, and tells the law of the statement that has ended.
 func (p *Pool) haltLocked(s *Server, n int) {
+	if n > 0 && s.Sample.Elapsed > 0 {
+		s.Sample.Now, s.Sample.Running, s.Sample.Fingerprint, s.Sample.Class = p.account.at, s.beside, s.print, uint8(s.class)
+		p.limit.Observe(s.Sample)
+		if s.Sample.Kind != limit.Failed && !s.Sample.Blocked {
+			p.tookLocked(s.print, s.Sample.Elapsed)
+		}
+	}
+	s.Sample = limit.Sample{}
 	s.running -= n
 	p.running -= n
 	p.ran[s.class] -= n

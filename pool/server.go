@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pgguard/pool/limit"
 	"pgguard/pool/queue"
 )
 
@@ -69,6 +70,11 @@ type Server struct {
 	pinned  bool      // not to be reaped
 	print   uint16    // of the statement that runs; 0: none or not known
 	slow    bool      // it was slow when it began
+	beside  int       // statements that ran when it began, itself included
+
+	// Sample is what the law is told of the statement whose end is reported next, by Idle, Park or Release: Elapsed, Kind
+	// and Blocked; the pool knows the rest. The zero value tells it nothing. It belongs to whom the server is lent.
+	Sample limit.Sample
 }
 
 // Grantee is who waits in the pool. One of its methods is called, once for each Get or Again, by any goroutine,

@@ -12,6 +12,14 @@ type Learned struct {
 	Limit float64 // a limit that was held for long
 }
 
+// Learner is a law whose knowledge survives a restart.
+type Learner interface {
+	// Learned returns what to keep for a restart; ok is false while nothing is worth keeping.
+	Learned(now time.Time) (kept Learned, ok bool)
+	// Resume starts from what a predecessor has kept, if that makes sense. It comes before the first Step.
+	Resume(kept Learned, now time.Time)
+}
+
 // learnedFor is how long what was learned is of use: a server's size seldom changes within a day.
 const learnedFor = 24 * time.Hour
 

@@ -18,9 +18,9 @@ const (
 	targetMin   = 10 * time.Millisecond
 	targetMax   = 200 * time.Millisecond
 	patience    = 4 // targets that anybody waits under overload
-	patienceMin = 500 * time.Millisecond
-	patienceMax = time.Second
-	newestPart  = 2 // of the bound, that the oldest has waited before newer ones overtake it
+	patienceMin = time.Second
+	patienceMax = 1500 * time.Millisecond
+	newestPart  = 4 // of the bound, that the oldest has waited before newer ones overtake it
 )
 
 // Pace is how a class waits at present.
