@@ -38,7 +38,7 @@ func startGuard(ctx context.Context, t Target, serverURL string, w wish, log io.
 	if config != "" {
 		args = append(args, "-c", config)
 	}
-	c, err := startChild(log, t.Path, args, []string{"PGGUARD_UPSTREAM=" + serverURL}, nil)
+	c, err := startChild(log, t.Path, args, []string{"PGGUARD_UPSTREAM=" + serverURL, "XDG_CACHE_HOME=" + dir}, nil) // each run learns for itself
 	if err != nil {
 		os.RemoveAll(dir)
 		return live{}, err

@@ -54,11 +54,14 @@ func TestQueriesAllocateNothing(t *testing.T) {
 			exchanges(t, p.nc, c.request, size, 200)
 			const n = 10_000
 			var before, after runtime.MemStats
+			start := time.Now()
 			runtime.ReadMemStats(&before)
 			exchanges(t, p.nc, c.request, size, n)
 			runtime.ReadMemStats(&after)
-			// The rest is the clock's and the pool's: a ticker, a garbage collection that empties sync.Pool.
-			if got := after.Mallocs - before.Mallocs; got > n/100 && !racing {
+			// The rest is the clock's and the pool's: a ticker, a garbage collection that empties sync.Pool, and what is done
+			// once a second whatever the clients do, the side channel's look above all.
+			clock := uint64(50 * time.Since(start).Seconds())
+			if got := after.Mallocs - before.Mallocs; got > n/100+clock && !racing {
 				t.Errorf("%d allocations in %d exchanges", got, n)
 			}
 		})

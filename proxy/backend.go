@@ -21,6 +21,8 @@ type backend struct {
 	session atomic.Pointer[session] // who is attached; &nobody once the connection has ended
 	params  atomic.Pointer[params]
 	flying  atomic.Int32           // cancel requests on their way
+	print   atomic.Uint32          // number of the statement that it runs, for who looks from the side
+	blocked atomic.Bool            // that was seen to wait for a lock
 	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
 
 	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
@@ -330,8 +332,13 @@ func (s *session) endLocked(now time.Time) ending {
 	if s.staged || s.waiting {
 		return endNothing // only what goes ahead of the request has been answered
 	}
-	s.srv.times.query[s.class].observe(now.Sub(s.started))
+	took := now.Sub(s.started)
+	s.srv.times.query[s.class].observe(took)
 	s.srv.count.queries[s.class].Add(1)
+	s.backend.server.Sample = s.ran.sample(took)
+	s.backend.server.Sample.Blocked = s.backend.blocked.Load() && s.backend.blocked.Swap(false)
+	s.route.inst.told.ended(s.ran.broken, took)
+	s.ran = ran{}
 	if s.ex.status != wire.Idle {
 		s.idle, s.idleSince = true, now
 		return endIdle

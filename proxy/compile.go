@@ -42,6 +42,7 @@ func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
 	s.suspect |= r.suspect
 	s.undo |= r.undo
 	s.armed, s.unsure = s.armed || r.armed, s.unsure || r.unsure
+	s.ran.add(r)
 	s.flux = s.flux || r.sets
 	s.ex.partial = r.left > 0
 	s.ex.commit = s.ex.commit || r.commit

@@ -26,8 +26,10 @@ type Config struct {
 	Databases map[string]Database
 	// Mode says for how long a client keeps a server.
 	Mode PoolMode
-	// Limit is the run limit L: statements running at once on one PostgreSQL instance; 0 chooses it.
+	// Limit is the run limit L: statements running at once on one PostgreSQL instance; 0 finds it, and follows it.
 	Limit int
+	// LearnedDir is where the limit that was found is kept for a restart, one small file for each instance; empty: nowhere.
+	LearnedDir string
 	// Pool configures the pool of every PostgreSQL instance.
 	Pool pool.Config
 	// Rules recognise classes; the first that matches decides, the pool's first class is everybody else's.

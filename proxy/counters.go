@@ -13,6 +13,7 @@ type counters struct {
 	panics            atomic.Uint64
 	pins              []atomic.Uint64 // by index in pinNames
 	queries           []atomic.Uint64 // by class
+	wouldReap         []atomic.Uint64 // by class: observe mode
 	refusals          map[Reason][]atomic.Uint64
 	cancels           map[string]*atomic.Uint64
 }
@@ -23,7 +24,8 @@ var cancelResults = []string{"sent", "queued", "idle", "unknown", "failed"}
 func newCounters(classes int) *counters {
 	c := &counters{
 		pins: make([]atomic.Uint64, len(pinNames)), queries: make([]atomic.Uint64, classes),
-		refusals: map[Reason][]atomic.Uint64{}, cancels: map[string]*atomic.Uint64{},
+		wouldReap: make([]atomic.Uint64, classes),
+		refusals:  map[Reason][]atomic.Uint64{}, cancels: map[string]*atomic.Uint64{},
 	}
 	for r := range refusals {
 		c.refusals[r] = make([]atomic.Uint64, classes)

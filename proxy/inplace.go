@@ -80,7 +80,7 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 	var res sql.Result
 	if left == 0 && wholeText(m) {
 		text = queryText(m)
-		res = s.srv.texts.Scan(text)
+		res, s.peekedPrint = s.srv.texts.Look(text)
 		s.peeked, s.hasPeeked = res, true
 	} else {
 		res = sql.Result{First: sql.Other, Statements: 1}

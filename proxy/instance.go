@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -30,18 +31,27 @@ type instance struct {
 
 	pinned atomic.Int64 // clients that keep a server between transactions
 
-	open  atomic.Bool // the breaker: statements are refused at once
-	trips atomic.Uint64
+	open  atomic.Bool                  // the breaker: statements are refused at once
+	state atomic.Int32                 // its state, a breaker.State
+	moves [breakerStates]atomic.Uint64 // how often it came into each
+	told  told                         // by sessions, for the breaker
+	seen  atomic.Pointer[seen]         // by the side channel last
+	// probes are canaries for the side channel to run. It is the only reader, and who sends does not wait.
+	probes   chan breaker.Probe
+	convoys  convoys          // of the side channel's goroutine
+	identity breaker.Identity // of the side channel's goroutine
+	unkept   bool             // of the control loop's: that nothing can be kept has been said
 
 	mu sync.Mutex
 
 	// guarded by mu
-	known    map[string]*params  // params by identity
-	catalogs map[string]*catalog // by database
-	secrets  map[string]string   // passwords by user, from every upstream that names this instance
-	detector breaker.Dials
-	said     time.Time // when a failed login was logged last
-	unsaid   int       // failed logins since
+	known     map[string]*params  // params by identity
+	catalogs  map[string]*catalog // by database
+	secrets   map[string]string   // passwords by user, from every upstream that names this instance
+	breaker   *breaker.Breaker
+	lastError error     // of a login that did not reach the server
+	said      time.Time // when a failed login was logged last
+	unsaid    int       // failed logins since
 }
 
 // sayEvery spaces the log lines about logins that fail, which come in torrents: the first of them says what is wrong.
@@ -67,13 +77,22 @@ const maxKnown = 1024
 
 func newInstance(srv *Server, up Upstream) *instance {
 	in := &instance{srv: srv, up: up, known: map[string]*params{}, catalogs: map[string]*catalog{}, secrets: map[string]string{}, wake: make(chan struct{}, 1)}
-	l := limit.Frozen(limit.DefaultLimit)
-	if srv.cfg.Limit > 0 {
-		l = limit.Frozen(srv.cfg.Limit)
-	}
-	in.pool = pool.New(srv.cfg.Pool, l, srv.cfg.Observe, in.dial)
+	in.breaker = breaker.New(rand.Float64)
+	in.probes = make(chan breaker.Probe, 1)
+	in.pool = pool.New(srv.cfg.Pool, in.law(), srv.cfg.Observe, in.dial)
 	return in
 }
+
+// law returns what decides how many statements may run: an operator's number, or what finds it.
+func (in *instance) law() limit.Limit {
+	if n := in.srv.cfg.Limit; n > 0 {
+		return limit.Frozen(n)
+	}
+	return limit.NewAIMD(limit.Config{})
+}
+
+// breakerStates is how many states a breaker has.
+const breakerStates = int(breaker.StateRamp) + 1
 
 // admit learns the password of an upstream that names this instance.
 func (in *instance) admit(up Upstream) {
@@ -169,21 +188,16 @@ func (in *instance) dialed(err error, now time.Time) {
 		return // servers that are lent and answer prove more than a login that fails
 	}
 	in.mu.Lock()
-	change := in.detector.Report(reached, now)
+	in.breaker.Dial(reached, now)
+	if !reached {
+		in.lastError = err
+	}
 	in.mu.Unlock()
-	switch change {
-	case breaker.Opened:
-		in.open.Store(true)
-		in.trips.Add(1)
-		in.srv.log.Warn("circuit opened: the database cannot be reached", "upstream", in.name(), "error", err)
-		in.pool.RefuseAll(&pool.UnreachableError{Err: err})
+	if !reached {
 		select {
 		case in.wake <- struct{}{}:
 		default:
 		}
-	case breaker.Closed:
-		in.open.Store(false)
-		in.srv.log.Info("circuit closed: the database can be reached", "upstream", in.name())
 	}
 }
 

@@ -10,12 +10,19 @@ import (
 )
 
 // send passes on the messages s.in[s.in.r:end), noted in r: at once if the session has a server with a run token, else
-// when the pool grants one. It returns without waiting for that.
-func (s *session) send(r *request, end int) error {
-	s.srv.count.bytesIn.Add(uint64(end - s.in.r))
-	s.stream.left, s.stream.typ = r.left, r.steps[r.n-1].typ
+// when the pool grants one. It returns without waiting for that. free: the session had no server when r was noted.
+func (s *session) send(r *request, end int, free bool) error {
 	s.mu.Lock()
 	b, parked := s.backend, s.parked
+	if b == nil && !free {
+		// The server has been lost, or the transaction ended for others, meanwhile: what is in r may mean another thing now.
+		s.mu.Unlock()
+		s.stream = stream{}
+		putRequest(r)
+		return nil
+	}
+	s.srv.count.bytesIn.Add(uint64(end - s.in.r))
+	s.stream.left, s.stream.typ = r.left, r.steps[r.n-1].typ
 	if b != nil && !parked {
 		return s.sendNow(r, end)
 	}
@@ -32,6 +39,7 @@ func (s *session) send(r *request, end int) error {
 	s.ex.partial = r.left > 0
 	s.parked, s.waiting, s.again = false, true, parked
 	s.waiter.Urgent = r.urgent
+	s.waiter.Print = s.srv.prints.index(r.print)
 	s.pending, s.request = s.in, r
 	rest := s.in.split(end)
 	if s.in = rest; rest == nil {
@@ -57,6 +65,7 @@ func (s *session) sendNow(r *request, end int) error {
 	scratch := getBuffer()
 	defer putBuffer(scratch)
 	defer putRequest(r)
+	print := r.print
 	prefix := s.prefixLocked(b, r, false)
 	out := s.compile(r, b, s.in.data[s.in.r:end], scratch.data[:0])
 	s.lesson = lesson{}
@@ -73,18 +82,19 @@ func (s *session) sendNow(r *request, end int) error {
 		s.mu.Unlock()
 		return nil
 	}
+	b.print.Store(uint32(s.srv.prints.index(print)))
 	busy := s.idle
 	s.idle = false
-	now := time.Time{}
+	now, index := time.Time{}, uint16(0)
 	if busy {
-		now = time.Now()
+		now, index = time.Now(), s.srv.prints.index(print)
 		s.started = now
 	}
 	idleSince := s.idleSince
 	b.wmu.Lock()
 	s.mu.Unlock()
 	if busy {
-		s.route.inst.pool.Busy(b.server)
+		s.route.inst.pool.BusyFor(b.server, index, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
 	}
 	if len(prefix) > 0 {
@@ -262,6 +272,7 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		s.backend = b
 		s.idle = false
 	}
+	b.print.Store(uint32(s.waiter.Print))
 	s.started, s.txStarted = now, now
 	partial := s.ex.partial
 	scratch := getBuffer()

@@ -40,6 +40,7 @@ func newGuard(t *testing.T, upstream string, set func(*Config)) *guard {
 		t.Fatal(err)
 	}
 	cfg := Default()
+	cfg.Pool.Classes[0].Interactive = false // who waits is not to be shed because the machine is slow
 	cfg.Listen = []Listener{{Addr: "127.0.0.1:0"}}
 	cfg.Upstream = Upstream{Host: host, User: "postgres", ConnectTimeout: 5 * time.Second}
 	cfg.Upstream.Port, _ = strconv.Atoi(port)

@@ -17,6 +17,7 @@ const (
 	ReasonWait         Reason = "wait"        // waited too long for a server
 	ReasonQueueFull    Reason = "queue_full"  // shed: too many wait already
 	ReasonOverload     Reason = "overload"    // shed: interactive work queues without a pause, and this waited too long for that
+	ReasonReaped       Reason = "reaped"      // the idle transaction was rolled back
 	ReasonBreaker      Reason = "breaker"     // the database cannot be reached
 	ReasonLost         Reason = "server_lost" // the server went in mid-transaction
 	ReasonUnknown      Reason = "outcome"     // the server went while a COMMIT or a write was under way
@@ -46,6 +47,7 @@ var refusals = map[Reason]row{
 	ReasonWait:         {"53300", false, hintSafe},
 	ReasonQueueFull:    {"53400", false, hintSafe},
 	ReasonOverload:     {"53400", false, hintSafe},
+	ReasonReaped:       {"25P03", false, "Run the whole transaction again, and keep what is slow out of it."},
 	ReasonBreaker:      {"53000", false, hintSafe},
 	ReasonLost:         {"08006", false, "Run the whole transaction again."},
 	ReasonUnknown:      {"08007", false, "Check before running it again."},
@@ -150,6 +152,8 @@ var (
 		Message: "guard: server connection was lost while committing; outcome unknown"}
 	refusedState = &Refusal{Reason: ReasonLost,
 		Message: "guard: server connection was lost with the session state it held"}
+	refusedReaped = &Refusal{Reason: ReasonReaped,
+		Message: "guard: the transaction did nothing while others waited, and was rolled back"}
 	refusedPins = &Refusal{Reason: ReasonPinned,
 		Message: "guard: too many clients keep a server of their own; the session state of this one was discarded"}
 	refusedCanceled = &Refusal{Reason: ReasonCanceled, Message: "canceling statement due to user request"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sync"
 
+	"pgguard/pool/limit"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -23,25 +24,28 @@ type piece struct {
 type request struct {
 	steps     [maxRun]piece
 	n         int
-	suspect   pins // what its statements may leave behind
-	undo      pins // what may be gone after them
-	commit    bool // may end a transaction for good
-	write     bool // may write
-	ddl       bool // may change what other statements mean
-	touches   bool // may use a sequence without its name in the text, by a default or a trigger
-	defaults  bool // is likely to, by a default or in a function
-	urgent    bool // begins with set-up or clean-up, which pressure must not refuse
-	sets      bool // changes settings, if only for the transaction
-	describes bool // describes a portal or a statement, or parses it
-	renames   bool // changes what a name means
-	renamed   bool // and does so before a Sync
-	fresh     bool // changes the unnamed statement after the last Sync
-	loose     bool // changes it before
-	synced    bool // has a Sync
-	extended  bool // has messages of the extended protocol
-	armed     bool // prepares or binds a statement that may prepare or forget statements by SQL
-	unsure    bool // runs one
-	names     bool // names a prepared statement in its SQL
+	suspect   pins   // what its statements may leave behind
+	undo      pins   // what may be gone after them
+	commit    bool   // may end a transaction for good
+	write     bool   // may write
+	ddl       bool   // may change what other statements mean
+	touches   bool   // may use a sequence without its name in the text, by a default or a trigger
+	defaults  bool   // is likely to, by a default or in a function
+	urgent    bool   // begins with set-up or clean-up, which pressure must not refuse
+	sets      bool   // changes settings, if only for the transaction
+	describes bool   // describes a portal or a statement, or parses it
+	renames   bool   // changes what a name means
+	renamed   bool   // and does so before a Sync
+	fresh     bool   // changes the unnamed statement after the last Sync
+	loose     bool   // changes it before
+	synced    bool   // has a Sync
+	extended  bool   // has messages of the extended protocol
+	armed     bool   // prepares or binds a statement that may prepare or forget statements by SQL
+	unsure    bool   // runs one
+	names     bool   // names a prepared statement in its SQL
+	runs      int    // statements it runs
+	print     uint64 // fingerprint of the one it runs, or binds, last
+	kind      limit.Kind
 	mute      bool // nothing in it is answered where no COPY is under way
 	left      int  // bytes of the last message that have not been read yet
 }
@@ -54,6 +58,7 @@ func getRequest() *request {
 	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
 	r.sets, r.describes, r.renames, r.renamed, r.fresh, r.loose, r.synced = false, false, false, false, false, false, false
 	r.extended, r.armed, r.unsure, r.defaults = false, false, false, false
+	r.runs, r.print, r.kind = 0, 0, limit.Write
 	return r
 }
 
@@ -81,11 +86,13 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 		if left > 0 {
 			s.stream.scanner = new(sql.Scanner)
 		}
-		res := s.peeked
+		res, print := s.peeked, s.peekedPrint
 		if !s.hasPeeked {
-			res = s.scan(body)
+			res, print = s.scan(body)
 		}
 		s.hasPeeked = false
+		r.runs++
+		r.print, r.kind = print, kindOf(res)
 		s.suspects(r, res)
 		r.unsure = r.unsure || meddles(res)
 		s.learnCustoms(r, res, body)
@@ -93,6 +100,9 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 	case wire.Parse:
 		st.st = s.parse(r, m, left)
 		r.armed = r.armed || st.st == nil || meddles(st.st.scan)
+		if st.st != nil {
+			r.print, r.kind = st.st.print, kindOf(st.st.scan)
+		}
 	case wire.Close:
 		if len(body) > 1 && body[0] == 'S' {
 			r.fresh = r.fresh || body[1] == 0
@@ -118,6 +128,9 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 			r.suspect |= pinFunction // what it does is not known any more
 		}
 		s.mu.Unlock()
+		if bound != nil {
+			r.print, r.kind = bound.print, kindOf(bound.scan)
+		}
 		if bound != nil && (bound.body != "" || len(name) > 0) {
 			s.suspects(r, bound.scan)
 			r.armed = r.armed || meddles(bound.scan)
@@ -125,6 +138,7 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 			r.write, r.armed = true, true
 		}
 	case wire.Execute:
+		r.runs++
 		r.unsure = r.unsure || r.armed || s.sees.armed
 	case wire.FunctionCall:
 		r.unsure = true
@@ -153,7 +167,8 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 		if left > 0 && !whole {
 			s.stream.scanner = new(sql.Scanner)
 		}
-		s.suspects(r, s.scan(body))
+		res, _ := s.scan(body)
+		s.suspects(r, res)
 		return s.unkept(r, name, text)
 	}
 	table, at := s.srv.statements, s.route.catalog.age()
@@ -188,17 +203,29 @@ func (s *session) unkept(r *request, name, text []byte) *statement {
 	return nil
 }
 
-// scan says what the text at the start of b, up to a NUL, may do. The text goes on if a scanner was made for it.
-func (s *session) scan(b []byte) sql.Result {
+// scan says what the text at the start of b, up to a NUL, may do, and its fingerprint. The text goes on if a scanner was
+// made for it.
+func (s *session) scan(b []byte) (sql.Result, uint64) {
 	text, _, ok := wire.CString(b)
 	if !ok {
 		text = b
 	}
 	if sc := s.stream.scanner; sc != nil {
 		sc.Feed(text)
-		return sql.Result{First: sql.Other}
+		return sql.Result{First: sql.Other}, 0
 	}
-	return s.srv.texts.Scan(text)
+	return s.srv.texts.Look(text)
+}
+
+// kindOf is what the law is told of a statement.
+func kindOf(res sql.Result) limit.Kind {
+	switch {
+	case res.Statements == 1 && res.TxControl:
+		return limit.Control
+	case res.ReadOnly:
+		return limit.Read
+	}
+	return limit.Write
 }
 
 // learnCustoms remembers the names of custom settings in a text that may set some: the server does not list them.

@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"net"
 	"strings"
 	"time"
 
@@ -35,6 +37,16 @@ func (r *Rule) matches(l *listener, h *hello) bool {
 		(r.Database == "" || r.Database == h.database) &&
 		(r.User == "" || r.User == h.user) &&
 		(r.ApplicationName == nil || r.ApplicationName.MatchString(h.applicationName))
+}
+
+// application is a number for the application that a client belongs to, as far as that can be told: where it comes from and
+// how it calls itself. Those with the same number are served as one, in turn with the others of their class.
+func (srv *Server) application(nc net.Conn, h *hello) uint64 {
+	from := ""
+	if host, _, err := net.SplitHostPort(nc.RemoteAddr().String()); err == nil {
+		from = host
+	}
+	return maphash.Comparable(srv.statements.seed, [4]string{from, h.user, h.database, h.applicationName})
 }
 
 // routeFor finds the instance and the key of a client.

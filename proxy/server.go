@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/pool/event"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -33,6 +34,8 @@ type Server struct {
 
 	statements *statements // prepared for all clients
 	texts      *sql.Cache  // what simple queries may do
+	prints     prints      // numbers of statements, for the law
+	events     *event.Ring // what was decided
 
 	draining atomic.Bool
 
@@ -71,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 		keys:      keyring{sessions: map[uint32]*session{}},
 		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
 		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
+		events: event.New(event.Size),
 	}
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
@@ -380,7 +384,8 @@ func (srv *Server) instanceFor(up Upstream) *instance {
 	}
 	in.admit(up)
 	if fresh && srv.ctx.Err() == nil {
-		srv.work.Add(2)
+		srv.work.Add(3)
+		go func() { defer srv.work.Done(); in.control(srv.ctx) }()
 		go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()
 		go func() { defer srv.work.Done(); in.watch(srv.ctx) }()
 	}

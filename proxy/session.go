@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pgguard/pool"
@@ -34,15 +35,16 @@ type session struct {
 	admitted bool // counted in srv.admitted; guarded by srv.mu
 
 	// of the session's goroutine
-	in        *buffer // bytes read from the client and not yet dealt with; nil when there are none
-	after     *buffer // bytes that come after in
-	stream    stream  // the rest of a message longer than a buffer
-	hasPeeked bool
-	begin     []byte     // text of the deferred BEGIN with modes; empty: a plain one
-	bound     bool       // it came by the extended protocol, and has left a portal
-	params    *params    // what the client was told of its server's settings; also of the granter
-	peeked    sql.Result // of the query at the start of in, if hasPeeked
-	sees      view
+	in          *buffer // bytes read from the client and not yet dealt with; nil when there are none
+	after       *buffer // bytes that come after in
+	stream      stream  // the rest of a message longer than a buffer
+	hasPeeked   bool
+	begin       []byte     // text of the deferred BEGIN with modes; empty: a plain one
+	bound       bool       // it came by the extended protocol, and has left a portal
+	params      *params    // what the client was told of its server's settings; also of the granter
+	peeked      sql.Result // of the query at the start of in, if hasPeeked
+	peekedPrint uint64     // its fingerprint
+	sees        view
 
 	mu   sync.Mutex
 	cond sync.Cond // signalled when waiting ends, and to a session that is ending when its server has answered
@@ -68,6 +70,7 @@ type session struct {
 	started   time.Time // of the statement that runs
 	txStarted time.Time // of the transaction
 	idleSince time.Time // of the idle stretch inside the transaction
+	ran       ran       // what runs
 	close     error     // why the guard wants the client closed
 
 	// guarded by mu: what the client's session is, wherever its server
@@ -104,7 +107,9 @@ type session struct {
 
 	wmu sync.Mutex // held while writing to the client; locked before mu
 
-	waiter pool.Waiter
+	waiter   pool.Waiter
+	client   uint64      // the application it belongs to: those with the same are served as one, in turn with others
+	reported atomic.Bool // observe: its transaction would have been ended
 }
 
 // stream is the rest of a message that is passed on, or dropped, piece by piece.
@@ -122,7 +127,7 @@ func (s *session) init() {
 	s.local = wire.Idle
 	s.settings, s.warns = plain, s.route.warns
 	s.ex.reset()
-	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s}
+	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.client}
 	s.since = time.Now()
 }
 

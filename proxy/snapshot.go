@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"fmt"
+
+	"pgguard/breaker"
 )
 
 // Stats returns a snapshot. It takes each session's lock for a moment, one after the other.
@@ -26,6 +28,7 @@ func (srv *Server) Stats() Stats {
 		st.Cancels[result] = n.Load()
 	}
 	for i, c := range srv.cfg.Pool.Classes {
+		st.WouldRefuse[ReasonClass{string(ReasonReaped), c.Name}] = srv.count.wouldReap[i].Load()
 		st.Queries[c.Name] = srv.count.queries[i].Load()
 		st.QueryTime[c.Name] = srv.times.query[i].buckets()
 		st.TransactionTime[c.Name] = srv.times.transaction[i].buckets()
@@ -35,7 +38,11 @@ func (srv *Server) Stats() Stats {
 		}
 	}
 	for _, in := range srv.allInstances() {
-		ps := PoolStats{Name: in.name(), Stats: in.pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.trips.Load()}
+		ps := PoolStats{Name: in.name(), Stats: in.pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
+			Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
+		for i := range in.moves {
+			ps.BreakerMoves[breaker.State(i).String()] = in.moves[i].Load()
+		}
 		ps.Up = !ps.BreakerOpen && (ps.Down == nil || ps.Servers["idle"]+ps.Servers["active"] > 0) && in.everUp.Load()
 		for _, c := range ps.Classes {
 			st.QueueWait[c.Name] = add(st.QueueWait[c.Name], c.Wait)

@@ -83,6 +83,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
+	s.client = srv.application(nc, h)
 	if !srv.admit(s) {
 		return nil, &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
 	}

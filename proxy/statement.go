@@ -21,6 +21,7 @@ type statement struct {
 	under parsing
 	age   age
 	scan  sql.Result // of the text
+	print uint64     // its fingerprint
 
 	hash  uint64
 	next  atomic.Pointer[statement] // in its bucket
@@ -140,7 +141,9 @@ func shareable(r sql.Result) bool {
 
 // single returns a statement that is not shared.
 func single(body []byte, under parsing) *statement {
-	return &statement{body: string(body), under: under, scan: scanBody(body)}
+	st := &statement{body: string(body), under: under, scan: scanBody(body)}
+	st.print = sql.Fingerprint(st.text())
+	return st
 }
 
 // private returns a statement with a name of its own that nobody else will be given.

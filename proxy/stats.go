@@ -40,8 +40,12 @@ type PoolStats struct {
 	pool.Stats
 	// BreakerOpen is true while statements are refused because the instance cannot be reached.
 	BreakerOpen bool
+	// Breaker is the breaker's state: "closed", "open", "half-open", "ramp".
+	Breaker string
 	// BreakerTrips counts changes to open.
 	BreakerTrips uint64
+	// BreakerMoves counts changes by the state that the breaker came to.
+	BreakerMoves map[string]uint64
 	// Up is true if the last login or a lent server says that the instance can serve.
 	Up bool
 }

@@ -53,7 +53,7 @@ func (s *session) turn() (more bool, err error) {
 		putRequest(r)
 		return false, nil
 	}
-	return true, s.send(r, pos)
+	return true, s.send(r, pos, free)
 }
 
 // view is what a turn must know of the session's settings, and of the answers that have not come.

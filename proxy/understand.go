@@ -5,6 +5,7 @@ import (
 	"errors"
 	"unicode/utf8"
 
+	"pgguard/breaker"
 	"pgguard/proxy/wire"
 )
 
@@ -229,6 +230,10 @@ func (b *backend) failed(s *session, body []byte) passing {
 		return keepBack
 	}
 	s.lesson = lesson{}
+	s.ran.failed = true
+	if breaker.Classify(string(f.Code)) == breaker.Broken {
+		s.ran.broken = true
+	}
 	ops, itself := s.ex.failed()
 	if string(f.Code) == "22021" && s.ex.front() == markQuery && s.ex.readies == 1 {
 		s.unnamed, b.unnamed = s.queried, nil // the server could not read the query, and has forgotten nothing

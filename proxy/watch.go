@@ -25,8 +25,9 @@ const (
 // guard that starts before this one ends.
 const reserveShare = 0.2
 
-// watch reads the server's limits at the start and every minute, and tries a server that cannot be reached until it
-// can. It is the side channel: one connection outside the pool, inside the cap.
+// watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
+// and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
+// cannot be reached until it can.
 func (in *instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer func() {
@@ -34,48 +35,77 @@ func (in *instance) watch(ctx context.Context) {
 			_ = c.Close(context.Background())
 		}
 	}()
+	var limits time.Time // when they were read last
 	for {
-		wait := capsEvery
-		if err := in.look(ctx, &c); err != nil {
+		err := in.observe(ctx, &c, &limits)
+		wait := sampleEvery
+		if err != nil {
 			if ctx.Err() != nil {
 				return
 			}
-			in.say("server's limits cannot be read", err, time.Now())
-			wait = 5 * time.Second
-		}
-		if in.open.Load() || !in.everUp.Load() {
+			in.say("the side channel does not work", err, time.Now())
+			in.hangUp(&c)
 			wait = probeEvery/2 + rand.N(probeEvery)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case p := <-in.probes:
+			in.answer(ctx, &c, p)
 		case <-in.wake:
+			limits = time.Time{}
 		case <-time.After(wait):
 		}
 	}
 }
 
-// look reads the limits once, over *c, which is opened if it is nil and closed after an error.
-func (in *instance) look(ctx context.Context, c **pgx.Conn) error {
-	ctx, stop := context.WithTimeout(ctx, watchLimit)
-	defer stop()
-	if *c == nil {
-		conn, err := in.sideChannel(ctx)
-		in.dialed(classifyPgx(err), time.Now())
+// observe looks at the server: at its limits if they are old, and at what runs. While the breaker is open it leaves that
+// to canaries.
+func (in *instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time) error {
+	if !in.passes() {
+		return nil
+	}
+	if err := in.reach(ctx, c); err != nil {
+		return err
+	}
+	if time.Since(*limits) >= capsEvery {
+		caps, err := readCaps(ctx, *c)
 		if err != nil {
 			return err
 		}
-		*c = conn
+		*limits = time.Now()
+		in.everUp.Store(true)
+		in.pool.SetCaps(caps)
 	}
-	caps, err := readCaps(ctx, *c)
+	return in.sample(ctx, *c)
+}
+
+// reach opens the side channel if it is not open.
+func (in *instance) reach(ctx context.Context, c **pgx.Conn) error {
+	if *c != nil {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	conn, err := in.sideChannel(ctx)
+	in.dialed(classifyPgx(err), time.Now())
 	if err != nil {
-		_ = (*c).Close(ctx)
-		*c = nil
 		return err
 	}
-	in.everUp.Store(true)
-	in.pool.SetCaps(caps)
+	*c = conn
+	in.identify(ctx, conn)
 	return nil
+}
+
+// hangUp closes the side channel, if it is open.
+func (in *instance) hangUp(c **pgx.Conn) {
+	if *c == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	_ = (*c).Close(ctx)
+	*c = nil
 }
 
 // sideChannel connects as the upstream's own user.
@@ -106,6 +136,8 @@ const capsQuery = `select current_setting('max_connections')::int
 
 // readCaps turns the server's limits into the pool's.
 func readCaps(ctx context.Context, c *pgx.Conn) (pool.Caps, error) {
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
 	var most, others, all int
 	if err := c.QueryRow(ctx, capsQuery).Scan(&most, &others, &all); err != nil {
 		return pool.Caps{}, fmt.Errorf("read limits: %w", err)

@@ -89,7 +89,8 @@ func startServe(ctx context.Context, upstream, listen, web string, log io.Writer
 			g.cmd.Env = append(g.cmd.Env, v)
 		}
 	}
-	g.cmd.Env = append(g.cmd.Env, "PGGUARD_UPSTREAM="+upstream)
+	// An empty XDG_CACHE_HOME and HOME: it learns for itself, and leaves nothing.
+	g.cmd.Env = append(g.cmd.Env, "PGGUARD_UPSTREAM="+upstream, "XDG_CACHE_HOME=", "HOME=")
 	if err := g.cmd.Start(); err != nil {
 		end()
 		return nil, err

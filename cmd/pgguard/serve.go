@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/admin"
 	"pgguard/proxy/config"
@@ -34,6 +35,7 @@ type guard interface {
 	Addrs() []net.Addr
 	Ready() error
 	Stats() proxy.Stats
+	Events(since uint64) (events []event.Event, missed uint64)
 }
 
 // Run joins the parts and serves until a signal ends it.
@@ -45,6 +47,7 @@ func (c *serveCmd) Run(e *env) error {
 	leaveProcessors()
 	cfg := f.ToProxy()
 	cfg.Log = newLog(f.Log, e.err)
+	cfg.LearnedDir = f.LearnedDir()
 	if err := provideFiles(&cfg, cfg.Log); err != nil {
 		return err
 	}
@@ -141,6 +144,9 @@ func (s *service) serveHTTP() (addr string, stop func(), err error) {
 		Ready: s.guard.Ready,
 		State: func() any {
 			return admin.NewState(s.guard.Stats(), versionName(), string(s.file.Mode), s.guard.Ready())
+		},
+		Events: func(since uint64) any {
+			return admin.NewEvents(s.guard.Events(since))
 		},
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Version: versionName(),

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/config"
 )
@@ -41,6 +42,8 @@ func (g *fakeGuard) note(call string) {
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, call)
 }
+
+func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return nil, 0 }
 
 func (g *fakeGuard) Listen() error { g.note("listen"); return g.listenErr }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type Options struct {
 	Ready func() error
 	// State returns what /api/v1/state shows, as a value for encoding/json.
 	State func() any
+	// Events returns what /api/v1/events shows: the decisions after the one with this number, as a value for encoding/json.
+	Events func(since uint64) any
 	// Metrics answers /metrics.
 	Metrics http.Handler
 	// Version is shown on the index.
@@ -34,7 +37,8 @@ func Handler(o Options) http.Handler {
 		{"/metrics", "metrics for Prometheus", o.Metrics},
 		{"/livez", "200 while the process works; asks no database", text(alive)},
 		{"/readyz", "200 if a client can be served now, else 503 and why", text(ready(o.Ready))},
-		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(o.State)},
+		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(func(*http.Request) (any, error) { return o.State(), nil })},
+		{"/api/v1/events", "what the guard decided and why, as JSON; ?since=N for what comes after number N", state(events(o.Events))},
 	}
 	mux := http.NewServeMux()
 	if o.Pprof {
@@ -110,10 +114,29 @@ func index(version string, pages []page) func() (int, string) {
 	return func() (int, string) { return http.StatusOK, body }
 }
 
-// state returns a handler that answers what f returns as JSON.
-func state(f func() any) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		body, err := json.MarshalIndent(f(), "", "  ")
+// events returns what f does for the number that a request asks for.
+func events(f func(since uint64) any) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		since := uint64(0)
+		if v := r.URL.Query().Get("since"); v != "" {
+			var err error
+			if since, err = strconv.ParseUint(v, 10, 64); err != nil {
+				return nil, fmt.Errorf("since=%q is not the number of an event", v)
+			}
+		}
+		return f(since), nil
+	}
+}
+
+// state returns a handler that answers what f returns as JSON, and 400 if it returns an error.
+func state(f func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		value, err := f(r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body, err := json.MarshalIndent(value, "", "  ")
 		if err != nil {
 			http.Error(w, "the state cannot be written as JSON: "+err.Error(), http.StatusInternalServerError)
 			return

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/pool/event"
 	"pgguard/proxy"
 )
 
@@ -26,6 +27,13 @@ func (s *site) get(t *testing.T, method, path string) (int, http.Header, string)
 	h := Handler(Options{
 		Ready: func() error { return s.notReady },
 		State: func() any { return NewState(s.stats, "v1", "enforce", s.notReady) },
+		Events: func(since uint64) any {
+			list := []event.Event{{Seq: 7, Kind: event.Limit, Cause: "knee_found", From: "9", To: "8"}}
+			if since >= 7 {
+				list = nil
+			}
+			return NewEvents(list, 2)
+		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "pgguard_clients 1\n")
 		}),
@@ -103,5 +111,20 @@ func TestStateIsCompleteJSON(t *testing.T) {
 		got.Refusals[0] != (Refused{"queue_full", "low", 1}) || got.Pools[0].LastError != "refused" ||
 		got.Pools[0].MaxServers != 97 || got.Pools[0].Classes[0].OldestSeconds != 1 {
 		t.Errorf("got %s", body)
+	}
+}
+
+func TestEventsAnswerWhatComesAfter(t *testing.T) {
+	for path, want := range map[string]string{
+		"/api/v1/events":         `"seq": 7`,
+		"/api/v1/events?since=6": `"cause": "knee_found"`,
+		"/api/v1/events?since=7": `"events": []`,
+	} {
+		if code, _, body := (&site{}).get(t, "GET", path); code != 200 || !strings.Contains(body, want) || !strings.Contains(body, `"missed": 2`) {
+			t.Errorf("%s: %d %s, want %s", path, code, body, want)
+		}
+	}
+	if code, _, body := (&site{}).get(t, "GET", "/api/v1/events?since=yesterday"); code != 400 || !strings.Contains(body, `since="yesterday"`) {
+		t.Errorf("a number that is none: %d %s", code, body)
 	}
 }

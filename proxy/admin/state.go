@@ -34,13 +34,16 @@ type PoolState struct {
 	Name         string            `json:"name"` // host:port
 	Up           bool              `json:"up"`
 	LastError    string            `json:"last_error,omitempty"` // of the last login
+	Breaker      string            `json:"breaker"`              // closed, open, half-open, ramp
 	BreakerOpen  bool              `json:"breaker_open"`
 	BreakerTrips uint64            `json:"breaker_trips"`
 	MaxServers   int               `json:"max_servers"`
 	Limit        int               `json:"limit"`
 	Running      int               `json:"running"`
-	Servers      map[string]int    `json:"servers"` // by state
-	Logins       map[string]uint64 `json:"logins"`  // by result
+	Blocked      int               `json:"blocked"`   // of those, waiting for a lock
+	Allowance    int               `json:"allowance"` // servers beyond the limit for transactions between two statements
+	Servers      map[string]int    `json:"servers"`   // by state
+	Logins       map[string]uint64 `json:"logins"`    // by result
 	Classes      []ClassState      `json:"classes"`
 }
 
@@ -50,6 +53,7 @@ type ClassState struct {
 	Waiting       int     `json:"waiting"`
 	OldestSeconds float64 `json:"oldest_seconds"` // how long the first in line has waited
 	Slots         int     `json:"slots"`
+	Overloaded    bool    `json:"overloaded"` // waits are bounded, and the newest may be served first
 }
 
 // Refused counts refusals of one kind.
@@ -74,7 +78,7 @@ func NewState(st proxy.Stats, version, mode string, notReady error) State {
 	for _, p := range st.Pools {
 		ps := PoolState{
 			Name: p.Name, Up: p.Up, BreakerOpen: p.BreakerOpen, BreakerTrips: p.BreakerTrips,
-			MaxServers: p.Cap, Limit: p.Limit, Running: p.Running,
+			Breaker: p.Breaker, MaxServers: p.Cap, Limit: p.Limit, Running: p.Running, Blocked: p.Blocked, Allowance: p.Allowance,
 			Servers: filled(p.Servers), Logins: filled(p.Logins), Classes: []ClassState{},
 		}
 		if p.Down != nil {
@@ -82,7 +86,7 @@ func NewState(st proxy.Stats, version, mode string, notReady error) State {
 		}
 		for _, c := range p.Classes {
 			ps.Classes = append(ps.Classes, ClassState{
-				Name: c.Name, Waiting: c.Waiting, OldestSeconds: c.Oldest.Seconds(), Slots: c.Slots,
+				Name: c.Name, Waiting: c.Waiting, OldestSeconds: c.Oldest.Seconds(), Slots: c.Slots, Overloaded: c.Pace.Overloaded,
 			})
 		}
 		s.Pools = append(s.Pools, ps)

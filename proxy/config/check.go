@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,7 @@ func (f *File) inherit() {
 func (f *File) check(listenOverridden bool) Faults {
 	c := &checker{}
 	f.checkAddresses(c)
+	f.checkLearned(c)
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
 	for _, err := range f.ToProxy().Validate() {
@@ -84,6 +86,12 @@ func checkPort(port string) error {
 		return errors.New("the port is not a number from 0 to 65535")
 	}
 	return nil
+}
+
+func (f *File) checkLearned(c *checker) {
+	if w := f.Pool.Learned; w != "auto" && w != "off" && !filepath.IsAbs(w) {
+		c.bad("pool.learned", "%q is not auto, off or the path of a directory from the root", w)
+	}
 }
 
 func (f *File) checkClasses(c *checker, listenOverridden bool) {

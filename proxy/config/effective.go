@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/goccy/go-yaml"
 
@@ -21,7 +23,23 @@ func (f *File) Effective() []byte {
 	return out
 }
 
-// ToProxy returns what a proxy.Server is told. Its Log discards; the caller sets another.
+// LearnedDir is where what was learned is kept for a restart, which depends on the user that runs the program: in the
+// user's own cache, unless the configuration says something else; "" for nowhere.
+func (f *File) LearnedDir() string {
+	switch f.Pool.Learned {
+	case "off":
+		return ""
+	case "auto":
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return ""
+		}
+		return filepath.Join(dir, "pgguard")
+	}
+	return f.Pool.Learned
+}
+
+// ToProxy returns what a proxy.Server is told, but for LearnedDir. Its Log discards; the caller sets another.
 func (f *File) ToProxy() proxy.Config {
 	c := proxy.Config{
 		MaxClients: f.MaxClients,

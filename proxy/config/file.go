@@ -47,6 +47,8 @@ type Pool struct {
 	PrepareUnnamed        bool     `yaml:"prepare_unnamed"`
 	MaxPinned             Auto     `yaml:"max_pinned"`
 	SyncApplicationName   bool     `yaml:"sync_application_name"`
+	// Learned is a directory, auto or off.
+	Learned string `yaml:"learned"`
 }
 
 // Class is one kind of work and how to recognise it.
@@ -121,6 +123,7 @@ func Default() *File {
 			PrepareUnnamed:        d.PrepareUnnamed,
 			MaxPinned:             Auto(d.MaxPinned),
 			SyncApplicationName:   d.SyncApplicationName,
+			Learned:               "auto",
 		},
 		Databases:     map[string]Database{},
 		MaxClients:    d.MaxClients,

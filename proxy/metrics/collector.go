@@ -95,8 +95,10 @@ func (s sink) pool(p proxy.PoolStats) {
 	s.counter(changes, p.Changes, p.Name)
 	s.gauge(running, float64(p.Running), p.Name)
 	s.gauge(up, truth(p.Up), p.Name)
-	s.gauge(breakerState, truth(p.BreakerOpen), p.Name)
-	s.counter(breakerTransitions, p.BreakerTrips, p.Name, "open")
+	for state, n := range p.BreakerMoves {
+		s.gauge(breakerState, truth(p.Breaker == state), p.Name, state)
+		s.counter(breakerTransitions, n, p.Name, state)
+	}
 	for _, k := range p.Classes {
 		s.gauge(queueLength, float64(k.Waiting), p.Name, k.Name)
 	}

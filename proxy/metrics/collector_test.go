@@ -42,7 +42,7 @@ func sample() proxy.Stats {
 				Logins:  map[string]uint64{"ok": 20, "failed": 2, "refused": 1},
 				Classes: []pool.ClassStats{{Name: "high", Waiting: 3}, {Name: "low", Waiting: 8}},
 			},
-			BreakerOpen: true, BreakerTrips: 2, Up: true,
+			Breaker: "open", BreakerMoves: map[string]uint64{"open": 2, "closed": 1}, Up: true,
 		}},
 	}
 }

@@ -34,7 +34,7 @@ var (
 	refusals    = desc("refusals_total", "Statements and logins answered with an error in the database's place.", "reason", "class")
 	wouldRefuse = desc("would_refuse_total", "Statements that mode enforce would have refused.", "reason", "class")
 
-	breakerState       = desc("breaker_state", "0 closed, 1 open: statements are refused because the instance cannot be reached.", "database")
+	breakerState       = desc("breaker_state", "1 for the state that the breaker is in.", "database", "state")
 	breakerTransitions = desc("breaker_transitions_total", "Changes of the breaker, by the state it changed to.", "database", "state")
 
 	logins    = desc("server_logins_total", "Logins to the server by result.", "database", "result")

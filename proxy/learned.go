@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pgguard/pool/limit"
+)
+
+// rememberEvery is how often what was learned is written: a guard that is killed loses so much of it.
+const rememberEvery = time.Minute
+
+// learnedVersion is the format of the file; another one is not read.
+const learnedVersion = 1
+
+// maxLearnedFile is more than such a file ever has: what is longer is something else.
+const maxLearnedFile = 4 << 10
+
+// learnedFile is what a guard tells its successor of one instance.
+type learnedFile struct {
+	Version  int       `json:"version"`
+	Instance string    `json:"instance"`
+	At       time.Time `json:"at"`
+	Limit    float64   `json:"limit"`
+}
+
+// learnedPath is where it is, "" for nowhere.
+func (in *instance) learnedPath() string {
+	dir := in.srv.cfg.LearnedDir
+	if dir == "" || in.srv.cfg.Limit > 0 {
+		return ""
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(in.name())) // it never fails
+	return filepath.Join(dir, fmt.Sprintf("learned-%016x.json", h.Sum64()))
+}
+
+// recall starts the law from what a predecessor has kept. A file that is missing, damaged or of something else is as
+// none.
+func (in *instance) recall(now time.Time) {
+	path := in.learnedPath()
+	if path == "" {
+		return
+	}
+	var f learnedFile
+	body, err := readSmall(path)
+	if err == nil {
+		err = json.Unmarshal(body, &f)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err == nil && (f.Version != learnedVersion || f.Instance != in.name()):
+		err = errors.New("it is of another version or instance")
+	}
+	if err != nil {
+		in.srv.log.Warn("what was learned before is not used", "upstream", in.name(), "file", path, "error", err)
+		return
+	}
+	in.pool.Resume(limit.Learned{At: f.At, Limit: f.Limit}, now)
+}
+
+// readSmall reads a file that is not long.
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxLearnedFile {
+		return nil, errors.New("it is no small file")
+	}
+	return os.ReadFile(path)
+}
+
+// remember writes what the law has learned, whole or not at all.
+func (in *instance) remember(now time.Time) {
+	path := in.learnedPath()
+	if path == "" {
+		return
+	}
+	kept, ok := in.pool.Learned(now)
+	if !ok {
+		return
+	}
+	body, err := json.Marshal(learnedFile{learnedVersion, in.name(), kept.At, kept.Limit})
+	if err == nil {
+		err = replaceFile(path, body)
+	}
+	if err != nil && !in.unkept {
+		in.unkept = true
+		in.srv.log.Warn("what was learned cannot be kept for a restart", "upstream", in.name(), "file", path, "error", err)
+	}
+}
+
+// replaceFile puts body in the place of what is at path, if anything.
+func replaceFile(path string, body []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// learner returns an instance that keeps what it learns in dir.
+func learner(t *testing.T, dir string) *instance {
+	t.Helper()
+	cfg := Default()
+	cfg.LearnedDir, cfg.Upstream = dir, Upstream{Host: "db.example.com", Port: 5432, User: "app"}
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newInstance(srv, cfg.Upstream)
+}
+
+// A restart begins with half of what was learned; what is old, damaged or of another server counts for nothing.
+func TestLearnedLimitSurvivesRestart(t *testing.T) {
+	now := time.Now()
+	first := learner(t, t.TempDir()).pool.Limit()
+	good := learnedFile{learnedVersion, "db.example.com:5432", now.Add(-time.Hour), 40}
+	for _, c := range []struct {
+		name string
+		text func(learnedFile) string
+		want int
+	}{
+		{"as it was written", jsonOf, 20},
+		{"of yesterday's yesterday", func(f learnedFile) string { f.At = now.Add(-48 * time.Hour); return jsonOf(f) }, first},
+		{"of the future", func(f learnedFile) string { f.At = now.Add(time.Hour); return jsonOf(f) }, first},
+		{"of another server", func(f learnedFile) string { f.Instance = "other:5432"; return jsonOf(f) }, first},
+		{"of another version", func(f learnedFile) string { f.Version++; return jsonOf(f) }, first},
+		{"negative", func(f learnedFile) string { f.Limit = -3; return jsonOf(f) }, first},
+		{"cut off", func(f learnedFile) string { return jsonOf(f)[:20] }, first},
+		{"empty", func(learnedFile) string { return "" }, first},
+		{"huge", func(learnedFile) string { return strings.Repeat("x", 1<<20) }, first},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := learner(t, t.TempDir())
+			if err := os.WriteFile(in.learnedPath(), []byte(c.text(good)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			in.recall(now)
+			if got := in.pool.Limit(); got != c.want {
+				t.Errorf("limit %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func jsonOf(f learnedFile) string {
+	b, err := json.Marshal(f)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// A directory that cannot be written costs nothing but the knowledge; nothing is kept of a frozen limit.
+func TestNothingIsKeptWhereItCannotBe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceFile(filepath.Join(file, "under", "a file"), []byte("x")); err == nil {
+		t.Error("written under a file")
+	}
+	path := filepath.Join(t.TempDir(), "new", "learned.json")
+	for _, text := range []string{"first", "second"} {
+		if err := replaceFile(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != text {
+			t.Errorf("read %q, %v", b, err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
+		t.Errorf("%q lie about", left)
+	}
+	in := learner(t, t.TempDir())
+	in.srv.cfg.Limit = 7
+	if in.learnedPath() != "" {
+		t.Error("a frozen limit is kept")
+	}
+}

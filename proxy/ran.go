@@ -1,0 +1,50 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"pgguard/pool/limit"
+)
+
+// ran is what an exchange has run: what the law and the breaker are told when it has ended.
+type ran struct {
+	n      int // statements
+	kind   limit.Kind
+	failed bool // an error ended it
+	broken bool // one of the server's machinery
+}
+
+// add notes what a request runs.
+func (x *ran) add(r *request) {
+	if x.n += r.runs; r.runs > 0 {
+		x.kind = r.kind
+	}
+}
+
+// sample is what the law is told. Several statements in one exchange cannot be told apart: they say nothing.
+func (x *ran) sample(took time.Duration) limit.Sample {
+	switch {
+	case x.failed:
+		return limit.Sample{Elapsed: took, Kind: limit.Failed}
+	case x.n != 1:
+		return limit.Sample{Elapsed: took, Kind: limit.Control}
+	}
+	return limit.Sample{Elapsed: took, Kind: x.kind}
+}
+
+// told is what sessions tell an instance without waiting for one another; its control loop takes it four times a second.
+type told struct {
+	answered, broken atomic.Int64
+	took             atomic.Int64 // nanoseconds of the last that was answered
+}
+
+// ended notes the end of a statement. Any goroutine may call it.
+func (t *told) ended(broken bool, took time.Duration) {
+	if broken {
+		t.broken.Add(1)
+		return
+	}
+	t.answered.Add(1)
+	t.took.Store(int64(took))
+}

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/event"
+	"pgguard/proxy/wire"
+)
+
+// reap ends the transaction that does nothing while others wait for its slot, if there is one that may be ended.
+func (in *instance) reap(now time.Time) {
+	var blocks map[*pool.Server]int
+	if seen := in.seen.Load(); seen != nil && now.Sub(seen.at) < 3*sampleEvery {
+		blocks = seen.blocks
+	}
+	r := in.pool.Reap(now, blocks)
+	if r.Server == nil {
+		return
+	}
+	b := r.Server.Conn.(*backend)
+	s := b.session.Load()
+	if s == nil || s == &nobody {
+		return
+	}
+	class := in.srv.cfg.Pool.Classes[r.Class].Name
+	switch {
+	case in.srv.cfg.Observe:
+		if !s.reported.CompareAndSwap(false, true) {
+			return
+		}
+		in.srv.count.wouldReap[r.Class].Add(1)
+	case !s.reap(b, now):
+		return
+	}
+	in.explain(event.Event{
+		Time: now, Kind: event.Reap, Subject: class, Cause: r.Why, From: "idle in transaction", To: "rolled back", Evidence: event.Of(
+			event.Number{Name: "idle_seconds", Value: r.Idle.Seconds()}, event.Number{Name: "after_seconds", Value: r.After.Seconds()},
+			event.Number{Name: "pressed_seconds", Value: r.Pressed.Seconds()}, event.Number{Name: "blocks", Value: float64(r.Blocks)},
+			event.Number{Name: "pid", Value: float64(b.pid)},
+		),
+	})
+}
+
+// reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
+// client's next statement is told, whatever it is. False means that the client has gone on, or cannot do without.
+func (s *session) reap(b *backend, now time.Time) bool {
+	s.mu.Lock()
+	if s.backend != b || !s.idle || s.gone || s.close != nil || !s.ex.quiet() || s.ex.status == wire.Idle || s.pins != 0 ||
+		s.question != nil || s.lingers || s.route.mode == PoolModeSession {
+		s.mu.Unlock()
+		return false
+	}
+	janitor := &session{srv: s.srv, route: s.route, class: s.class}
+	janitor.init()
+	janitor.gone = true
+	janitor.backend = b
+	janitor.ex.status = s.ex.status
+	janitor.settings, janitor.suspect, janitor.undo, janitor.flux = s.settings, s.suspect, s.undo, s.flux
+	if !b.session.CompareAndSwap(s, janitor) { // it has just died, which is told by itself
+		s.mu.Unlock()
+		return false
+	}
+	idle := now.Sub(s.idleSince)
+	s.loseLocked()
+	s.lost = refusedReaped
+	s.local = wire.Failed
+	s.mu.Unlock()
+	s.srv.times.idle[s.class].observe(idle)
+	s.srv.work.Go(func() {
+		stop := time.AfterFunc(s.srv.cfg.CancelTimeout, func() { _ = b.conn.Conn.Close() })
+		defer stop.Stop()
+		janitor.clean(b)
+	})
+	return true
+}
