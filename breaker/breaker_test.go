@@ -21,7 +21,6 @@ type scene struct {
 	canary  string
 	each    []string // outcomes that end before each step
 	took    time.Duration
-	quiet   bool
 }
 
 // TestBreakerStories runs testdata/breaker/*.txt:

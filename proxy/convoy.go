@@ -23,7 +23,6 @@ type convoys struct {
 	running, blocked [pool.MaxPrints]uint16
 	long             [pool.MaxPrints]uint8 // samples in a row that looked like one
 	bound            [pool.MaxPrints]int   // that holds; 0: none
-	bounded          int
 }
 
 // saw notes one running statement of a sample.

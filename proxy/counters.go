@@ -14,6 +14,7 @@ type counters struct {
 	pins              []atomic.Uint64 // by index in pinNames
 	queries           []atomic.Uint64 // by class
 	wouldReap         []atomic.Uint64 // by class: observe mode
+	wouldBreak        []atomic.Uint64 // by class: statements the breaker would have refused
 	refusals          map[Reason][]atomic.Uint64
 	cancels           map[string]*atomic.Uint64
 }
@@ -24,8 +25,8 @@ var cancelResults = []string{"sent", "queued", "idle", "unknown", "failed"}
 func newCounters(classes int) *counters {
 	c := &counters{
 		pins: make([]atomic.Uint64, len(pinNames)), queries: make([]atomic.Uint64, classes),
-		wouldReap: make([]atomic.Uint64, classes),
-		refusals:  map[Reason][]atomic.Uint64{}, cancels: map[string]*atomic.Uint64{},
+		wouldReap: make([]atomic.Uint64, classes), wouldBreak: make([]atomic.Uint64, classes),
+		refusals: map[Reason][]atomic.Uint64{}, cancels: map[string]*atomic.Uint64{},
 	}
 	for r := range refusals {
 		c.refusals[r] = make([]atomic.Uint64, classes)

@@ -50,9 +50,12 @@ func (s *session) send(r *request, end int, free bool) error {
 		s.route.inst.pool.Again(&s.waiter, b.server, time.Now())
 		return nil
 	}
-	if err := s.route.inst.refusing(); err != nil && !r.urgent {
-		s.Refused(err)
-		return nil
+	if !r.urgent && !s.route.inst.passes() {
+		if err := s.route.inst.refusing(); err != nil {
+			s.Refused(err)
+			return nil
+		}
+		s.srv.count.wouldBreak[s.class].Add(1)
 	}
 	s.route.inst.pool.Get(&s.waiter, time.Now())
 	return nil

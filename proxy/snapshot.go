@@ -29,6 +29,7 @@ func (srv *Server) Stats() Stats {
 	}
 	for i, c := range srv.cfg.Pool.Classes {
 		st.WouldRefuse[ReasonClass{string(ReasonReaped), c.Name}] = srv.count.wouldReap[i].Load()
+		st.WouldRefuse[ReasonClass{string(ReasonBreaker), c.Name}] = srv.count.wouldBreak[i].Load()
 		st.Queries[c.Name] = srv.count.queries[i].Load()
 		st.QueryTime[c.Name] = srv.times.query[i].buckets()
 		st.TransactionTime[c.Name] = srv.times.transaction[i].buckets()

@@ -46,7 +46,6 @@ type sim struct {
 	mean      [numFingerprints]float64
 	strangers int
 	result    *Result
-	session   uint32
 }
 
 // group is a Group as it stands now.

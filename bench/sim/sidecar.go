@@ -47,7 +47,6 @@ type sidecar struct {
 	bound     bool
 	sampled   float64 // when look last saw anything; -1: never
 	seen      struct{ blocked, peers, foreign int }
-	changes   int
 	can       func(*queue.Waiter[*session]) bool
 	classOK   func(int) bool
 }

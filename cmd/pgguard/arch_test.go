@@ -26,7 +26,7 @@ type rule struct {
 }
 
 const (
-	pure = `pool/queue|pool/limit|breaker|proxy/sql`
+	pure = `pool/queue|pool/limit|pool/quantile|breaker|proxy/sql`
 	core = `pool|pool/.*|breaker|proxy|proxy/wire|proxy/sql|proxy/auth`
 	rim  = `pgguard/proxy/(config|admin|metrics|dashboard|fleet)(/.*)?`
 )
