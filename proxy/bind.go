@@ -29,12 +29,19 @@ func (c *compiler) bind(r *request, m []byte) bool {
 	}
 	c.runs(st, true)
 	c.bindTo(st.name, portal, name, rest, m)
-	if c.s.twins || r.renames || c.s.ex.firstOp < len(c.s.ex.ops) || (len(name) > 0 && st.names.Load() > 0 && c.s.unnamedLocked() == st) || (len(name) == 0 && st.names.Load() > 0) {
+	if r.renames || c.twin(name, st) {
 		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
 	} else {
 		c.s.ex.client(wire.Bind)
 	}
 	return true
+}
+
+// twin is true if an error about st may have to be told under another name than the one that st is found by: then the mark
+// keeps the name that the client gave.
+func (c *compiler) twin(name []byte, st *statement) bool {
+	s := c.s
+	return s.twins || s.ex.firstOp < len(s.ex.ops) || (st.names.Load() > 0 && (len(name) == 0 || s.unnamedLocked() == st))
 }
 
 // bindTo puts a Bind of another statement in the place of m.

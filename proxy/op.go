@@ -70,11 +70,3 @@ func (s *session) undoLocked(b *backend, ops []op, forgets bool) {
 		}
 	}
 }
-
-// unnamedLocked returns what the client's unnamed statement is if all that was sent succeeds.
-func (s *session) unnamedLocked() *statement {
-	if o := s.ex.lastUnnamed(); o != nil {
-		return o.is
-	}
-	return s.unnamed
-}

@@ -113,30 +113,7 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 	case wire.Describe:
 		r.describes = true
 	case wire.Bind:
-		_, rest, _ := wire.CString(body)
-		name, _, ok := wire.CString(rest)
-		if !ok {
-			r.write = true
-			break
-		}
-		s.mu.Lock()
-		bound := s.unnamedLocked()
-		if len(name) > 0 {
-			bound = s.names[string(clip(name))]
-		}
-		if bound == longStatement || (bound == nil && (s.pins|s.suspect|r.suspect)&pins(sql.Prepared) != 0) {
-			r.suspect |= pinFunction // what it does is not known any more
-		}
-		s.mu.Unlock()
-		if bound != nil {
-			r.print, r.kind = bound.print, kindOf(bound.scan)
-		}
-		if bound != nil && (bound.body != "" || len(name) > 0) {
-			s.suspects(r, bound.scan)
-			r.armed = r.armed || meddles(bound.scan)
-		} else if r.n == 0 {
-			r.write, r.armed = true, true
-		}
+		s.noteBind(r, body)
 	case wire.Execute:
 		r.runs++
 		r.unsure = r.unsure || r.armed || s.sees.armed
@@ -147,6 +124,34 @@ func (s *session) note(r *request, typ byte, m []byte, left int) {
 	}
 	r.n++
 	r.left = left
+}
+
+// noteBind notes what the statement of a Bind may do when it is run.
+func (s *session) noteBind(r *request, body []byte) {
+	_, rest, _ := wire.CString(body)
+	name, _, ok := wire.CString(rest)
+	if !ok {
+		r.write = true
+		return
+	}
+	s.mu.Lock()
+	bound := s.unnamedLocked()
+	if len(name) > 0 {
+		bound = s.names[string(clip(name))]
+	}
+	if bound == longStatement || (bound == nil && (s.pins|s.suspect|r.suspect)&pins(sql.Prepared) != 0) {
+		r.suspect |= pinFunction // what it does is not known any more
+	}
+	s.mu.Unlock()
+	if bound != nil {
+		r.print, r.kind = bound.print, kindOf(bound.scan)
+	}
+	if bound != nil && (bound.body != "" || len(name) > 0) {
+		s.suspects(r, bound.scan)
+		r.armed = r.armed || meddles(bound.scan)
+	} else if r.n == 0 {
+		r.write, r.armed = true, true
+	}
 }
 
 // meddles is true for a text that may prepare or forget statements by SQL: what comes after it may mean something else.

@@ -254,6 +254,12 @@ func (b *backend) failed(s *session, body []byte) passing {
 	if err != nil {
 		return passOn
 	}
+	return b.reworded(s, body, f, said)
+}
+
+// reworded deals with an error that is about the guard's own doing: the request is run again, or the error told in the
+// client's words.
+func (b *backend) reworded(s *session, body []byte, f wire.ErrorFields, said *string) passing {
 	code := string(f.Code)
 	stale := code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
 	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
