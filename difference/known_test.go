@@ -60,6 +60,12 @@ var knownAnswers = []struct {
 		"and the next server may have none"},
 }
 
+// parsedExecute is a difference in one text only: the Parse of an EXECUTE needs the statement that it names, to describe what it
+// returns; on a server that lacks it this is prepared first, which may have become impossible. Direct finds that out at Execute.
+var parsedExecute = struct{ direct, guard, text *regexp.Regexp }{
+	regexp.MustCompile(`^1`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* execute `),
+}
+
 // healed is direct's answer where the guard prepares a statement again instead, because a table has changed since: what
 // comes before it in the same answer may differ, too.
 var healed = regexp.MustCompile(`^E .*C=0A000 .*cached plan must not change result type`)
@@ -88,6 +94,9 @@ func isKnownAnswer(want, got transcript, at int) bool {
 		if healed.MatchString(line) {
 			return true
 		}
+	}
+	if parsedExecute.guard.MatchString(got.lines[at]) && parsedExecute.direct.MatchString(want.lines[at]) && parsedExecute.text.MatchString(want.doing(at)) {
+		return true
 	}
 	for _, k := range knownAnswers {
 		if k.direct.MatchString(want.lines[at]) && k.guard.MatchString(got.lines[at]) {

@@ -83,6 +83,13 @@ func differs(want, got transcript) int {
 	return -1
 }
 
+// doing is what the client did before line at.
+func (t *transcript) doing(at int) string {
+	for ; at > 0 && t.marks[at] == ""; at-- {
+	}
+	return t.marks[at]
+}
+
 // around shows a transcript near line at.
 func (t *transcript) around(at int) string {
 	var b strings.Builder
