@@ -44,6 +44,9 @@ func TestDifference(t *testing.T) {
 	for _, k := range known {
 		t.Logf("known, not generated: %s: %s", k.text, k.reason)
 	}
+	for _, k := range inText {
+		t.Logf("known, ends a session in which %s was sent: %s for %s: %s", k.text, k.guard, k.direct, k.reason)
+	}
 	for _, k := range knownAnswers {
 		t.Logf("known, ends a session: %s for %s: %s", k.guard, k.direct, k.reason)
 	}

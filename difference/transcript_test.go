@@ -83,11 +83,13 @@ func differs(want, got transcript) int {
 	return -1
 }
 
-// doing is what the client did before line at.
-func (t *transcript) doing(at int) string {
-	for ; at > 0 && t.marks[at] == ""; at-- {
+// sent is all that the client has done before line at.
+func (t *transcript) sent(at int) string {
+	var all strings.Builder
+	for i := range at + 1 {
+		all.WriteString(t.marks[i])
 	}
-	return t.marks[at]
+	return all.String()
 }
 
 // around shows a transcript near line at.

@@ -33,6 +33,12 @@ func (c *compiler) naming(m []byte) bool {
 	command, name, all, ok := sql.Target(text)
 	ok = ok && res.Statements == 1
 	st := s.names[string(name)]
+	if ok && command == sql.Execute && st != nil && naming(st.scan, []byte(st.body)) { // and that names others
+		c.handOver(s.ex.unsynced, append(append(st.text(), ' '), text...), true)
+		s.suspect |= pinsOf(st.scan)
+		s.undo |= pins(st.scan.Undo)
+		return c.passQuery()
+	}
 	switch {
 	case ok && (all || st == nil):
 		return c.passQuery()
