@@ -65,6 +65,8 @@ var inText = []struct {
 	{regexp.MustCompile(`^1`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* execute `),
 		"the Parse of an EXECUTE needs the statement that it names, to describe what it returns; on a server that lacks it this is " +
 			"prepared first, which may have become impossible. Direct finds that out at Execute"},
+	{regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`explain`),
+		"the plan for a catalogue depends on when it was vacuumed last"},
 	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^2`), regexp.MustCompile(`(?i)temp`),
 		"a temporary table that hides another changes what a statement means at its next Bind, unless the server has had temporary tables " +
 			"before; then when it runs"},

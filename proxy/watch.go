@@ -30,11 +30,7 @@ const reserveShare = 0.2
 // cannot be reached until it can.
 func (in *instance) watch(ctx context.Context) {
 	var c *pgx.Conn
-	defer func() {
-		if c != nil {
-			_ = c.Close(context.Background())
-		}
-	}()
+	defer in.hangUp(&c)
 	var limits time.Time // when they were read last
 	for {
 		err := in.observe(ctx, &c, &limits)
@@ -97,7 +93,7 @@ func (in *instance) reach(ctx context.Context, c **pgx.Conn) error {
 	return nil
 }
 
-// hangUp closes the side channel, if it is open.
+// hangUp closes the side channel, if it is open, whether or not the server answers.
 func (in *instance) hangUp(c **pgx.Conn) {
 	if *c == nil {
 		return
@@ -105,6 +101,7 @@ func (in *instance) hangUp(c **pgx.Conn) {
 	ctx, stop := context.WithTimeout(context.Background(), time.Second)
 	defer stop()
 	_ = (*c).Close(ctx)
+	_ = (*c).PgConn().Conn().Close()
 	*c = nil
 }
 
