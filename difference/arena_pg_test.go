@@ -59,6 +59,11 @@ func (a *arena) connect(ctx context.Context) (err error) {
 	return nil
 }
 
+// orphans drops the temporary tables of processes that have crashed.
+const orphans = `do $$ declare n name; begin
+	for n in select nspname from pg_namespace where nspname ~ '^pg_temp_' loop execute format('drop schema %I cascade', n); end loop;
+	end $$`
+
 // recover waits until PostgreSQL is back from a crash.
 func (a *arena) recover(ctx context.Context) error {
 	for _, conn := range a.admin {
@@ -66,7 +71,10 @@ func (a *arena) recover(ctx context.Context) error {
 	}
 	for end := time.Now().Add(patience); ; {
 		err := a.connect(ctx)
-		if err == nil || time.Now().After(end) {
+		if err == nil {
+			return a.exec(ctx, direct, orphans)
+		}
+		if time.Now().After(end) {
 			return err
 		}
 		time.Sleep(10 * time.Millisecond) // between two looks at a condition

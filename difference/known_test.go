@@ -62,9 +62,9 @@ var inText = []struct {
 	direct, guard, text *regexp.Regexp
 	reason              string
 }{
-	{regexp.MustCompile(`^1`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* execute `),
-		"the Parse of an EXECUTE needs the statement that it names, to describe what it returns; on a server that lacks it this is " +
-			"prepared first, which may have become impossible. Direct finds that out at Execute"},
+	{regexp.MustCompile(`^1`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* (execute|prepare) `),
+		"the Parse of an EXECUTE needs the statement that it names, to describe what it returns, and a PREPARE the one that has its name; on " +
+			"a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
 	{regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`explain`),
 		"the plan for a catalogue depends on when it was vacuumed last"},
 	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^2`), regexp.MustCompile(`(?i)temp`),

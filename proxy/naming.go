@@ -157,5 +157,11 @@ func (c *compiler) runs(st *statement, bound bool) {
 		s.setName(string(name), nil)
 		return
 	}
-	c.handOver(true, st.text(), false)
+	text := st.text()
+	if ok && command == sql.Execute && naming(old.scan, []byte(old.body)) { // and that names others
+		text = append(append(old.text(), ' '), text...)
+		s.suspect |= pinsOf(old.scan)
+		s.undo |= pins(old.scan.Undo)
+	}
+	c.handOver(true, text, false)
 }
