@@ -29,9 +29,11 @@ type account struct {
 	sums
 	at      time.Time // up to which it is counted
 	waiting bool      // somebody waits for a token
-	taken   sums      // as of the last Account
-	since   time.Time // of the last Account
-	peak    int
+	// slotless says that somebody waits although there are tokens: servers are what is missing.
+	slotless bool
+	taken    sums      // as of the last Account
+	since    time.Time // of the last Account
+	peak     int
 	// pressed is since when somebody waits for a slot; zero: nobody does.
 	pressed time.Time
 }
@@ -58,7 +60,11 @@ func (p *Pool) tallyLocked(now time.Time) {
 }
 
 // noteLocked notes what lasts from now on.
-func (p *Pool) noteLocked() { p.account.waiting = p.queue.Len() > p.logging && !p.tokenLocked() }
+func (p *Pool) noteLocked() {
+	waits := p.queue.Len() > p.logging
+	p.account.waiting = waits && !p.tokenLocked()
+	p.account.slotless = waits && p.running-p.refundLocked() < p.limitLocked()
+}
 
 // watchLocked notes whether slots are exhausted. It is called at each tick instead of at each change: what is made of it
 // takes seconds.

@@ -64,7 +64,7 @@ func TestWaitingForASlotIsNotBoundByTheLimit(t *testing.T) {
 }
 
 func TestOverloadIsRefusedSooner(t *testing.T) {
-	in(t, mixed(1), 10, func(t *testing.T, h *harness) {
+	in(t, mixed(1), 1, func(t *testing.T, h *harness) {
 		holder, c, low := h.client("holder"), h.client("c"), h.client("l").low()
 		h.get(holder, c, low)
 		pass(950 * time.Millisecond)
@@ -102,9 +102,29 @@ func TestServerThatIsAwayIsNoOverload(t *testing.T) {
 	})
 }
 
+// Who waits for servers that others keep, while the database has little to do, is not shed: it waits as long as its class may.
+func TestWaitingForServersIsNoOverload(t *testing.T) {
+	in(t, mixed(1), 10, func(t *testing.T, h *harness) {
+		holder, c := h.client("holder"), h.client("c")
+		h.get(holder, c)
+		pass(4900 * time.Millisecond)
+		if c.refused() != nil {
+			t.Fatalf("refused: %v", c.refused())
+		}
+		if p := h.Account(time.Now()).Paces; p[0].Overloaded {
+			t.Errorf("high waits like this: %+v", p[0])
+		}
+		pass(200 * time.Millisecond)
+		var r *pool.RefusedError
+		if !errors.As(c.refused(), &r) || r.Reason != "wait" {
+			t.Errorf("%v, want a refusal for the wait", c.refused())
+		}
+	})
+}
+
 func TestObserveKeepsTheOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		run(t, mixed(1), 10, true, func(t *testing.T, h *harness) {
+		run(t, mixed(1), 1, true, func(t *testing.T, h *harness) {
 			holder := h.client("holder")
 			h.get(holder)
 			cs := h.many("c", 3)

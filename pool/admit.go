@@ -71,11 +71,12 @@ func (p *Pool) tokenLocked() bool {
 	return p.running < l || p.refund.blocked > 0 && p.running-p.refundLocked() < l
 }
 
-// growingLocked says whether servers are missing, not run tokens: there are none, they are being opened to begin with, or
-// the database comes back by a ramp. To wait is no overload then, and it will be over by itself.
+// growingLocked says whether servers are missing, not run tokens: there are none, they are being opened to begin with, clients
+// keep them for themselves or sit idle in transactions, or the database comes back by a ramp. To wait is no overload then:
+// the database has little to do, and who waits gets what is given back.
 func (p *Pool) growingLocked() bool {
 	open := p.count[Idle] + p.count[Lent]
-	return open == 0 || p.ceiling != NoCeiling || (p.count[Opening] > 0 && p.count[Idle] == 0 && open < p.limit.Current())
+	return open == 0 || p.ceiling != NoCeiling || p.account.slotless || (p.count[Opening] > 0 && p.count[Idle] == 0 && open < p.limit.Current())
 }
 
 // allowanceLocked is I: slots beyond L for transactions between two statements. It grows with the time that the
