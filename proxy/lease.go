@@ -119,7 +119,8 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 			prefix = s.syncLocked(b, prefix)
 		}
 	}
-	counts := r.suspect&pinSequence != 0 || (r.touches && s.route.catalog.currval.Load())
+	// In the middle of a transaction a query of ours would make an end of the unnamed portal.
+	counts := r.suspect&pinSequence != 0 || (r.touches && (fresh || s.ex.status == wire.Idle) && s.route.catalog.currval.Load())
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && (fresh || !s.ex.unsynced) {
 		s.ex.add(markHidden)
 		prefix = append(prefix, discardSequences...)
