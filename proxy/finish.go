@@ -38,9 +38,7 @@ func (s *session) finish() {
 	s.pending, s.request = nil, nil
 	s.mu.Unlock()
 	if b != nil {
-		stop := time.AfterFunc(s.srv.cfg.CancelTimeout, func() { _ = b.conn.Conn.Close() })
 		s.clean(b)
-		stop.Stop()
 	}
 	s.mu.Lock()
 	s.unpinLocked()
@@ -54,6 +52,8 @@ func (s *session) finish() {
 
 // clean makes the server fit for others and gives it back, or discards it if that cannot be done in time.
 func (s *session) clean(b *backend) {
+	stop := time.AfterFunc(s.srv.cfg.CancelTimeout, func() { _ = b.conn.Conn.Close() })
+	defer stop.Stop()
 	if !s.settle(b) {
 		return // the server is gone, and its backend has answered for it
 	}

@@ -67,10 +67,6 @@ func (s *session) reap(b *backend, now time.Time) bool {
 	s.local = wire.Failed
 	s.mu.Unlock()
 	s.srv.times.idle[s.class].observe(idle)
-	s.srv.work.Go(func() {
-		stop := time.AfterFunc(s.srv.cfg.CancelTimeout, func() { _ = b.conn.Conn.Close() })
-		defer stop.Stop()
-		janitor.clean(b)
-	})
+	s.srv.work.Go(func() { janitor.clean(b) })
 	return true
 }
