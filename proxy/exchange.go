@@ -353,6 +353,9 @@ func (e *exchange) quiet() bool {
 	return e.first == len(e.marks) && !e.unsynced && !e.skipping && !e.partial && !e.doubt
 }
 
+// lastQuery is true if no simple query was sent after the message that is being answered.
+func (e *exchange) lastQuery() bool { return !slices.Contains(e.marks[e.first+1:], markQuery) }
+
 // owed is how many ReadyForQuery the client still expects.
 func (e *exchange) owed() int { return e.readies }
 

@@ -235,7 +235,7 @@ func (b *backend) failed(s *session, body []byte) passing {
 		s.ran.broken = true
 	}
 	ops, itself := s.ex.failed()
-	if string(f.Code) == "22021" && s.ex.front() == markQuery && s.ex.readies == 1 {
+	if string(f.Code) == "22021" && s.ex.front() == markQuery && s.ex.lastQuery() {
 		s.unnamed, b.unnamed = s.queried, nil // the server could not read the query, and has forgotten nothing
 	}
 	var said *string
