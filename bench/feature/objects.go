@@ -59,13 +59,10 @@ var objects = group("session objects",
 			a.is("SELECT currval('feature_serial_id_seq')", mine)
 		})
 	}),
-	named("currval after INSERT into a serial column", func(t *trial) {
-		a, b := t.client(), t.client()
-		t.often(func() {
-			mine := a.run("INSERT INTO feature_serial (word) VALUES ('a') RETURNING id").value()
-			b.run("INSERT INTO feature_serial (word) VALUES ('b')")
-			a.is("SELECT currval('feature_serial_id_seq')", mine)
-		})
+	named("currval after INSERT into a serial column", currvalAfterInsert),
+	named("the same once a client of the database has asked for one", func(t *trial) {
+		t.client().fails("SELECT lastval()", "55000")
+		currvalAfterInsert(t)
 	}),
 	named("cursor inside a transaction", func(t *trial) {
 		c := t.client()
@@ -79,6 +76,16 @@ var objects = group("session objects",
 		})
 	}),
 )
+
+// currvalAfterInsert wants the value that an INSERT has taken by a default, while another client inserts, too.
+func currvalAfterInsert(t *trial) {
+	a, b := t.client(), t.client()
+	t.often(func() {
+		mine := a.run("INSERT INTO feature_serial (word) VALUES ('a') RETURNING id").value()
+		b.run("INSERT INTO feature_serial (word) VALUES ('b')")
+		a.is("SELECT currval('feature_serial_id_seq')", mine)
+	})
+}
 
 // listen wants notifications while the listener is idle, only those of its channels, and none after UNLISTEN.
 func listen(t *trial) {
