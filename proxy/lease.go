@@ -119,12 +119,16 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 			prefix = s.syncLocked(b, prefix)
 		}
 	}
-	// In the middle of a transaction a query of ours would make an end of the unnamed portal.
-	counts := r.suspect&pinSequence != 0 || (r.touches && (fresh || s.ex.status == wire.Idle) && s.route.catalog.currval.Load())
-	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && (fresh || !s.ex.unsynced) {
+	idle := fresh || s.ex.status == wire.Idle
+	counts := r.suspect&pinSequence != 0 || (r.touches && idle && s.route.catalog.currval.Load())
+	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && (idle || s.ex.status == wire.InTransaction) && (fresh || !s.ex.unsynced) {
 		s.ex.add(markHidden)
-		prefix = append(prefix, discardSequences...)
-		b.unnamed = noStatement
+		if idle {
+			prefix = append(prefix, discardSequences...)
+			b.unnamed = noStatement
+		} else {
+			prefix = append(prefix, discardSequencesBeside...)
+		}
 		s.owns = true
 	}
 	s.touched = s.touched || r.defaults
