@@ -44,7 +44,7 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(`^C DEALLOCATE`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
 		"a statement that has become wrong by what the same batch has set, and that a text of several is to forget, is prepared under " +
 			"its name before"},
-	{regexp.MustCompile(`^E .*C=42\w\w\w `), regexp.MustCompile(`^E .*C=(26000 .*R=(FetchPreparedStatement|exec_stmt_raise)|25P02 .*R=exec_simple_query)`),
+	{regexp.MustCompile(`^E .*C=42\w\w\w `), regexp.MustCompile(`^E .*C=(26000 .*R=(FetchPreparedStatement|exec_stmt_raise)|42809 .*R=ExecuteQuery|25P02 .*R=exec_simple_query)`),
 		"EXECUTE of a protocol's statement that cannot be prepared any more says that rather than the reason, or in a transaction, " +
 			"that the transaction has failed"},
 	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
