@@ -63,6 +63,9 @@ func (p *Pool) tallyLocked(now time.Time) {
 func (p *Pool) noteLocked() {
 	waits := p.queue.Len() > p.logging
 	p.account.waiting = waits && !p.tokenLocked()
+	if p.free { // nobody waits for a token; whoever is beyond the limit would
+		p.account.waiting = p.running-p.refundLocked() > p.limitLocked()
+	}
 	p.account.slotless = waits && p.running-p.refundLocked() < p.limitLocked()
 }
 

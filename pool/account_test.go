@@ -122,6 +122,26 @@ func TestWaitingForServersIsNoOverload(t *testing.T) {
 	})
 }
 
+// Where the limit holds nobody up it binds, for the law, while more run than it allows.
+func TestObserveTellsTheLawWhenTheLimitWouldBind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run(t, small(3), 2, true, func(t *testing.T, h *harness) {
+			cs := h.many("c", 3)
+			h.get(cs[:2]...)
+			h.Account(time.Now())
+			pass(time.Second)
+			if w := h.Account(time.Now()); w.Bound != 0 {
+				t.Errorf("bound for %.1f s with as many running as it allows", w.Bound)
+			}
+			h.get(cs[2])
+			pass(time.Second)
+			if w := h.Account(time.Now()); w.Bound < 0.9 || cs[2].has() == nil {
+				t.Errorf("bound for %.1f s with three running, want the whole second", w.Bound)
+			}
+		})
+	})
+}
+
 func TestObserveKeepsTheOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run(t, mixed(1), 1, true, func(t *testing.T, h *harness) {

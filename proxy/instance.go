@@ -88,6 +88,12 @@ func (in *instance) law() limit.Limit {
 	if n := in.srv.cfg.Limit; n > 0 {
 		return limit.Frozen(n)
 	}
+	if in.srv.cfg.Observe {
+		// What it tries has no effect on what runs, and an experiment without one would say that concurrency is worth nothing.
+		t := limit.Defaults()
+		t.NoProbe, t.NoVerify = true, true
+		return limit.NewAIMD(limit.Config{Tuning: &t})
+	}
 	return limit.NewAIMD(limit.Config{})
 }
 

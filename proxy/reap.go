@@ -25,6 +25,9 @@ func (in *instance) reap(now time.Time) {
 	}
 	class := in.srv.cfg.Pool.Classes[r.Class].Name
 	switch {
+	case s.keeps(b):
+		in.pool.SetPinned(r.Server, true) // the next look finds another
+		return
 	case in.srv.cfg.Observe:
 		if !s.reported.CompareAndSwap(false, true) {
 			return
@@ -40,6 +43,13 @@ func (in *instance) reap(now time.Time) {
 			event.Number{Name: "pid", Value: float64(b.pid)},
 		),
 	})
+}
+
+// keeps is true if the client cannot do without this server, whatever becomes of its transaction.
+func (s *session) keeps(b *backend) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.backend == b && (s.pins != 0 || s.route.mode == PoolModeSession)
 }
 
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the

@@ -108,6 +108,25 @@ func TestPinnedTransactionIsNotReaped(t *testing.T) {
 	}
 }
 
+// One that must be left alone does not hide the next.
+func TestPinnedTransactionHidesNoOther(t *testing.T) {
+	g := narrow(t, 2, func(c *Config) {
+		c.Pool.Classes[0].Interactive, c.Pool.Classes[0].MaxWait = false, time.Minute
+	})
+	holder, _ := enter(t, g.addr)
+	holder.ask("select pg_advisory_lock(1)")
+	holder.expect("begin; select 1 as one", "C BEGIN; T one:23:0; D 1; C SELECT 1; Z T")
+	idle, _ := enter(t, g.addr)
+	idle.expect("begin; select 1 as one", "C BEGIN; T one:23:0; D 1; C SELECT 1; Z T")
+	waiter, _ := enter(t, g.addr)
+	waiter.write(textQuery("select 2 as two"))
+	g.pressed(t)
+	g.the(t).reap(inAMinute())
+	waiter.read("Z")
+	idle.expect("select 2", reapedWords+"; Z E")
+	holder.expect("commit", "C COMMIT; Z I")
+}
+
 // In observe mode it is only told, and once.
 func TestObserveReapsNobody(t *testing.T) {
 	g := tight(t, func(c *Config) { c.Observe = true })
