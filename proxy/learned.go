@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pgguard/pool/limit"
@@ -27,13 +28,16 @@ type learnedFile struct {
 	Version  int       `json:"version"`
 	Instance string    `json:"instance"`
 	At       time.Time `json:"at"`
-	Limit    float64   `json:"limit"`
+	// Limit is 0 if none was learned.
+	Limit float64 `json:"limit,omitempty"`
+	// Sequences are the databases in which a client has asked for the last value of a sequence: see catalog.currval.
+	Sequences []string `json:"sequences,omitempty"`
 }
 
 // learnedPath is where it is, "" for nowhere.
 func (in *instance) learnedPath() string {
 	dir := in.srv.cfg.LearnedDir
-	if dir == "" || in.srv.cfg.Limit > 0 {
+	if dir == "" {
 		return ""
 	}
 	h := fnv.New64a()
@@ -41,7 +45,7 @@ func (in *instance) learnedPath() string {
 	return filepath.Join(dir, fmt.Sprintf("learned-%016x.json", h.Sum64()))
 }
 
-// recall starts the law from what a predecessor has kept. A file that is missing, damaged or of something else is as
+// recall starts from what a predecessor has kept. A file that is missing, damaged or of something else is as
 // none.
 func (in *instance) recall(now time.Time) {
 	path := in.learnedPath()
@@ -63,7 +67,12 @@ func (in *instance) recall(now time.Time) {
 		in.srv.log.Warn("what was learned before is not used", "upstream", in.name(), "file", path, "error", err)
 		return
 	}
-	in.pool.Resume(limit.Learned{At: f.At, Limit: f.Limit}, now)
+	if f.Limit != 0 {
+		in.pool.Resume(limit.Learned{At: f.At, Limit: f.Limit}, now)
+	}
+	for _, database := range f.Sequences {
+		in.catalog(database).currval.Store(true)
+	}
 }
 
 // readSmall reads a file that is not long.
@@ -78,17 +87,37 @@ func readSmall(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// remember writes what the law has learned, whole or not at all.
+// asked are the databases in which somebody has asked for the last value of a sequence.
+func (in *instance) asked() (databases []string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for name, c := range in.catalogs {
+		if c.currval.Load() && len(databases) < maxAsked && len(name) <= maxName {
+			databases = append(databases, name)
+		}
+	}
+	slices.Sort(databases)
+	return databases
+}
+
+// maxAsked bounds the databases that are kept: a file stays small.
+const maxAsked = 32
+
+// remember writes what was learned, whole or not at all.
 func (in *instance) remember(now time.Time) {
 	path := in.learnedPath()
 	if path == "" {
 		return
 	}
 	kept, ok := in.pool.Learned(now)
-	if !ok {
+	databases := in.asked()
+	if !ok && len(databases) == 0 {
 		return
 	}
-	body, err := json.Marshal(learnedFile{learnedVersion, in.name(), kept.At, kept.Limit})
+	if !ok {
+		kept = limit.Learned{At: now}
+	}
+	body, err := json.Marshal(learnedFile{learnedVersion, in.name(), kept.At, kept.Limit, databases})
 	if err == nil {
 		err = replaceFile(path, body)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ func learner(t *testing.T, dir string) *instance {
 func TestLearnedLimitSurvivesRestart(t *testing.T) {
 	now := time.Now()
 	first := learner(t, t.TempDir()).pool.Limit()
-	good := learnedFile{learnedVersion, "db.example.com:5432", now.Add(-time.Hour), 40}
+	good := learnedFile{learnedVersion, "db.example.com:5432", now.Add(-time.Hour), 40, nil}
 	for _, c := range []struct {
 		name string
 		text func(learnedFile) string
@@ -62,7 +63,7 @@ func jsonOf(f learnedFile) string {
 	return string(b)
 }
 
-// A directory that cannot be written costs nothing but the knowledge; nothing is kept of a frozen limit.
+// A directory that cannot be written costs nothing but the knowledge, and where there is nothing to keep there is no file.
 func TestNothingIsKeptWhereItCannotBe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -84,8 +85,25 @@ func TestNothingIsKeptWhereItCannotBe(t *testing.T) {
 		t.Errorf("%q lie about", left)
 	}
 	in := learner(t, t.TempDir())
-	in.srv.cfg.Limit = 7
-	if in.learnedPath() != "" {
-		t.Error("a frozen limit is kept")
+	in.remember(time.Now())
+	if _, err := os.Stat(in.learnedPath()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file of nothing: %v", err)
+	}
+}
+
+// That somebody asks for sequences' last values in a database is known after a restart.
+func TestSequencesAreRememberedOverRestart(t *testing.T) {
+	dir := t.TempDir()
+	in := learner(t, dir)
+	in.catalog("plain")
+	in.catalog("shop").currval.Store(true)
+	in.remember(time.Now())
+	next := learner(t, dir)
+	next.recall(time.Now())
+	if next.catalog("plain").currval.Load() || !next.catalog("shop").currval.Load() {
+		t.Error("want shop and no other")
+	}
+	if got, want := next.pool.Limit(), learner(t, "").pool.Limit(); got != want {
+		t.Errorf("limit %d, want %d: none was learned", got, want)
 	}
 }
