@@ -135,6 +135,11 @@ const goneBody = "do $$ begin raise exception 'guard: statement cannot be prepar
 // emptyBody is a Parse of the empty text without parameters.
 const emptyBody = "\x00\x00\x00"
 
+// good is true for a statement that can still be prepared: nothing that it depends on has changed.
+func (c *compiler) good(st *statement) bool {
+	return st.age == c.s.route.catalog.age() && st.under == c.s.settings.parsing && !c.s.flux
+}
+
 // runs makes sure, before the Parse or, if bound, the Bind of a statement that names others in its SQL, that the server
 // knows those by their own names.
 func (c *compiler) runs(st *statement, bound bool) {
@@ -150,7 +155,8 @@ func (c *compiler) runs(st *statement, bound bool) {
 	if ok && command != sql.Execute && !bound {
 		return // what it is about does not matter before it runs
 	}
-	if ok && command == sql.Deallocate {
+	if ok && command == sql.Deallocate && !c.good(old) {
+		// It may never be run, and then the client has lost what has gone wrong.
 		c.before()
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
 		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
