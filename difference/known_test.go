@@ -65,6 +65,8 @@ var inText = []struct {
 	{regexp.MustCompile(`^1`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* (execute|prepare) `),
 		"the Parse of an EXECUTE needs the statement that it names, to describe what it returns, and a PREPARE the one that has its name; on " +
 			"a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
+	{regexp.MustCompile(``), regexp.MustCompile(`^E .*(C=08P01 .*requires 0\||C=26000 .*R=exec_stmt_raise|C=42809 .*R=ExecuteQuery)`), regexp.MustCompile(`(?i)Parse .* deallocate `),
+		"a DEALLOCATE by the extended protocol that is bound and not run, after DDL: the statement is gone"},
 	{regexp.MustCompile(`^n`), regexp.MustCompile(`^T `), regexp.MustCompile(`(?i)Parse .* (fetch|move) `),
 		"what a FETCH returns is settled when it is prepared, by the cursor that is there or is not; on another server it is prepared again"},
 	{regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`explain`),

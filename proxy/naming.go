@@ -156,9 +156,9 @@ func (c *compiler) runs(st *statement, bound bool) {
 		return // what it is about does not matter before it runs
 	}
 	if ok && command == sql.Deallocate && !c.good(old) {
-		// It may never be run, and then the client has lost what has gone wrong.
+		// If it is never run, the client has lost what may have gone wrong, and is told so.
 		c.before()
-		c.out = wire.AppendParse(c.out, string(name), emptyBody)
+		c.out = wire.AppendParse(c.out, string(name), goneBody)
 		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
 		s.setName(string(name), nil)
 		return
