@@ -47,6 +47,8 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(`^E .*C=42\w\w\w `), regexp.MustCompile(`^E .*C=(26000 .*R=(FetchPreparedStatement|exec_stmt_raise)|42809 .*R=ExecuteQuery|25P02 .*R=exec_simple_query)`),
 		"EXECUTE of a protocol's statement that cannot be prepared any more says that rather than the reason, or in a transaction, " +
 			"that the transaction has failed"},
+	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^n`),
+		"such a statement is described as what stands in for it, after a text that may have named it"},
 	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
 		"a statement on a view whose rules session_replication_role has turned off since cannot be prepared on another server"},
 	{regexp.MustCompile(`^C SET`), regexp.MustCompile(`^E .*C=25001 .*must be called before any query`),
