@@ -44,10 +44,10 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(`^C DEALLOCATE`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
 		"a statement that has become wrong by what the same batch has set, and that a text of several is to forget, is prepared under " +
 			"its name before"},
-	{regexp.MustCompile(`^E .*C=42\w\w\w `), regexp.MustCompile(`^E .*C=(26000 .*R=(FetchPreparedStatement|exec_stmt_raise)|42809 .*R=ExecuteQuery|25P02 .*R=exec_simple_query)`),
+	{regexp.MustCompile(`^E .*C=42\w\w\w `), regexp.MustCompile(`^E .*C=(26000 .*R=FetchPreparedStatement|22P02 .*guard: statement cannot|25P02 .*R=exec_simple_query)`),
 		"EXECUTE of a protocol's statement that cannot be prepared any more says that rather than the reason, or in a transaction, " +
 			"that the transaction has failed"},
-	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^n`),
+	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^T int4\(0\.0 23 `),
 		"such a statement is described as what stands in for it, after a text that may have named it"},
 	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
 		"a statement on a view whose rules session_replication_role has turned off since cannot be prepared on another server"},
@@ -67,7 +67,7 @@ var inText = []struct {
 	{regexp.MustCompile(`^1`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* (execute|prepare) `),
 		"the Parse of an EXECUTE needs the statement that it names, to describe what it returns, and a PREPARE the one that has its name; on " +
 			"a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
-	{regexp.MustCompile(``), regexp.MustCompile(`^E .*(C=08P01 .*requires 0\||C=26000 .*R=exec_stmt_raise|C=42809 .*R=ExecuteQuery)`), regexp.MustCompile(`(?i)Parse .* deallocate `),
+	{regexp.MustCompile(``), regexp.MustCompile(`^E .*(C=08P01 .*requires 0\||C=22P02 .*guard: statement cannot)`), regexp.MustCompile(`(?i)Parse .* deallocate `),
 		"a DEALLOCATE by the extended protocol that is bound and not run, after DDL: the statement is gone"},
 	{regexp.MustCompile(`^n`), regexp.MustCompile(`^T `), regexp.MustCompile(`(?i)Parse .* (fetch|move) `),
 		"what a FETCH returns is settled when it is prepared, by the cursor that is there or is not; on another server it is prepared again"},

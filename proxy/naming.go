@@ -128,9 +128,9 @@ func mentions(text []byte, word string) bool {
 	}
 }
 
-// goneBody is a Parse of what takes the place of a statement that cannot be prepared any more: its name is taken, and to execute
-// it is an error.
-const goneBody = "do $$ begin raise exception 'guard: statement cannot be prepared any more' using errcode = '26000'; end $$\x00\x00\x00"
+// goneBody is a Parse of what takes the place of a statement that cannot be prepared any more: its name is taken, and to plan
+// it, which EXECUTE, EXPLAIN and Bind do, is an error.
+const goneBody = "select ('guard: statement cannot be prepared any more'::pg_catalog.text)::pg_catalog.int4\x00\x00\x00"
 
 // emptyBody is a Parse of the empty text without parameters.
 const emptyBody = "\x00\x00\x00"
