@@ -151,7 +151,11 @@ func (v verdict) String() string {
 
 // judge plays s in both ways.
 func (a *arena) judge(ctx context.Context, s script, g *guard) (v verdict, err error) {
-	if v.want, err = a.play(ctx, s, nil); err != nil {
+	if v.want, err = a.play(ctx, s, nil); err != nil && a.admin[direct].IsClosed() {
+		v.at, v.want.cut = -1, true
+		return v, a.recover(ctx)
+	}
+	if err != nil {
 		return v, fmt.Errorf("directly: %w", err)
 	}
 	if v.want.cut { // PostgreSQL crashed: there is nothing to compare with

@@ -21,15 +21,15 @@ var plainBoundBegin = appendBoundBegin(nil, nil)
 // discardSequences forgets what a server remembers of sequences, so that a client cannot read another's.
 var discardSequences = wire.AppendText(nil, wire.Query, "DISCARD SEQUENCES")
 
-// discardSequencesBeside is the same for the middle of a transaction: the client's unnamed statement and portal stay.
+// discardSequencesBeside is the same for the middle of a transaction or a batch: the client's unnamed statement and portal
+// stay, and it has no ReadyForQuery.
 var discardSequencesBeside = func() []byte {
-	const name = statementPrefix + "discard\x00"
-	p := wire.AppendParse(nil, name[:len(name)-1], "DISCARD SEQUENCES\x00\x00\x00")
-	p = wire.AppendMessage(p, wire.Bind, []byte(name+name+"\x00\x00\x00\x00\x00\x00"))
-	p = wire.AppendMessage(p, wire.Execute, []byte(name+"\x00\x00\x00\x00"))
-	p = wire.AppendMessage(p, wire.Close, []byte("P"+name))
-	p = wire.AppendMessage(p, wire.Close, []byte("S"+name))
-	return wire.AppendEmpty(p, wire.Sync)
+	const name = statementPrefix + "discard"
+	p := wire.AppendParse(nil, name, "DISCARD SEQUENCES\x00\x00\x00")
+	p = wire.AppendMessage(p, wire.Bind, []byte(name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
+	p = wire.AppendMessage(p, wire.Execute, []byte(name+"\x00\x00\x00\x00\x00"))
+	p = wire.AppendText(p, wire.Close, "P"+name)
+	return wire.AppendText(p, wire.Close, "S"+name)
 }()
 
 // changedResult is PostgreSQL's error for a prepared statement whose columns have changed.

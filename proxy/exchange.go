@@ -22,6 +22,8 @@ const (
 	markClose    = 'C' // the client's Close of a statement or a portal
 	markOurParse = 'p' // a Parse of ours: its ParseComplete is not for the client
 	markOurClose = 'k' // a Close of ours: its CloseComplete is not for the client
+	markOurBind  = 'i' // a Bind of ours: its BindComplete is not for the client
+	markOurRun   = 'j' // an Execute of ours: its CommandComplete is not for the client
 	markBind     = 'B'
 	markTwin     = 'b' // as markBind, with the name that the client gave
 	markDescribe = 'D'
@@ -231,6 +233,10 @@ func (e *exchange) hidden(typ byte) bool {
 		return typ == wire.ParseComplete
 	case markOurClose:
 		return typ == wire.CloseComplete
+	case markOurBind:
+		return typ == wire.BindComplete
+	case markOurRun:
+		return typ == wire.CommandComplete
 	}
 	return false
 }
@@ -244,11 +250,11 @@ func (e *exchange) answered(typ byte) (o op) {
 		ends = typ == wire.ParseComplete
 	case markKnown, markClose, markOurClose:
 		ends = typ == wire.CloseComplete
-	case markBind, markTwin:
+	case markBind, markTwin, markOurBind:
 		ends = typ == wire.BindComplete
 	case markDescribe:
 		ends = typ == wire.RowDescription || typ == wire.NoData
-	case markExecute:
+	case markExecute, markOurRun:
 		ends = typ == wire.CommandComplete || typ == wire.EmptyQueryResponse || typ == wire.PortalSuspended
 	}
 	if ends {
@@ -268,7 +274,8 @@ func (e *exchange) answered(typ byte) (o op) {
 func (e *exchange) failed() (undone []op, itself bool) {
 	e.copyIn = false
 	switch m := e.front(); m {
-	case markParse, markKnown, markClose, markOurParse, markOurClose, markBind, markTwin, markDescribe, markExecute:
+	case markParse, markKnown, markClose, markOurParse, markOurClose, markOurBind, markOurRun, markBind, markTwin,
+		markDescribe, markExecute:
 		itself = carriesOp(m)
 	default:
 		return nil, false
@@ -322,7 +329,7 @@ func (e *exchange) copyStarted() {
 // skipped is true for marks that have no ReadyForQuery of their own.
 func skipped(mark byte) bool {
 	switch mark {
-	case markBind, markDescribe, markExecute, markData, markEnd:
+	case markBind, markDescribe, markExecute, markOurBind, markOurRun, markData, markEnd:
 		return true
 	}
 	return carriesOp(mark)

@@ -120,16 +120,9 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 		}
 	}
 	idle := fresh || s.ex.status == wire.Idle
-	counts := r.suspect&pinSequence != 0 || (r.touches && idle && s.route.catalog.currval.Load())
-	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && (idle || s.ex.status == wire.InTransaction) && (fresh || !s.ex.unsynced) {
-		s.ex.add(markHidden)
-		if idle {
-			prefix = append(prefix, discardSequences...)
-			b.unnamed = noStatement
-		} else {
-			prefix = append(prefix, discardSequencesBeside...)
-		}
-		s.owns = true
+	counts := r.suspect&pinSequence != 0 || (idle && (r.suspect&pinFunction != 0 || r.touches && s.route.catalog.currval.Load()))
+	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
+		prefix = s.discardSequencesLocked(b, prefix, idle && !s.ex.unsynced)
 	}
 	s.touched = s.touched || r.defaults
 	if !fresh || s.local != wire.InTransaction {
@@ -151,6 +144,34 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 		return plainBegin
 	}
 	return append(prefix, plainBegin...)
+}
+
+// discardSequencesLocked appends what makes the server forget what it remembers of sequences for others. alone: there is neither
+// a transaction nor a batch that it would disturb.
+func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone bool) []byte {
+	switch {
+	case alone:
+		s.ex.add(markHidden)
+		prefix = append(prefix, discardSequences...)
+		b.unnamed = noStatement
+	case s.ex.status == wire.Failed:
+		return prefix // it would fail, too
+	default:
+		unsynced := s.ex.unsynced
+		s.ex.extendedOp(markOurParse, op{owns: true})
+		s.ex.extended(markOurBind)
+		s.ex.extended(markOurRun)
+		s.ex.extendedOp(markOurClose, op{owns: true})
+		s.ex.extendedOp(markOurClose, op{owns: true})
+		prefix = append(prefix, discardSequencesBeside...)
+		if !unsynced {
+			prefix = wire.AppendEmpty(prefix, wire.Sync)
+			s.ex.add(markHidden)
+			s.ex.unsynced = false
+		}
+	}
+	s.owns = true
+	return prefix
 }
 
 // appendBoundBegin appends a BEGIN of the extended protocol, after which its portal is there as the client believes.

@@ -13,6 +13,7 @@ type op struct {
 	rescue  bool   // a simple query follows that the server skips if this fails
 	told    bool   // said is known
 	said    string // the name that the client gave
+	owns    bool   // what the server remembers of sequences is the client's after this
 }
 
 // setName makes name mean st, or nothing if st is nil. It is called with mu held.
@@ -58,6 +59,9 @@ func (s *session) undoLocked(b *backend, ops []op, forgets bool) {
 		}
 		if o.name != "" {
 			s.setName(o.name, o.was)
+		}
+		if o.owns {
+			s.owns = false
 		}
 		if o.unnamed || o.server {
 			b.unnamed = nil
