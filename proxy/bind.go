@@ -168,6 +168,8 @@ func (c *compiler) underSettings(st *statement) *statement {
 	s := c.s
 	switch {
 	case st.hash == 0: // nobody else's
+	case !s.renews && c.b.prepared.has(st) && !c.b.prepared.unknown(st) && !s.ex.doubtful(st):
+		// As for a client that has this server to itself: PostgreSQL knows what makes it read a text again.
 	case c.foreign(st): // to be had only as it is
 	case s.flux:
 		if !c.b.prepared.has(st) {

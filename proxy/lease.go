@@ -120,9 +120,10 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 		}
 	}
 	idle := fresh || s.ex.status == wire.Idle
-	counts := r.suspect&pinSequence != 0 || (idle && (r.suspect&pinFunction != 0 || r.touches && s.route.catalog.currval.Load()))
+	alone := idle && !s.ex.unsynced
+	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.currval.Load()
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
-		prefix = s.discardSequencesLocked(b, prefix, idle && !s.ex.unsynced)
+		prefix = s.discardSequencesLocked(b, prefix, alone)
 	}
 	s.touched = s.touched || r.defaults
 	if !fresh || s.local != wire.InTransaction {
