@@ -32,7 +32,13 @@ type guard struct {
 // newGuard starts a guard where nobody is refused for having waited.
 func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
 	for _, db := range []string{direct, guarded} { // a search_path with the neighbours' schema finds it in both
-		if err := a.exec(ctx, db, neighbourFixture); err != nil {
+		err := a.exec(ctx, db, neighbourFixture)
+		if err != nil && a.admin[db].IsClosed() { // PostgreSQL has crashed after the last script
+			if err = a.recover(ctx); err == nil {
+				err = a.exec(ctx, db, neighbourFixture)
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
