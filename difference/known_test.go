@@ -77,9 +77,9 @@ var inText = []struct {
 		"what a FETCH returns is settled when it is prepared, by the cursor that is there or is not; on another server it is prepared again"},
 	{regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`explain`),
 		"the plan for a catalogue depends on when it was vacuumed last"},
-	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^2`), regexp.MustCompile(`(?i)temp`),
-		"a temporary table that hides another changes what a statement means at its next Bind, unless the server has had temporary tables " +
-			"before; then when it runs"},
+	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^(2|T )`), regexp.MustCompile(`(?i)temp`),
+		"a temporary table that hides another changes what a statement means at its next Bind or Describe, unless the server has had " +
+			"temporary tables before; then at the next change that makes PostgreSQL read it again"},
 }
 
 // healed is direct's answer where the guard prepares a statement again instead, because a table has changed since: what
