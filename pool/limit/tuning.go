@@ -56,7 +56,7 @@ type Tuning struct {
 // Defaults are the constants that ship.
 func Defaults() Tuning {
 	return Tuning{
-		Start: 8, Floor: 2, Growth: 1.5,
+		Start: 8, Floor: 2, Growth: 2,
 		Price: 0.10, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.4, Reach: 0.2,
 		Dip: 0.7, Every: 5 * time.Second, Rarely: 8 * time.Second, Gain: 1, Drift: 0.005, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
 		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
