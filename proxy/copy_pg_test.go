@@ -154,3 +154,20 @@ func TestCopyOfLongRows(t *testing.T) {
 		say("Z", simple("rollback")),
 	)
 }
+
+// A server that answers before it has the whole of a message is asked all the same what the transaction has left.
+func TestSettingBeforeALongMessageIsNotLost(t *testing.T) {
+	g := narrow(t, 1, nil)
+	a, _ := enter(t, g.addr)
+	long := copyData(strings.Repeat("x", 4*bufferSize))
+	for _, set := range [][]byte{simple("set work_mem = '21MB'"), unnamed("set work_mem = '22MB'")} {
+		a.write(append(append([]byte(nil), set...), long[:2*bufferSize]...))
+		a.read("Z")
+		a.write(long[2*bufferSize:])
+		b, _ := enter(t, g.addr)
+		b.expect("show work_mem", "T work_mem:25:0; D 4MB; C SHOW; Z I")
+		b.leave()
+	}
+	a.lines()
+	a.expect("show work_mem", "T work_mem:25:0; D 22MB; C SHOW; Z I")
+}

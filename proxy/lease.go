@@ -250,7 +250,14 @@ func (s *session) sendPiece(p []byte, last bool) error {
 		s.mu.Unlock()
 		return nil
 	}
-	// The server answered before it had the whole message: nobody but us can end the exchange.
+	// The server answered before it had the whole message: nobody but us can ask what is left, or end the exchange.
+	if ask := s.askOnceQuietLocked(); ask != nil {
+		b.wmu.Lock()
+		s.mu.Unlock()
+		s.tell(b, ask)
+		b.wmu.Unlock()
+		return nil
+	}
 	b.wmu.Lock()
 	now := time.Now()
 	end := s.endLocked(now)

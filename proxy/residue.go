@@ -66,6 +66,16 @@ func (s *session) suspicious() pins {
 	return of
 }
 
+// askOnceQuietLocked returns the residue query if a transaction has ended that may have left something; else nil.
+func (s *session) askOnceQuietLocked() []byte {
+	of := s.suspicious()
+	if of == 0 || s.ex.status != wire.Idle || !s.ex.quiet() || s.gone || s.route.mode == PoolModeSession {
+		return nil
+	}
+	s.held = false
+	return s.askLocked(of, 0)
+}
+
 // askLocked returns the residue query for what is suspicious, and notes that it is under way.
 func (s *session) askLocked(of pins, again int) []byte {
 	now := time.Now()

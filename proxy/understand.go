@@ -145,9 +145,9 @@ func (b *backend) ready(s *session, status byte) passing {
 		s.cond.Broadcast()
 		return keepBack
 	}
-	if of := s.suspicious(); of != 0 && status == wire.Idle && s.ex.quiet() && !s.gone && s.route.mode != PoolModeSession {
+	if ask := s.askOnceQuietLocked(); ask != nil {
 		s.held = visible
-		b.todo = s.askLocked(of, 0)
+		b.todo = ask
 		return keepBack
 	}
 	return passIf(visible)
