@@ -16,12 +16,24 @@ type op struct {
 	owns    bool   // what the server remembers of sequences is the client's after this
 }
 
+// former is a name that meant a statement when messages were sent that are not answered yet.
+type former struct {
+	st   *statement
+	name string
+}
+
+// maxFormer bounds what a client that is never without an answer to wait for can make the guard remember.
+const maxFormer = 64
+
 // setName makes name mean st, or nothing if st is nil. It is called with mu held.
 func (s *session) setName(name string, st *statement) {
 	if old := s.names[name]; old != nil {
 		old.names.Add(-1)
 	}
 	if st == nil {
+		if old := s.names[name]; old != nil && s.ex.outstanding() && len(s.former) < maxFormer {
+			s.former = append(s.former, former{old, name})
+		}
 		delete(s.names, name)
 		return
 	}

@@ -121,8 +121,11 @@ func (b *backend) completed(s *session, body []byte) {
 // ready deals with ReadyForQuery.
 func (b *backend) ready(s *session, status byte) passing {
 	mark := s.ex.ready(status)
-	if status == wire.Idle && s.ex.quiet() {
-		s.armed, s.unsure = false, false
+	if s.ex.quiet() {
+		s.former = nil
+		if status == wire.Idle {
+			s.armed, s.unsure = false, false
+		}
 	}
 	if status == wire.Idle && s.ddl {
 		s.route.catalog.committed(s.shape)
@@ -293,6 +296,11 @@ func (s *session) clientNames(body []byte, said *string) []byte {
 	case said != nil:
 		clients = *said
 	case s.unnamed == nil || s.unnamed.name != guards:
+		for _, f := range s.former {
+			if f.st.name == guards {
+				clients = f.name
+			}
+		}
 		for name, st := range s.names {
 			if st.name == guards {
 				clients = name
