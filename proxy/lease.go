@@ -341,7 +341,8 @@ func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, u
 	s.cond.Signal()
 	s.lesson = s.lessonLocked(r, pending)
 	before := pending.r
-	keep := s.local == wire.Idle && s.pins == 0 && mayRetry(r)
+	opens := s.local == wire.InTransaction && mayReplay(r)
+	keep := s.pins == 0 && (opens || s.local == wire.Idle && mayRetry(r))
 	s.local = wire.Idle
 	out = s.compile(r, b, pending.bytes(), scratch)
 	if !keep {
@@ -355,7 +356,7 @@ func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, u
 		out = append(prefix[:len(prefix):len(prefix)], out...)
 	}
 	if keep {
-		s.retry = retry{r, pending}
+		s.retry = retry{r, pending, before, opens}
 		return out, nil
 	}
 	return out, pending

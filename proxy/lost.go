@@ -60,6 +60,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		s.wmu.Unlock()
 		return false
 	}
+	replay := s.replayLocked(b)
 	was := s.loseLocked()
 	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
 	failed := s.failed
@@ -68,6 +69,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		torn = true // the statement may have run under settings that were not the client's
 	}
 	var answer []byte
+	anew := was.staged
 	switch {
 	case was.gone:
 		s.waiting = s.waiting && !was.staged
@@ -78,6 +80,10 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		answer = b.lastWords(refusedState, true)
 	case was.waiting:
 		s.local = wire.Idle
+	case replay.request != nil:
+		s.pending, s.request, replay.request = replay.pending, replay.request, nil
+		s.pending.r, s.request.replayed = replay.at, true
+		s.local, s.waiting, s.again, anew = wire.InTransaction, true, false, true
 	case was.quiet && was.open:
 		s.lost = b.demoted(refusedLost)
 		s.local = wire.Failed
@@ -93,11 +99,15 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		}
 	}
 	s.wmu.Unlock()
+	if replay.request != nil {
+		putRequest(replay.request)
+		putBuffer(replay.pending)
+	}
 	switch {
 	case was.gone:
 	case was.staged && failed != nil:
 		s.Refused(failed)
-	case was.staged:
+	case anew:
 		b.inst.pool.Get(&s.waiter, time.Now())
 	case torn || was.state:
 		s.kick(errors.Join(errServerLost, cause))
@@ -106,6 +116,27 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	}
 	return true
 }
+
+// replayWithin is how soon after the first statement of a transaction was sent its server must be known to be gone for the
+// statement to be sent again: it can have been no operator's aim then. Tests change it.
+var replayWithin = 100 * time.Millisecond
+
+// replayLocked takes out the request that is to be sent to another server, if any: it has opened a transaction, which is gone
+// with all that it did, nothing of its answer has been passed on, and the server was told to go by somebody.
+func (s *session) replayLocked(b *backend) (k retry) {
+	if !s.retry.opens || b.fatal == nil || s.gone || s.close != nil || time.Since(s.started) > replayWithin {
+		return retry{}
+	}
+	if f, err := wire.ParseError(b.fatal); err != nil || (string(f.Code) != "57P01" && string(f.Code) != "57P02") {
+		return retry{}
+	}
+	k, s.retry = s.retry, retry{}
+	return k
+}
+
+// mayReplay is true for the first request of a transaction that may run once more if the server was lost before it answered: all
+// of it is at hand, and it does not end the transaction.
+func mayReplay(r *request) bool { return r.left == 0 && !r.commit && !r.replayed }
 
 // answerLossLocked builds the answer to what was outstanding: an error in the place of every answer still expected.
 func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {

@@ -36,6 +36,7 @@ type request struct {
 	describes bool   // describes a portal or a statement, or parses it
 	renames   bool   // changes what a name means
 	renamed   bool   // and does so before a Sync
+	replayed  bool   // was sent to a server that was going, and is sent again
 	fresh     bool   // changes the unnamed statement after the last Sync
 	loose     bool   // changes it before
 	synced    bool   // has a Sync
@@ -57,7 +58,7 @@ func getRequest() *request {
 	r.n, r.left, r.suspect, r.undo = 0, 0, 0, 0
 	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
 	r.sets, r.describes, r.renames, r.renamed, r.fresh, r.loose, r.synced = false, false, false, false, false, false, false
-	r.extended, r.armed, r.unsure, r.defaults = false, false, false, false
+	r.extended, r.armed, r.unsure, r.defaults, r.replayed = false, false, false, false, false
 	r.runs, r.print, r.kind = 0, 0, limit.Write
 	return r
 }

@@ -268,7 +268,7 @@ func (b *backend) reworded(s *session, body []byte, f wire.ErrorFields, said *st
 	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
 	if stale || lost {
 		s.route.catalog.schema.Add(1) // who prepares the text again gets another statement
-		if s.retry.request != nil && !s.ex.skipping && s.ex.readies == 1 {
+		if s.retry.request != nil && !s.retry.opens && !s.ex.skipping && s.ex.readies == 1 {
 			s.healing = true
 			return takeBack
 		}
@@ -310,11 +310,14 @@ func (s *session) clientNames(body []byte, said *string) []byte {
 	return append(append(append([]byte(nil), body[:at]...), clients...), body[end:]...)
 }
 
-// retry is a request that is kept until the server's first answer, to run it again if the server's plan has become
-// stale: then nothing has happened yet. request is nil if there is none.
+// retry is a request that is kept until the server's first answer, to run it again if nothing has happened yet: because the
+// server's plan has become stale, or, if it opens a transaction, because the server was going when it was sent. request
+// is nil if there is none.
 type retry struct {
 	request *request
 	pending *buffer
+	at      int  // where the client's bytes begin in pending
+	opens   bool // BEGIN goes ahead of it
 }
 
 // mayRetry is true for a request outside a transaction that is all of one exchange and runs a prepared statement, and
