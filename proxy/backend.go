@@ -299,6 +299,9 @@ func (b *backend) note(body []byte) {
 // ended takes the backend out of use after its connection has ended, and answers for it.
 func (b *backend) ended(cause error) {
 	s := b.session.Swap(&nobody)
+	if b.lastCode() == codeAdminShutdown {
+		b.inst.sentAway.Store(time.Now().UnixNano())
+	}
 	_ = b.conn.Conn.Close()
 	putBuffer(b.in)
 	b.in = nil

@@ -36,6 +36,8 @@ type instance struct {
 	moves [breakerStates]atomic.Uint64 // how often it came into each
 	told  told                         // by sessions, for the breaker
 	seen  atomic.Pointer[seen]         // by the side channel last
+	// sentAway is when a server was last told to go, as time.Time.UnixNano; 0: never.
+	sentAway atomic.Int64
 	// probes are canaries for the side channel to run. It is the only reader, and who sends does not wait.
 	probes   chan breaker.Probe
 	convoys  convoys          // of the side channel's goroutine

@@ -122,16 +122,38 @@ func (s *session) serverLost(b *backend, cause error) bool {
 var replayWithin = 100 * time.Millisecond
 
 // replayLocked takes out the request that is to be sent to another server, if any: it has opened a transaction, which is gone
-// with all that it did, nothing of its answer has been passed on, and the server was told to go by somebody.
+// with all that it did, nothing of its answer has been passed on, and the server was told to go.
 func (s *session) replayLocked(b *backend) (k retry) {
-	if !s.retry.opens || b.fatal == nil || s.gone || s.close != nil || time.Since(s.started) > replayWithin {
-		return retry{}
-	}
-	if f, err := wire.ParseError(b.fatal); err != nil || (string(f.Code) != "57P01" && string(f.Code) != "57P02") {
+	if !s.retry.opens || s.gone || s.close != nil || time.Since(s.started) > replayWithin || !b.sentAway() {
 		return retry{}
 	}
 	k, s.retry = s.retry, retry{}
 	return k
+}
+
+// sentAway is true if the server was told to go, by its own last words or, if they were lost because it no longer read, by those
+// of others just now: PostgreSQL is being restarted.
+func (b *backend) sentAway() bool {
+	if b.fatal == nil {
+		at := b.inst.sentAway.Load()
+		return at != 0 && time.Since(time.Unix(0, at)) < time.Second
+	}
+	code := b.lastCode()
+	return code == codeAdminShutdown || code == codeCrashShutdown
+}
+
+// The SQLSTATEs of a server that ends because it, or all of PostgreSQL, was told to, or because another has crashed.
+const (
+	codeAdminShutdown = "57P01"
+	codeCrashShutdown = "57P02"
+)
+
+// lastCode is the SQLSTATE of the server's last words, "" if there were none.
+func (b *backend) lastCode() string {
+	if f, err := wire.ParseError(b.fatal); b.fatal != nil && err == nil {
+		return string(f.Code)
+	}
+	return ""
 }
 
 // mayReplay is true for the first request of a transaction that may run once more if the server was lost before it answered: all
