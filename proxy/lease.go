@@ -120,7 +120,7 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 		}
 	}
 	idle := fresh || s.ex.status == wire.Idle
-	alone := idle && !s.ex.unsynced
+	alone := idle && !s.ex.unsynced && !s.lingers
 	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.currval.Load()
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
 		prefix = s.discardSequencesLocked(b, prefix, alone)
@@ -148,7 +148,7 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 }
 
 // discardSequencesLocked appends what makes the server forget what it remembers of sequences for others. alone: there is neither
-// a transaction nor a batch that it would disturb.
+// a transaction nor a batch nor an unnamed statement that it would disturb.
 func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone bool) []byte {
 	switch {
 	case alone:

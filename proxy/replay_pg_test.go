@@ -14,7 +14,7 @@ import (
 // operator has ended does not.
 func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 	usual := replayWithin
-	defer func() { replayWithin = usual }()
+	t.Cleanup(func() { replayWithin = usual })
 	for _, c := range []struct {
 		name   string
 		within time.Duration
