@@ -81,9 +81,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	case was.waiting:
 		s.local = wire.Idle
 	case replay.request != nil:
-		s.pending, s.request, replay.request = replay.pending, replay.request, nil
-		s.pending.r, s.request.replayed = replay.at, true
-		s.local, s.waiting, s.again, anew = wire.InTransaction, true, false, true
+		anew = s.beginAnewLocked(&replay)
 	case was.quiet && was.open:
 		s.lost = b.demoted(refusedLost)
 		s.local = wire.Failed
@@ -99,10 +97,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		}
 	}
 	s.wmu.Unlock()
-	if replay.request != nil {
-		putRequest(replay.request)
-		putBuffer(replay.pending)
-	}
+	replay.drop()
 	switch {
 	case was.gone:
 	case was.staged && failed != nil:
@@ -129,6 +124,15 @@ func (s *session) replayLocked(b *backend) (k retry) {
 	}
 	k, s.retry = s.retry, retry{}
 	return k
+}
+
+// beginAnewLocked makes the request that was taken out the one that waits for a server.
+func (s *session) beginAnewLocked(k *retry) bool {
+	s.pending, s.request = k.pending, k.request
+	s.pending.r, s.request.replayed = k.at, true
+	s.local, s.waiting, s.again = wire.InTransaction, true, false
+	*k = retry{}
+	return true
 }
 
 // sentAway is true if the server was told to go, by its own last words or, if they were lost because it no longer read, by those

@@ -353,10 +353,12 @@ func (s *session) retryLocked(b *backend) ([]byte, *buffer) {
 }
 
 // dropRetry forgets the request that is kept.
-func (s *session) dropRetry() {
-	if s.retry.request != nil {
-		putRequest(s.retry.request)
-		putBuffer(s.retry.pending)
-		s.retry = retry{}
+func (s *session) dropRetry() { s.retry.drop() }
+
+func (k *retry) drop() {
+	if k.request != nil {
+		putRequest(k.request)
+		putBuffer(k.pending)
+		*k = retry{}
 	}
 }
