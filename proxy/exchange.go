@@ -14,6 +14,7 @@ const (
 	markCall     = 'F' // a function call: one ReadyForQuery
 	markSync     = 'S' // a Sync: one ReadyForQuery
 	markHidden   = 'h' // a simple query of ours: everything up to its ReadyForQuery is not for the client
+	markForget   = 'f' // as markHidden: the server forgets what it remembers of sequences, unless it fails
 	markSettings = 's' // as markHidden: gives the server the client's settings
 	markDiscard  = 'x' // as markHidden, but its ReadyForQuery is the client's: what was left is discarded
 	markAsk      = 'a' // as markHidden, but its ReadyForQuery is the client's: what has the transaction left?
@@ -227,7 +228,7 @@ func (e *exchange) dropData() {
 // hidden is true if the server's next message, of this type, answers something the client did not send.
 func (e *exchange) hidden(typ byte) bool {
 	switch e.front() {
-	case markHidden, markSettings, markAsk, markDiscard:
+	case markHidden, markForget, markSettings, markAsk, markDiscard:
 		return true
 	case markOurParse:
 		return typ == wire.ParseComplete
@@ -281,7 +282,7 @@ func (e *exchange) failed() (undone []op, itself bool) {
 		return nil, false
 	}
 	from := e.firstOp
-	for e.first < len(e.marks) && e.marks[e.first] != markSync && e.marks[e.first] != markHidden {
+	for e.first < len(e.marks) && e.marks[e.first] != markSync && e.marks[e.first] != markHidden && e.marks[e.first] != markForget {
 		m := e.marks[e.first]
 		if carriesOp(m) {
 			e.firstOp++
@@ -342,7 +343,7 @@ func (e *exchange) ready(status byte) (mark byte) {
 		e.pop()
 	}
 	switch m := e.front(); m {
-	case markQuery, markCall, markSync, markHidden, markSettings, markAsk, markDiscard:
+	case markQuery, markCall, markSync, markHidden, markForget, markSettings, markAsk, markDiscard:
 		mark = m
 		e.pop()
 		e.dropData()

@@ -152,24 +152,21 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone bool) []byte {
 	switch {
 	case alone:
-		s.ex.add(markHidden)
+		s.ex.add(markForget)
 		prefix = append(prefix, discardSequences...)
 		b.unnamed = noStatement
 	case s.ex.status == wire.Failed:
 		return prefix // it would fail, too
-	default:
-		unsynced := s.ex.unsynced
+	case s.ex.unsynced:
 		s.ex.extendedOp(markOurParse, op{owns: true})
 		s.ex.extended(markOurBind)
 		s.ex.extended(markOurRun)
 		s.ex.extendedOp(markOurClose, op{owns: true})
 		s.ex.extendedOp(markOurClose, op{owns: true})
 		prefix = append(prefix, discardSequencesBeside...)
-		if !unsynced {
-			prefix = wire.AppendEmpty(prefix, wire.Sync)
-			s.ex.add(markHidden)
-			s.ex.unsynced = false
-		}
+	default:
+		s.ex.add(markForget)
+		prefix = wire.AppendEmpty(append(prefix, discardSequencesBeside...), wire.Sync)
 	}
 	s.owns = true
 	return prefix

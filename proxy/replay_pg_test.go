@@ -42,7 +42,7 @@ func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 			p.read("Z")
 			p.lines()
 			p.write(c.first)
-			eventually(t, "sent", func() bool { return g.the(t).pool.Stats().Servers["active"] == 1 })
+			eventually(t, "sent", func() bool { return g.the(t).pool.Stats().Running == 1 })
 			signal(t, pid, syscall.SIGTERM)
 			signal(t, pid, syscall.SIGCONT)
 			p.read("Z")

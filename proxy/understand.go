@@ -141,7 +141,7 @@ func (b *backend) ready(s *session, status byte) passing {
 		s.endExcess(b)
 		return keepBack
 	}
-	visible := mark != markHidden && mark != 0
+	visible := mark != markHidden && mark != markForget && mark != 0
 	if s.healing {
 		s.healing = false
 		b.todo, b.todoIn = s.retryLocked(b)
@@ -228,6 +228,9 @@ func (b *backend) failed(s *session, body []byte) passing {
 		return keepBack
 	case markAsk:
 		s.question.failed = true
+		return keepBack
+	case markForget:
+		s.owns = false // the transaction had failed before it
 		return keepBack
 	case markHidden, markDiscard:
 		return keepBack
