@@ -43,7 +43,11 @@ const second = time.Second
 // TestScenes plays every scenario of clients side by side, very short, on one real server.
 func TestScenes(t *testing.T) {
 	t.Parallel()
-	pg := pgtest.New(t, pgtest.Options{Settings: map[string]string{"max_connections": "200", "deadlock_timeout": "1ms"}})
+	pg := pgtest.New(t, pgtest.Options{Settings: map[string]string{
+		"max_connections": "200", "deadlock_timeout": "1ms",
+		// A row that is fought over is held for longer than deadlock_timeout, however fast the machine: commits take 20 ms.
+		"fsync": "on", "synchronous_commit": "on", "commit_delay": "20000", "commit_siblings": "0",
+	}})
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *pgtest.Cluster, *Server)
@@ -66,8 +70,7 @@ func testConvoy(t *testing.T, _ *pgtest.Cluster, server *Server) {
 		Pause: 10 * time.Millisecond, Warmup: 100 * time.Millisecond, Alone: second / 2, Beside: 1500 * time.Millisecond, After: second / 2,
 	}, server)
 	positive(t, r, "alone: readers goodput", "beside: readers p99", "beside: writers goodput", "after: readers goodput",
-		"beside: waiting for a lock, most")
-	within(t, r, "beside: deadlock checks, at least", 0, 1000) // three looks may see no wait that is old enough
+		"beside: waiting for a lock, most", "beside: deadlock checks, at least")
 	if _, ok := r.Value("alone: writers goodput"); ok {
 		t.Error("the writers are counted before they come")
 	}
@@ -134,12 +137,18 @@ func seenNames(ctx context.Context, url string, n int) map[string]bool {
 }
 
 func testRestart(t *testing.T, pg *pgtest.Cluster, server *Server) {
-	server.Restart = func() error { return pg.Restart("fast") }
+	server.Restart = func() error { // away for long enough to be felt, however fast the machine starts it
+		if err := pg.Shutdown("fast"); err != nil {
+			return err
+		}
+		time.Sleep(5 * load.Tick)
+		return pg.StartAgain()
+	}
 	r := playOn(t, Restart{
 		Clients: 8, Think: 20 * time.Millisecond, Deadline: 2 * second, Pause: 50 * time.Millisecond,
 		Warmup: 100 * time.Millisecond, Before: second, After: 6 * second,
 	}, server)
-	positive(t, r, "before: clients goodput", "server away", "clients: connections closed by the other side")
+	positive(t, r, "before: clients goodput", "longest time without a success", "server away", "clients: connections closed by the other side")
 	within(t, r, "recovered", 1, 1)
 	between, _ := r.Value("of them hit before they had done anything")
 	inside, _ := r.Value("clients hit in a transaction")
