@@ -353,7 +353,7 @@ func (s *session) endLocked(now time.Time) ending {
 		s.verdictLocked(0, found)
 	}
 	s.srv.times.transaction[s.class].observe(now.Sub(s.txStarted))
-	if s.pins != 0 || s.lingers || s.route.mode == PoolModeSession {
+	if s.keepsLocked() || s.lingers {
 		s.parked = true
 		return endParked
 	}

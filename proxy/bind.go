@@ -168,6 +168,7 @@ func (c *compiler) underSettings(st *statement) *statement {
 	s := c.s
 	switch {
 	case st.hash == 0: // nobody else's
+	case st.under == s.settings.parsing && !s.flux && !s.renews:
 	case !s.renews && c.b.prepared.has(st) && !c.b.prepared.unknown(st) && !s.ex.doubtful(st):
 		// As for a client that has this server to itself: PostgreSQL knows what makes it read a text again.
 	case c.foreign(st): // to be had only as it is
@@ -175,7 +176,7 @@ func (c *compiler) underSettings(st *statement) *statement {
 		if !c.b.prepared.has(st) {
 			return s.srv.statements.private([]byte(st.body), st.age)
 		}
-	case st.under != s.settings.parsing || s.renews:
+	default:
 		at := st.age
 		if s.renews {
 			at = s.route.catalog.age()

@@ -35,7 +35,7 @@ type loss struct {
 func (s *session) loseLocked() loss {
 	was := loss{
 		gone: s.gone, waiting: s.waiting, open: s.ex.status != wire.Idle, quiet: s.ex.quiet(), unsynced: s.ex.unsynced,
-		readies: s.ex.owed(), commit: s.ex.commit, write: s.ex.write, state: s.pins != 0 || s.question != nil || s.route.mode == PoolModeSession,
+		readies: s.ex.owed(), commit: s.ex.commit, write: s.ex.write, state: s.keepsLocked() || s.question != nil,
 		staged: s.staged,
 	}
 	s.undoLocked(s.backend, s.ex.ops[s.ex.firstOp:], false)

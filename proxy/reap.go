@@ -49,15 +49,18 @@ func (in *instance) reap(now time.Time) {
 func (s *session) keeps(b *backend) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.backend == b && (s.pins != 0 || s.route.mode == PoolModeSession)
+	return s.backend == b && s.keepsLocked()
 }
+
+// keepsLocked is true if the client keeps its server between transactions, for what is in it or by its mode.
+func (s *session) keepsLocked() bool { return s.pins != 0 || s.route.mode == PoolModeSession }
 
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
 // client's next statement is told, whatever it is. False means that the client has gone on, or cannot do without.
 func (s *session) reap(b *backend, now time.Time) bool {
 	s.mu.Lock()
-	if s.backend != b || !s.idle || s.gone || s.close != nil || !s.ex.quiet() || s.ex.status == wire.Idle || s.pins != 0 ||
-		s.question != nil || s.lingers || s.route.mode == PoolModeSession {
+	if s.backend != b || !s.idle || s.gone || s.close != nil || !s.ex.quiet() || s.ex.status == wire.Idle || s.keepsLocked() ||
+		s.question != nil || s.lingers {
 		s.mu.Unlock()
 		return false
 	}

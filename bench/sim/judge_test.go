@@ -10,7 +10,7 @@ import (
 
 // These tests run without the race detector only, which would make minutes of them: they are of one goroutine.
 
-// missed are promises that the law is known to break, with the reason in pool/limit/DESIGN.md.
+// missed are promises that the law is known to break, with the reason in DESIGN.md.
 var missed = map[string][]string{
 	"curve: flat": {"ratio"},
 }
@@ -61,7 +61,7 @@ func TestConvergesFromAnyFirstLimit(t *testing.T) {
 		}
 		firsts := []int{1, 50}
 		if sc.Name == cliff8.Name {
-			firsts = []int{1, 20} // from beyond the cliff it looks as if less were worth nothing: see pool/limit/DESIGN.md
+			firsts = []int{1, 20} // from beyond the cliff it looks as if less were worth nothing: see DESIGN.md
 		}
 		for _, first := range firsts {
 			if s := r.convergence(sc, AIMD("AIMD", nil), first); s > 60 {
