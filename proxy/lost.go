@@ -112,14 +112,21 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	return true
 }
 
-// replayWithin is how soon after the first statement of a transaction was sent its server must be known to be gone for the
-// statement to be sent again: it can have been no operator's aim then. Tests change it.
+// replayWithin is how soon after the first statement of a transaction was first sent its server must be known to be gone for
+// the statement to be sent again: it can have been no operator's aim then. A restart ends the servers one after the other, so that
+// the next may be going, too. Tests change it.
 var replayWithin = 100 * time.Millisecond
 
 // replayLocked takes out the request that is to be sent to another server, if any: it has opened a transaction, which is gone
 // with all that it did, nothing of its answer has been passed on, and the server was told to go.
 func (s *session) replayLocked(b *backend) (k retry) {
-	if !s.retry.opens || s.gone || s.close != nil || time.Since(s.started) > replayWithin || !b.sentAway() {
+	if !s.retry.opens || s.gone || s.close != nil || !b.sentAway() {
+		return retry{}
+	}
+	if r := s.retry.request; r.sent.IsZero() {
+		r.sent = s.started
+	}
+	if time.Since(s.retry.request.sent) > replayWithin {
 		return retry{}
 	}
 	k, s.retry = s.retry, retry{}
@@ -129,7 +136,7 @@ func (s *session) replayLocked(b *backend) (k retry) {
 // beginAnewLocked makes the request that was taken out the one that waits for a server.
 func (s *session) beginAnewLocked(k *retry) bool {
 	s.pending, s.request = k.pending, k.request
-	s.pending.r, s.request.replayed = k.at, true
+	s.pending.r = k.at
 	s.local, s.waiting, s.again = wire.InTransaction, true, false
 	*k = retry{}
 	return true
@@ -162,7 +169,7 @@ func (b *backend) lastCode() string {
 
 // mayReplay is true for the first request of a transaction that may run once more if the server was lost before it answered: all
 // of it is at hand, and it does not end the transaction.
-func mayReplay(r *request) bool { return r.left == 0 && !r.commit && !r.replayed }
+func mayReplay(r *request) bool { return r.left == 0 && !r.commit }
 
 // answerLossLocked builds the answer to what was outstanding: an error in the place of every answer still expected.
 func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The first statement of a transaction that meets a server which has been told to go runs on another, once; what an
+// The first statement of a transaction that meets a server which has been told to go runs on another; what an
 // operator has ended does not.
 func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 	usual := replayWithin
@@ -31,12 +31,7 @@ func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 			g := narrow(t, 1, nil)
 			p, _ := enter(t, g.addr)
 			p.ask("drop table if exists moved; create table moved (a int)")
-			pid := 0
-			for _, line := range p.ask("select pg_backend_pid()") {
-				if value, ok := strings.CutPrefix(line, "D "); ok {
-					pid, _ = strconv.Atoi(value)
-				}
-			}
+			pid := ownPid(p)
 			signal(t, pid, syscall.SIGSTOP)
 			p.write(c.begin)
 			p.read("Z")
@@ -55,6 +50,60 @@ func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A restart ends the servers one after the other: the next may be going, too.
+func TestTransactionBegunInARestartMeetsSeveralServersThatGo(t *testing.T) {
+	usual := replayWithin
+	t.Cleanup(func() { replayWithin = usual })
+	replayWithin = time.Minute
+	g := narrow(t, 2, nil)
+	p, _ := enter(t, g.addr)
+	q, _ := enter(t, g.addr)
+	q.ask("begin")
+	next := ownPid(q)
+	p.ask("begin")
+	first := ownPid(p)
+	q.ask("rollback")
+	p.ask("rollback") // the server freed last is granted first
+	for _, pid := range []int{first, next} {
+		signal(t, pid, syscall.SIGSTOP)
+		signal(t, pid, syscall.SIGTERM)
+	}
+	p.write(simple("begin"))
+	p.read("Z")
+	p.lines()
+	p.write(simple("select 1 as a"))
+	for _, pid := range []int{first, next} {
+		eventually(t, "sent", func() bool { return lentPid(g.the(t)) == pid })
+		signal(t, pid, syscall.SIGCONT)
+	}
+	p.read("Z")
+	if got := strings.Join(p.lines(), "; "); got != "T a:23:0; D 1; C SELECT 1; Z T" {
+		t.Errorf("got %s", got)
+	}
+	p.expect("rollback", "C ROLLBACK; Z I")
+}
+
+// lentPid is the process of a server that is lent, 0 if none is.
+func lentPid(in *instance) int {
+	for pid, b := range in.backends() {
+		if s := b.session.Load(); s != nil && s != &nobody {
+			return int(pid)
+		}
+	}
+	return 0
+}
+
+// ownPid is the process of p's server.
+func ownPid(p *speaker) int {
+	pid := 0
+	for _, line := range p.ask("select pg_backend_pid()") {
+		if value, ok := strings.CutPrefix(line, "D "); ok {
+			pid, _ = strconv.Atoi(value)
+		}
+	}
+	return pid
 }
 
 func signal(t *testing.T, pid int, sig syscall.Signal) {

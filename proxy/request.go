@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"sync"
+	"time"
 
 	"pgguard/pool/limit"
 	"pgguard/proxy/sql"
@@ -36,7 +37,6 @@ type request struct {
 	describes bool   // describes a portal or a statement, or parses it
 	renames   bool   // changes what a name means
 	renamed   bool   // and does so before a Sync
-	replayed  bool   // was sent to a server that was going, and is sent again
 	fresh     bool   // changes the unnamed statement after the last Sync
 	loose     bool   // changes it before
 	synced    bool   // has a Sync
@@ -49,6 +49,8 @@ type request struct {
 	kind      limit.Kind
 	mute      bool // nothing in it is answered where no COPY is under way
 	left      int  // bytes of the last message that have not been read yet
+
+	sent time.Time // first to a server, if that was going and it is to be sent again; else zero
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -58,7 +60,7 @@ func getRequest() *request {
 	r.n, r.left, r.suspect, r.undo = 0, 0, 0, 0
 	r.commit, r.write, r.ddl, r.touches, r.urgent, r.names, r.mute = false, false, false, false, false, false, true
 	r.sets, r.describes, r.renames, r.renamed, r.fresh, r.loose, r.synced = false, false, false, false, false, false, false
-	r.extended, r.armed, r.unsure, r.defaults, r.replayed = false, false, false, false, false
+	r.extended, r.armed, r.unsure, r.defaults, r.sent = false, false, false, false, time.Time{}
 	r.runs, r.print, r.kind = 0, 0, limit.Write
 	return r
 }
