@@ -121,10 +121,21 @@ func (c *compiler) present(st *statement) bool {
 	if c.b.prepared.has(st) {
 		return true
 	}
-	if len(c.b.prepared.of) >= c.s.srv.cfg.MaxPrepared {
-		c.drop(c.b.prepared.last())
-	}
+	c.makeRoom()
 	return false
+}
+
+// makeRoom drops what has not been used for long, so that one more statement fits. What a client that keeps its server has
+// prepared by name stays: its temporary tables may have given the text another meaning since.
+func (c *compiler) makeRoom() {
+	p := &c.b.prepared
+	for n := len(p.of); n > 0 && len(p.of) >= c.s.srv.cfg.MaxPrepared; n-- {
+		if old := p.last(); old.names.Load() > 0 && c.s.pins|c.s.suspect != 0 {
+			p.has(old) // the next
+		} else {
+			c.drop(old)
+		}
+	}
 }
 
 // drop has the server close st, which it may have.
