@@ -125,7 +125,8 @@ func changes(from, to settings) (list []change, takesRole bool) {
 			takesRole = true
 		}
 	}
-	if _, ok := is[settingRole]; !ok && (wasRole || wasUser) {
+	_, isUser := is[settingAuthorization]
+	if _, ok := is[settingRole]; !ok && (wasRole || wasUser || isUser) {
 		list = append(list, change{pair{settingRole, ""}, true}) // that of a new session need not be none
 	}
 	return list, takesRole
