@@ -161,6 +161,7 @@ func (c *compiler) runs(st *statement, bound bool) {
 		c.out = wire.AppendParse(c.out, string(name), goneBody)
 		s.ex.extendedOp(markOurParse, op{name: string(name), was: old})
 		s.setName(string(name), nil)
+		s.suspect |= pins(sql.Prepared)
 		return
 	}
 	text := st.text()
