@@ -51,8 +51,9 @@ var knownAnswers = []struct {
 		"such a statement is described as what stands in for it, after a text that may have named it"},
 	{regexp.MustCompile(`^t`), regexp.MustCompile(`^E .*C=55000 .*cannot update view "pg_settings"`),
 		"a statement on a view whose rules session_replication_role has turned off since cannot be prepared on another server"},
-	{regexp.MustCompile(`^C SET`), regexp.MustCompile(`^E .*C=25001 .*must be called before any query`),
-		"a statement that has to be prepared on another server first takes the transaction's snapshot"},
+	{regexp.MustCompile(`^C (SET|BEGIN|START)`), regexp.MustCompile(`^E .*C=25001 .*must be called before any query`),
+		"a statement that has to be prepared on another server first takes the transaction's snapshot, or what forgets another " +
+			"client's sequences does, in a batch that was begun before"},
 	{regexp.MustCompile(`^E .*C=(25P02 .*R=exec_execute_message|55000 .*R=MarkPortalActive)`), regexp.MustCompile(`^E .*C=(25P02 .*R=exec_execute_message|55000 .*R=MarkPortalActive)`),
 		"the portal of a simple query that has failed points at memory that is used for something else since: which error that makes is chance"},
 	{regexp.MustCompile(`^E .*C=25001 .*must be called before any query`), regexp.MustCompile(`^C (SET|BEGIN|START)`),

@@ -163,14 +163,14 @@ type login struct {
 	lessons lessons
 }
 
-// role is the role in which a session begins, as far as its own start-up packet says.
-func (l *login) role() string {
+// first is what a setting is in a new session, as far as its own start-up packet says, else usual.
+func (l *login) first(name, usual string) string {
 	for _, o := range l.options {
-		if o.name == settingRole {
+		if strings.EqualFold(o.name, name) {
 			return o.value
 		}
 	}
-	return "none"
+	return usual
 }
 
 // dial opens a server connection; it implements pool.Dialer.

@@ -107,15 +107,16 @@ func (s *session) askLocked(of pins, again int) []byte {
 	}
 	if of&pins(sql.Setting) != 0 {
 		add(`SELECT 's', 'session_authorization', session_user::text WHERE session_user <> ` + literal(s.route.key.User))
+		began := s.route.key.Value.(*login)
 		add(`SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> ` +
-			literal(s.route.key.Value.(*login).role()))
+			literal(began.first(settingRole, "none")))
 		if len(customs) > 0 {
-			quoted := make([]string, len(customs))
+			names, values := make([]string, len(customs)), make([]string, len(customs))
 			for i, c := range customs {
-				quoted[i] = literal(c)
+				names[i], values[i] = literal(c), literal(began.first(c, ""))
 			}
-			add(`SELECT 's', n, pg_catalog.current_setting(n, true) FROM pg_catalog.unnest(ARRAY[` + strings.Join(quoted, ",") +
-				`]) n WHERE pg_catalog.current_setting(n, true) <> ''`)
+			add(`SELECT 's', n, pg_catalog.current_setting(n, true) FROM ROWS FROM (pg_catalog.unnest(ARRAY[` + strings.Join(names, ",") +
+				`]), pg_catalog.unnest(ARRAY[` + strings.Join(values, ",") + `])) AS c (n, v) WHERE pg_catalog.current_setting(n, true) <> v`)
 		}
 	}
 	if q.functions {
