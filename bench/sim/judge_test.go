@@ -59,11 +59,7 @@ func TestConvergesFromAnyFirstLimit(t *testing.T) {
 		if sc.Name == "flat" {
 			continue
 		}
-		firsts := []int{1, 50}
-		if sc.Name == cliff8.Name {
-			firsts = []int{1, 20} // from beyond the cliff it looks as if less were worth nothing: see DESIGN.md
-		}
-		for _, first := range firsts {
+		for _, first := range []int{1, 50, 100} {
 			if s := r.convergence(sc, AIMD("AIMD", nil), first); s > 60 {
 				t.Errorf("%s: %.0f s from %d", sc.Name, s, first)
 			}

@@ -75,6 +75,7 @@ type law struct {
 	stage    int
 	topWait  time.Duration // after growth that brought nothing
 	variance float64       // of what the experiments say together
+	blind    bool          // the first limit is one that somebody gave, and no experiment has looked far below it
 
 	brake brake
 	floor int // bound windows at the floor
@@ -94,6 +95,7 @@ func newLaw(c Config) law {
 	l.limit = max(l.limit, l.t.Floor)
 	l.interval = l.t.Every
 	l.variance = unsure
+	l.blind = l.limit > l.t.Start
 	return l
 }
 

@@ -39,7 +39,9 @@ func (l *law) probed(now time.Time, win *window) Reason {
 		l.prev = *win
 		return l.dipDown()
 	case 1:
-		switch l.costOf(win) {
+		cost := l.costOf(win)
+		l.blind = false
+		switch cost {
 		case nothing:
 			l.mode, l.brake.cuts = braking, 2
 			return l.verified(now, win)
@@ -66,7 +68,11 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	}
 	l.prev.add(win) // both sides of the dip, so that a drift cancels
 	e, se, ok := elasticity(&l.tail, &l.prev, &l.world)
-	if !ok {
+	switch {
+	case !ok && e < 0: // the same on both sides of the dip, so that it is an edge and not another world: stay on the near side
+		l.variance = unsure
+		return l.endProbe(now, math.Log(l.t.Dip), ReasonTried)
+	case !ok:
 		return l.endProbe(now, 0, ReasonTried)
 	}
 	e, se, trusted := l.corrected(e, se)
@@ -84,11 +90,17 @@ func (l *law) apart(a, b *window) bool {
 
 // dip is the concurrency left in an experiment. The smaller our share of the server, the deeper it must be to be felt.
 func (l *law) dip() float64 {
+	if l.blind {
+		return deepest
+	}
 	if l.share < leastShare {
 		return l.t.Dip
 	}
-	return max(0.35, math.Pow(l.t.Dip, 1/math.Sqrt(l.share)))
+	return max(deepest, math.Pow(l.t.Dip, 1/math.Sqrt(l.share)))
 }
+
+// deepest is the least concurrency left in an experiment: below it the work that is lost costs more than what is learned.
+const deepest = 0.35
 
 // cost is what a dip cost, as far as it can be told before the limit is back up.
 type cost uint8
