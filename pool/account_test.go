@@ -164,6 +164,41 @@ func TestObserveKeepsTheOrder(t *testing.T) {
 	})
 }
 
+// A report that waits because others of its kind run is no overload of its class: nobody is refused for it, and it waits for longer
+// than what is expected to be quick.
+func TestSlowStatementsWaitForTheirOwnBound(t *testing.T) {
+	in(t, mixed(50), 8, func(t *testing.T, h *harness) {
+		const report = 1
+		h.SetPrint(report, pool.Print{Slow: true}, time.Now())
+		reports := h.many("report", 4)
+		for _, c := range reports {
+			c.Print = report
+		}
+		h.get(reports...)
+		for i := range 300 {
+			quick := h.client("quick")
+			h.get(quick)
+			if quick.has() == nil {
+				t.Fatalf("after %d s a quick statement is not served: %v", i/10, quick.refused())
+			}
+			pass(100 * time.Millisecond)
+			h.release(quick)
+		}
+		if p := h.Account(time.Now()).Paces[0]; p.Overloaded || served(reports) != 2 || reports[2].refused() != nil {
+			t.Errorf("%d of 4 reports run after 30 s, the third was told %v; its class waits like this: %+v", served(reports), reports[2].refused(), p)
+		}
+		h.release(reports[0])
+		if reports[2].has() == nil {
+			t.Errorf("a report that ends makes no room for the next: %v", reports[2].refused())
+		}
+		pass(time.Minute)
+		var r *pool.RefusedError
+		if !errors.As(reports[3].refused(), &r) || r.Reason != "wait" {
+			t.Errorf("%v, want a refusal after a minute", reports[3].refused())
+		}
+	})
+}
+
 func TestFingerprintsAreBounded(t *testing.T) {
 	in(t, small(50), 8, func(t *testing.T, h *harness) {
 		const report, export, row = 1, 2, 3

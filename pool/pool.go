@@ -155,6 +155,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 		return w.Key.rejected
 	}
 	w.place.Value, w.place.Class, w.place.Urgent, w.place.Client = w, w.Class, w.Urgent, w.Client
+	w.place.Patient = !w.Login && p.prints.bound[w.Print].Slow
 	if reason := p.queue.Push(&w.place, now); reason != queue.OK {
 		if !p.free {
 			return p.refusedLocked(w, reason.String(), 0)

@@ -15,7 +15,7 @@ const slowPart = 4
 
 // Print bounds the statements of one fingerprint.
 type Print struct {
-	// Slow is for statements that take a second or more: all of them together run at most a quarter of the limit.
+	// Slow is for statements that take a second or more: all of them together run at most a quarter of the limit, rounded up.
 	Slow bool
 	// Cap is how many may run at once; 0: no bound. See ConvoyCap.
 	Cap int
@@ -77,7 +77,7 @@ func (p *Pool) printLocked(index uint16) bool {
 	if b.Cap > 0 && int(p.prints.running[index]) >= b.Cap {
 		return false
 	}
-	return !b.Slow || p.prints.slow < max(1, p.limitLocked()/slowPart)
+	return !b.Slow || p.prints.slow < max(1, (p.limitLocked()+slowPart-1)/slowPart)
 }
 
 // runLocked gives a run token to a server, which gives it back with its lease; one that is not lent has none to give.

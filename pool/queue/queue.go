@@ -24,6 +24,9 @@ type Waiter[T any] struct {
 	Class int
 	// Urgent goes before every class and waits UrgentWait: set-up and clean-up that must not be refused for pressure.
 	Urgent bool
+	// Patient is for work that is held up by a bound of its own, whatever its class may do, and that takes long itself: it has its
+	// turn with the others of its class, waits up to PatientWait, and says nothing of the class's overload.
+	Patient bool
 	// Client tells the clients of a class apart, which are served in turn: one with a thousand connections does not keep
 	// one with a single connection waiting. Any number will do; those with the same are one client.
 	Client uint64
@@ -46,6 +49,10 @@ func (w *Waiter[T]) Late() Reason { return w.late }
 // UrgentWait bounds the wait of urgent work. Shorter would refuse set-up in a restart of the server, longer would
 // outlive every client's own patience.
 const UrgentWait = time.Minute
+
+// PatientWait bounds the wait of patient work. Shorter would refuse the second of two reports of half a minute, longer would
+// outlive every client's own patience.
+const PatientWait = time.Minute
 
 // MaxClasses is how many classes a queue can have: Pop keeps those it has tried in one word.
 const MaxClasses = 64
@@ -71,6 +78,7 @@ type Queue[T any] struct {
 type line[T any] struct {
 	Class
 	list[T] // by arrival
+	patient list[T]
 	clients *clients[T]
 	codel   codel
 	virtual float64 // service received, divided by weight
@@ -104,11 +112,14 @@ func (q *Queue[T]) Push(w *Waiter[T], now time.Time) Reason {
 	switch {
 	case w.Urgent:
 		wait = max(UrgentWait, f.MaxWait)
-	case f.n >= f.MaxLength:
+	case f.length() >= f.MaxLength:
 		return QueueFull
-	case f.n == 0:
+	case f.length() == 0:
 		// A class that was absent does not save up service: it starts level with the others.
 		f.virtual = max(f.virtual, q.served)
+	}
+	if w.Patient {
+		wait = max(PatientWait, wait)
 	}
 	w.since, w.deadline, w.late = now, now.Add(wait), OK
 	q.put(w)
@@ -124,9 +135,20 @@ func (q *Queue[T]) put(w *Waiter[T]) {
 		return
 	}
 	f := &q.classes[w.Class]
-	f.push(w)
+	f.of(w).push(w)
 	f.clients.push(w)
 }
+
+// of is the list in which w waits.
+func (f *line[T]) of(w *Waiter[T]) *list[T] {
+	if w.Patient {
+		return &f.patient
+	}
+	return &f.list
+}
+
+// length is how many wait.
+func (f *line[T]) length() int { return f.n + f.patient.n }
 
 // take takes w out, which has not had its turn.
 func (q *Queue[T]) take(w *Waiter[T]) {
@@ -136,7 +158,7 @@ func (q *Queue[T]) take(w *Waiter[T]) {
 		return
 	}
 	f := &q.classes[w.Class]
-	f.remove(w)
+	f.of(w).remove(w)
 	f.clients.remove(w)
 }
 
@@ -171,7 +193,7 @@ func (q *Queue[T]) Pop(classOK func(class int) bool, can func(*Waiter[T]) bool) 
 			continue
 		}
 		q.total--
-		f.remove(w)
+		f.of(w).remove(w)
 		f.clients.served(w)
 		q.look(f)
 		if !owed { // one that goes first for another reason does not tell how far the others are
@@ -188,7 +210,7 @@ func (q *Queue[T]) next(classOK func(class int) bool, tried *uint64) (best int, 
 	best = -1
 	for i := range q.classes {
 		f := &q.classes[i]
-		if f.n == 0 || *tried&(1<<i) != 0 {
+		if f.length() == 0 || *tried&(1<<i) != 0 {
 			continue
 		}
 		o := q.owed != nil && q.owed(i)
@@ -234,7 +256,7 @@ func (q *Queue[T]) Remove(w *Waiter[T]) bool {
 // Expire takes out one waiter whose longest wait is over, or returns nil. Why is told by Late.
 func (q *Queue[T]) Expire(now time.Time) *Waiter[T] {
 	q.Advance(now)
-	// Everybody in one line waits equally long, so the first is the first to be late; urgent waits differ by
+	// Everybody in one list waits equally long, so the first is the first to be late; urgent waits differ by
 	// class, and an urgent one that is late behind one that is not is found a little later.
 	if w := q.urgent.first; w != nil && !now.Before(w.deadline) {
 		w.late = Waited
@@ -243,20 +265,21 @@ func (q *Queue[T]) Expire(now time.Time) *Waiter[T] {
 	}
 	for i := range q.classes {
 		f := &q.classes[i]
-		w := f.first
-		if w == nil {
-			continue
-		}
-		switch {
+		w, late := f.first, OK
+		switch p := f.patient.first; {
+		case p != nil && !now.Before(p.deadline):
+			w, late = p, Waited
+		case w == nil:
 		case !now.Before(w.deadline):
-			w.late = Waited
+			late = Waited
 		case q.waited(w) >= f.codel.bound(f.MaxWait):
-			w.late = Overload
-		default:
-			continue
+			late = Overload
 		}
-		q.leave(w)
-		return w
+		if late != OK {
+			w.late = late
+			q.leave(w)
+			return w
+		}
 	}
 	return nil
 }
@@ -265,7 +288,9 @@ func (q *Queue[T]) Expire(now time.Time) *Waiter[T] {
 func (q *Queue[T]) Any() *Waiter[T] {
 	w := q.urgent.first
 	for i := 0; w == nil && i < len(q.classes); i++ {
-		w = q.classes[i].first
+		if w = q.classes[i].first; w == nil {
+			w = q.classes[i].patient.first
+		}
 	}
 	if w != nil {
 		q.take(w)
@@ -281,12 +306,14 @@ func (q *Queue[T]) Return(w *Waiter[T]) { q.put(w) }
 func (q *Queue[T]) Len() int { return q.total }
 
 // Waiting is how many of a class wait, not counting urgent ones.
-func (q *Queue[T]) Waiting(class int) int { return q.classes[class].n }
+func (q *Queue[T]) Waiting(class int) int { return q.classes[class].length() }
 
 // Oldest is when the waiter that waits longest in a class was pushed; ok is false if none waits.
 func (q *Queue[T]) Oldest(class int) (since time.Time, ok bool) {
-	if w := q.classes[class].first; w != nil {
-		return w.since, true
+	for _, w := range [...]*Waiter[T]{q.classes[class].first, q.classes[class].patient.first} {
+		if w != nil && (!ok || w.since.Before(since)) {
+			since, ok = w.since, true
+		}
 	}
-	return time.Time{}, false
+	return since, ok
 }

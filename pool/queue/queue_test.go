@@ -25,7 +25,7 @@ type story struct {
 // TestStories runs testdata/*.txt. Every command takes at=DURATION, the time since the start, where it matters:
 //
 //	class NAME weight=1 wait=1s length=10 [interactive]   adds a class; the first command after one makes the queue
-//	push NAME… class=NAME [urgent] [client=0]   each answers with its place or the reason that keeps it out
+//	push NAME… class=NAME [urgent] [patient] [client=0]   each answers with its place or the reason that keeps it out
 //	pop [n=1]                                who is served, in order
 //	block NAME… / unblock NAME…              can answers false for these
 //	shut NAME… / open NAME…                  classOK answers false for these classes
@@ -131,7 +131,7 @@ func (s *story) push(d *datadriven.TestData, out *strings.Builder) {
 	class := s.classes[0].Name
 	d.MaybeScanArgs(s.t, "class", &class)
 	for _, name := range names(d) {
-		w := &Waiter[string]{Value: name, Class: s.index(class), Urgent: d.HasArg("urgent")}
+		w := &Waiter[string]{Value: name, Class: s.index(class), Urgent: d.HasArg("urgent"), Patient: d.HasArg("patient")}
 		d.MaybeScanArgs(s.t, "client", &w.Client)
 		if reason := s.q.Push(w, s.now); reason != OK {
 			fmt.Fprintf(out, "%s: %s\n", name, reason)
@@ -195,11 +195,11 @@ func (s *story) duration(d *datadriven.TestData, key string, otherwise time.Dura
 	return v
 }
 
-// names are the arguments without a value, but for the words urgent and interactive.
+// names are the arguments without a value, but for the words urgent, patient and interactive.
 func names(d *datadriven.TestData) []string {
 	var out []string
 	for _, a := range d.CmdArgs {
-		if len(a.Vals) == 0 && a.Key != "urgent" && a.Key != "interactive" {
+		if len(a.Vals) == 0 && a.Key != "urgent" && a.Key != "patient" && a.Key != "interactive" {
 			out = append(out, a.Key)
 		}
 	}

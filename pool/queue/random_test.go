@@ -73,7 +73,7 @@ func TestClientsAreServedInTurn(t *testing.T) {
 			switch act := rapid.IntRange(0, 5).Draw(t, "act"); {
 			case act < 3:
 				n++
-				w := &Waiter[string]{Value: fmt.Sprint(n), Client: uint64(rapid.IntRange(0, 6).Draw(t, "client"))}
+				w := &Waiter[string]{Value: fmt.Sprint(n), Client: uint64(rapid.IntRange(0, 6).Draw(t, "client")), Patient: rapid.Bool().Draw(t, "patient")}
 				if r := q.Push(w, now); r != OK {
 					t.Fatalf("push: %s", r)
 				}
