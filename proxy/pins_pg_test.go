@@ -28,6 +28,7 @@ var pinning = []struct {
 	{"cursor", queries("begin", "declare leftover cursor with hold for select 7", "commit"), "fetch 1 from leftover", "D 7"},
 	{"sequence", queries("select nextval('items_id_seq') > 0"), "select currval('items_id_seq') = lastval()", "D t"},
 	{"load", queries("load 'plpgsql'"), "select 1", "D 1"},
+	{"temp_table", queries("create statistics pg_temp.leftover on id, name from items"), "drop statistics pg_temp.leftover", "C DROP STATISTICS"},
 	{"temp_table", queries("create function pg_temp.f() returns int language sql as 'select 7'"), "select pg_temp.f()", "D 7"},
 }
 
