@@ -370,3 +370,6 @@ func (e *exchange) owed() int { return e.readies }
 // failing is true if a statement may meet a transaction that has failed: it has, or one that is open may have by the
 // time the statement comes to its turn.
 func (e *exchange) failing() bool { return e.status == wire.Failed || (e.readies > 0 && !e.skipping) }
+
+// rejecting is true if the next message meets a transaction that has failed: nothing that may end it is under way.
+func (e *exchange) rejecting() bool { return e.status == wire.Failed && e.quiet() }

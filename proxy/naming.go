@@ -25,7 +25,7 @@ func naming(res sql.Result, text []byte) bool {
 // server gets it under that name for as long as the query runs.
 func (c *compiler) naming(m []byte) bool {
 	s := c.s
-	if len(s.names) == 0 || s.ex.status == wire.Failed {
+	if len(s.names) == 0 || s.ex.rejecting() {
 		return c.passQuery()
 	}
 	text := queryText(m)
@@ -52,7 +52,7 @@ func (c *compiler) naming(m []byte) bool {
 		c.before()
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
 		if s.ex.unsynced {
-			s.ex.extendedOp(markOurParse, op{name: string(name), was: st})
+			s.ex.extendedOp(markOurParse, op{name: string(name), was: st, rescue: true})
 		} else {
 			s.ex.add(markOurParse)
 			s.ex.ops = append(s.ex.ops, op{})
@@ -144,7 +144,7 @@ func (c *compiler) good(st *statement) bool {
 // knows those by their own names.
 func (c *compiler) runs(st *statement, bound bool) {
 	s := c.s
-	if len(s.names) == 0 || s.ex.status == wire.Failed || st.scan.Statements != 1 || !naming(st.scan, []byte(st.body)) {
+	if len(s.names) == 0 || s.ex.rejecting() || st.scan.Statements != 1 || !naming(st.scan, []byte(st.body)) {
 		return
 	}
 	command, name, all, ok := sql.Target(st.text())
