@@ -50,11 +50,13 @@ func newArena(ctx context.Context) (*arena, error) {
 }
 
 // connect opens the connections that prepare and look.
-func (a *arena) connect(ctx context.Context) (err error) {
+func (a *arena) connect(ctx context.Context) error {
 	for _, db := range []string{direct, guarded} {
-		if a.admin[db], err = pgconn.Connect(ctx, a.cluster.URL(db)); err != nil {
+		conn, err := pgconn.Connect(ctx, a.cluster.URL(db))
+		if err != nil {
 			return fmt.Errorf("connect to database %s: %w", db, err)
 		}
+		a.admin[db] = conn
 	}
 	return nil
 }
@@ -64,12 +66,15 @@ const orphans = `do $$ declare n name; begin
 	for n in select nspname from pg_namespace where nspname ~ '^pg_temp_' loop execute format('drop schema %I cascade', n); end loop;
 	end $$`
 
+// backWithin bounds how long PostgreSQL takes to recover from a crash.
+const backWithin = time.Minute
+
 // recover waits until PostgreSQL is back from a crash.
 func (a *arena) recover(ctx context.Context) error {
 	for _, conn := range a.admin {
 		_ = conn.Close(ctx) // it is dead
 	}
-	for end := time.Now().Add(patience); ; {
+	for end := time.Now().Add(backWithin); ; {
 		err := a.connect(ctx)
 		if err == nil {
 			return a.exec(ctx, direct, orphans)
