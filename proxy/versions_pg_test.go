@@ -92,6 +92,7 @@ func TestOldAndOddServersAreLoggedInTo(t *testing.T) {
 				if n := fake.Accepted() - before; n != tries {
 					t.Errorf("login %d: %d connections, want %d", i, n, tries)
 				}
+				eventually(t, "server given back", func() bool { return g.pool().Servers["idle"] == 1 })
 				g.allInstances()[0].pool.Each(func(c pool.Conn) { c.Close("test") }) // the next client needs another
 				eventually(t, "server closed", func() bool { return g.pool().Servers["idle"] == 0 })
 			}
