@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -30,6 +31,7 @@ type Server struct {
 	count   *counters
 	times   *times
 	keys    keyring
+	logins  pace // of clients
 	start   time.Time
 
 	statements *statements // prepared for all clients
@@ -72,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, classes: map[string]int{}, start: time.Now(),
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
+		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
 		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
 		events: event.New(event.Size),

@@ -74,6 +74,9 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		srv.cancelRequest(first)
 		return nil, errCancelRequest
 	}
+	if !srv.logins.enter(srv.ctx.Done()) {
+		return nil, errDrained
+	}
 	h, err := readHello(first)
 	if err != nil {
 		return nil, err
