@@ -74,11 +74,9 @@ var inText = []struct {
 			"a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^E .*(C=08P01 .*requires 0\||C=22P02 .*guard: statement cannot)`), regexp.MustCompile(`(?i)Parse .* deallocate `),
 		"a DEALLOCATE by the extended protocol that is bound and not run, after DDL: the statement is gone"},
-	{regexp.MustCompile(`^E .*C=42P05`), regexp.MustCompile(`^C PREPARE`), regexp.MustCompile(`(?i)Parse .* (abort|rollback|commit|end)`),
-		"as the texts that are not generated: a batch gets out of a transaction that has failed, and without a Sync a text names what " +
-			"could not be handed over before"},
-	{regexp.MustCompile(`^n`), regexp.MustCompile(`^T `), regexp.MustCompile(`(?i)Parse .* (fetch|move) `),
-		"what a FETCH returns is settled when it is prepared, by the cursor that is there or is not; on another server it is prepared again"},
+	{regexp.MustCompile(`^n`), regexp.MustCompile(`^T `), regexp.MustCompile(`(?i)Parse .* (fetch|move|execute) `),
+		"what a FETCH or EXECUTE returns is settled when it is prepared, by the cursor or statement that is there or is not; on another " +
+			"server it is prepared again"},
 	{regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`explain`),
 		"the plan for a catalogue depends on when it was vacuumed last"},
 	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^(2|T )`), regexp.MustCompile(`(?i)temp`),

@@ -121,9 +121,26 @@ func (s *session) askLocked(of pins, again int) []byte {
 		add(functionsQuery)
 	}
 	s.question = q
-	s.backend.unnamed = noStatement
 	s.ex.add(markAsk)
-	return wire.AppendText(nil, wire.Query, text.String())
+	if again == patient { // two statements
+		s.backend.unnamed = noStatement
+		return wire.AppendText(nil, wire.Query, text.String())
+	}
+	return appendQuestion(nil, text.String())
+}
+
+// askName is the residue query's name on a server. Its last is closed first, because one that fails stays.
+const askName = statementPrefix + "ask"
+
+// appendQuestion appends a query of the extended protocol that leaves the client's unnamed statement as it is: what an
+// EXECUTE or a FETCH returns is settled when it is prepared, and another time it would be something else.
+func appendQuestion(dst []byte, text string) []byte {
+	dst = wire.AppendText(dst, wire.Close, "S"+askName)
+	dst = wire.AppendParse(dst, askName, text+"\x00\x00\x00")
+	dst = wire.AppendMessage(dst, wire.Bind, []byte("\x00"+askName+"\x00\x00\x00\x00\x00\x00\x00")) // no portal's name, formats or parameters
+	dst = wire.AppendMessage(dst, wire.Execute, make([]byte, 5))
+	dst = wire.AppendText(dst, wire.Close, "S"+askName)
+	return wire.AppendEmpty(dst, wire.Sync)
 }
 
 // row takes one row of the answer.
