@@ -82,3 +82,23 @@ func TestKeptBestIsWhatASweepFinds(t *testing.T) {
 		}
 	}
 }
+
+// TestStrangersWhoComputeLeaveUsHalf: eight statements of strangers on two cores take four fifths from a guard that stays
+// at the two it takes to use both; nothing but running more has any of that back.
+func TestStrangersWhoComputeLeaveUsHalf(t *testing.T) {
+	cores := knee("2 cores", 2, maxRunning, 1)
+	sc := &Scenario{Groups: backlog(), Phases: []Phase{{Len: 30, Curve: cores}, {Len: 20, Curve: cores, Foreign: 8}, {Len: 40, Curve: cores, Foreign: 8}}}
+	const seeds = 5
+	alone, beside := 0.0, 0.0
+	for seed := uint64(1); seed <= seeds; seed++ {
+		r := Simulate(sc, AIMD("AIMD", nil), 0, seed)
+		own := func(i int) float64 {
+			return float64(r.Phases[i].Class[0].Good+r.Phases[i].Class[1].Good) / sc.Phases[i].Len / seeds
+		}
+		alone += own(0)
+		beside += own(2)
+	}
+	if beside < 0.5*alone {
+		t.Errorf("%.0f requests a second beside strangers, %.0f without", beside, alone)
+	}
+}

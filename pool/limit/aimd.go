@@ -73,6 +73,9 @@ func (l *law) pull(now time.Time, win *window) Reason {
 			// The world has changed, not the limit: what is right now must be asked, not inferred.
 			l.changed()
 			l.base = window{}
+			if off < 0 && l.crowded() {
+				return l.press(now, win)
+			}
 			l.aim(l.level)
 			return l.startProbe()
 		}

@@ -80,7 +80,7 @@ func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.
 func (l *law) aim(r float64) {
-	l.heard, l.pulled = 0, 0
+	l.heard, l.pulled, l.crowd = 0, 0, l.strange
 	if l.share >= leastShare {
 		l.goal = r
 		return
@@ -93,4 +93,15 @@ func (l *law) rest(now time.Time, until time.Duration) {
 	l.mode, l.stage, l.fails = steady, 0, 0
 	l.interval = l.t.Every
 	l.probeAt = now.Add(until)
+}
+
+// crowded says whether strangers have come since the goal was set.
+func (l *law) crowded() bool { return l.strange > l.crowd+newcomers }
+
+// press grows beside strangers: what they take is not had back by running less.
+func (l *law) press(now time.Time, win *window) Reason {
+	l.aim(l.level)
+	l.grow()
+	l.prevL = l.limit
+	return l.grown(now, win)
 }

@@ -31,6 +31,13 @@ const (
 	// leastShare is the part of the server's statements that must be ours for an experiment to say anything: at a
 	// tenth, the error of what it says is ten times that of what was measured.
 	leastShare = 0.1
+	// yielded is the part of what strangers take that counts as the good of all. With all of it a guard that shares
+	// processors with strangers has no reason to run more than one statement; with half of it, guards that do not know
+	// each other for guards crowd each other out (bench/sim).
+	yielded = 2.0 / 3
+	// newcomers is by how much the part of strangers must have grown since the goal was set to be the reason why
+	// everything is slower. Statements that come and go are a few hundredths.
+	newcomers = 0.15
 )
 
 // law is what AIMD and Slope have in common: growth, the brake and its experiment, headroom, the floor.
@@ -47,6 +54,8 @@ type law struct {
 	refund  int
 	cap     float64
 	share   float64 // our part of the statements on the server; 0: unknown
+	strange float64 // the part of strangers
+	crowd   float64 // the same when the goal was set
 	lwlock  float64
 	typical float64 // time of a statement, in seconds
 	peak    float64
@@ -161,9 +170,11 @@ func (l *law) sense(s *Signals, length float64) (reason Reason) {
 	run := s.Run / length
 	if run > 0.5 {
 		l.evidence.Blocked = min(1, l.blocked/run)
-		// Guards share a server for the good of all of them. Strangers do not give way, so they are given no more than
-		// half: who gave them all they take would starve his own clients.
-		share := run / (run + float64(s.Peers) + min(float64(s.Foreign), run))
+		// Guards share a server for the good of all of them. Strangers do not give way, so not all of what they take is
+		// yielded to them: who did would starve his own clients.
+		all := run + float64(s.Peers) + float64(s.Foreign)
+		share := 1 - (float64(s.Peers)+yielded*float64(s.Foreign))/all
+		l.strange += (float64(s.Foreign)/all - l.strange) * slowly
 		if l.share == 0 {
 			l.share = share
 			if l.starting && s.Peers > 0 {

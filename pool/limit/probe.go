@@ -63,6 +63,9 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	if l.apart(&l.prev, win) {
 		// The same limit before and after, and another world: the dip between says nothing. Again, from here.
 		l.changed()
+		if l.crowded() {
+			return l.press(now, win)
+		}
 		l.prev = *win
 		return l.dipDown()
 	}
