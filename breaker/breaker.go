@@ -34,8 +34,7 @@ const (
 	rampEvery    = 500 * time.Millisecond
 	rampShare    = 0.1 // of broken outcomes, from which the ramp stands still
 	rampBroken   = 3   // broken outcomes within one step of the ramp, and no fewer answers than them, open again
-	retryJitter  = time.Second
-	failuresMost = 16 // openings counted; the open time is at its longest long before
+	failuresMost = 16  // openings counted; the open time is at its longest long before
 )
 
 // Number is one piece of evidence; the name carries its unit.
@@ -119,7 +118,7 @@ const (
 var errCanary = errors.New("breaker: canary failed")
 
 // New returns a closed breaker. random returns numbers from 0 up to 1 and spreads the times after which many guards come
-// back; it is called by Step and RetryAfter only.
+// back; it is called by Step only.
 func New(random func() float64) *Breaker {
 	b := &Breaker{random: random, median: quantile.Of(0.5)}
 	b.core = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
@@ -148,19 +147,6 @@ func (b *Breaker) Limit() (n int, bounded bool) {
 		return b.limit, true
 	}
 	return 0, true
-}
-
-// RetryAfter is when a client that is refused now should ask again: when the breaker may be half-open, and a moment more
-// that differs from call to call. It is 0 if it need not wait.
-func (b *Breaker) RetryAfter(now time.Time) time.Duration {
-	if b.Allow() {
-		return 0
-	}
-	left := time.Duration(0)
-	if b.state == StateOpen {
-		left = max(0, b.until.Sub(now))
-	}
-	return left + rampEvery + time.Duration(b.random()*float64(retryJitter))
 }
 
 // Dial notes how a login ended. reached is true for a server that answered anything, even a refusal. In StateOpen a

@@ -76,8 +76,8 @@ func (s *scene) run(d *datadriven.TestData) string {
 		}
 	case "show":
 		n, bounded := s.b.Limit()
-		fmt.Fprintf(&out, "%s: %s allow=%v limit=%d,%v retry=%s canaries=%d\n", s.now.Sub(s.start), s.b.State(), s.b.Allow(), n,
-			bounded, s.b.RetryAfter(s.now), len(s.pending))
+		fmt.Fprintf(&out, "%s: %s allow=%v limit=%d,%v canaries=%d\n", s.now.Sub(s.start), s.b.State(), s.b.Allow(), n,
+			bounded, len(s.pending))
 	default:
 		d.Fatalf(s.t, "unknown command")
 	}

@@ -41,7 +41,7 @@ func TestWindowIntegrates(t *testing.T) {
 		if w.Peak != 3 || w.Running != 0 || w.Limit != 2 || len(w.Paces) != 2 {
 			t.Errorf("%+v", w)
 		}
-		h.Busy(cs[1].has())
+		h.Busy(cs[1].has(), 0, time.Now())
 		pass(time.Second)
 		w = h.Account(time.Now())
 		near("run of the next window", w.Run, 1)
@@ -231,7 +231,7 @@ func TestFingerprintsAreBounded(t *testing.T) {
 		if served(reports)+served(exports) != 3 {
 			t.Error("a slow statement that has ended does not make room for the next")
 		}
-		h.BusyFor(reports[0].has(), report, time.Now())
+		h.Busy(reports[0].has(), report, time.Now())
 		h.idle(reports[0])
 		h.release(rows[0])
 		if served(rows) != 3 { // one was released, one more is served

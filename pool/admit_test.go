@@ -51,7 +51,7 @@ func TestIdleTransactionsAreBoundedByTheAllowance(t *testing.T) {
 		}
 		h.expect(0, 0, 10, 0) // no login for work that could not begin
 		for _, c := range cs[:10] {
-			h.Busy(c.has()) // who is in a transaction goes on
+			h.Busy(c.has(), 0, time.Now()) // who is in a transaction goes on
 		}
 		if n := h.Stats().Running; n != 10 {
 			t.Errorf("%d run after the stall, want 10", n)

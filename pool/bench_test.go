@@ -46,7 +46,7 @@ func TestLeaseAllocatesNothing(t *testing.T) {
 	allocs := testing.AllocsPerRun(1000, func() {
 		p.Get(&c.Waiter, now)
 		p.Idle(c.server, now)
-		p.Busy(c.server)
+		p.Busy(c.server, 0, time.Now())
 		p.Release(c.server, now)
 	})
 	if allocs != 0 {

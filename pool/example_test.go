@@ -35,7 +35,7 @@ func Example() {
 	fmt.Println("running:", p.Stats().Running)
 	p.Idle(server, time.Now())
 	fmt.Println("between statements:", p.Stats().Running, "running,", p.Stats().Servers["active"], "held")
-	p.Busy(server)
+	p.Busy(server, 0, time.Now())
 	p.Release(server, time.Now())
 	fmt.Println("idle:", p.Stats().Servers["idle"])
 	fmt.Println(p.Close(context.Background()))

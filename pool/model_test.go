@@ -132,7 +132,7 @@ func (w *world) step(t *rapid.T) {
 		m.token = true
 		s := m.server
 		pause()
-		w.Busy(s)
+		w.Busy(s, 0, time.Now())
 	case act == "die" && m.server != nil:
 		m.server.Conn.(*fakeConn).die()
 	case act == "pass":

@@ -216,12 +216,9 @@ func (p *Pool) Idle(s *Server, now time.Time) {
 	p.settle(now)
 }
 
-// Busy takes a run token without waiting: a statement begins in an open transaction. It does nothing if the server is
-// not lent any more, because it has been lost at that moment.
-func (p *Pool) Busy(s *Server) { p.BusyFor(s, 0, time.Now()) }
-
-// BusyFor is Busy for a statement of this fingerprint.
-func (p *Pool) BusyFor(s *Server, index uint16, now time.Time) {
+// Busy takes a run token without waiting: a statement of this fingerprint begins in an open transaction. It does nothing if
+// the server is not lent any more, because it has been lost at that moment.
+func (p *Pool) Busy(s *Server, index uint16, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	if !s.idle.IsZero() {

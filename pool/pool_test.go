@@ -144,7 +144,7 @@ func TestTokenAndSlotAreApart(t *testing.T) {
 		if second.has() == nil {
 			t.Fatal("the run token given back between statements was not used")
 		}
-		h.Busy(first.has()) // never waits: it may hold locks
+		h.Busy(first.has(), 0, time.Now()) // never waits: it may hold locks
 		if n := h.Stats().Running; n != 2 {
 			t.Errorf("%d run, want 2: one over the limit, because it is in a transaction", n)
 		}

@@ -39,14 +39,6 @@ type prints struct {
 	slow    int                // statements running that began as slow ones
 }
 
-// SetPrint replaces the bounds of a fingerprint; the zero Print takes them away. Statements that run already go on.
-func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
-	p.mu.Lock()
-	p.tallyLocked(now)
-	p.prints.bound[index] = b
-	p.settle(now)
-}
-
 // SetConvoy replaces the cap of a fingerprint; 0 takes it away.
 func (p *Pool) SetConvoy(index uint16, n int, now time.Time) {
 	p.mu.Lock()

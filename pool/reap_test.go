@@ -32,7 +32,7 @@ func TestReapOnlyUnderPressure(t *testing.T) {
 			t.Errorf("%+v, want the oldest of those that are not pinned", r)
 		}
 		h.Park(cs[0].has(), time.Now())
-		h.Busy(cs[1].has())
+		h.Busy(cs[1].has(), 0, time.Now())
 		if r = h.Reap(time.Now(), nil); r.Server != cs[2].has() {
 			t.Errorf("%+v, want the only one idle in a transaction", r)
 		}
@@ -62,7 +62,7 @@ func TestReapWaitsForLongerThanOrdinaryGaps(t *testing.T) {
 			for range 100 {
 				h.idle(a)
 				pass(c.gap)
-				h.Busy(a.has())
+				h.Busy(a.has(), 0, time.Now())
 			}
 			h.idle(a)
 			pass(c.after - 5*time.Second) // MaxWait of low is 30 s

@@ -119,7 +119,7 @@ func (w *worker) once(t *testing.T, ctx context.Context, p *pool.Pool, leases *a
 		}
 		p.Idle(s, time.Now())
 		runtime.Gosched()
-		p.Busy(s)
+		p.Busy(s, 0, time.Now())
 	}
 	switch rand.IntN(200) {
 	case 0:

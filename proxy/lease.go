@@ -97,7 +97,7 @@ func (s *session) sendNow(r *request, end int) error {
 	b.wmu.Lock()
 	s.mu.Unlock()
 	if busy {
-		s.route.inst.pool.BusyFor(b.server, index, now)
+		s.route.inst.pool.Busy(b.server, index, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
 	}
 	if len(prefix) > 0 {

@@ -1,0 +1,11 @@
+package pool
+
+import "time"
+
+// SetPrint replaces the bounds of a fingerprint; the zero Print takes them away. Statements that run already go on.
+func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	p.prints.bound[index] = b
+	p.settle(now)
+}
