@@ -302,3 +302,16 @@ func TestStartupSettingsAreKeptApart(t *testing.T) {
 		}
 	}
 }
+
+// TestLoginsTakeTurnsWhileSomebodyStays: the first client to stay is who the others give way to.
+func TestLoginsTakeTurnsWhileSomebodyStays(t *testing.T) {
+	g := narrow(t, 2, nil)
+	if g.logins.on.Load() {
+		t.Fatal("they do before anybody is there")
+	}
+	client := g.call(t)
+	eventually(t, "logins take turns", g.logins.on.Load)
+	g.call(t).kill()
+	client.kill()
+	eventually(t, "nobody stays", func() bool { return !g.logins.on.Load() })
+}

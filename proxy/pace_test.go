@@ -11,6 +11,7 @@ func TestLoginsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 3 * turnsPerCore
 		p, start := newPace(1), time.Now()
+		p.on.Store(true)
 		var began []int
 		for i := range n {
 			go func() {
@@ -39,6 +40,7 @@ func TestLoginsTakeTurns(t *testing.T) {
 func TestClosingEndsTheWaitForATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, done := newPace(1), make(chan struct{})
+		p.on.Store(true)
 		for range turnsPerCore {
 			if !p.enter(done) {
 				t.Fatal("no turn, and nobody has one")
@@ -49,4 +51,12 @@ func TestClosingEndsTheWaitForATurn(t *testing.T) {
 			t.Error("a turn beyond those there are")
 		}
 	})
+}
+
+// TestNobodyWaitsForATurnWhereNobodyStays: all of an application's clients may log in at once when it starts.
+func TestNobodyWaitsForATurnWhereNobodyStays(t *testing.T) {
+	p := newPace(1)
+	for range 10 * turnsPerCore {
+		p.enter(nil) // the test would not end
+	}
 }

@@ -197,7 +197,8 @@ func (srv *Server) accept(l *listener) {
 	}
 }
 
-// lookAround lets every connection look for an end that made no edge, until the Server closes.
+// lookAround lets every connection look for an end that made no edge, and sees whether somebody stays, until the Server
+// closes.
 func (srv *Server) lookAround() {
 	defer srv.work.Done()
 	t := time.NewTicker(lookEvery)
@@ -208,11 +209,14 @@ func (srv *Server) lookAround() {
 			return
 		case <-t.C:
 		}
+		stay := false
 		srv.mu.Lock()
 		for s := range srv.entered {
 			s.conn.look()
+			stay = stay || time.Since(s.since) >= staying
 		}
 		srv.mu.Unlock()
+		srv.logins.on.Store(stay)
 		for _, in := range srv.allInstances() {
 			in.pool.Each(func(c pool.Conn) { c.(*backend).conn.look() })
 		}
