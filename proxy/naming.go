@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"pgguard/proxy/sql"
@@ -87,12 +88,9 @@ func (c *compiler) naming(m []byte) bool {
 // of its own, so that one that has gone wrong does not keep the server from reading on. query: a simple query follows.
 func (c *compiler) handOver(inBatch bool, text []byte, query bool) {
 	s := c.s
-	text = bytes.ToLower(text)
 	c.before()
-	for name, st := range s.names {
-		if !mentions(text, strings.ToLower(name)) {
-			continue
-		}
+	for _, name := range slices.Backward(s.mentioned(text)) { // EXECUTE is described by what it names
+		st := s.names[name]
 		c.out = wire.AppendParse(c.out, name, st.body)
 		if inBatch {
 			s.ex.extendedOp(markOurParse, op{name: name, was: st, rescue: query})
@@ -108,6 +106,25 @@ func (c *compiler) handOver(inBatch bool, text []byte, query bool) {
 		s.setName(name, nil)
 	}
 	s.suspect |= pins(sql.Prepared)
+}
+
+// mentioned are the names of the client's statements that a text may name, each before those that it names itself.
+func (s *session) mentioned(text []byte) []string {
+	var names []string
+	text = bytes.ToLower(text)
+	for again := true; again; {
+		again = false
+		for name, st := range s.names {
+			if slices.Contains(names, name) || !mentions(text, strings.ToLower(name)) {
+				continue
+			}
+			names = append(names, name)
+			if naming(st.scan, []byte(st.body)) {
+				text, again = append(append(text, ' '), bytes.ToLower(st.text())...), true
+			}
+		}
+	}
+	return names
 }
 
 // mentions is true if word stands in text by itself.
