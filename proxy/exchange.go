@@ -55,6 +55,7 @@ type exchange struct {
 	loose    int  // ops outstanding that change the unnamed statement
 	readies  int  // marks outstanding that the client's ReadyForQuery will end
 	unsynced bool // extended messages were sent after the last Sync
+	executed bool // an Execute was among them
 	skipping bool // after an error, with no Sync sent yet: the server drops everything up to one
 	doubt    bool // what was sent may be answered in two ways: client and server cannot be kept in step
 	partial  bool // the start of a client's message was sent, the end was not
@@ -95,7 +96,7 @@ func (e *exchange) client(typ byte) bool {
 		e.misplaced()
 		if !e.skipping {
 			e.add(typ)
-			e.unsynced = false // its ReadyForQuery comes also without a Sync
+			e.unsynced, e.executed = false, false // its ReadyForQuery comes also without a Sync
 		}
 	case wire.Bind, wire.Describe, wire.Execute:
 		e.extended(typ)
@@ -108,7 +109,7 @@ func (e *exchange) client(typ byte) bool {
 // extended notes one extended message, by its mark.
 func (e *exchange) extended(mark byte) {
 	e.misplaced()
-	e.unsynced = true
+	e.unsynced, e.executed = true, e.executed || mark == markExecute
 	if !e.skipping {
 		e.add(mark)
 	}
@@ -145,7 +146,7 @@ func (e *exchange) sync() {
 		e.doubt = e.doubt || slices.Contains(e.marks[e.first:], markData)
 		return
 	}
-	e.unsynced, e.skipping = false, false
+	e.unsynced, e.executed, e.skipping = false, false, false
 	e.add(markSync)
 	e.sealed = len(e.ops)
 }

@@ -123,7 +123,7 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 	alone := idle && !s.ex.unsynced && !s.lingers
 	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.currval.Load()
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
-		prefix = s.discardSequencesLocked(b, prefix, alone)
+		prefix = s.discardSequencesLocked(b, prefix, alone, r.n > 0 && r.steps[0].typ == wire.Query)
 	}
 	s.touched = s.touched || r.defaults
 	if !fresh || s.local != wire.InTransaction {
@@ -148,8 +148,10 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 }
 
 // discardSequencesLocked appends what makes the server forget what it remembers of sequences for others. alone: there is neither
-// a transaction nor a batch nor an unnamed statement that it would disturb.
-func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone bool) []byte {
+// a batch nor an unnamed statement that it would disturb. query: a simple query follows, which ends a batch.
+func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, query bool) []byte {
+	// Behind an Execute without a Sync PostgreSQL 18 runs a query in a transaction that does not end with it.
+	ends := query && !s.ex.executed && s.ex.status == wire.Idle
 	switch {
 	case alone:
 		s.ex.add(markForget)
@@ -157,7 +159,7 @@ func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone bool) 
 		b.unnamed = noStatement
 	case s.ex.status == wire.Failed:
 		return prefix // it would fail, too
-	case s.ex.unsynced:
+	case s.ex.unsynced && !ends:
 		s.ex.extendedOp(markOurParse, op{owns: true})
 		s.ex.extended(markOurBind)
 		s.ex.extended(markOurRun)
@@ -165,6 +167,7 @@ func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone bool) 
 		s.ex.extendedOp(markOurClose, op{owns: true})
 		prefix = append(prefix, discardSequencesBeside...)
 	default:
+		s.ex.unsynced = false
 		s.ex.add(markForget)
 		prefix = wire.AppendEmpty(append(prefix, discardSequencesBeside...), wire.Sync)
 	}
