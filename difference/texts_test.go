@@ -86,7 +86,7 @@ const probe = "select current_setting('work_mem'), current_setting('timezone'), 
 
 func readText(g *generator) string {
 	return g.pick("select 1", "select 1 as one, 'two' as two", "select * from t1", "select * from t2", "select * from t3",
-		"select id from t1 where id < 3", "select generate_series(1, 4)", "select null::int, ''", "", ";", "-- nothing",
+		"select id from t1 where id < 3 order by id", "select generate_series(1, 4)", "select null::int, ''", "", ";", "-- nothing",
 		"values (1), (2)", "table t2", "select current_user, session_user", "select count(*) from t1",
 		"explain (costs off) select * from t1 where id = 1", "select 'é'", "select 1; ")
 }
