@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,25 +13,20 @@ func TestLoginsTakeTurns(t *testing.T) {
 		const n = 3 * turnsPerCore
 		p, start := newPace(1), time.Now()
 		p.on.Store(true)
-		var began []int
+		var began [n]time.Duration // after start
+		var logins sync.WaitGroup
 		for i := range n {
-			go func() {
+			logins.Go(func() {
 				if p.enter(nil) {
-					began = append(began, i)
+					began[i] = time.Since(start)
 				}
-			}()
-			synctest.Wait()
+			})
+			synctest.Wait() // it waits before the next one comes
 		}
-		for turn := range n / turnsPerCore {
-			if len(began) != (turn+1)*turnsPerCore {
-				t.Fatalf("%d logins have begun after %s", len(began), time.Since(start))
-			}
-			time.Sleep(turnLength)
-			synctest.Wait()
-		}
+		logins.Wait()
 		for i, b := range began {
-			if i != b {
-				t.Fatalf("they began in the order %v", began)
+			if want := time.Duration(i/turnsPerCore) * turnLength; b != want {
+				t.Errorf("login %d began after %s, not %s", i, b, want)
 			}
 		}
 	})
