@@ -112,13 +112,9 @@ const remains = `select 'advisory lock ' || objid from pg_locks l join pg_databa
 	union all select state || ': ' || query from pg_stat_activity
 	where datname = current_database() and state like 'idle in transaction%'`
 
-// cleanWithin bounds how long a client that has left may still hold something. It is well below CancelTimeout, after which
-// the guard gives up on a server and closes it.
-const cleanWithin = 3 * time.Second
-
-// left waits until nothing of the clients remains in db, and returns what does.
+// left waits until nothing of the clients remains in db, and returns what does when patience is over.
 func (a *arena) left(ctx context.Context, db string) ([]string, error) {
-	for end := time.Now().Add(cleanWithin); ; {
+	for end := time.Now().Add(patience); ; {
 		results, err := a.admin[db].Exec(ctx, remains).ReadAll()
 		if err != nil {
 			return nil, fmt.Errorf("in database %s: %w", db, err)
