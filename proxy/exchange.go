@@ -372,5 +372,9 @@ func (e *exchange) owed() int { return e.readies }
 // time the statement comes to its turn.
 func (e *exchange) failing() bool { return e.status == wire.Failed || (e.readies > 0 && !e.skipping) }
 
-// rejecting is true if the next message meets a transaction that has failed: nothing that may end it is under way.
-func (e *exchange) rejecting() bool { return e.status == wire.Failed && e.quiet() }
+// rejecting is true if the next message meets a transaction that has failed: nothing that may have ended it was sent since the
+// server said so.
+func (e *exchange) rejecting() bool {
+	mayEnd := func(mark byte) bool { return mark == markExecute || !skipped(mark) }
+	return e.status == wire.Failed && !e.executed && !e.partial && !e.doubt && !slices.ContainsFunc(e.marks[e.first:], mayEnd)
+}

@@ -1,5 +1,7 @@
 package proxy
 
+import "pgguard/proxy/wire"
+
 // op is what one message changes in the statements that there are, kept until the server has confirmed it.
 type op struct {
 	st      *statement // the server has it after this
@@ -11,6 +13,7 @@ type op struct {
 	is      *statement
 	server  bool   // the server's unnamed statement is another after this
 	rescue  bool   // a simple query follows that the server skips if this fails
+	drops   bool   // and drops what name meant, if it succeeds
 	told    bool   // said is known
 	said    string // the name that the client gave
 	owns    bool   // what the server remembers of sequences is the client's after this
@@ -46,6 +49,26 @@ func (s *session) setName(name string, st *statement) {
 			s.twins = s.twins || (same == st && other != name)
 		}
 	}
+}
+
+// dropFailed takes back that a name means nothing any more, because the DEALLOCATE that dropped it has failed, and returns
+// what rids the server of the statement that stood in for it. It is called with mu held.
+func (s *session) dropFailed() (rid []byte) {
+	d := s.dropping
+	s.dropping = former{}
+	if s.names[d.name] == nil {
+		s.setName(d.name, d.st)
+	}
+	if s.ex.partial {
+		return nil // there is no room for a message
+	}
+	rid = wire.AppendText(nil, wire.Close, "S"+d.name)
+	if s.ex.unsynced {
+		s.ex.extendedOp(markOurClose, op{})
+		return rid
+	}
+	s.ex.add(markHidden)
+	return wire.AppendEmpty(rid, wire.Sync)
 }
 
 // dropNames forgets all of the client's statements. It is called with mu held.

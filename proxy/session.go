@@ -80,6 +80,7 @@ type session struct {
 	renews   bool                  // statements are prepared again, as if their clients had just done so
 	twins    bool                  // two names may mean one statement
 	former   []former              // forgotten since nothing was outstanding
+	dropping former                // what a DEALLOCATE under way drops, if it succeeds
 	queried  *statement            // what the unnamed one was before the last simple query
 	unnamed  *statement            // the unnamed one, as the server has confirmed it; nil: none
 	armed    bool                  // a statement is bound, or may be, that may prepare or forget statements by SQL

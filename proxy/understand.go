@@ -88,6 +88,9 @@ func (b *backend) confirmed(s *session, typ byte) {
 	if o.unnamed {
 		s.unnamed = o.is
 	}
+	if o.drops {
+		s.dropping = former{o.was, o.name}
+	}
 	// What was sent before it may have failed, and have undone it; what was sent after it counts more.
 	if o.st != nil && !s.ex.concerns(o.st) {
 		b.prepared.add(o.st)
@@ -121,6 +124,7 @@ func (b *backend) completed(s *session, body []byte) {
 // ready deals with ReadyForQuery.
 func (b *backend) ready(s *session, status byte) passing {
 	mark := s.ex.ready(status)
+	s.dropping = former{}
 	if s.ex.quiet() {
 		s.former = nil
 		if status == wire.Idle {
@@ -239,6 +243,9 @@ func (b *backend) failed(s *session, body []byte) passing {
 	s.ran.failed = true
 	if breaker.Classify(string(f.Code)) == breaker.Broken {
 		s.ran.broken = true
+	}
+	if s.dropping.st != nil && s.ex.front() == markQuery {
+		b.todo = s.dropFailed()
 	}
 	ops, itself := s.ex.failed()
 	if string(f.Code) == "22021" && s.ex.front() == markQuery && s.ex.lastQuery() {
