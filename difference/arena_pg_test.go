@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -59,6 +61,23 @@ func (a *arena) connect(ctx context.Context) error {
 		a.admin[db] = conn
 	}
 	return nil
+}
+
+// crashWithin bounds how long after a process of PostgreSQL has crashed all others have been told to end.
+const crashWithin = time.Second
+
+// crashes is whether PostgreSQL goes down, where the guard has said that it lost a server: the process that crashes is
+// gone before the others are.
+func (a *arena) crashes(ctx context.Context, got transcript) bool {
+	if !slices.ContainsFunc(got.lines, func(line string) bool { return strings.Contains(line, "server connection was lost") }) {
+		return false
+	}
+	for end := time.Now().Add(crashWithin); time.Now().Before(end); time.Sleep(time.Millisecond) { // between two looks
+		if _ = a.exec(ctx, guarded, "select 1"); a.admin[guarded].IsClosed() {
+			return true
+		}
+	}
+	return false
 }
 
 // orphans drops the temporary tables of processes that have crashed.

@@ -52,7 +52,7 @@ func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
 	}
 	cfg.MaxPinned = cfg.Pool.MaxServers
 	cfg.CancelTimeout = 2 * patience // a server that is not cleaned is seen before the guard gives up on it and closes it
-	cfg.MaxPrepared = 5 // fewer than the texts of a script: they are put out of a server all the time
+	cfg.MaxPrepared = 5              // fewer than the texts of a script: they are put out of a server all the time
 	cfg.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 2 * patience, MaxLength: 1000, MaxShare: 1}}
 	srv, err := proxy.New(cfg)
 	if err != nil {

@@ -87,6 +87,22 @@ func TestServerEndWithLastBytes(t *testing.T) {
 	}
 }
 
+// TestServerEndWithLastBytesWhileClosing has the server end in the same way when the guard, which closes, cleans it: that waits
+// no longer than elsewhere.
+func TestServerEndWithLastBytesWhileClosing(t *testing.T) {
+	g, _ := fakeGuard(t, pgtest.Expect('Q', "select 1"), pgtest.Send(selected, inTransaction), pgtest.Expect('Q', "ROLLBACK"),
+		pgtest.Send(&pgproto3.NoticeResponse{Severity: "WARNING", Code: "57P02", Message: "terminating connection"}))
+	client := g.call(t)
+	client.want(t, client.query, "select 1", "", 'T')
+	start := time.Now()
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took >= g.cfg.CancelTimeout {
+		t.Errorf("closed after %s", took)
+	}
+}
+
 // TestServerSpeaksUnasked ends a server that answers what nobody asked, before its answer can reach anybody.
 func TestServerSpeaksUnasked(t *testing.T) {
 	ctx, speak := context.WithCancel(context.Background())

@@ -44,6 +44,8 @@ type Server struct {
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	work     sync.WaitGroup // background goroutines
+	looking  sync.WaitGroup // lookAround, which ends after them and after all connections
+	gone     chan struct{}  // closed when there is no connection any more
 	sessions sync.WaitGroup // logged-in clients
 
 	mu        sync.Mutex
@@ -76,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
-		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
+		gone: make(chan struct{}), served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
 		events: event.New(event.Size),
 	}
 	if srv.log == nil {
@@ -154,8 +156,7 @@ func (srv *Server) Serve(ctx context.Context) error {
 		srv.work.Add(1)
 		go srv.accept(l)
 	}
-	srv.work.Add(1)
-	go srv.lookAround()
+	srv.looking.Go(srv.lookAround)
 	select {
 	case <-srv.served:
 		return nil
@@ -197,15 +198,14 @@ func (srv *Server) accept(l *listener) {
 	}
 }
 
-// lookAround lets every connection look for an end that made no edge, and sees whether somebody stays, until the Server
-// closes.
+// lookAround lets every connection look for an end that made no edge, and sees whether somebody stays, until there is no
+// connection any more: a server that ends while the Server closes is waited for.
 func (srv *Server) lookAround() {
-	defer srv.work.Done()
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
 		select {
-		case <-srv.ctx.Done():
+		case <-srv.gone:
 			return
 		case <-t.C:
 		}
