@@ -74,6 +74,8 @@ var inText = []struct {
 			"a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^E .*(C=08P01 .*requires 0\||C=22P02 .*guard: statement cannot)`), regexp.MustCompile(`(?i)Parse .* deallocate `),
 		"a DEALLOCATE by the extended protocol that is bound and not run, after DDL: the statement is gone"},
+	{regexp.MustCompile(`^t `), regexp.MustCompile(`^t ?$`), regexp.MustCompile(`(?i)Parse [^"].* deallocate `),
+		"and so it is where one is prepared by name beside what the client has prepared by SQL: it is not seen when it is bound"},
 	{regexp.MustCompile(`^n`), regexp.MustCompile(`^T `), regexp.MustCompile(`(?i)Parse .* (fetch|move|execute) `),
 		"what a FETCH or EXECUTE returns is settled when it is prepared, by the cursor or statement that is there or is not; on another " +
 			"server it is prepared again"},

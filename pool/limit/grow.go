@@ -36,7 +36,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	e, se, trusted := l.corrected(e, se)
 	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
 	switch {
-	case e-se/2 >= (l.t.Price+l.t.Worth)/2 && !slow:
+	case e-se >= (l.t.Price+l.t.Worth)/2 && !slow:
 		l.fails = 0
 		return l.stepUp(win)
 	case l.fails == 0 && se > 0.1 && !slow:

@@ -111,8 +111,8 @@ func newLaw(c Config) law {
 // Current is L, at least 1.
 func (l *law) Current() int { return max(1, int(math.Round(l.limit))) }
 
-// Refund is how many running statements do not count against L; never more than L, so that at most twice L run if all
-// their locks are given up at once.
+// Refund is how many running statements do not count against L: those that wait for a lock, up to L or, where that is
+// small, up to twice Tuning.Start, which is how many more may run for a moment if all their locks are given up at once.
 func (l *law) Refund() int { return l.refund }
 
 // Observe notes one finished statement.
@@ -164,7 +164,7 @@ func (l *law) sense(s *Signals, length float64) (reason Reason) {
 	// A sample holds for the second until the next one, then less and less.
 	fade := min(1, 2*(1-s.SampleAge.Seconds()/stale.Seconds()))
 	l.blocked = float64(s.Blocked)
-	l.refund = int(min(l.blocked, l.limit) * fade)
+	l.refund = int(min(l.blocked, max(l.limit, 2*l.t.Start)) * fade)
 	slowly := min(1, length/shareTime)
 	l.lwlock += (s.LWLock - l.lwlock) * slowly
 	run := s.Run / length
