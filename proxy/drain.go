@@ -114,8 +114,6 @@ func (srv *Server) Close() error {
 		for _, in := range srv.instances {
 			_ = in.pool.Close(ctx)
 		}
-		close(srv.gone)
-		srv.looking.Wait()
 		close(srv.served)
 	})
 	<-srv.served

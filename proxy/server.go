@@ -44,8 +44,6 @@ type Server struct {
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	work     sync.WaitGroup // background goroutines
-	looking  sync.WaitGroup // lookAround, which ends after them and after all connections
-	gone     chan struct{}  // closed when there is no connection any more
 	sessions sync.WaitGroup // logged-in clients
 
 	mu        sync.Mutex
@@ -78,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
-		gone: make(chan struct{}), served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
+		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
 		events: event.New(event.Size),
 	}
 	if srv.log == nil {
@@ -156,13 +154,10 @@ func (srv *Server) Serve(ctx context.Context) error {
 		srv.work.Add(1)
 		go srv.accept(l)
 	}
-	srv.looking.Go(srv.lookAround)
-	select {
-	case <-srv.served:
-		return nil
-	case <-ctx.Done():
-		return srv.Close()
-	}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	srv.lookAround()
+	return nil
 }
 
 // accept takes clients until the listener closes.
@@ -199,13 +194,13 @@ func (srv *Server) accept(l *listener) {
 }
 
 // lookAround lets every connection look for an end that made no edge, and sees whether somebody stays, until there is no
-// connection any more: a server that ends while the Server closes is waited for.
+// connection any more: a server may end while the Server closes.
 func (srv *Server) lookAround() {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
 		select {
-		case <-srv.gone:
+		case <-srv.served:
 			return
 		case <-t.C:
 		}
