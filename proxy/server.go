@@ -146,13 +146,15 @@ func (srv *Server) Serve(ctx context.Context) error {
 	}
 	srv.mu.Lock()
 	listeners := srv.listeners
+	if srv.ctx.Err() == nil { // Close, which waits for them, has yet to take mu
+		for _, l := range listeners {
+			srv.work.Add(1)
+			go srv.accept(l)
+		}
+	}
 	srv.mu.Unlock()
 	if len(listeners) == 0 {
 		return errors.New("serve: nothing is listened on")
-	}
-	for _, l := range listeners {
-		srv.work.Add(1)
-		go srv.accept(l)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
