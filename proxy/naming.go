@@ -52,13 +52,7 @@ func (c *compiler) naming(m []byte) bool {
 	if command == sql.Deallocate {
 		c.before()
 		c.out = wire.AppendParse(c.out, string(name), emptyBody)
-		o := op{name: string(name), was: st, rescue: true, drops: true}
-		if s.ex.unsynced {
-			s.ex.extendedOp(markOurParse, o)
-		} else {
-			s.ex.add(markOurParse)
-			s.ex.ops = append(s.ex.ops, o)
-		}
+		s.ex.extendedOp(markOurParse, op{name: string(name), was: st, rescue: true, drops: true})
 		s.setName(string(name), nil)
 		return c.passQuery()
 	}
