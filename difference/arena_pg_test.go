@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -66,18 +64,15 @@ func (a *arena) connect(ctx context.Context) error {
 // crashWithin bounds how long after a process of PostgreSQL has crashed all others have been told to end.
 const crashWithin = time.Second
 
-// crashes is whether PostgreSQL goes down, where the guard has said that it lost a server: the process that crashes is
-// gone before the others are.
-func (a *arena) crashes(ctx context.Context, got transcript) bool {
-	if !slices.ContainsFunc(got.lines, func(line string) bool { return strings.Contains(line, "server connection was lost") }) {
-		return false
-	}
+// goesDown watches PostgreSQL after one of its processes is gone, and returns an error if it has crashed: the process that
+// does is gone before the others are.
+func (a *arena) goesDown(ctx context.Context, db string) error {
 	for end := time.Now().Add(crashWithin); time.Now().Before(end); time.Sleep(time.Millisecond) { // between two looks
-		if _ = a.exec(ctx, guarded, "select 1"); a.admin[guarded].IsClosed() {
-			return true
+		if err := a.exec(ctx, db, "select 1"); err != nil {
+			return err
 		}
 	}
-	return false
+	return nil
 }
 
 // orphans drops the temporary tables of processes that have crashed.

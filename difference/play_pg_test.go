@@ -49,6 +49,9 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 		g.quieten()
 	}
 	remaining, err := a.left(ctx, db)
+	if err == nil && p.said.lost() {
+		err = a.goesDown(ctx, db)
+	}
 	for _, line := range remaining {
 		p.said.add("(remains: " + line + ")")
 	}

@@ -17,6 +17,11 @@ type transcript struct {
 	cut   bool           // it ended before the client left
 }
 
+// lost is whether the guard has said that it lost the client's server.
+func (t *transcript) lost() bool {
+	return slices.ContainsFunc(t.lines, func(line string) bool { return strings.Contains(line, "server connection was lost") })
+}
+
 // add enters a line. Settings that are reported together are in the order of their names: what order they come in is not
 // promised, and is the server's.
 func (t *transcript) add(line string) {
