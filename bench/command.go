@@ -34,7 +34,7 @@ type commandLine struct {
 
 // runCommand holds the flags that all scenarios have.
 type runCommand struct {
-	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[=PATH][,pool=N]; guard=PATH[,pool=N][,limit=N] or guard=PATH,config=FILE; NAME=URL[,pid=N]. Any may have ,name=NAME."`
+	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[=PATH][,pool=N]; guard=PATH[,pool=N][,limit=N] or guard=PATH,config=FILE; NAME=URL[,pid=N]. Any may have ,name=NAME; fleet=N puts so many pgbouncers or guards before the server."`
 	Repeats        int      `default:"3" help:"How often each target is measured."`
 	Server         string   `placeholder:"URL" help:"Direct URL of the server, as a superuser."`
 	StartServer    bool     `help:"Start a durable PostgreSQL for the run instead."`

@@ -112,14 +112,14 @@ func (c DemoConfig) startGuard(ctx context.Context, upstream string) (live, erro
 	if err != nil {
 		return live{}, fmt.Errorf("start the guard: %w", err)
 	}
-	return live{url: through(upstream, addr), pid: pid, stop: stop}, nil
+	return live{url: through(upstream, addr), pids: []int{pid}, stop: stop}, nil
 }
 
 // play runs the story on one target and adds the run to f.
 func (c DemoConfig) play(ctx context.Context, f *report.File, story scenario.Story, server *scenario.Server, name string, l live) error {
 	lines := newProgress(c.Out, fmt.Sprintf("%-6s", name))
 	before := report.Calibrate(calibrateFor)
-	r, err := story.Run(ctx, scenario.Env{URL: l.url, PID: l.pid, Server: server, Seed: c.Seed, Progress: lines.show})
+	r, err := story.Run(ctx, scenario.Env{URL: l.url, PIDs: l.pids, Server: server, Seed: c.Seed, Progress: lines.show})
 	lines.end()
 	if err != nil {
 		return fmt.Errorf("play the story %s: %w", name, err)

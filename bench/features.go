@@ -45,6 +45,9 @@ func (c *featuresCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(targets, func(t Target) bool { return t.Fleet > 1 }) {
+		return usageError{errors.New("features asks one proxy: no fleet=N")}
+	}
 	if (c.Server == "") != c.StartServer {
 		return usageError{errServer}
 	}
@@ -125,10 +128,10 @@ func tryFeature(ctx context.Context, b *feature.Bench, f feature.Feature, target
 	defer l.stop()
 	r, err := b.Run(ctx, l.url, f)
 	cell := featureCell{Result: r}
-	if err != nil || l.metrics == "" {
+	if err != nil || len(l.metrics) == 0 {
 		return cell, err
 	}
-	m, err := load.ReadMetrics(ctx, l.metrics)
+	m, err := load.ReadMetrics(ctx, l.metrics...)
 	if err != nil {
 		// A guard that has died in the feature has failed it, and the others are still to be asked.
 		if cell.Wrong == "" {

@@ -52,7 +52,7 @@ func startGuard(ctx context.Context, t Target, serverURL string, w wish, log io.
 		stop()
 		return live{}, fmt.Errorf("wait for the guard: %w", err)
 	}
-	return live{url: through(serverURL, clients), pid: c.pid(), metrics: "http://" + web + "/metrics", stop: stop}, nil
+	return live{url: through(serverURL, clients), pids: []int{c.pid()}, metrics: []string{"http://" + web + "/metrics"}, stop: stop}, nil
 }
 
 // guardConfig is the file for a wish, "" when there is none.

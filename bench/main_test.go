@@ -252,6 +252,7 @@ func TestMainExitCodes(t *testing.T) {
 		{"run story --target direct --repeats 0 --server postgres://x", 2},         // nothing to do
 		{"run story --target direct --server postgres://127.0.0.1:1/x?user=no", 1}, // nobody there
 		{"features --server postgres://x", 2},                                      // no target
+		{"features --target pgbouncer,fleet=2 --server postgres://x", 2},           // it asks one
 		{"features --target direct", 2},                                            // no server
 		{"features --target direct --server postgres://x --only (", 2},
 		{"features --target direct --server postgres://127.0.0.1:1/x?user=no", 1}, // nobody there
@@ -288,6 +289,8 @@ func TestParseTarget(t *testing.T) {
 		{"pgbouncer=/opt/pgbouncer", Target{Name: "pgbouncer", Kind: PgBouncer, Path: "/opt/pgbouncer"}},
 		{"guard=/bin/pgguard,pool=8", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard", Pool: 8}},
 		{"guard=/bin/pgguard,limit=4,pool=90,name=static", Target{Name: "static", Kind: Guard, Path: "/bin/pgguard", Pool: 90, Limit: 4}},
+		{"guard=/bin/pgguard,fleet=3", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard", Fleet: 3}},
+		{"pgbouncer,pool=5,fleet=2", Target{Name: "pgbouncer", Kind: PgBouncer, Pool: 5, Fleet: 2}},
 		{"guard=/bin/pgguard", Target{Name: "guard", Kind: Guard, Path: "/bin/pgguard"}},
 		{"guard=/bin/pgguard,config=a.yaml,name=frozen", Target{Name: "frozen", Kind: Guard, Path: "/bin/pgguard", Config: "a.yaml"}},
 		{"odyssey=postgres://h:1/d?a=b,pid=12", Target{Name: "odyssey", Kind: Address, URL: "postgres://h:1/d?a=b", PID: 12}},
@@ -297,7 +300,7 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%s: got %+v, %v; want %+v", c.text, got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "guard", "x=y", "direct,pid=3", "pgbouncer,pool=0", "a=postgres://h,pool=3", "direct,name=", "guard=x,pool=3,config=y", "guard=x,limit=3,config=y", "pgbouncer,limit=3"} {
+	for _, bad := range []string{"", "guard", "x=y", "direct,pid=3", "pgbouncer,pool=0", "a=postgres://h,pool=3", "direct,name=", "guard=x,pool=3,config=y", "guard=x,limit=3,config=y", "pgbouncer,limit=3", "direct,fleet=2", "guard=x,fleet=0"} {
 		if got, err := ParseTarget(bad); err == nil {
 			t.Errorf("%q is accepted: %+v", bad, got)
 		}

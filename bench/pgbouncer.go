@@ -97,7 +97,7 @@ func startPgBouncer(ctx context.Context, path, serverURL string, w wish, log io.
 		stop()
 		return live{}, fmt.Errorf("wait for pgbouncer: %w", err)
 	}
-	return live{url: proxied, pid: c.pid(), stop: stop}, nil
+	return live{url: proxied, pids: []int{c.pid()}, stop: stop}, nil
 }
 
 // pgbouncerPrepares reports whether a version like "PgBouncer 1.25.2" has prepared statements in transaction mode.

@@ -103,7 +103,7 @@ func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, r
 	defer guard.Close()
 	before := report.Calibrate(calibrateFor)
 	r, err := o.Scenario.Run(ctx, scenario.Env{
-		URL: l.url, PID: l.pid, Metrics: l.metrics, Server: server, Seed: o.Seed + uint64(repeat), Progress: lines.show,
+		URL: l.url, PIDs: l.pids, Metrics: l.metrics, Server: server, Seed: o.Seed + uint64(repeat), Progress: lines.show,
 	})
 	lines.end()
 	if err != nil {

@@ -35,6 +35,7 @@ type Target struct {
 	Config string // configuration file; Guard only, may be empty
 	Pool   int    // most server connections, Guard and PgBouncer; 0 leaves it to the scenario, else to the program
 	Limit  int    // frozen run limit, Guard only; 0 leaves it to the guard
+	Fleet  int    // so many of them in front of the same server, each for its share of the clients; 0 is one
 
 	of   string // in a sweep: the name of the target this is a size of
 	size int    // in a sweep: that size
@@ -43,8 +44,8 @@ type Target struct {
 // ParseTarget reads the value of --target:
 //
 //	direct
-//	pgbouncer[=PATH][,pool=N]
-//	guard=PATH[,pool=N][,limit=N] or guard=PATH,config=FILE
+//	pgbouncer[=PATH][,pool=N][,fleet=N]
+//	guard=PATH[,pool=N][,limit=N][,fleet=N] or guard=PATH,config=FILE[,fleet=N]
 //	NAME=URL[,pid=N]
 //
 // Any may have ,name=NAME to appear twice under different names.
@@ -93,6 +94,8 @@ func (t *Target) set(option string) error {
 		return number(&t.PID)
 	case key == "pool" && (t.Kind == PgBouncer || t.Kind == Guard):
 		return number(&t.Pool)
+	case key == "fleet" && (t.Kind == PgBouncer || t.Kind == Guard):
+		return number(&t.Fleet)
 	case key == "limit" && t.Kind == Guard:
 		return number(&t.Limit)
 	case key == "config" && t.Kind == Guard && value != "":
@@ -112,9 +115,9 @@ type wish struct {
 
 // live is a target that can be connected to. stop ends what was started for it.
 type live struct {
-	url     string
-	pid     int
-	metrics string // the URL of a guard's metrics; else empty
+	url     string // of all of a fleet
+	pids    []int
+	metrics []string // the URLs of guards' metrics
 	stop    func()
 }
 
@@ -126,6 +129,9 @@ func (t Target) start(ctx context.Context, serverURL string, w wish, log io.Writ
 	if t.Limit > 0 {
 		w.limit = t.Limit
 	}
+	if t.Fleet > 1 {
+		return t.startFleet(ctx, serverURL, w, log)
+	}
 	switch t.Kind {
 	case Direct:
 		return live{url: serverURL, stop: func() {}}, nil
@@ -134,9 +140,44 @@ func (t Target) start(ctx context.Context, serverURL string, w wish, log io.Writ
 	case Guard:
 		return startGuard(ctx, t, serverURL, w, log)
 	case Address:
-		return live{url: t.URL, pid: t.PID, stop: func() {}}, nil
+		l := live{url: t.URL, stop: func() {}}
+		if t.PID != 0 {
+			l.pids = []int{t.PID}
+		}
+		return l, nil
 	}
 	panic("unknown kind of target")
+}
+
+// startFleet starts the fleet's proxies one after another and returns them as one.
+func (t Target) startFleet(ctx context.Context, serverURL string, w wish, log io.Writer) (live, error) {
+	one := t
+	one.Fleet = 1
+	var fleet live
+	var stops []func()
+	fleet.stop = func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
+	var addresses []string
+	for range t.Fleet {
+		l, err := one.start(ctx, serverURL, w, log)
+		if err != nil {
+			fleet.stop()
+			return live{}, err
+		}
+		stops = append(stops, l.stop)
+		fleet.pids, fleet.metrics = append(fleet.pids, l.pids...), append(fleet.metrics, l.metrics...)
+		u, err := url.Parse(l.url)
+		if err != nil {
+			fleet.stop()
+			return live{}, fmt.Errorf("read the address of a proxy: %w", err)
+		}
+		addresses = append(addresses, u.Host)
+	}
+	fleet.url = through(serverURL, strings.Join(addresses, ","))
+	return fleet, nil
 }
 
 // startPatience is how long a proxy may take until it serves.

@@ -56,6 +56,8 @@ type Connections struct {
 	LoginFailed atomic.Int64 // logins that did not succeed
 	OwnDeadline atomic.Int64 // established connections the client closed because its deadline had passed
 	ByServer    atomic.Int64 // established connections the other side closed
+
+	clients atomic.Int64 // made so far
 }
 
 // Client is one application's connection: opened when needed, closed when the deadline passes, opened again.
@@ -66,9 +68,10 @@ type Client struct {
 	conn  *Conn
 }
 
-// NewClient returns a client without a connection. cfg and count may be shared by many.
+// NewClient returns a client without a connection. cfg and count may be shared by many. Where cfg names several hosts the
+// clients of one count take them in turn, and each stays with its own.
 func NewClient(cfg *pgconn.Config, count *Connections) *Client {
-	return &Client{cfg: cfg, count: count}
+	return &Client{cfg: oneHost(cfg, int(count.clients.Add(1)-1)), count: count}
 }
 
 // Connect logs in unless there is a connection. Its error is an *Error.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -59,5 +60,27 @@ func TestClientTellsItsOwnDeadlineFromTheServersClose(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClientsTakeHostsInTurn: with whatever a host's own fallbacks are.
+func TestClientsTakeHostsInTurn(t *testing.T) {
+	for url, want := range map[string][]string{
+		"postgres://u@a:1/d?sslmode=disable":     {"a:1 false 0", "a:1 false 0"},
+		"postgres://u@a:1/d?sslmode=prefer":      {"a:1 true 1", "a:1 true 1"},
+		"postgres://u@a:1,b:2/d?sslmode=disable": {"a:1 false 0", "b:2 false 0", "a:1 false 0"},
+		"postgres://u@a:1,a:2/d?sslmode=prefer":  {"a:1 true 1", "a:2 true 1", "a:1 true 1"},
+	} {
+		cfg, err := ParseURL(url, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var count Connections
+		for i, want := range want {
+			c := NewClient(cfg, &count).cfg
+			if got := fmt.Sprintf("%s:%d %v %d", c.Host, c.Port, c.TLSConfig != nil, len(c.Fallbacks)); got != want {
+				t.Errorf("%s: client %d goes to %s, want %s", url, i, got, want)
+			}
+		}
 	}
 }

@@ -35,6 +35,31 @@ func ParseURL(url, application string) (*pgconn.Config, error) {
 	return cfg, nil
 }
 
+// oneHost returns the settings for the i-th host of cfg, counted round and round. What cfg would fall back to on that host,
+// as to a connection without TLS, is kept.
+func oneHost(cfg *pgconn.Config, i int) *pgconn.Config {
+	type host struct {
+		name string
+		port uint16
+	}
+	var hosts []host
+	ways := map[host][]*pgconn.FallbackConfig{}
+	for _, way := range append([]*pgconn.FallbackConfig{{Host: cfg.Host, Port: cfg.Port, TLSConfig: cfg.TLSConfig}}, cfg.Fallbacks...) {
+		h := host{way.Host, way.Port}
+		if ways[h] == nil {
+			hosts = append(hosts, h)
+		}
+		ways[h] = append(ways[h], way)
+	}
+	if len(hosts) == 1 {
+		return cfg
+	}
+	own := ways[hosts[i%len(hosts)]]
+	cfg = cfg.Copy()
+	cfg.Host, cfg.Port, cfg.TLSConfig, cfg.Fallbacks = own[0].Host, own[0].Port, own[0].TLSConfig, own[1:]
+	return cfg
+}
+
 // Dial connects and logs in by the deadline. When ctx ends the socket is closed, whatever it is doing, also later.
 func Dial(ctx context.Context, cfg *pgconn.Config, deadline time.Time) (*Conn, error) {
 	dctx, cancel := context.WithDeadline(ctx, deadline)

@@ -17,8 +17,22 @@ type Metrics map[string]float64
 // metricsPatience is how long a page may take. It is read while the proxy is under load.
 const metricsPatience = 5 * time.Second
 
-// ReadMetrics fetches the page at url.
-func ReadMetrics(ctx context.Context, url string) (Metrics, error) {
+// ReadMetrics fetches the pages and adds them up. Without a page all is zero.
+func ReadMetrics(ctx context.Context, urls ...string) (Metrics, error) {
+	sum := Metrics{}
+	for _, url := range urls {
+		m, err := readMetrics(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		for name, v := range m {
+			sum[name] += v
+		}
+	}
+	return sum, nil
+}
+
+func readMetrics(ctx context.Context, url string) (Metrics, error) {
 	ctx, cancel := context.WithTimeout(ctx, metricsPatience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

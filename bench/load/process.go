@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Process is one look at a process from /proc.
+// Process is one look at a process, or at several together, from /proc.
 type Process struct {
 	CPU time.Duration // user and system, all threads, since it started
 	RSS int64         // bytes
@@ -18,8 +18,20 @@ type Process struct {
 // ticksPerSecond is USER_HZ, which is 100 on every Linux that Go supports.
 const ticksPerSecond = 100
 
-// ReadProcess looks at the process; it fails where there is no /proc or the process is gone.
-func ReadProcess(pid int) (Process, error) {
+// ReadProcess looks at the processes and adds them up; it fails where there is no /proc or one of them is gone.
+func ReadProcess(pids ...int) (Process, error) {
+	var sum Process
+	for _, pid := range pids {
+		p, err := readProcess(pid)
+		if err != nil {
+			return sum, err
+		}
+		sum.CPU, sum.RSS, sum.PSS = sum.CPU+p.CPU, sum.RSS+p.RSS, sum.PSS+p.PSS
+	}
+	return sum, nil
+}
+
+func readProcess(pid int) (Process, error) {
 	var p Process
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

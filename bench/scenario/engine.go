@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,6 +94,9 @@ const loginsPerSecond = 100
 
 // runPgbench runs pgbench with two threads.
 func runPgbench(ctx context.Context, e Env, s script, n int, d time.Duration) (result, error) {
+	if u, err := url.Parse(e.URL); err == nil && strings.Contains(u.Host, ",") {
+		return result{}, errors.New("pgbench would use one proxy of the fleet: add --engine go")
+	}
 	dir, err := os.MkdirTemp("", "pgguard-pgbench-")
 	if err != nil {
 		return result{}, fmt.Errorf("make a directory for pgbench: %w", err)

@@ -16,11 +16,11 @@ import (
 // of metrics costs the guard well under a millisecond.
 const guardEvery = time.Second
 
-// guardSample is one look at a guard.
+// guardSample is one look at the guards.
 type guardSample struct {
 	at    time.Time
 	sums  map[string]float64 // by metric, over all labels
-	wrong bool               // nobody answered
+	wrong bool               // one of them did not answer
 }
 
 // guardSeries are the metrics kept as series, with their units. A counter is kept as its growth a second.
@@ -49,9 +49,9 @@ const (
 	SeriesRefused = "guard: refused"
 )
 
-// GuardWatch looks at a guard's metrics once a second until Close. Any goroutine may use it.
+// GuardWatch looks at the metrics of guards once a second until Close, and adds them up. Any goroutine may use it.
 type GuardWatch struct {
-	url    string
+	urls   []string
 	cancel context.CancelFunc
 	done   chan struct{}
 	first  load.Metrics
@@ -61,14 +61,14 @@ type GuardWatch struct {
 	last    load.Metrics  // guarded by mu
 }
 
-// WatchGuard begins to look at the page at url; with an empty one it looks at nothing and reports nothing.
-func WatchGuard(ctx context.Context, url string) (*GuardWatch, error) {
-	g := &GuardWatch{url: url, cancel: func() {}, done: make(chan struct{})}
-	if url == "" {
+// WatchGuard begins to look at the pages at urls; without one it looks at nothing and reports nothing.
+func WatchGuard(ctx context.Context, urls []string) (*GuardWatch, error) {
+	g := &GuardWatch{urls: urls, cancel: func() {}, done: make(chan struct{})}
+	if len(urls) == 0 {
 		close(g.done)
 		return g, nil
 	}
-	m, err := load.ReadMetrics(ctx, url)
+	m, err := load.ReadMetrics(ctx, urls...)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func WatchGuard(ctx context.Context, url string) (*GuardWatch, error) {
 
 // look adds a sample.
 func (g *GuardWatch) look(ctx context.Context) {
-	m, err := load.ReadMetrics(ctx, g.url)
+	m, err := load.ReadMetrics(ctx, g.urls...)
 	s := guardSample{at: time.Now(), wrong: err != nil, sums: map[string]float64{}}
 	for _, k := range guardSeries {
 		s.sums[k.metric] = m.Sum(k.metric)
@@ -113,7 +113,7 @@ func (g *GuardWatch) Close() {
 // Report adds the series, counted from the run's second zero, and the figures. Looks that failed make the run doubtful:
 // a guard that cannot be asked for its state under load is a fault of its own.
 func (g *GuardWatch) Report(r *report.Run) {
-	if g.url == "" {
+	if len(g.urls) == 0 {
 		return
 	}
 	g.mu.Lock()

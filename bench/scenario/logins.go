@@ -72,14 +72,14 @@ const idleParallel = 50
 // idle measures the proxy's memory per client that has logged in and does nothing. The clients are bare sockets, so that
 // thousands of them weigh nothing here.
 func (s Steady) idle(ctx context.Context, e Env, r *report.Run) error {
-	if e.PID == 0 {
+	if len(e.PIDs) == 0 {
 		return nil
 	}
 	cfg, err := load.ParseURL(e.URL, "idle")
 	if err != nil {
 		return err
 	}
-	before, err := load.ReadProcess(e.PID)
+	before, err := load.ReadProcess(e.PIDs...)
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,14 @@ const clientStatements = 100
 // prepared measures the proxy's memory per client that has prepared clientStatements texts, the same in every client, and
 // does nothing.
 func (s Steady) prepared(ctx context.Context, e Env, r *report.Run) error {
-	if e.PID == 0 {
+	if len(e.PIDs) == 0 {
 		return nil
 	}
 	cfg, err := load.ParseURL(e.URL, "prepared")
 	if err != nil {
 		return err
 	}
-	without, err := load.ReadProcess(e.PID)
+	without, err := load.ReadProcess(e.PIDs...)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s Steady) settled(ctx context.Context, e Env) (load.Process, error) {
 	if !load.Sleep(ctx, s.Settle) {
 		return load.Process{}, ctx.Err()
 	}
-	return load.ReadProcess(e.PID)
+	return load.ReadProcess(e.PIDs...)
 }
 
 // sideBySide does n things, idleParallel at a time, until one fails, and returns the first error.

@@ -14,7 +14,7 @@ import (
 
 // pinWatch looks at a guard's pinned clients; a target without metrics has none to look at.
 type pinWatch struct {
-	url   string
+	urls  []string
 	first load.Metrics
 
 	mu   sync.Mutex
@@ -26,21 +26,21 @@ type pinWatch struct {
 // pinEvery is how often a pinWatch looks. A page of metrics costs the guard well under a millisecond.
 const pinEvery = 500 * time.Millisecond
 
-// watchPins takes the first look at the metrics at url, which may be empty.
-func watchPins(ctx context.Context, url string) (*pinWatch, error) {
-	p := &pinWatch{url: url}
-	if url == "" {
+// watchPins takes the first look at the metrics at urls, of which there may be none.
+func watchPins(ctx context.Context, urls []string) (*pinWatch, error) {
+	p := &pinWatch{urls: urls}
+	if len(urls) == 0 {
 		return p, nil
 	}
-	m, err := load.ReadMetrics(ctx, url)
+	m, err := load.ReadMetrics(ctx, urls...)
 	p.first, p.last = m, m
 	return p, err
 }
 
 // watch looks until ctx ends.
 func (p *pinWatch) watch(ctx context.Context) {
-	for p.url != "" && load.Sleep(ctx, pinEvery) {
-		m, err := load.ReadMetrics(ctx, p.url)
+	for len(p.urls) > 0 && load.Sleep(ctx, pinEvery) {
+		m, err := load.ReadMetrics(ctx, p.urls...)
 		if ctx.Err() != nil {
 			return
 		}
@@ -63,7 +63,7 @@ const (
 
 // report adds how many clients the first look found pinned.
 func (p *pinWatch) report(r *report.Run, name string) {
-	if p.url != "" {
+	if len(p.urls) > 0 {
 		r.Add(name, "clients", p.first.Sum(pinnedClients))
 	}
 }
@@ -71,7 +71,7 @@ func (p *pinWatch) report(r *report.Run, name string) {
 // reportEnd adds the most pinned clients seen since, and how many began to be pinned, by reason. A look that failed makes
 // the run doubtful.
 func (p *pinWatch) reportEnd(r *report.Run) {
-	if p.url == "" {
+	if len(p.urls) == 0 {
 		return
 	}
 	p.mu.Lock()

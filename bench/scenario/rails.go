@@ -123,7 +123,7 @@ func (p *railsRun) work(ctx context.Context, clients []*railsClient, pins *pinWa
 	}
 	wg.Go(func() { pins.watch(ctx) })
 	load.Sleep(ctx, p.Warmup)
-	costs, self := startCosts(ctx, p.env), startMeter(0)
+	costs, self := startCosts(ctx, p.env), startMeter(nil)
 	for load.Sleep(ctx, time.Second/2) {
 		p.env.progress(time.Since(line.Start), p.Warmup+p.Time, fmt.Sprintf("%d transactions", p.class.Phase(1).Useful))
 	}

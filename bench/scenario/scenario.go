@@ -11,10 +11,10 @@ import (
 
 // Env is what a scenario gets for one run on one target.
 type Env struct {
-	URL string // where the clients connect
-	PID int    // the proxy's process; 0: no proxy, or not ours to look at
-	// Metrics is the URL of a guard's metrics; empty for other targets.
-	Metrics string
+	URL  string // where the clients connect; it names a host for each proxy
+	PIDs []int  // the proxies' processes; empty: no proxy, or not ours to look at
+	// Metrics are the URLs of the guards' metrics; empty for other targets.
+	Metrics []string
 	Server  *Server // the PostgreSQL behind the target
 	Seed    uint64  // the same for every target of a repeat, so that all see the same arrivals
 	// Progress, when not nil, is told about twice a second how far the run is. One goroutine calls it.
@@ -45,14 +45,14 @@ func (e Env) progress(done, total time.Duration, text string) {
 
 // meter measures what a run costs the proxy and the generator.
 type meter struct {
-	pid         int
+	pids        []int
 	began       time.Time
 	proxy, self load.Process
 }
 
-func startMeter(pid int) *meter {
-	m := &meter{pid: pid, began: time.Now()}
-	m.proxy, _ = load.ReadProcess(pid) // a process that cannot be read has no figures in finish
+func startMeter(pids []int) *meter {
+	m := &meter{pids: pids, began: time.Now()}
+	m.proxy, _ = load.ReadProcess(pids...) // a process that cannot be read has no figures in finish
 	m.self, _ = load.ReadProcess(os.Getpid())
 	return m
 }
@@ -64,7 +64,7 @@ const maxLag = 20 * time.Millisecond
 // finish adds the figures, and doubts a run whose generator was busy for more than 80 % of a core or later than maxLag.
 func (m *meter) finish(r *report.Run, lag *load.Tally) {
 	took := time.Since(m.began).Seconds()
-	if p, err := load.ReadProcess(m.pid); m.pid != 0 && err == nil {
+	if p, err := load.ReadProcess(m.pids...); len(m.pids) > 0 && err == nil {
 		r.Add("proxy CPU", "cores", (p.CPU-m.proxy.CPU).Seconds()/took)
 		r.Add("proxy memory", "MiB", mib(p))
 	}

@@ -156,7 +156,7 @@ func TestSteadyMeasuresEveryPart(t *testing.T) {
 	if err := s.Prepare(t.Context(), server); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Run(t.Context(), Env{URL: pg.URL("postgres"), PID: os.Getpid(), Server: server, Seed: 1})
+	r, err := s.Run(t.Context(), Env{URL: pg.URL("postgres"), PIDs: []int{os.Getpid()}, Server: server, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestRailsCountsWorkPinsAndErrors(t *testing.T) {
 	if err := s.Prepare(t.Context(), server); err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Run(t.Context(), Env{URL: pg.URL("postgres"), PID: os.Getpid(), Metrics: page.URL, Server: server, Seed: 1})
+	r, err := s.Run(t.Context(), Env{URL: pg.URL("postgres"), PIDs: []int{os.Getpid()}, Metrics: []string{page.URL}, Server: server, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

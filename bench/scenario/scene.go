@@ -70,7 +70,7 @@ func (s *scene) run(parent context.Context) (report.Run, error) {
 		}
 		s.watch = w
 	}
-	m := startMeter(s.env.PID)
+	m := startMeter(s.env.PIDs)
 	err := s.play(parent)
 	m.finish(&r, s.lag)
 	if s.watch != nil {

@@ -294,7 +294,7 @@ func TestGuardWatchKeepsLimitAndCounters(t *testing.T) {
 		fmt.Fprintf(w, "pgguard_queue_length{database=\"d\",class=\"low\"} 4\npgguard_refusals_total{reason=\"wait\",class=\"low\"} %d\npgguard_limit_changes_total{database=\"d\"} %d\n", 10*n, n)
 	}))
 	defer page.Close()
-	g, err := WatchGuard(t.Context(), page.URL)
+	g, err := WatchGuard(t.Context(), []string{page.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestGuardWatchKeepsLimitAndCounters(t *testing.T) {
 	if len(r.Doubts) != 1 || !strings.Contains(r.Doubts[0], "1 times") {
 		t.Errorf("doubts %q", r.Doubts)
 	}
-	none, err := WatchGuard(t.Context(), "")
+	none, err := WatchGuard(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

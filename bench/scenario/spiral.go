@@ -56,7 +56,7 @@ func (s Spiral) Run(ctx context.Context, e Env) (report.Run, error) {
 	line.Phases = append(line.Phases, s.Back)
 	c := &climb{Spiral: s, env: e, watch: watch, line: line, class: load.NewClass(line, s.Deadline)}
 	r := report.Run{Started: began, Zero: line.Start, Seed: e.Seed}
-	m := startMeter(e.PID)
+	m := startMeter(e.PIDs)
 	if err := c.run(ctx); err != nil {
 		return r, err
 	}

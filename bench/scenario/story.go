@@ -81,7 +81,7 @@ func (s Story) Run(ctx context.Context, e Env) (report.Run, error) {
 		highCfg: high, lowCfg: low,
 	}
 	r := report.Run{Started: began, Zero: line.Start, Seed: e.Seed}
-	m := startMeter(e.PID)
+	m := startMeter(e.PIDs)
 	lag := p.run(ctx, began)
 	m.finish(&r, lag)
 	if err := watch.Close(); err != nil {

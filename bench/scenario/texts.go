@@ -23,14 +23,14 @@ const textBatch = 60
 // texts sends Steady.Texts statements that were never sent before and looks at what they leave in the proxy's memory. A third
 // is prepared by name, used and closed, a third is unnamed and sent twice, a third is simple.
 func (s Steady) texts(ctx context.Context, e Env, r *report.Run) error {
-	if e.PID == 0 {
+	if len(e.PIDs) == 0 {
 		return nil
 	}
 	cfg, err := load.ParseURL(e.URL, "texts")
 	if err != nil {
 		return err
 	}
-	before, err := load.ReadProcess(e.PID)
+	before, err := load.ReadProcess(e.PIDs...)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func sendBatch(c *load.Conn, from, n int) error {
 func watchMemory(ctx context.Context, e Env, looked func()) float64 {
 	most := 0.0
 	for {
-		if p, err := load.ReadProcess(e.PID); err == nil {
+		if p, err := load.ReadProcess(e.PIDs...); err == nil {
 			most = max(most, mib(p))
 		}
 		looked()

@@ -95,7 +95,7 @@ type costs struct {
 
 func startCosts(ctx context.Context, e Env) *costs {
 	c := &costs{env: e}
-	if p, err := load.ReadProcess(e.PID); e.PID != 0 && err == nil {
+	if p, err := load.ReadProcess(e.PIDs...); len(e.PIDs) > 0 && err == nil {
 		c.proxy, c.hasProxy = p.CPU, true
 	}
 	c.server, c.hasServer = e.Server.CPU(ctx)
@@ -108,7 +108,7 @@ func (c *costs) finish(ctx context.Context, r *report.Run, label string, count i
 		return 0, false
 	}
 	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(count) }
-	if p, err := load.ReadProcess(c.env.PID); c.hasProxy && err == nil {
+	if p, err := load.ReadProcess(c.env.PIDs...); c.hasProxy && err == nil {
 		proxy, ok = each(p.CPU-c.proxy), true
 		r.Add(label+"proxy CPU", "µs/transaction", proxy)
 	}
