@@ -20,7 +20,7 @@ var known = []struct {
 		"lastval and currval after an INSERT outside a transaction: an error, never another client's value"},
 	{regexp.MustCompile(`pg_settings where source`),
 		"transaction_isolation keeps the source that a transaction before has given it, also when that was another client's"},
-	{regexp.MustCompile(`(?i)(commit|rollback|end|abort)\b.*;.*(execute|deallocate|prepare)`),
+	{regexp.MustCompile(`(?i)(commit|rollback|end|abort|prepare transaction)\b.*;.*(execute|deallocate|prepare)`),
 		"in a transaction that has failed, a text that first gets out of that and then names a statement of the protocol: that cannot be " +
 			"handed over before"},
 	{regexp.MustCompile(`temp_buffers`),
