@@ -28,6 +28,7 @@ func (c *compiler) bind(r *request, m []byte) bool {
 		return false
 	}
 	c.runs(st, true)
+	c.s.hide(pinsOf(st.scan))
 	c.bindTo(st.name, portal, name, rest, m)
 	if r.renames || c.twin(name, st) {
 		c.s.ex.extendedOp(markTwin, op{told: true, said: string(name)})
@@ -167,6 +168,9 @@ func (c *compiler) resolve(name []byte, size int, bound bool) *statement {
 func (c *compiler) underSettings(st *statement) *statement {
 	s := c.s
 	switch {
+	case st.age.schema < s.hides && st.name != "":
+		// A session's first temporary object makes PostgreSQL read all its statements again. This server may have seen one before.
+		return c.again(st)
 	case st.hash == 0: // nobody else's
 	case st.under == s.settings.parsing && !s.flux && !s.renews:
 	case !s.renews && c.b.prepared.has(st) && !c.b.prepared.unknown(st) && !s.ex.doubtful(st):
@@ -186,6 +190,25 @@ func (c *compiler) underSettings(st *statement) *statement {
 		}
 	}
 	return st
+}
+
+// hide notes that what has been sent may make the client's first temporary object, for which suspect has the reason.
+func (s *session) hide(suspect pins) {
+	if suspect&pins(sql.TempTable) != 0 && !s.hidden {
+		s.hides = s.route.catalog.schema.Add(1)
+	}
+}
+
+// again returns the statement with st's text as it is read from now on.
+func (c *compiler) again(st *statement) *statement {
+	s := c.s
+	at := s.route.catalog.age()
+	if st.hash != 0 && !s.flux && !c.foreign(st) {
+		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing, at); other != nil {
+			return other
+		}
+	}
+	return s.srv.statements.private([]byte(st.body), at)
 }
 
 // guardName keeps a client from reaching the guard's statements by their names: it has none of that name.

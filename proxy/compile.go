@@ -40,6 +40,7 @@ func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
 		c.at += len(m)
 	}
 	s.suspect |= r.suspect
+	s.hide(r.suspect)
 	s.undo |= r.undo
 	s.armed, s.unsure = s.armed || r.armed, s.unsure || r.unsure
 	s.ran.add(r)

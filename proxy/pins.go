@@ -67,7 +67,11 @@ func (s *session) verdictLocked(of, found pins) {
 	s.forgotten = 0
 	(s.pins &^ was).each(func(i int) { s.srv.count.pins[i].Add(1) })
 	if (s.pins^was)&pins(sql.TempTable) != 0 {
-		s.route.catalog.schema.Add(1) // names of tables mean something else
+		age := s.route.catalog.schema.Add(1) // names of tables mean something else
+		if !s.hidden && s.hides == 0 {
+			s.hides = age
+		}
+		s.hidden = s.hidden || found&pins(sql.TempTable) != 0
 	}
 	inst := s.route.inst
 	switch {

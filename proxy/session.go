@@ -79,6 +79,8 @@ type session struct {
 	names    map[string]*statement // the client's prepared statements, as they are when all that was sent succeeds
 	renews   bool                  // statements are prepared again, as if their clients had just done so
 	twins    bool                  // two names may mean one statement
+	hides    uint64                // schema age from which the client's first temporary objects may hide others; 0: none
+	hidden   bool                  // it has had some
 	former   []former              // forgotten since nothing was outstanding
 	dropping former                // what a DEALLOCATE under way drops, if it succeeds
 	queried  *statement            // what the unnamed one was before the last simple query
