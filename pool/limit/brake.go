@@ -82,8 +82,15 @@ func (l *law) verified(now time.Time, win *window) Reason {
 		r, _ := l.prev.votes.median()
 		l.goal, l.quiet = r, r-math.Log(l.t.Slowdown)
 		l.limit = max(l.prevL, l.limit)
-		l.grow()
-		l.prevL = 0
+		if l.t.NoProbe {
+			l.grow()
+			l.prevL = 0
+			return ReasonRestore
+		}
+		// What was measured while everything became slow is of two worlds: asked again before anything is made of it.
+		l.base = window{}
+		l.unsettle()
+		l.startProbe()
 		return ReasonRestore
 	case e <= l.t.Free && trusted && l.limit > l.t.Floor:
 		b.cuts++

@@ -7,16 +7,16 @@ import (
 
 // grow begins to step up from where the limit is.
 func (l *law) grow() {
-	l.mode, l.fails = growing, 0
+	l.mode, l.fails, l.paid = growing, 0, 0
 	l.prev, l.win = window{}, window{}
 	l.unsettle()
 }
 
 // grown looks at a window of the growth phase: the next step, the same again, or the end of growth.
 func (l *law) grown(now time.Time, win *window) Reason {
-	if !win.limitBound(l.t.Bound) {
-		l.prev = window{}
+	if !win.limitBound(l.t.Bound) { // it may again, once those who wait are more than the last step let in
 		if win.bound == 0 {
+			l.prev = window{}
 			l.rest(now, l.t.Every)
 		}
 		return ""
@@ -37,7 +37,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
 	switch {
 	case e-se >= (l.t.Price+l.t.Worth)/2 && !slow:
-		l.fails = 0
+		l.paid = min(e, 1)
 		return l.stepUp(win)
 	case l.fails == 0 && se > 0.1 && !slow:
 		l.fails++
@@ -53,14 +53,12 @@ func (l *law) stepUp(win *window) Reason {
 	return ReasonGrow
 }
 
-// grownEnd settles between the last step that paid and the one that did not: at the first if the second did harm.
+// grownEnd settles between the last step that paid and the one that did not.
 func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 	before, _ := l.prev.votes.median()
 	to, part := l.limit, 1.0
 	if l.prevL > 0 && l.prevL < l.limit {
-		if part = 0.5; e < 0 {
-			part = 0
-		}
+		part = l.between(e)
 		to = l.prevL * math.Pow(l.limit/l.prevL, part)
 	}
 	next := 2 * time.Second
@@ -76,6 +74,20 @@ func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 	l.aim(before + part*(l.level-before))
 	l.rest(now, next)
 	return ReasonGrown
+}
+
+// between is where the best limit is, from 0 at the one before the last step to 1 at the one after it, in ln L. Work is taken
+// for a parabola that rose by l.paid before the step and by e over it. Where l.paid is not known, or other guards step at the
+// same time, it is the middle, or the limit before if the step did harm.
+func (l *law) between(e float64) float64 {
+	guards := 1 - l.share - yielded*l.strange
+	switch {
+	case l.paid > 0 && guards < 0.25:
+		return min(1, l.paid/(2*max(l.paid-e, 0.1)))
+	case e < 0:
+		return 0
+	}
+	return 0.5
 }
 
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.

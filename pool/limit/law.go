@@ -68,6 +68,7 @@ type law struct {
 	base  window  // STEADY: since the limit last moved
 	baseL int     // the limit it had
 	fails int
+	paid  float64 // GROW: e just below prevL, from the step before or the experiment that called for growth; 0: unknown
 
 	level    float64 // R of the last window
 	goal     float64 // what R is held at
