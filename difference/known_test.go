@@ -84,6 +84,8 @@ var inText = []struct {
 	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^(2|T )`), regexp.MustCompile(`(?i)temp`),
 		"a temporary table that hides another changes what a statement means at its next Bind or Describe, unless the server has had " +
 			"temporary tables before; then at the next change that makes PostgreSQL read it again"},
+	{regexp.MustCompile(`^(2|T |t|n|C |D |E )`), regexp.MustCompile(`^(2|T |t|n|C |D |E )`), regexp.MustCompile(`(?is)create temp.*drop .*parse .*create temp`),
+		"temporary tables that were dropped in the transaction that made them are not seen, so that the client's next ones count as its first"},
 }
 
 // healed is direct's answer where the guard prepares a statement again instead, because a table has changed since: what

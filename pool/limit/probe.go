@@ -128,7 +128,7 @@ func (l *law) costOf(win *window) cost {
 	// Where the knee has been found before, one experiment is not enough to leave it.
 	unsettled := l.variance > unsure/3
 	switch {
-	case e+se < l.t.Free/2 && unsettled, e+2*se < 0:
+	case e+se < 0 && unsettled, e+2*se < 0:
 		l.variance = unsure
 		return nothing
 	case e+se/2 < l.t.Free && unsettled:
