@@ -164,29 +164,30 @@ func (c *compiler) resolve(name []byte, size int, bound bool) *statement {
 	return st
 }
 
-// underSettings returns the statement with st's text as it is read under the settings at hand.
+// underSettings returns the statement with st's text as it is read under the settings at hand, and by a client that has had
+// its first temporary object since: that makes PostgreSQL read all of a session's statements again, but not on a server
+// that has seen one before.
 func (c *compiler) underSettings(st *statement) *statement {
 	s := c.s
+	hidden := st.age.schema < s.hides
+	at := st.age
+	if hidden || s.renews {
+		at = s.route.catalog.age()
+	}
 	switch {
-	case st.age.schema < s.hides && st.name != "":
-		// A session's first temporary object makes PostgreSQL read all its statements again. This server may have seen one before.
-		return c.again(st)
-	case st.hash == 0: // nobody else's
-	case st.under == s.settings.parsing && !s.flux && !s.renews:
-	case !s.renews && c.b.prepared.has(st) && !c.b.prepared.unknown(st) && !s.ex.doubtful(st):
+	case st.hash == 0 && !hidden: // nobody else's
+	case st.under == s.settings.parsing && !s.flux && !s.renews && !hidden:
+	case !s.renews && !hidden && c.b.prepared.has(st) && !c.b.prepared.unknown(st) && !s.ex.doubtful(st):
 		// As for a client that has this server to itself: PostgreSQL knows what makes it read a text again.
 	case c.foreign(st): // to be had only as it is
-	case s.flux:
-		if !c.b.prepared.has(st) {
-			return s.srv.statements.private([]byte(st.body), st.age)
-		}
 	default:
-		at := st.age
-		if s.renews {
-			at = s.route.catalog.age()
+		if st.hash != 0 && !s.flux {
+			if other := s.srv.statements.named([]byte(st.body), s.settings.parsing, at); other != nil {
+				return other
+			}
 		}
-		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing, at); other != nil {
-			return other
+		if hidden || (s.flux && !c.b.prepared.has(st)) {
+			return s.srv.statements.private([]byte(st.body), at)
 		}
 	}
 	return st
@@ -197,18 +198,6 @@ func (s *session) hide(suspect pins) {
 	if suspect&pins(sql.TempTable) != 0 && !s.hidden {
 		s.hides = s.route.catalog.schema.Add(1)
 	}
-}
-
-// again returns the statement with st's text as it is read from now on.
-func (c *compiler) again(st *statement) *statement {
-	s := c.s
-	at := s.route.catalog.age()
-	if st.hash != 0 && !s.flux && !c.foreign(st) {
-		if other := s.srv.statements.named([]byte(st.body), s.settings.parsing, at); other != nil {
-			return other
-		}
-	}
-	return s.srv.statements.private([]byte(st.body), at)
 }
 
 // guardName keeps a client from reaching the guard's statements by their names: it has none of that name.
