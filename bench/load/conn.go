@@ -38,6 +38,9 @@ func ParseURL(url, application string) (*pgconn.Config, error) {
 // oneHost returns the settings for the i-th host of cfg, counted round and round. What cfg would fall back to on that host,
 // as to a connection without TLS, is kept.
 func oneHost(cfg *pgconn.Config, i int) *pgconn.Config {
+	if len(cfg.Fallbacks) == 0 { // the usual case, on the way of every login that is measured
+		return cfg
+	}
 	type host struct {
 		name string
 		port uint16
