@@ -37,7 +37,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	slow := l.known && !trusted && l.level > l.quiet+math.Log(l.t.Slowdown)
 	switch {
 	case e-se >= (l.t.Price+l.t.Worth)/2 && !slow:
-		l.paid = min(e, 1)
+		l.paid = e
 		return l.stepUp(win)
 	case l.fails == 0 && se > 0.1 && !slow:
 		l.fails++
@@ -77,13 +77,14 @@ func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 }
 
 // between is where the best limit is, from 0 at the one before the last step to 1 at the one after it, in ln L. Work is taken
-// for a parabola that rose by l.paid before the step and by e over it. Where l.paid is not known, or other guards step at the
-// same time, it is the middle, or the limit before if the step did harm.
+// for a parabola that rose by l.paid before the step, which is at most in proportion, and by e over it. Where l.paid is not known,
+// or a quarter of the statements are those of other guards, who step at the same time, it is the middle, or the limit before
+// if the step did harm.
 func (l *law) between(e float64) float64 {
-	guards := 1 - l.share - yielded*l.strange
+	paid, guards := min(l.paid, 1), 1-l.share-yielded*l.strange
 	switch {
-	case l.paid > 0 && guards < 0.25:
-		return min(1, l.paid/(2*max(l.paid-e, 0.1)))
+	case paid > 0 && guards < 0.25:
+		return min(1, paid/(2*max(paid-e, 0.1)))
 	case e < 0:
 		return 0
 	}

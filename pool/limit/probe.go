@@ -53,7 +53,7 @@ func (l *law) probed(now time.Time, win *window) Reason {
 			l.limit, l.prevL = l.prevL, 0
 			l.variance = unsure
 			l.grow()
-			l.paid = min(l.evidence.Elasticity, 1)
+			l.paid = l.evidence.Elasticity
 			return ReasonTried
 		}
 		l.tail, l.stage = *win, 2
@@ -150,7 +150,7 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 	if e >= l.t.Worth && e-se >= l.t.Worth/2 && e-2*se >= 0 {
 		l.variance = unsure
 		l.grow()
-		l.paid = min(e, 1)
+		l.paid = e
 		l.prev, l.prevL = window{}, l.limit
 		return ReasonTried
 	}
