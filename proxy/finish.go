@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -33,7 +34,7 @@ func (s *session) finish() {
 		}
 	}
 	b := s.backend
-	putBuffer(s.pending)
+	sock.Return(s.pending)
 	putRequest(s.request)
 	s.pending, s.request = nil, nil
 	s.mu.Unlock()
@@ -45,8 +46,8 @@ func (s *session) finish() {
 	s.dropNames()
 	s.dropRetry()
 	s.mu.Unlock()
-	putBuffer(s.in)
-	putBuffer(s.after)
+	sock.Return(s.in)
+	sock.Return(s.after)
 	s.in, s.after = nil, nil
 }
 
@@ -178,7 +179,7 @@ func (s *session) settledLocked(b *backend, d time.Duration) {
 func (s *session) tellLocked(b *backend, p []byte) {
 	b.wmu.Lock()
 	s.mu.Unlock()
-	if b.conn.write(p) != nil {
+	if b.conn.Send(p) != nil {
 		_ = b.conn.Conn.Close()
 	}
 	b.wmu.Unlock()

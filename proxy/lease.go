@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -21,7 +22,7 @@ func (s *session) send(r *request, end int, free bool) error {
 		putRequest(r)
 		return nil
 	}
-	s.srv.count.bytesIn.Add(uint64(end - s.in.r))
+	s.srv.count.bytesIn.Add(uint64(end - s.in.R))
 	s.stream.left, s.stream.typ = r.left, r.steps[r.n-1].typ
 	if b != nil && !parked {
 		return s.sendNow(r, end)
@@ -29,7 +30,7 @@ func (s *session) send(r *request, end int, free bool) error {
 	if r.mute { // copy data after its COPY has failed, or a Flush: the server would not answer
 		s.mu.Unlock()
 		s.stream.drop = r.left > 0
-		s.in.r = end
+		s.in.R = end
 		putRequest(r)
 		return nil
 	}
@@ -41,7 +42,7 @@ func (s *session) send(r *request, end int, free bool) error {
 	s.waiter.Urgent = r.urgent
 	s.waiter.Print = s.srv.prints.index(r.print)
 	s.pending, s.request = s.in, r
-	rest := s.in.split(end)
+	rest := s.in.Split(end)
 	if s.in = rest; rest == nil {
 		s.in, s.after = s.after, nil
 	}
@@ -65,18 +66,18 @@ func (s *session) send(r *request, end int, free bool) error {
 func (s *session) sendNow(r *request, end int) error {
 	b := s.backend
 	s.dropRetry() // it could not be run again in its place
-	scratch := getBuffer()
-	defer putBuffer(scratch)
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
 	defer putRequest(r)
 	print := r.print
 	prefix := s.prefixLocked(b, r, false)
-	out := s.compile(r, b, s.in.data[s.in.r:end], scratch.data[:0])
+	out := s.compile(r, b, s.in.Data[s.in.R:end], scratch.Data[:0])
 	s.lesson = lesson{}
 	if len(s.ex.marks)-s.ex.first > maxMarks {
 		s.mu.Unlock()
 		return &Refusal{Reason: ReasonProtocol, Message: "guard: too many statements sent ahead of their answers"}
 	}
-	s.in.r = end
+	s.in.R = end
 	if s.ex.quiet() || s.ex.skipping {
 		s.stream.drop = r.left > 0
 		s.ex.partial = false
@@ -205,11 +206,11 @@ func (s *session) syncLocked(b *backend, prefix []byte) []byte {
 // answers. tell is called with b.wmu held, by the session's goroutine.
 func (s *session) tell(b *backend, p []byte) {
 	for {
-		err := b.conn.write(p)
-		if !errors.Is(err, errStalled) {
+		err := b.conn.Send(p)
+		if !errors.Is(err, sock.ErrStalled) {
 			return
 		}
-		p = p[b.conn.wrote:]
+		p = p[b.conn.Sent():]
 		b.wmu.Unlock()
 		s.mu.Lock()
 		ending := s.close != nil
@@ -312,46 +313,46 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	b.print.Store(uint32(s.waiter.Print))
 	s.started, s.txStarted = now, now
 	partial := s.ex.partial
-	scratch := getBuffer()
-	defer putBuffer(scratch)
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
 	prefix := s.prefixLocked(b, s.request, !again)
 	if s.staged {
 		s.ex.partial = false
 		b.wmu.Lock()
 		s.mu.Unlock()
-		_ = b.conn.write(prefix)
+		_ = b.conn.Send(prefix)
 		b.wmu.Unlock()
 		return
 	}
 	s.ex.partial = partial
-	out, used := s.firstLocked(b, prefix, scratch.data[:0])
+	out, used := s.firstLocked(b, prefix, scratch.Data[:0])
 	b.wmu.Lock()
 	s.mu.Unlock()
-	_ = b.conn.write(out)
+	_ = b.conn.Send(out)
 	b.wmu.Unlock()
-	putBuffer(used)
+	sock.Return(used)
 }
 
 // firstLocked takes the pending request and returns what must be written for it, with what goes ahead of it, and the
 // buffer that may hold that.
-func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, used *buffer) {
+func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, used *sock.Buffer) {
 	pending, r := s.pending, s.request
 	s.pending, s.request = nil, nil
 	s.waiting = false
 	s.cond.Signal()
 	s.lesson = s.lessonLocked(r, pending)
-	before := pending.r
+	before := pending.R
 	opens := s.local == wire.InTransaction && mayReplay(r)
 	keep := s.pins == 0 && (opens || s.local == wire.Idle && mayRetry(r))
 	s.local = wire.Idle
-	out = s.compile(r, b, pending.bytes(), scratch)
+	out = s.compile(r, b, pending.Bytes(), scratch)
 	if !keep {
 		putRequest(r)
 	}
 	switch {
 	case len(prefix) == 0:
-	case len(out) > 0 && len(pending.bytes()) > 0 && &out[0] == &pending.data[before] && pending.prepend(prefix):
-		out = pending.bytes()
+	case len(out) > 0 && len(pending.Bytes()) > 0 && &out[0] == &pending.Data[before] && pending.Prepend(prefix):
+		out = pending.Bytes()
 	default:
 		out = append(prefix[:len(prefix):len(prefix)], out...)
 	}

@@ -92,7 +92,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	}
 	s.mu.Unlock()
 	if len(answer) > 0 {
-		if err := s.conn.write(answer); err != nil {
+		if err := s.conn.Send(answer); err != nil {
 			s.cut(err)
 		}
 	}
@@ -136,7 +136,7 @@ func (s *session) replayLocked(b *backend) (k retry) {
 // beginAnewLocked makes the request that was taken out the one that waits for a server.
 func (s *session) beginAnewLocked(k *retry) bool {
 	s.pending, s.request = k.pending, k.request
-	s.pending.r = k.at
+	s.pending.R = k.at
 	s.local, s.waiting, s.again = wire.InTransaction, true, false
 	*k = retry{}
 	return true

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -19,7 +20,7 @@ func (s *session) turn() (more bool, err error) {
 	if free || parked {
 		n, err := s.inPlace(parked)
 		if n != 0 || err != nil {
-			s.in.r += max(n, 0)
+			s.in.R += max(n, 0)
 			return n >= 0, err
 		}
 	}
@@ -30,8 +31,8 @@ func (s *session) turn() (more bool, err error) {
 		s.lower(s.firstText())
 	}
 	r := getRequest()
-	pos := s.in.r
-	for pos < s.in.w && r.n < maxRun && r.left == 0 {
+	pos := s.in.R
+	for pos < s.in.W && r.n < maxRun && r.left == 0 {
 		typ, m, left, err := s.message(pos)
 		if m == nil || err != nil || typ == wire.Terminate {
 			if err == nil && typ == wire.Terminate && m != nil {
@@ -85,14 +86,14 @@ func (s *session) lookLocked() view {
 func (s *session) settled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.healing && (s.backend == nil || !s.dependsLocked(s.in.data[s.in.r])) {
+	if !s.healing && (s.backend == nil || !s.dependsLocked(s.in.Data[s.in.R])) {
 		return s.close
 	}
 	s.settling = true
 	for s.healing && s.close == nil {
 		s.cond.Wait() // what is run again comes before
 	}
-	for flushed := false; s.backend != nil && s.close == nil && s.dependsLocked(s.in.data[s.in.r]); {
+	for flushed := false; s.backend != nil && s.close == nil && s.dependsLocked(s.in.Data[s.in.R]); {
 		if b := s.backend; s.ex.unsynced && !flushed {
 			flushed = true
 			b.wmu.Lock()
@@ -146,7 +147,7 @@ func (s *session) mustWait(r *request, typ byte) bool {
 // message returns the message at pos of s.in: all of it, or, if it is longer than a buffer, its start and how many
 // bytes are left of it. m is nil when more must be read first.
 func (s *session) message(pos int) (typ byte, m []byte, left int, err error) {
-	b := s.in.data[pos:s.in.w]
+	b := s.in.Data[pos:s.in.W]
 	typ, size, ok, err := wire.Peek(b)
 	if err != nil || (ok && !fromClient(typ)) {
 		return 0, nil, 0, s.protocolError(b[0], err)
@@ -156,7 +157,7 @@ func (s *session) message(pos int) (typ byte, m []byte, left int, err error) {
 		return 0, nil, 0, nil
 	case size <= len(b):
 		return typ, b[:size], 0, nil
-	case size <= bufferSize-headroom || !s.in.full():
+	case size <= sock.BufferSize-sock.Headroom || !s.in.Full():
 		return 0, nil, 0, nil
 	}
 	return typ, b, size - len(b), nil
@@ -180,7 +181,7 @@ func (s *session) protocolError(typ byte, err error) error {
 
 // pass sends on, or drops, the next piece of a message longer than a buffer.
 func (s *session) pass() error {
-	b := s.in.bytes()
+	b := s.in.Bytes()
 	b = b[:min(len(b), s.stream.left)]
 	s.stream.left -= len(b)
 	s.srv.count.bytesIn.Add(uint64(len(b)))
@@ -196,7 +197,7 @@ func (s *session) pass() error {
 	if !s.stream.drop {
 		err = s.sendPiece(b, s.stream.left == 0)
 	}
-	s.in.r += len(b)
+	s.in.R += len(b)
 	if s.stream.left == 0 {
 		s.stream = stream{}
 	}

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"pgguard/breaker"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -325,7 +326,7 @@ func (s *session) clientNames(body []byte, said *string) []byte {
 // is nil if there is none.
 type retry struct {
 	request *request
-	pending *buffer
+	pending *sock.Buffer
 	at      int  // where the client's bytes begin in pending
 	opens   bool // BEGIN goes ahead of it
 }
@@ -352,11 +353,11 @@ func mayRetry(r *request) bool {
 }
 
 // retryLocked compiles the request that is kept once more.
-func (s *session) retryLocked(b *backend) ([]byte, *buffer) {
+func (s *session) retryLocked(b *backend) ([]byte, *sock.Buffer) {
 	k := s.retry
 	s.retry = retry{}
 	s.renews = true
-	out := s.compile(k.request, b, k.pending.bytes(), nil)
+	out := s.compile(k.request, b, k.pending.Bytes(), nil)
 	s.renews = false
 	putRequest(k.request)
 	return out, k.pending
@@ -368,7 +369,7 @@ func (s *session) dropRetry() { s.retry.drop() }
 func (k *retry) drop() {
 	if k.request != nil {
 		putRequest(k.request)
-		putBuffer(k.pending)
+		sock.Return(k.pending)
 		*k = retry{}
 	}
 }
