@@ -142,7 +142,7 @@ func (c *cancels) deliver(b *backend) error {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
 	defer stop()
-	nc, err := b.inst.connect(ctx)
+	nc, err := b.inst.door.Connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,11 @@
 // What the guard can answer itself never reaches a server: the empty query, BEGIN, which is sent with the first
 // statement, and the end of a transaction that had none.
 //
+// # Rooms
+//
+// Package sock is one socket, package upstream says where a PostgreSQL is and how to log in to it. They do not know the
+// proxy, nor each other.
+//
 // # Words
 //
 // client: an application's connection. server: a connection to PostgreSQL. session, backend: our side of them. lease:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,20 +12,19 @@ import (
 	"pgguard/breaker"
 	"pgguard/pool"
 	"pgguard/pool/limit"
+	"pgguard/proxy/upstream"
 )
 
 // instance is one PostgreSQL server and everything that is kept for it: its pool, what its servers reported, whether it
 // can be reached.
 type instance struct {
 	srv     *Server
-	up      Upstream // host, port, time-outs, and the login of the side channel: the first upstream that names it
+	door    *upstream.Door // its upstream, the first that names it, is also the login of the side channel
 	pool    *pool.Pool
 	cancels cancels
 
 	everUp atomic.Bool   // the server's limits have been read
 	wake   chan struct{} // the side channel looks at once
-
-	protocol atomic.Uint32 // the version to ask servers for: one has taken it; 0: not known yet
 
 	pinned atomic.Int64 // clients that keep a server between transactions
 
@@ -49,7 +46,6 @@ type instance struct {
 	// guarded by mu
 	known     map[string]*params  // params by identity
 	catalogs  map[string]*catalog // by database
-	secrets   map[string]string   // passwords by user, from every upstream that names this instance
 	breaker   *breaker.Breaker
 	lastError error     // of a login that did not reach the server
 	said      time.Time // when a failed login was logged last
@@ -77,8 +73,8 @@ func (in *instance) say(what string, err error, now time.Time) {
 // maxKnown bounds the sets of settings remembered; beyond, they are forgotten and learned again.
 const maxKnown = 1024
 
-func newInstance(srv *Server, up Upstream) *instance {
-	in := &instance{srv: srv, up: up, known: map[string]*params{}, catalogs: map[string]*catalog{}, secrets: map[string]string{}, wake: make(chan struct{}, 1)}
+func newInstance(srv *Server, up upstream.Upstream) *instance {
+	in := &instance{srv: srv, door: upstream.NewDoor(up), known: map[string]*params{}, catalogs: map[string]*catalog{}, wake: make(chan struct{}, 1)}
 	in.breaker = breaker.New(rand.Float64)
 	in.probes = make(chan breaker.Probe, 1)
 	in.pool = pool.New(srv.cfg.Pool, in.law(), srv.cfg.Observe, in.dial)
@@ -102,32 +98,8 @@ func (in *instance) law() limit.Limit {
 // breakerStates is how many states a breaker has.
 const breakerStates = int(breaker.StateRamp) + 1
 
-// admit learns the password of an upstream that names this instance.
-func (in *instance) admit(up Upstream) {
-	if up.Password == "" {
-		return
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.secrets[up.User] = up.Password
-}
-
 // name is host:port, or the path of the socket.
-func (in *instance) name() string {
-	if strings.HasPrefix(in.up.Host, "/") {
-		return in.up.Host + "/.s.PGSQL." + strconv.Itoa(in.up.Port)
-	}
-	return net.JoinHostPort(in.up.Host, strconv.Itoa(in.up.Port))
-}
-
-// connect opens a socket to the instance.
-func (in *instance) connect(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	if strings.HasPrefix(in.up.Host, "/") {
-		return d.DialContext(ctx, "unix", in.name())
-	}
-	return d.DialContext(ctx, "tcp", in.name())
-}
+func (in *instance) name() string { return in.door.Upstream.Address() }
 
 // intern returns the known params equal to p, so that equal ones are the same pointer.
 func (in *instance) intern(p *params) *params {
@@ -223,7 +195,7 @@ func (in *instance) ended(b *backend, cause error, lent bool) {
 		return
 	}
 	if b.fatal != nil {
-		cause = parseServerError(b.fatal)
+		cause = upstream.ParseError(b.fatal)
 	}
 	in.srv.log.Warn("server connection lost", "upstream", in.name(), "pid", b.pid, "lent", lent, "error", cause)
 }

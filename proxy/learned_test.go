@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"pgguard/proxy/upstream"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 func learner(t *testing.T, dir string) *instance {
 	t.Helper()
 	cfg := Default()
-	cfg.LearnedDir, cfg.Upstream = dir, Upstream{Host: "db.example.com", Port: 5432, User: "app"}
+	cfg.LearnedDir, cfg.Upstream = dir, upstream.Upstream{Host: "db.example.com", Port: 5432, User: "app"}
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/upstream"
 )
 
 // classify returns the index of a client's class: its listener's, the one it names itself, the first rule's that
@@ -117,7 +118,7 @@ func (srv *Server) remembered(s *session) (*params, error) {
 // refusalForLogin turns a failure to open the first server into the answer to a login. The server's own words go on as
 // they are; ours name neither database nor user nor host, because drivers guess from such names what went wrong.
 func refusalForLogin(err error) error {
-	var se *serverError
+	var se *upstream.Error
 	var rejected *pool.RejectedError
 	if errors.As(err, &rejected) && errors.As(err, &se) {
 		return se

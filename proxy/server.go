@@ -20,6 +20,7 @@ import (
 	"pgguard/pool/event"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -262,7 +263,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	delete(srv.entering, nc)
 	srv.mu.Unlock()
 	var r *Refusal
-	var se *serverError
+	var se *upstream.Error
 	var out []byte
 	switch {
 	case errors.Is(err, errCancelRequest):
@@ -270,7 +271,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		srv.refused(r, s.class)
 		out = r.append(nil, true)
 	case errors.As(err, &se):
-		out = wire.AppendMessage(nil, wire.ErrorResponse, se.body)
+		out = wire.AppendMessage(nil, wire.ErrorResponse, se.Body)
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
@@ -377,7 +378,7 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 }
 
 // instanceFor returns the instance of an upstream, opened if it is new.
-func (srv *Server) instanceFor(up Upstream) *instance {
+func (srv *Server) instanceFor(up upstream.Upstream) *instance {
 	id := up.Host + "\x00" + strconv.Itoa(up.Port)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -387,7 +388,7 @@ func (srv *Server) instanceFor(up Upstream) *instance {
 		in = newInstance(srv, up)
 		srv.instances[id] = in
 	}
-	in.admit(up)
+	in.door.Learn(up)
 	if fresh && srv.ctx.Err() == nil {
 		srv.work.Add(3)
 		go func() { defer srv.work.Done(); in.control(srv.ctx) }()

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -170,7 +171,7 @@ func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {
 }
 
 // noUser is PostgreSQL's answer to a login without a user.
-var noUser = parseServerError(encode(nil, &pgproto3.ErrorResponse{
+var noUser = upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{
 	Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000",
 	Message: "no PostgreSQL user name specified in startup packet",
 })[wire.HeaderSize:])

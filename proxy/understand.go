@@ -7,6 +7,7 @@ import (
 
 	"pgguard/breaker"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -228,8 +229,8 @@ func (b *backend) failed(s *session, body []byte) passing {
 	}
 	switch s.ex.front() {
 	case markSettings:
-		e := parseServerError(body)
-		s.failed = &Refusal{Reason: ReasonLost, Message: e.message, raw: e.demoted()}
+		e := upstream.ParseError(body)
+		s.failed = &Refusal{Reason: ReasonLost, Message: e.Message, raw: e.Demoted()}
 		return keepBack
 	case markAsk:
 		s.question.failed = true

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgguard/pool"
+	"pgguard/proxy/upstream"
 )
 
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
@@ -111,15 +112,16 @@ func (in *instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Host, cfg.Port, cfg.User = in.up.Host, uint16(in.up.Port), in.up.User
-	cfg.Database = in.up.Database
+	up := in.door.Upstream
+	cfg.Host, cfg.Port, cfg.User = up.Host, uint16(up.Port), up.User
+	cfg.Database = up.Database
 	if cfg.Database == "" {
-		cfg.Database = in.up.User
+		cfg.Database = up.User
 	}
-	cfg.Password = in.password(&pool.Key{Database: cfg.Database, User: cfg.User})
+	cfg.Password = in.door.Password(cfg.Database, cfg.User)
 	cfg.TLSConfig, cfg.Fallbacks = nil, nil
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.connect(ctx) }
+	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.door.Connect(ctx) }
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
@@ -168,7 +170,7 @@ func classifyPgx(err error) error {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
-		return classify(&serverError{code: pe.Code, message: pe.Message})
+		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message})
 	}
 	return err
 }
