@@ -2,24 +2,35 @@ package proxy
 
 import (
 	"context"
+	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
-// applicationName is what a server's session is called in pg_stat_activity: it serves many clients.
-const applicationName = "pgguard"
+// open logs in to a server for an instance's pool, as its key says. Errors are classified for the pool.
+func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Server) (instance.Server, error) {
+	start := time.Now()
+	b, err := srv.logIn(ctx, in, s)
+	srv.times.login.observe(time.Since(start))
+	if err != nil {
+		return nil, err
+	}
+	s.Key.Value.(*login).params.Store(b.params.Load())
+	return b, nil
+}
 
-// logIn opens a socket and logs in as the key says. Errors are classified for the pool.
-func (in *instance) logIn(ctx context.Context, s *pool.Server) (*backend, error) {
-	ctx, stop := context.WithTimeout(ctx, in.door.Upstream.ConnectTimeout)
+// logIn opens a socket and logs in.
+func (srv *Server) logIn(ctx context.Context, in *instance.Instance, s *pool.Server) (*backend, error) {
+	ctx, stop := context.WithTimeout(ctx, in.Door.Upstream.ConnectTimeout)
 	defer stop()
 	b := &backend{inst: in, server: s, settings: plain, unnamed: noStatement}
-	b.params.Store(in.intern(&params{}))
-	h := upstream.Handshake{User: s.Key.User, Password: in.door.Password(s.Key.Database, s.Key.User)}
-	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": applicationName}
+	b.params.Store(in.Intern(&instance.Params{}))
+	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User)}
+	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	for _, o := range s.Key.Value.(*login).options {
 		h.Params[o.name] = o.value
 	}
@@ -28,11 +39,11 @@ func (in *instance) logIn(ctx context.Context, s *pool.Server) (*backend, error)
 			b.note(body)
 		}
 	}
-	if err := in.door.LogIn(ctx, &h); err != nil {
+	if err := in.Door.LogIn(ctx, &h); err != nil {
 		return nil, upstream.Classify(err)
 	}
 	b.pid, b.secret, b.in = h.PID, h.Secret, early(h.Rest)
-	if err := b.conn.Init(h.Conn, in.srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
+	if err := b.conn.Init(h.Conn, srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
 		return nil, err
 	}
@@ -47,4 +58,15 @@ func early(rest []byte) *sock.Buffer {
 	b := sock.Borrow()
 	b.W += copy(b.Data[b.W:], rest)
 	return b
+}
+
+// logEnd logs why the connection ended, if the guard did not end it.
+func (b *backend) logEnd(cause error, lent bool) {
+	if b.why.Load() != nil {
+		return
+	}
+	if b.fatal != nil {
+		cause = upstream.ParseError(b.fatal)
+	}
+	b.inst.LogLost(b.pid, lent, cause)
 }

@@ -14,8 +14,10 @@
 //
 // # Rooms
 //
-// Package sock is one socket, package upstream says where a PostgreSQL is and how to log in to it. They do not know the
-// proxy, nor each other.
+// Package sock is one socket. Package upstream says where a PostgreSQL is and how to log in to it. Package instance keeps
+// what is about one PostgreSQL, whoever its clients are: its pool, the law, the breaker, the side channel. None of them
+// knows the proxy: the instance calls two functions that it is given, to open a server and to reap a transaction, and sees
+// of a server what instance.Server says.
 //
 // # Words
 //

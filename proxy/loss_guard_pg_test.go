@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/pgtest"
 	"pgguard/proxy/upstream"
 )
@@ -82,11 +83,11 @@ func newGuard(t *testing.T, server string, set func(*Config)) *guard {
 }
 
 // pool is the snapshot of the only instance.
-func (g *guard) pool() PoolStats {
+func (g *guard) pool() instance.Stats {
 	if st := g.Stats(); len(st.Pools) > 0 {
 		return st.Pools[0]
 	}
-	return PoolStats{}
+	return instance.Stats{}
 }
 
 // call logs a client in as user postgres.
@@ -139,7 +140,7 @@ func dump(t *testing.T, format string, args ...any) {
 // atRest waits until no client holds, wants or uses a server, and checks that the pool's books say so, too.
 func (g *guard) atRest(t *testing.T) {
 	t.Helper()
-	var last PoolStats
+	var last instance.Stats
 	deadline := time.Now().Add(patience)
 	for {
 		last = g.pool()

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
@@ -27,7 +28,7 @@ import (
 func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func(*session), err error) {
 	in := s.route.inst
 	told := h.appendAccepted(nil)
-	up := upstream.Handshake{User: h.user, Password: in.door.Password(s.route.key.Database, s.route.key.User), Heard: func(typ byte, body []byte) {
+	up := upstream.Handshake{User: h.user, Password: in.Door.Password(s.route.key.Database, s.route.key.User), Heard: func(typ byte, body []byte) {
 		told = wire.AppendMessage(told, typ, body)
 	}}
 	up.Params = map[string]string{"user": h.user, "database": s.route.key.Database, "replication": h.replication}
@@ -61,18 +62,18 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 }
 
 // shakeReplication logs in to the server. What the server says against it is for the client.
-func (srv *Server) shakeReplication(in *instance, h *upstream.Handshake) error {
-	if err := in.refusing(); err != nil {
+func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake) error {
+	if err := in.Refusing(); err != nil {
 		return refusalForLogin(err)
 	}
-	ctx, stop := context.WithTimeout(srv.ctx, min(in.door.Upstream.ConnectTimeout, srv.cfg.LoginTimeout))
+	ctx, stop := context.WithTimeout(srv.ctx, min(in.Door.Upstream.ConnectTimeout, srv.cfg.LoginTimeout))
 	defer stop()
-	err := in.door.LogIn(ctx, h)
-	in.dialed(upstream.Classify(err), time.Now())
+	err := in.Door.LogIn(ctx, h)
+	in.Dialed(upstream.Classify(err), time.Now())
 	if err == nil {
 		return nil
 	}
-	in.say("server login for replication failed", err, time.Now())
+	in.LogFailed("server login for replication failed", err, time.Now())
 	var se *upstream.Error
 	if errors.As(err, &se) {
 		return se

@@ -134,7 +134,7 @@ func (b *backend) ready(s *session, status byte) passing {
 		}
 	}
 	if status == wire.Idle && s.ddl {
-		s.route.catalog.committed(s.shape)
+		s.route.catalog.Committed(s.shape)
 		s.ddl, s.shape = false, false
 	}
 	switch mark {
@@ -279,7 +279,7 @@ func (b *backend) reworded(s *session, body []byte, f wire.ErrorFields, said *st
 	stale := code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
 	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
 	if stale || lost {
-		s.route.catalog.schema.Add(1) // who prepares the text again gets another statement
+		s.route.catalog.Renew() // who prepares the text again gets another statement
 		if s.retry.request != nil && !s.retry.opens && !s.ex.skipping && s.ex.readies == 1 {
 			s.healing = true
 			return takeBack

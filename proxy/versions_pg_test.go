@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/pgtest"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
@@ -23,11 +24,11 @@ func TestServerGivesTheLongestKey(t *testing.T) {
 	p, _ := enter(t, g.addr)
 	p.expect("select 1", "T ?column?:23:0; D 1; C SELECT 1; Z I")
 	in := g.allInstances()[0]
-	if v := in.door.Version(); v != wire.Version32 {
+	if v := in.Door.Version(); v != wire.Version32 {
 		t.Errorf("the instance is asked for %x, want %x", v, wire.Version32)
 	}
 	n := 0
-	in.pool.Each(func(c pool.Conn) {
+	in.Pool.Each(func(c pool.Conn) {
 		n++
 		if got := len(c.(*backend).secret); got != want {
 			t.Errorf("a secret of %d bytes from PostgreSQL %d, want %d", got, shared.Version(), want)
@@ -90,7 +91,7 @@ func TestOldAndOddServersAreLoggedInTo(t *testing.T) {
 					t.Errorf("login %d: %d connections, want %d", i, n, tries)
 				}
 				eventually(t, "server given back", func() bool { return g.pool().Servers["idle"] == 1 })
-				g.allInstances()[0].pool.Each(func(c pool.Conn) { c.Close("test") }) // the next client needs another
+				g.allInstances()[0].Pool.Each(func(c pool.Conn) { c.Close("test") }) // the next client needs another
 				eventually(t, "server closed", func() bool { return g.pool().Servers["idle"] == 0 })
 			}
 		})
@@ -102,7 +103,7 @@ func TestNamesAreCleanedAsTheServerDoes(t *testing.T) {
 		"9.6.24": "a?b", "15.18 (Debian 15.18-0+deb12u1)": "a?b", "": "a?b", "devel": "a?b",
 		"16.0": `a\x09b`, "19beta1": `a\x09b`, "20": `a\x09b`,
 	} {
-		p := (&params{}).with("server_version", version)
+		p := (&instance.Params{}).With("server_version", version)
 		if got := cleanName("a\tb", p); got != want {
 			t.Errorf("%q: got %s, want %s", version, got, want)
 		}
