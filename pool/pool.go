@@ -64,7 +64,7 @@ type Pool struct {
 }
 
 // New returns a pool that opens servers with dial. It does no IO. If observe is true the run limit, the longest waits
-// and the queue's bounds are only reported.
+// and the queue's bounds are only reported; nobody is refused before the minute that urgent work may wait.
 func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p := &Pool{
 		cfg: cfg, dial: dial, limit: l, free: observe,
