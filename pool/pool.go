@@ -21,6 +21,7 @@ const maxKeys = 256
 type Pool struct {
 	cfg    Config
 	mixed  bool // there are interactive classes
+	free   bool // observe: the limit does not hold anybody up
 	dial   Dialer
 	ctx    context.Context // ends with the pool; dials depend on it and on nothing else
 	cancel context.CancelFunc
@@ -30,7 +31,6 @@ type Pool struct {
 
 	// guarded by mu
 	limit   limit.Limit
-	free    bool // observe: the limit does not hold anybody up
 	queue   *queue.Queue[*Waiter]
 	keys    map[string]*Key
 	list    []*Key // the same keys, in no order
@@ -59,6 +59,7 @@ type Pool struct {
 	logins   map[string]uint64
 	would    map[string][]uint64 // by reason, by class: observe mode only
 
+	// canLocked and classOKLocked, made into values once.
 	can     func(*queue.Waiter[*Waiter]) bool
 	classOK func(int) bool
 }
