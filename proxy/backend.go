@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -198,6 +197,7 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 			return [2]int{from, to}, nil
 		}
 		hidden := s.ex.hidden(typ)
+		long := false
 		if watched[typ] || hidden {
 			switch {
 			case size <= len(held):
@@ -217,11 +217,19 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 				continue
 			case size <= sock.BufferSize-sock.Headroom || len(held) < longHead:
 				return [2]int{from, to}, nil
-			case typ == wire.ErrorResponse && bytes.Contains(held[:longHead], []byte("FATAL\x00")):
-				return [2]int{from, to}, errFatal
+			case b.needsWhole(s, typ) && size <= maxWhole:
+				if from == to { // else what is kept is passed on first
+					b.in.Grow(size)
+					from, to = b.in.R, b.in.R
+				}
+				return [2]int{from, to}, nil
 			}
-			// An error, a setting or the description of a row longer than a buffer passes like a row.
-			s.ex.answered(typ)
+			long = true
+			becomes := b.understandLong(s, held, hidden)
+			hidden = becomes != passOn
+			if becomes == takeBack {
+				from, to = b.in.R, b.in.R
+			}
 		}
 		if size > len(held) {
 			b.left, b.drop = size-len(held), hidden
@@ -231,6 +239,11 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 			skip(size)
 		} else {
 			take(size)
+		}
+		if long {
+			if err := b.trouble(s); err != nil || b.extra != nil {
+				return [2]int{from, to}, err
+			}
 		}
 	}
 	return [2]int{from, to}, nil
@@ -249,8 +262,16 @@ func (b *backend) trouble(s *session) error {
 	return nil
 }
 
-// longHead is enough of a long ErrorResponse to hold its severity, which comes first.
-const longHead = 64
+// longHead is enough of a long message to know what it is: the severity and the code of an error come first.
+const longHead = 1 << 10
+
+// maxWhole bounds the messages that are understood whole though they are longer than a buffer.
+const maxWhole = 4 << 20
+
+// needsWhole is true for a message of the server that means nothing until its end has come.
+func (b *backend) needsWhole(s *session, typ byte) bool {
+	return typ == wire.ParameterStatus || (typ == wire.DataRow && s.question != nil && s.ex.front() == markAsk)
+}
 
 // relayIdle deals with what a server says while it is not lent.
 func (b *backend) relayIdle() error {

@@ -133,7 +133,7 @@ func (s *session) settle(b *backend) bool {
 		s.settledLocked(b, cancelFirst)
 	}
 	for pause := cancelAgain; s.backend == b && !s.ex.quiet(); pause *= 2 {
-		if !s.ex.copyIn {
+		if !s.ex.copyIn && s.ex.outstanding() {
 			s.stopLocked(b)
 		}
 		if s.backend == b && s.ex.partial && !s.padLocked(b) {
@@ -211,11 +211,16 @@ func (s *session) closingLocked() (out []byte) {
 		out = wire.AppendText(out, wire.CopyFail, "client is gone")
 	}
 	if s.ex.unsynced {
+		s.ex.client(wire.Bind)
 		s.ex.client(wire.Sync)
-		out = wire.AppendEmpty(out, wire.Sync)
+		out = append(out, failBatch...)
 	}
 	return out
 }
+
+// failBatch ends a batch to which its client has sent no Sync so that nothing of it is committed: a Bind of no statement,
+// which is an error, and a Sync.
+var failBatch = wire.AppendEmpty(wire.AppendMessage(nil, wire.Bind, []byte("\x00"+statementPrefix+"unfinished\x00\x00\x00\x00\x00\x00\x00")), wire.Sync)
 
 // order sends a statement of ours and waits for its end.
 func (s *session) order(b *backend, query []byte) bool {

@@ -20,7 +20,7 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 		return -1, nil
 	case typ == wire.Terminate:
 		return 0, errTerminate
-	case parked:
+	case parked && !s.skip:
 		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && wholeText(m) && sql.Scan(queryText(m)).Statements == 0 && s.dropUnnamed() {
 			return len(m), s.say(emptyIdle)
 		}

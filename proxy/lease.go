@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"pgguard/pool"
@@ -124,13 +125,21 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 	alone := idle && !s.ex.unsynced && !s.lingers
 	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.Currval.Load()
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
-		prefix = s.discardSequencesLocked(b, prefix, alone, r.n > 0 && r.steps[0].typ == wire.Query)
+		prefix = s.discardSequencesLocked(b, prefix, alone, r.n > 0 && endsBatch(r.steps[0].typ))
 	}
 	s.touched = s.touched || r.defaults
 	if !fresh || s.local != wire.InTransaction {
 		return prefix
 	}
-	s.ex.add(markHidden)
+	if hasty(s.route.key, s.settings) {
+		s.staged = true
+	}
+	if s.staged {
+		s.syncs++
+		s.ex.add(markSettings)
+	} else {
+		s.ex.add(markBegin)
+	}
 	s.ex.status = wire.InTransaction
 	b.unnamed = noStatement
 	if s.bound {
@@ -149,10 +158,10 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 }
 
 // discardSequencesLocked appends what makes the server forget what it remembers of sequences for others. alone: there is neither
-// a batch nor an unnamed statement that it would disturb. query: a simple query follows, which ends a batch.
-func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, query bool) []byte {
+// a batch nor an unnamed statement that it would disturb. ended: what follows ends a batch.
+func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, ended bool) []byte {
 	// Behind an Execute without a Sync PostgreSQL 18 runs a query in a transaction that does not end with it.
-	ends := query && !s.ex.executed && s.ex.status == wire.Idle
+	ends := ended && !s.ex.executed && s.ex.status == wire.Idle
 	switch {
 	case alone:
 		s.ex.add(markForget)
@@ -176,6 +185,9 @@ func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, query
 	return prefix
 }
 
+// endsBatch is true for the messages that end a batch without a Sync.
+func endsBatch(typ byte) bool { return typ == wire.Query || typ == wire.FunctionCall }
+
 // appendBoundBegin appends a BEGIN of the extended protocol, after which its portal is there as the client believes.
 func appendBoundBegin(dst, text []byte) []byte {
 	if len(text) == 0 {
@@ -189,17 +201,37 @@ func appendBoundBegin(dst, text []byte) []byte {
 
 // syncLocked appends what gives the server the client's settings, and notes that it has them.
 func (s *session) syncLocked(b *backend, prefix []byte) []byte {
-	list, takesRole := changes(b.settings, s.settings)
+	list, awaited := changes(b.settings, s.settings)
+	awaited = awaited || hasty(s.route.key, b.settings)
 	prefix, n := appendChanges(prefix, list)
 	for range n {
 		s.ex.add(markSettings)
 	}
 	s.syncs = n
-	s.staged = takesRole && n > 0
+	s.staged = n > 0 && awaited
 	b.settings = s.settings
 	b.unnamed = noStatement
 	return prefix
 }
+
+// hasty is true if a timeout in these settings may end what the guard runs ahead of a client's statement. Then its success is awaited,
+// so that nothing runs under settings, or in a transaction, that are not the client's.
+func hasty(k *pool.Key, in settings) bool {
+	for _, name := range []string{"statement_timeout", "transaction_timeout"} {
+		v, ok := in.get(name)
+		if !ok {
+			v = k.Value.(*login).first(name, "0")
+		}
+		if ms, err := strconv.Atoi(v); err != nil || (ms > 0 && ms < hastyBelow) { // what a start-up packet says may have a unit
+			return true
+		}
+	}
+	return false
+}
+
+// hastyBelow is how short a timeout must be, in milliseconds, to be feared: what the guard runs takes one, and a thousand times that
+// where a thousand processes want the processor.
+const hastyBelow = 1000
 
 // tell writes p to the session's server, for as long as it takes: a server that runs a statement need not read what
 // the client has sent ahead. A write that fails has lost the server: the backend's goroutine sees that, too, and
@@ -345,6 +377,9 @@ func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, u
 	opens := s.local == wire.InTransaction && mayReplay(r)
 	keep := s.pins == 0 && (opens || s.local == wire.Idle && mayRetry(r))
 	s.local = wire.Idle
+	if keep {
+		s.retry = retry{request: r, pending: pending, at: before, opens: opens, unnamed: s.unnamed}
+	}
 	out = s.compile(r, b, pending.Bytes(), scratch)
 	if !keep {
 		putRequest(r)
@@ -357,7 +392,6 @@ func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, u
 		out = append(prefix[:len(prefix):len(prefix)], out...)
 	}
 	if keep {
-		s.retry = retry{r, pending, before, opens}
 		return out, nil
 	}
 	return out, pending

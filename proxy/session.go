@@ -107,6 +107,7 @@ type session struct {
 	// guarded by mu: the first request of a lease
 	syncs   int      // queries under way that give the server the client's settings
 	staged  bool     // the request is sent when they have been answered
+	stops   bool     // a cancel request waits for what goes ahead of the client's statement
 	failed  *Refusal // why they could not be carried out
 	retry   retry    // the request, while it can still be run again
 	healing bool     // the server's next ReadyForQuery is the signal to do so

@@ -144,8 +144,8 @@ func (s *session) mustWait(r *request, typ byte) bool {
 	return false
 }
 
-// message returns the message at pos of s.in: all of it, or, if it is longer than a buffer, its start and how many
-// bytes are left of it. m is nil when more must be read first.
+// message returns the message at pos of s.in: all of it, or, if it is longer than a buffer, its start with every name in
+// it, and how many bytes are left of it. m is nil when more must be read first.
 func (s *session) message(pos int) (typ byte, m []byte, left int, err error) {
 	b := s.in.Data[pos:s.in.W]
 	typ, size, ok, err := wire.Peek(b)
@@ -155,12 +155,52 @@ func (s *session) message(pos int) (typ byte, m []byte, left int, err error) {
 	switch {
 	case !ok:
 		return 0, nil, 0, nil
+	case size-1 > maxSmall && isSmall(typ):
+		return 0, nil, 0, s.protocolError(typ, fmt.Errorf("invalid message length: message type %q with %d bytes", typ, size-1))
 	case size <= len(b):
 		return typ, b[:size], 0, nil
 	case size <= sock.BufferSize-sock.Headroom || !s.in.Full():
 		return 0, nil, 0, nil
+	case !wholeNames(typ, b[wire.HeaderSize:]):
+		if len(b) > maxNames {
+			return 0, nil, 0, s.protocolError(typ, fmt.Errorf("message type %q with a name longer than %d bytes", typ, maxNames))
+		}
+		if pos == s.in.R {
+			s.in.Grow(min(size, 2*len(b)))
+		}
+		return 0, nil, 0, nil
 	}
 	return typ, b, size - len(b), nil
+}
+
+// maxSmall is the longest message, without its type, of a kind that has no contents to speak of: PostgreSQL closes the connection
+// at a longer one (PQ_SMALL_MESSAGE_LIMIT).
+const maxSmall = 10_000
+
+// isSmall is true for the messages to which maxSmall applies.
+func isSmall(typ byte) bool {
+	switch typ {
+	case wire.Describe, wire.Execute, wire.Close, wire.Sync, wire.Flush, wire.CopyDone, wire.CopyFail, wire.Terminate:
+		return true
+	}
+	return false
+}
+
+// maxNames bounds the names in a message. PostgreSQL has no bound of its own, and looks at 63 bytes of a name.
+const maxNames = 1 << 20
+
+// wholeNames is true if the start of a message's body holds all the names that are in it.
+func wholeNames(typ byte, body []byte) bool {
+	ok := true
+	switch typ {
+	case wire.Bind:
+		if _, body, ok = wire.CString(body); ok {
+			_, _, ok = wire.CString(body)
+		}
+	case wire.Parse:
+		_, _, ok = wire.CString(body)
+	}
+	return ok
 }
 
 func fromClient(typ byte) bool {

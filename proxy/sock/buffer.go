@@ -11,13 +11,13 @@ const BufferSize = 16<<10 - 16
 const Headroom = 128
 
 // Buffer holds bytes Data[R:W] of one direction. It is borrowed when a socket has become readable and given back when
-// all it held has been passed on, so that who is idle holds none.
+// all it held has been passed on, so that who is idle holds none. Its size is BufferSize unless it was made to Grow.
 type Buffer struct {
 	R, W int
-	Data [BufferSize]byte
+	Data []byte
 }
 
-var buffers = sync.Pool{New: func() any { return new(Buffer) }}
+var buffers = sync.Pool{New: func() any { return &Buffer{Data: make([]byte, BufferSize)} }}
 
 // Borrow returns an empty buffer; Return takes it back.
 func Borrow() *Buffer {
@@ -28,16 +28,32 @@ func Borrow() *Buffer {
 
 // Return gives b back, if it is not nil. What it held must not be used any more.
 func Return(b *Buffer) {
-	if b != nil {
+	if b != nil && len(b.Data) == BufferSize {
 		buffers.Put(b)
 	}
+}
+
+// Grow makes room for n bytes in all, from R on. What is held stays.
+func (b *Buffer) Grow(n int) {
+	if Headroom+n <= len(b.Data) {
+		b.Compact()
+		return
+	}
+	data := make([]byte, Headroom+n)
+	b.W = Headroom + copy(data[Headroom:], b.Data[b.R:b.W])
+	b.R, b.Data = Headroom, data
 }
 
 // Bytes are what the buffer holds.
 func (b *Buffer) Bytes() []byte { return b.Data[b.R:b.W] }
 
-// Compact moves what is held to the front, so that there is room for more.
+// Compact moves what is held to the front, so that there is room for more. With nothing held, what Grow has added goes.
 func (b *Buffer) Compact() {
+	if b.R == b.W && len(b.Data) != BufferSize {
+		b.Data = make([]byte, BufferSize)
+		b.R, b.W = Headroom, Headroom
+		return
+	}
 	if b.R > Headroom {
 		b.W = Headroom + copy(b.Data[Headroom:], b.Data[b.R:b.W])
 		b.R = Headroom
@@ -63,6 +79,7 @@ func (b *Buffer) Split(at int) *Buffer {
 		return nil
 	}
 	rest := Borrow()
+	rest.Grow(b.W - at)
 	rest.W += copy(rest.Data[rest.W:], b.Data[at:b.W])
 	b.W = at
 	return rest
