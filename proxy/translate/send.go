@@ -215,7 +215,7 @@ func (w *sending) present(st *Statement) bool {
 // prepared by name stays: its temporary tables may have given the text another meaning since.
 func (w *sending) makeRoom() {
 	p := &w.l.s.prepared
-	for n := len(p.of); n > 0 && len(p.of) >= w.l.c.MaxPrepared; n-- {
+	for n := len(p.entries); n > 0 && len(p.entries) >= w.l.c.MaxPrepared; n-- {
 		old := p.last()
 		if old.Held.Load() > 0 && w.l.pins|w.l.suspect != 0 {
 			p.has(old) // the next
