@@ -1,16 +1,11 @@
 package proxy
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
-	"io"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"pgguard/pool"
-	"pgguard/proxy/wire"
 )
 
 // cancelKey is what a client proves with that it may cancel a session's statement.
@@ -67,92 +62,98 @@ func (k *keyring) find(pid uint32, secret []byte) *session {
 // It returns a word for the metrics.
 func (s *session) cancel() (result string) {
 	s.mu.Lock()
-	b := s.backend
-	waiting := s.waiting && s.refused == nil
-	running := b != nil && !s.ex.quiet()
-	if running && !waiting {
-		b.inst.cancels.begin(b)
-	}
-	s.mu.Unlock()
-	switch {
-	case waiting:
-		if s.route.inst.pool.Withdraw(&s.waiter) {
+	switch l := s.link; {
+	case s.asked:
+		s.mu.Unlock()
+		if s.route.inst.Pool.Withdraw(&s.waiter) {
 			s.Refused(refusedCanceled)
 			return "queued"
 		}
 		return "idle" // it has just been granted; the client may ask again
-	case running:
-		defer b.inst.cancels.end(b)
-		if b.inst.cancels.deliver(b) != nil {
-			return "failed"
-		}
+	case s.walsender != nil:
+		s.mu.Unlock()
+		return sentOr(s.walsender.cancel())
+	case l == nil || l.lease.Quiet():
+		s.mu.Unlock()
+		return "idle"
+	case s.state == preparing || l.lease.Preparing(): // it is meant for the client's statement, not for what goes ahead of it
+		l.stops = true
+		s.mu.Unlock()
 		return "sent"
-	}
-	return "idle"
-}
-
-// cancels keeps count of the cancel requests on their way to servers. A server with one under way is not lent to
-// another client: PostgreSQL's cancel names a server, not a statement.
-type cancels struct {
-	mu   sync.Mutex
-	held map[*backend]struct{} // guarded by mu: given back when the last request has arrived
-}
-
-// cancelWait bounds one delivery; PostgreSQL answers by closing the connection.
-const cancelWait = 5 * time.Second
-
-// begin is called while the session that has b is locked, so that b cannot be given back in between.
-func (c *cancels) begin(b *backend) { b.flying.Add(1) }
-
-func (c *cancels) end(b *backend) {
-	c.mu.Lock()
-	_, held := c.held[b]
-	held = b.flying.Add(-1) == 0 && held
-	if held {
-		delete(c.held, b)
-	}
-	c.mu.Unlock()
-	if held {
-		b.inst.pool.Release(b.server, time.Now())
+	default:
+		b := l.b
+		b.beginCancel()
+		s.mu.Unlock()
+		defer b.endCancel()
+		return sentOr(b.deliverCancel())
 	}
 }
 
-// wait has b given back when no cancel request is on its way to it any more; false: there is none, and none can begin,
-// because b belongs to nobody.
-func (c *cancels) wait(b *backend) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if b.flying.Load() == 0 {
+// sentOr is the word for how the delivery of a cancel request went.
+func sentOr(err error) string {
+	if err != nil {
+		return "failed"
+	}
+	return "sent"
+}
+
+// stopsLocked takes whether a cancel request that has waited for what goes ahead of the client's statement is to be sent now: the
+// statement is under way. The server is not given back before endCancel then. It is called with mu held.
+func (l *link) stopsLocked() bool {
+	if !l.stops || l.s == nil || l.s.state != running || l.lease.Preparing() {
 		return false
 	}
-	if c.held == nil {
-		c.held = map[*backend]struct{}{}
+	l.stops = false
+	if !l.lease.Outstanding() {
+		return false
 	}
-	c.held[b] = struct{}{}
+	l.b.beginCancel()
 	return true
 }
 
-// errNoKey is why a server cannot be told to cancel: it gave no key when it was logged in to.
-var errNoKey = errors.New("server has given no cancel key")
-
-// deliver sends one cancel request and waits until the server closes that connection: then the signal is sent.
-func (c *cancels) deliver(b *backend) error {
-	if len(b.secret) == 0 {
-		return errNoKey
-	}
-	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
-	defer stop()
-	nc, err := b.inst.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = nc.Close() }()
-	_ = nc.SetDeadline(time.Now().Add(cancelWait))
-	if _, err := nc.Write(wire.AppendCancel(nil, b.pid, b.secret)); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, nc)
-	return err
+// stop sends a cancel request for which beginCancel was called, and does not wait.
+func (b *backend) stop(srv *Server) {
+	srv.work.Go(func() { // ends when the server has been told
+		_ = b.deliverCancel()
+		b.endCancel()
+	})
 }
 
-var _ pool.Conn = (*backend)(nil)
+// cancels keeps count of the cancel requests on their way to one server. A server with one under way is not lent to
+// another client: PostgreSQL's cancel names a server, not a statement.
+type cancels struct {
+	flying atomic.Int32
+	mu     sync.Mutex
+	held   bool // guarded by mu: the server is given back when the last request has arrived
+}
+
+// beginCancel is called while the session that has b is locked, so that b cannot be given back in between.
+func (b *backend) beginCancel() { b.cancels.flying.Add(1) }
+
+// deliverCancel sends one cancel request.
+func (b *backend) deliverCancel() error { return b.inst.Door.Cancel(b.pid, b.secret) }
+
+func (b *backend) endCancel() {
+	c := &b.cancels
+	c.mu.Lock()
+	held := c.flying.Add(-1) == 0 && c.held
+	if held {
+		c.held = false
+	}
+	c.mu.Unlock()
+	if held {
+		b.inst.Pool.Release(b.server, time.Now())
+	}
+}
+
+// hold has the server given back when no cancel request is on its way to it any more; false: there is none, and none can
+// begin, because the server belongs to nobody.
+func (c *cancels) hold() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flying.Load() == 0 {
+		return false
+	}
+	c.held = true
+	return true
+}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sync/atomic"
 	"time"
 
 	"pgguard/pool/limit"
@@ -17,8 +16,9 @@ type ran struct {
 
 // add notes what a request runs.
 func (x *ran) add(r *request) {
-	if x.n += r.runs; r.runs > 0 {
-		x.kind = r.kind
+	runs, last := r.Runs()
+	if x.n += runs; runs > 0 {
+		x.kind = kindOf(last)
 	}
 }
 
@@ -31,20 +31,4 @@ func (x *ran) sample(took time.Duration) limit.Sample {
 		return limit.Sample{Elapsed: took, Kind: limit.Control}
 	}
 	return limit.Sample{Elapsed: took, Kind: x.kind}
-}
-
-// told is what sessions tell an instance without waiting for one another; its control loop takes it four times a second.
-type told struct {
-	answered, broken atomic.Int64
-	took             atomic.Int64 // nanoseconds of the last that was answered
-}
-
-// ended notes the end of a statement. Any goroutine may call it.
-func (t *told) ended(broken bool, took time.Duration) {
-	if broken {
-		t.broken.Add(1)
-		return
-	}
-	t.answered.Add(1)
-	t.took.Store(int64(took))
 }

@@ -5,38 +5,40 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/wire"
 )
 
 // reap ends the transaction that does nothing while others wait for its slot, if there is one that may be ended.
-func (in *instance) reap(now time.Time) {
+func (srv *Server) reap(in *instance.Instance, now time.Time) {
 	var blocks map[*pool.Server]int
-	if seen := in.seen.Load(); seen != nil && now.Sub(seen.at) < 3*sampleEvery {
-		blocks = seen.blocks
+	if seen := in.Seen(); seen != nil && now.Sub(seen.At) < 3*instance.SampleEvery {
+		blocks = seen.Blocks
 	}
-	r := in.pool.Reap(now, blocks)
+	r := in.Pool.Reap(now, blocks)
 	if r.Server == nil {
 		return
 	}
 	b := r.Server.Conn.(*backend)
-	s := b.session.Load()
-	if s == nil || s == &nobody {
+	l := b.link.Load()
+	if l == nil || l.s == nil {
 		return
 	}
-	class := in.srv.cfg.Pool.Classes[r.Class].Name
+	s := l.s
+	class := srv.cfg.Pool.Classes[r.Class].Name
 	switch {
 	case s.keeps(b):
-		in.pool.SetPinned(r.Server, true) // the next look finds another
+		in.Pool.SetPinned(r.Server, true) // the next look finds another
 		return
-	case in.srv.cfg.Observe:
+	case srv.cfg.Observe:
 		if !s.reported.CompareAndSwap(false, true) {
 			return
 		}
-		in.srv.count.wouldReap[r.Class].Add(1)
+		srv.count.wouldReap[r.Class].Add(1)
 	case !s.reap(b, now):
 		return
 	}
-	in.explain(event.Event{
+	in.Explain(event.Event{
 		Time: now, Kind: event.Reap, Subject: class, Cause: r.Why, From: "idle in transaction", To: "rolled back", Evidence: event.Of(
 			event.Number{Name: "idle_seconds", Value: r.Idle.Seconds()}, event.Number{Name: "after_seconds", Value: r.After.Seconds()},
 			event.Number{Name: "pressed_seconds", Value: r.Pressed.Seconds()}, event.Number{Name: "blocks", Value: float64(r.Blocks)},
@@ -49,37 +51,29 @@ func (in *instance) reap(now time.Time) {
 func (s *session) keeps(b *backend) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.backend == b && s.keepsLocked()
+	return s.link != nil && s.link.b == b && s.link.lease.Keeps()
 }
-
-// keepsLocked is true if the client keeps its server between transactions, for what is in it or by its mode.
-func (s *session) keepsLocked() bool { return s.pins != 0 || s.route.mode == PoolModeSession }
 
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
 // client's next statement is told, whatever it is. False means that the client has gone on, or cannot do without.
 func (s *session) reap(b *backend, now time.Time) bool {
 	s.mu.Lock()
-	if s.backend != b || !s.idle || s.gone || s.close != nil || !s.ex.quiet() || s.ex.status == wire.Idle || s.keepsLocked() ||
-		s.question != nil || s.lingers {
+	l := s.link
+	if l == nil || l.b != b || s.state != idling || s.close != nil || l.lease.Keeps() || l.lease.Lingers() {
 		s.mu.Unlock()
 		return false
 	}
-	janitor := &session{srv: s.srv, route: s.route, class: s.class}
-	janitor.init()
-	janitor.gone = true
-	janitor.backend = b
-	janitor.ex.status = s.ex.status
-	janitor.settings, janitor.suspect, janitor.undo, janitor.flux = s.settings, s.suspect, s.undo, s.flux
-	if !b.session.CompareAndSwap(s, janitor) { // it has just died, which is told by itself
+	idle := now.Sub(l.idleSince)
+	o := s.orphanLocked()
+	if o == nil { // it has just died, which is told by itself
 		s.mu.Unlock()
 		return false
 	}
-	idle := now.Sub(s.idleSince)
-	s.loseLocked()
 	s.lost = refusedReaped
 	s.local = wire.Failed
+	s.moveLocked(free)
 	s.mu.Unlock()
 	s.srv.times.idle[s.class].observe(idle)
-	s.srv.work.Go(func() { janitor.clean(b) })
+	s.srv.work.Go(func() { o.clean(s.srv.cfg.CancelTimeout) }) // ends when the server is given back, or closed
 	return true
 }

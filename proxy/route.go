@@ -3,12 +3,14 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net"
 	"strings"
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/library"
+	"pgguard/proxy/upstream"
 )
 
 // classify returns the index of a client's class: its listener's, the one it names itself, the first rule's that
@@ -46,7 +48,7 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 	if host, _, err := net.SplitHostPort(nc.RemoteAddr().String()); err == nil {
 		from = host
 	}
-	return maphash.Comparable(srv.statements.seed, [4]string{from, h.user, h.database, h.applicationName})
+	return library.Number(srv.library, [4]string{from, h.user, h.database, h.applicationName})
 }
 
 // routeFor finds the instance and the key of a client.
@@ -63,21 +65,23 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	} else if up.Host == "" {
 		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
 	}
-	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database, warns: true}
+	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database}
 	r.defers = srv.cfg.DeferBegin && mode == PoolModeTransaction
 	var name strings.Builder
 	for _, o := range h.settings {
-		fmt.Fprintf(&name, "%s\x00%s\x00", o.name, o.value)
-		if o.name == "client_min_messages" || o.name == "lc_messages" {
-			r.warns = false
-		}
+		fmt.Fprintf(&name, "%s\x00%s\x00", o.Name, o.Value)
 	}
-	r.key = r.inst.pool.Key(database, h.user, name.String(), func(k *pool.Key) { k.Value = &login{options: h.settings} })
-	r.catalog = r.inst.catalog(database)
+	r.key = r.inst.Pool.Key(database, h.user, name.String(), func(k *pool.Key) {
+		k.Value = srv.newLogin(r.inst, database, h.user, h.settings)
+	})
+	l := r.key.Value.(*login)
+	if r.terms = &l.terms[0]; mode == PoolModeSession {
+		r.terms = &l.terms[1]
+	}
 	return r, nil
 }
 
-func (srv *Server) forget(r *route) { r.inst.pool.Forget(r.key) }
+func (srv *Server) forget(r *route) { r.inst.Pool.Forget(r.key) }
 
 // loginWait bounds how long a login waits for the first server of its kind: a little less than drivers wait for a
 // connection, so that they are told rather than left to time out.
@@ -85,24 +89,24 @@ const loginWait = 5 * time.Second
 
 // remembered returns what a client of this route is told of its server's settings. If no server of its key has ever
 // been opened, one is: it also proves that the user and the database exist.
-func (srv *Server) remembered(s *session) (*params, error) {
+func (srv *Server) remembered(s *session) (*instance.Params, error) {
 	known := s.route.key.Value.(*login)
 	if p := known.params.Load(); p != nil {
 		return p, nil
 	}
-	if err := s.route.inst.refusing(); err != nil {
+	if err := s.route.inst.Refusing(); err != nil {
 		return nil, refusalForLogin(err)
 	}
-	w := loginWaiter{done: make(chan error, 1), pool: s.route.inst.pool}
+	w := loginWaiter{done: make(chan error, 1), pool: s.route.inst.Pool}
 	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w}
-	s.route.inst.pool.Get(&request, time.Now())
+	s.route.inst.Pool.Get(&request, time.Now())
 	timeout := time.NewTimer(min(srv.cfg.LoginTimeout, loginWait))
 	defer timeout.Stop()
 	var err error
 	select {
 	case err = <-w.done:
 	case <-timeout.C:
-		if s.route.inst.pool.Withdraw(&request) {
+		if s.route.inst.Pool.Withdraw(&request) {
 			err = errors.New("no server connection in time")
 		} else {
 			err = <-w.done
@@ -117,7 +121,7 @@ func (srv *Server) remembered(s *session) (*params, error) {
 // refusalForLogin turns a failure to open the first server into the answer to a login. The server's own words go on as
 // they are; ours name neither database nor user nor host, because drivers guess from such names what went wrong.
 func refusalForLogin(err error) error {
-	var se *serverError
+	var se *upstream.Error
 	var rejected *pool.RejectedError
 	if errors.As(err, &rejected) && errors.As(err, &se) {
 		return se

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -18,7 +19,10 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
-	"pgguard/proxy/sql"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/library"
+	"pgguard/proxy/sock"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -34,10 +38,9 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
-	statements *statements // prepared for all clients
-	texts      *sql.Cache  // what simple queries may do
-	prints     prints      // numbers of statements, for the law
-	events     *event.Ring // what was decided
+	library *library.Library // statements of all clients
+	prints  instance.Prints  // numbers of statements, for the law
+	events  *event.Ring      // what was decided
 
 	draining atomic.Bool
 
@@ -47,12 +50,12 @@ type Server struct {
 	sessions sync.WaitGroup // logged-in clients
 
 	mu        sync.Mutex
-	listeners []*listener           // guarded by mu
-	instances map[string]*instance  // guarded by mu
-	entering  map[net.Conn]struct{} // guarded by mu: clients that have not logged in yet
-	entered   map[*session]struct{} // guarded by mu
-	admitted  int                   // guarded by mu: logins that may go on and have not entered
-	served    chan struct{}         // closed when Serve may return
+	listeners []*listener                   // guarded by mu
+	instances map[string]*instance.Instance // guarded by mu
+	entering  map[net.Conn]struct{}         // guarded by mu: clients that have not logged in yet
+	entered   map[*session]struct{}         // guarded by mu
+	admitted  int                           // guarded by mu: logins that may go on and have not entered
+	served    chan struct{}                 // closed when Serve may return
 	once      sync.Once
 }
 
@@ -61,9 +64,6 @@ type listener struct {
 	Listener
 	socket net.Listener
 }
-
-// knownTexts is how many texts of simple queries are remembered, each of at most 4 KiB.
-const knownTexts = 1024
 
 // New returns a Server for cfg, or every fault of cfg joined. It does no IO.
 func New(cfg Config) (*Server, error) {
@@ -75,8 +75,8 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
-		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
-		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
+		instances: map[string]*instance.Instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
+		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size),
 	}
 	if srv.log == nil {
@@ -198,7 +198,7 @@ func (srv *Server) accept(l *listener) {
 // lookAround lets every connection look for an end that made no edge, and sees whether somebody stays, until there is no
 // connection any more: a server may end while the Server closes.
 func (srv *Server) lookAround() {
-	t := time.NewTicker(lookEvery)
+	t := time.NewTicker(sock.LookEvery)
 	defer t.Stop()
 	for {
 		select {
@@ -209,13 +209,16 @@ func (srv *Server) lookAround() {
 		stay := false
 		srv.mu.Lock()
 		for s := range srv.entered {
-			s.conn.look()
+			s.conn.Look()
+			if s.heldUp.Load() && s.conn.Gone() {
+				s.end(io.EOF)
+			}
 			stay = stay || time.Since(s.since) >= staying
 		}
 		srv.mu.Unlock()
 		srv.logins.on.Store(stay)
 		for _, in := range srv.allInstances() {
-			in.pool.Each(func(c pool.Conn) { c.(*backend).conn.look() })
+			in.Pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
 		}
 	}
 }
@@ -261,7 +264,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	delete(srv.entering, nc)
 	srv.mu.Unlock()
 	var r *Refusal
-	var se *serverError
+	var se *upstream.Error
 	var out []byte
 	switch {
 	case errors.Is(err, errCancelRequest):
@@ -269,7 +272,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		srv.refused(r, s.class)
 		out = r.append(nil, true)
 	case errors.As(err, &se):
-		out = wire.AppendMessage(nil, wire.ErrorResponse, se.body)
+		out = wire.AppendMessage(nil, wire.ErrorResponse, se.Body)
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
@@ -295,9 +298,14 @@ func (srv *Server) runSession(s *session) {
 	}
 	err := srv.guarded(s)
 	srv.keys.remove(s)
-	srv.goodbye(s, err)
+	l := srv.goodbye(s, err)
 	_ = s.conn.Conn.Close()
-	s.finish()
+	if l != nil {
+		l.clean(srv.cfg.CancelTimeout)
+	}
+	sock.Return(s.in)
+	sock.Return(s.after)
+	s.in, s.after = nil, nil
 	srv.forget(s.route)
 	srv.mu.Lock()
 	delete(srv.entered, s)
@@ -312,18 +320,18 @@ func (srv *Server) guarded(s *session) (err error) {
 			srv.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 			s.mu.Lock()
-			b := s.backend
+			l := s.link
 			s.mu.Unlock()
-			if b != nil {
-				_ = b.conn.Conn.Close()
+			if l != nil {
+				_ = l.b.conn.Conn.Close()
 			}
 		}
 	}()
 	return s.run()
 }
 
-// goodbye tells the client why it is closed, if it can still be told, and logs it.
-func (srv *Server) goodbye(s *session, err error) {
+// goodbye tells the client why it is closed, if it can still be told, and logs it. It returns the link that must be cleaned, if any.
+func (srv *Server) goodbye(s *session, err error) *link {
 	var r *Refusal
 	var last []byte
 	switch {
@@ -333,31 +341,16 @@ func (srv *Server) goodbye(s *session, err error) {
 	case errors.Is(err, errDrained):
 		last = (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)
 	}
-	if last != nil {
-		s.lastWords(last)
-	}
+	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() }) // somebody may be writing to it
+	l := s.leave(last)
+	stop.Stop()
 	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
 		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
+	return l
 }
 
 // lastWait bounds how long the last words to a client may take.
 const lastWait = time.Second
-
-// lastWords sends p as the last thing the client hears, unless it is in the middle of a row or does not read.
-func (s *session) lastWords(p []byte) {
-	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() })
-	defer stop.Stop()
-	s.wmu.Lock()
-	defer s.wmu.Unlock()
-	s.mu.Lock()
-	s.gone = true // nothing of the server's may come after
-	torn := s.backend != nil && s.backend.left > 0 && !s.backend.drop
-	s.mu.Unlock()
-	if !torn {
-		_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
-		_, _ = s.conn.Conn.Write(p)
-	}
-}
 
 func remote(nc net.Conn) string {
 	if a := nc.RemoteAddr(); a != nil && a.String() != "" {
@@ -376,24 +369,29 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 }
 
 // instanceFor returns the instance of an upstream, opened if it is new.
-func (srv *Server) instanceFor(up Upstream) *instance {
+func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 	id := up.Host + "\x00" + strconv.Itoa(up.Port)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	in := srv.instances[id]
 	fresh := in == nil
 	if fresh {
-		in = newInstance(srv, up)
+		in = instance.New(srv.instanceConfig(), up)
 		srv.instances[id] = in
 	}
-	in.admit(up)
+	in.Door.Learn(up)
 	if fresh && srv.ctx.Err() == nil {
-		srv.work.Add(3)
-		go func() { defer srv.work.Done(); in.control(srv.ctx) }()
-		go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()
-		go func() { defer srv.work.Done(); in.watch(srv.ctx) }()
+		srv.work.Go(func() { in.Run(srv.ctx) })
 	}
 	return in
+}
+
+// instanceConfig is what every instance is told.
+func (srv *Server) instanceConfig() instance.Config {
+	return instance.Config{
+		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
+		LearnedDir: srv.cfg.LearnedDir, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+	}
 }
 
 var _ pool.Grantee = (*session)(nil)

@@ -2,9 +2,10 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 
-	"pgguard/breaker"
+	"pgguard/pool/event"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/translate"
 )
 
 // Stats returns a snapshot. It takes each session's lock for a moment, one after the other.
@@ -21,7 +22,7 @@ func (srv *Server) Stats() Stats {
 		LoginTime: srv.times.login.buckets(),
 	}
 	srv.clientStats(&st)
-	for i, name := range pinNames {
+	for i, name := range translate.PinNames {
 		st.Pins[name] = srv.count.pins[i].Load()
 	}
 	for result, n := range srv.count.cancels {
@@ -39,12 +40,7 @@ func (srv *Server) Stats() Stats {
 		}
 	}
 	for _, in := range srv.allInstances() {
-		ps := PoolStats{Name: in.name(), Stats: in.pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
-			Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
-		for i := range in.moves {
-			ps.BreakerMoves[breaker.State(i).String()] = in.moves[i].Load()
-		}
-		ps.Up = !ps.BreakerOpen && (ps.Down == nil || ps.Servers["idle"]+ps.Servers["active"] > 0) && in.everUp.Load()
+		ps := in.Stats()
 		for _, c := range ps.Classes {
 			st.QueueWait[c.Name] = add(st.QueueWait[c.Name], c.Wait)
 		}
@@ -65,26 +61,22 @@ func (srv *Server) clientStats(st *Stats) {
 	srv.mu.Unlock()
 	for _, s := range srv.all() {
 		s.mu.Lock()
-		state := "idle"
-		switch {
-		case s.waiting:
-			state = "waiting"
-		case s.backend != nil && !s.ex.quiet():
-			state = "active"
-		case s.local != 'I' || (s.backend != nil && !s.parked):
-			state = "idle_in_transaction"
+		var p translate.Pins
+		quiet := false
+		if s.link != nil {
+			quiet, p = s.link.lease.Quiet(), s.link.lease.Pins()
 		}
-		p := s.pins
+		label := s.state.label(s.local, quiet)
 		s.mu.Unlock()
-		st.Clients[state]++
-		p.each(func(i int) { st.Pinned[pinNames[i]]++ })
+		st.Clients[label]++
+		p.Each(func(i int) { st.Pinned[translate.PinNames[i]]++ })
 	}
 }
 
-func (srv *Server) allInstances() []*instance {
+func (srv *Server) allInstances() []*instance.Instance {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	out := make([]*instance, 0, len(srv.instances))
+	out := make([]*instance.Instance, 0, len(srv.instances))
 	for _, in := range srv.instances {
 		out = append(out, in)
 	}
@@ -109,15 +101,15 @@ func (srv *Server) Ready() error {
 		return errors.New("draining")
 	}
 	for _, in := range srv.allInstances() {
-		switch {
-		case in.open.Load():
-			return fmt.Errorf("%s: circuit open, the database cannot be reached", in.name())
-		case !in.everUp.Load():
-			return fmt.Errorf("%s: not reached yet", in.name())
-		}
-		if st := in.pool.Stats(); st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0 {
-			return fmt.Errorf("%s: %w", in.name(), st.Down)
+		if err := in.Ready(); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Events returns the decisions after the one with this sequence number, oldest first, and how many more there were that
+// are forgotten. 0 gives all that are kept. Any goroutine may call it.
+func (srv *Server) Events(seq uint64) (events []event.Event, missed uint64) {
+	return srv.events.Since(seq, nil)
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
-// setting is one parameter of a start-up packet that changes a server's session.
-type setting struct{ name, value string }
-
 // route is where a client's statements go; equal clients share one.
 type route struct {
-	inst     *instance
+	inst     *instance.Instance
 	key      *pool.Key
-	catalog  *catalog
+	terms    *translate.Terms
 	mode     PoolMode
 	database string // as the client calls it
 	defers   bool   // BEGIN is deferred
-	warns    bool   // the guard may send PostgreSQL's warnings, in English and at the default level
 }
 
 // hello is what a client's start-up packet says.
@@ -36,11 +36,11 @@ type hello struct {
 	version         uint32
 	user, database  string
 	applicationName string
-	class           string // from options=-c guard.class=…
-	settings        []setting
-	unknown         []string // _pq_ options
-	replicates      bool     // asks for a walsender
-	replication     string   // in these words
+	class           string           // from options=-c guard.class=…
+	settings        []translate.Pair // that change a server's session
+	unknown         []string         // _pq_ options
+	replicates      bool             // asks for a walsender
+	replication     string           // in these words
 }
 
 // welcome logs a client in and serves it until it leaves. It is the goroutine of a new client connection; the session
@@ -86,7 +86,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
-	s.client = srv.application(nc, h)
+	s.waiter.Client = srv.application(nc, h)
 	if !srv.admit(s) {
 		return nil, &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
 	}
@@ -109,7 +109,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
-	if err := s.conn.init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
+	if err := s.conn.Init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
 		return nil, err
 	}
 	s.init()
@@ -117,8 +117,8 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 }
 
 // greet sends what PostgreSQL sends after a login.
-func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *params) error {
-	out := p.appendAll(h.appendAccepted(nil), cleanName(h.applicationName, p))
+func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *instance.Params) error {
+	out := p.AppendAll(h.appendAccepted(nil), cleanName(h.applicationName, p))
 	out = wire.AppendKey(out, s.key.pid, s.key.secret)
 	out = wire.AppendReady(out, wire.Idle)
 	_, err := nc.Write(out)
@@ -170,25 +170,22 @@ func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {
 }
 
 // noUser is PostgreSQL's answer to a login without a user.
-var noUser = parseServerError(encode(nil, &pgproto3.ErrorResponse{
+var noUser = upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{
 	Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000",
 	Message: "no PostgreSQL user name specified in startup packet",
 })[wire.HeaderSize:])
 
-// maxName is the longest name PostgreSQL keeps (NAMEDATALEN less one), in bytes.
-const maxName = 63
-
 // cleanName is an application_name as a server with these settings reports it: cut, and in printable ASCII.
-func cleanName(name string, p *params) string {
-	if len(name) > maxName {
-		cut := maxName
+func cleanName(name string, p *instance.Params) string {
+	if len(name) > sql.MaxName {
+		cut := sql.MaxName
 		for cut > 0 && !utf8.RuneStart(name[cut]) {
 			cut--
 		}
 		name = name[:cut]
 	}
 	clean := make([]byte, 0, len(name))
-	escapes := escapesNames(p.get("server_version"))
+	escapes := escapesNames(p.Get("server_version"))
 	for _, c := range []byte(name) {
 		switch {
 		case c >= ' ' && c <= '~':
@@ -254,9 +251,9 @@ func readHello(p *wire.Startup) (*hello, error) {
 	delete(values, "application_name")
 	delete(values, "guard.class")
 	for name, value := range values {
-		h.settings = append(h.settings, setting{name, value})
+		h.settings = append(h.settings, translate.Pair{Name: name, Value: value})
 	}
-	sort.Slice(h.settings, func(i, j int) bool { return h.settings[i].name < h.settings[j].name })
+	sort.Slice(h.settings, func(i, j int) bool { return h.settings[i].Name < h.settings[j].Name })
 	return h, nil
 }
 

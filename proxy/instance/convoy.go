@@ -1,0 +1,90 @@
+package instance
+
+import (
+	"strconv"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/event"
+)
+
+// A convoy is a statement most of whose instances wait for a lock at the same time: more of them finish nothing sooner,
+// and take the tokens of others (pool/DESIGN.md, "Why these numbers").
+const (
+	convoyLeast   = 3    // instances; fewer are chance
+	convoyShare   = 0.5  // of them blocked
+	convoySamples = 2    // in a row
+	convoyOver    = 0.25 // share blocked below which the bound rises by one a second
+	convoyGone    = 16   // the bound above which there is none any more
+)
+
+// convoys finds them from samples. It belongs to the side channel's goroutine.
+type convoys struct {
+	running, blocked [pool.MaxPrints]uint16
+	long             [pool.MaxPrints]uint8 // samples in a row that looked like one
+	bound            [pool.MaxPrints]int   // that holds; 0: none
+}
+
+// saw notes one running statement of a sample.
+func (c *convoys) saw(print uint16, blocked bool) {
+	if print == 0 {
+		return
+	}
+	c.running[print]++
+	if blocked {
+		c.blocked[print]++
+	}
+}
+
+// settleConvoys ends a sample: it bounds what is a convoy, and lets go of what was one.
+func (in *Instance) settleConvoys(now time.Time) {
+	c := &in.convoys
+	for i := range c.running {
+		running, blocked := int(c.running[i]), int(c.blocked[i])
+		if running == 0 && c.bound[i] == 0 && c.long[i] == 0 {
+			continue
+		}
+		c.running[i], c.blocked[i] = 0, 0
+		bound := c.bound[i]
+		switch share := float64(blocked) / float64(max(1, running)); {
+		case running >= convoyLeast && share >= convoyShare:
+			if c.long[i]++; c.long[i] >= convoySamples {
+				c.long[i] = convoySamples
+				bound = pool.ConvoyCap(running - blocked)
+			}
+		case bound > 0 && share < convoyOver:
+			c.long[i] = 0
+			if bound++; bound > convoyGone {
+				bound = 0
+			}
+		default:
+			c.long[i] = 0
+		}
+		if bound != c.bound[i] {
+			in.bindConvoy(uint16(i), bound, running, blocked, now)
+		}
+	}
+}
+
+// bindConvoy changes the bound of one statement.
+func (in *Instance) bindConvoy(print uint16, bound, running, blocked int, now time.Time) {
+	c := &in.convoys
+	before := c.bound[print]
+	c.bound[print] = bound
+	if before == 0 || bound == 0 { // in between it only follows
+		in.Explain(event.Event{
+			Time: now, Kind: event.Print, Subject: "statement " + strconv.Itoa(int(print)), Cause: "lock_convoy",
+			From: boundWord(before), To: boundWord(bound), Evidence: event.Of(
+				event.Number{Name: "running", Value: float64(running)}, event.Number{Name: "blocked", Value: float64(blocked)},
+			),
+		})
+	}
+	in.Pool.SetConvoy(print, bound, now)
+}
+
+func boundWord(n int) string {
+	if n == 0 {
+		return "free"
+	}
+	return strconv.Itoa(n)
+}

@@ -1,0 +1,187 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgguard/pool"
+	"pgguard/proxy/upstream"
+)
+
+// How often the server's limits are read, and how often a database that cannot be reached is tried.
+const (
+	capsEvery  = 60 * time.Second
+	probeEvery = 500 * time.Millisecond
+	watchLimit = 5 * time.Second // for one look at the server
+)
+
+// reserveShare is the part of the server's connections that the guard leaves to others: operators, migrations, another
+// guard that starts before this one ends.
+const reserveShare = 0.2
+
+// ApplicationName is what a server's session is called in pg_stat_activity: it serves many clients.
+const ApplicationName = "pgguard"
+
+// watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
+// and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
+// cannot be reached until it can.
+func (in *Instance) watch(ctx context.Context) {
+	var c *pgx.Conn
+	defer in.hangUp(&c)
+	var limits time.Time // when they were read last
+	for {
+		err := in.observe(ctx, &c, &limits)
+		wait := SampleEvery
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			in.LogFailed("the side channel does not work", err, time.Now())
+			in.hangUp(&c)
+			wait = probeEvery/2 + rand.N(probeEvery)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-in.probes:
+			in.answer(ctx, &c, p)
+		case <-in.woken:
+			limits = time.Time{}
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Wake has the side channel look at once, at the server's limits, too.
+func (in *Instance) Wake() {
+	select {
+	case in.woken <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// observe looks at the server: at its limits if they are old, and at what runs. While the breaker is open it leaves that
+// to canaries.
+func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time) error {
+	if !in.Passes() {
+		return nil
+	}
+	if err := in.reach(ctx, c); err != nil {
+		return err
+	}
+	if time.Since(*limits) >= capsEvery {
+		caps, err := readCaps(ctx, *c)
+		if err != nil {
+			return err
+		}
+		*limits = time.Now()
+		in.everUp.Store(true)
+		in.Pool.SetCaps(caps)
+	}
+	return in.sample(ctx, *c)
+}
+
+// reach opens the side channel if it is not open.
+func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
+	if *c != nil {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	conn, err := in.sideChannel(ctx)
+	in.Dialed(classifyPgx(err), time.Now())
+	if err != nil {
+		return err
+	}
+	*c = conn
+	in.identify(ctx, conn)
+	return nil
+}
+
+// hangUp closes the side channel, if it is open, whether or not the server answers.
+func (in *Instance) hangUp(c **pgx.Conn) {
+	if *c == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Second)
+	defer stop()
+	_ = (*c).Close(ctx)
+	_ = (*c).PgConn().Conn().Close()
+	*c = nil
+}
+
+// sideChannel connects as the upstream's own user.
+func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig("sslmode=disable application_name=pgguard-watch")
+	if err != nil {
+		return nil, err
+	}
+	up := in.Door.Upstream
+	cfg.Host, cfg.Port, cfg.User = up.Host, uint16(up.Port), up.User
+	cfg.Database = up.Database
+	if cfg.Database == "" {
+		cfg.Database = up.User
+	}
+	cfg.Password = in.Door.Password(cfg.Database, cfg.User)
+	cfg.TLSConfig, cfg.Fallbacks = nil, nil
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.Door.Connect(ctx) }
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
+// capsQuery reads the server's limits and what others use of them. reserved_connections exists since 16.
+const capsQuery = `select current_setting('max_connections')::int
+  - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
+  - coalesce(current_setting('reserved_connections', true)::int, 0),
+  (select count(*) from pg_stat_activity where backend_type = 'client backend'
+     and application_name not in ('` + ApplicationName + `', 'pgguard-watch')),
+  (select count(*) from pg_stat_activity where backend_type = 'client backend')`
+
+// readCaps turns the server's limits into the pool's.
+func readCaps(ctx context.Context, c *pgx.Conn) (pool.Caps, error) {
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	var most, others, all int
+	if err := c.QueryRow(ctx, capsQuery).Scan(&most, &others, &all); err != nil {
+		return pool.Caps{}, fmt.Errorf("read limits: %w", err)
+	}
+	caps := pool.Caps{
+		// One connection is the side channel's own.
+		Total: max(1, min(most-int(reserveShare*float64(most)), most-others)-1),
+		Users: map[string]int{}, Databases: map[string]int{},
+	}
+	for query, into := range map[string]map[string]int{
+		`select rolname, rolconnlimit from pg_roles where rolconnlimit >= 0`:    caps.Users,
+		`select datname, datconnlimit from pg_database where datconnlimit >= 0`: caps.Databases,
+	} {
+		rows, err := c.Query(ctx, query)
+		if err != nil {
+			return caps, fmt.Errorf("read limits: %w", err)
+		}
+		var name string
+		var n int
+		if _, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error { into[name] = n; return nil }); err != nil {
+			return caps, fmt.Errorf("read limits: %w", err)
+		}
+	}
+	return caps, nil
+}
+
+// classifyPgx makes a failure of the side channel comparable to one of a login.
+func classifyPgx(err error) error {
+	if err == nil {
+		return nil
+	}
+	var pe *pgconn.PgError
+	if errors.As(err, &pe) {
+		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message})
+	}
+	return err
+}

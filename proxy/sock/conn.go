@@ -1,0 +1,98 @@
+package sock
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// ErrStalled is the cause when a peer has not taken a byte for the write timeout.
+var ErrStalled = errors.New("peer does not read")
+
+// Conn is one socket. One goroutine reads at a time and one writes at a time; both may be different.
+//
+// On Linux reads and writes are single non-blocking system calls made inside the callbacks of syscall.RawConn: they do
+// not enter the scheduler, so the processor is not handed away while the kernel wakes the peer, and a goroutine that
+// waits holds no buffer.
+//
+// After a read that left room in its buffer the socket is known to be empty, and the goroutine waits for the next edge
+// of readiness without asking the kernel again: one system call fewer for every message. Only an end of the stream that
+// came together with the last bytes makes no edge of its own; Look finds it.
+type Conn struct {
+	net.Conn
+	raw   syscall.RawConn
+	stall time.Duration // write timeout: the longest time without progress
+
+	// of the reader
+	in      **Buffer
+	deal    func() error
+	first   bool // the socket has not been asked since Serve began
+	readErr error
+	onRead  func(fd uintptr) bool
+	waits   atomic.Uint32 // unsure, sure or looked
+
+	// of the writer, during Send
+	out      []byte
+	wrote    int
+	writeErr error
+	armed    bool // a write deadline is set
+	onWrite  func(fd uintptr) bool
+}
+
+// What is known of a socket whose reader waits.
+const (
+	sure   = iota // the kernel has said that there is nothing, not even an end
+	unsure        // the last read left room, the kernel was not asked again
+	looked        // unsure, and Look has seen it once
+)
+
+// Init prepares c to use nc. What is read goes to *in, and deal is called after each read.
+func (c *Conn) Init(nc net.Conn, stall time.Duration, in **Buffer, deal func() error) error {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return errors.New("not a plain socket")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	c.Conn, c.raw, c.stall, c.in, c.deal = nc, raw, stall, in, deal
+	c.onRead, c.onWrite = c.readReady, c.writeReady
+	return nil
+}
+
+// borrow returns the buffer to read into: what *in holds, moved to the front, or one that *in gets when something is read.
+func (c *Conn) borrow() *Buffer {
+	b := *c.in
+	if b == nil {
+		return Borrow()
+	}
+	b.Compact()
+	return b
+}
+
+// Interrupt makes a Serve that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
+func (c *Conn) Interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+
+// Resume lets reads wait again after an Interrupt.
+func (c *Conn) Resume() { _ = c.SetReadDeadline(time.Time{}) }
+
+// Interrupted is true for the error of a Serve that Interrupt ended.
+func Interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// Look interrupts a reader that has waited unsure since the last Look. It is called for every connection every
+// LookEvery, by one goroutine.
+func (c *Conn) Look() {
+	if !c.waits.CompareAndSwap(unsure, looked) && c.waits.CompareAndSwap(looked, sure) {
+		c.Interrupt()
+	}
+}
+
+// Sent is how many bytes of the last Send were written.
+func (c *Conn) Sent() int { return c.wrote }
+
+// LookEvery is half the longest time for which the end of a stream can go unseen.
+const LookEvery = 500 * time.Millisecond

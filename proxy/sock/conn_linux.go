@@ -1,0 +1,133 @@
+package sock
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Serve reads, and deals with what was read, until deal or the socket returns an error, which it returns. It returns
+// os.ErrDeadlineExceeded after an Interrupt, and may then be called again.
+func (c *Conn) Serve() error {
+	c.first, c.readErr = true, nil
+	if err := c.raw.Read(c.onRead); err != nil {
+		return err
+	}
+	return c.readErr
+}
+
+// readReady reads until the socket is empty. All reading is done within one call of RawConn.Read, because its start
+// forgets an edge of readiness that has already come.
+func (c *Conn) readReady(fd uintptr) bool {
+	for {
+		b := c.borrow()
+		room := len(b.Data) - b.W
+		n, errno := sysRead(fd, b.Data[b.W:])
+		if errno != 0 || n == 0 {
+			if *c.in == nil {
+				Return(b)
+			}
+			switch errno {
+			case 0:
+				c.readErr = io.EOF
+			case syscall.EAGAIN:
+				c.waits.Store(sure)
+				return false
+			default:
+				c.readErr = os.NewSyscallError("read", errno)
+			}
+			return true
+		}
+		b.W += n
+		*c.in = b
+		if c.readErr = c.deal(); c.readErr != nil {
+			return true
+		}
+		if n < room && !c.first {
+			c.waits.Store(unsure)
+			return false
+		}
+		c.first = false
+	}
+}
+
+// Send writes all of p, waiting for a slow peer as long as it takes something within every write timeout.
+func (c *Conn) Send(p []byte) error {
+	c.out, c.wrote, c.writeErr = p, 0, nil
+	err := c.raw.Write(c.onWrite)
+	c.out = nil
+	if err == nil && !c.armed {
+		return c.writeErr
+	}
+	if c.armed {
+		c.armed = false
+		_ = c.SetWriteDeadline(time.Time{})
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrStalled
+	}
+	if err != nil {
+		return err
+	}
+	return c.writeErr
+}
+
+func (c *Conn) writeReady(fd uintptr) bool {
+	for c.wrote < len(c.out) {
+		n, errno := sysSend(fd, c.out[c.wrote:])
+		switch {
+		case errno == 0:
+			c.wrote += n
+		case errno == syscall.EAGAIN:
+			c.armed = true
+			_ = c.SetWriteDeadline(time.Now().Add(c.stall))
+			return false
+		default:
+			c.writeErr = os.NewSyscallError("write", errno)
+			return true
+		}
+	}
+	return true
+}
+
+func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func sysSend(fd uintptr, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+			syscall.MSG_NOSIGNAL, 0, 0)
+		if errno != syscall.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+// Gone is true if the peer has closed its side, whatever it has sent before is still to be read. Any goroutine may call it.
+func (c *Conn) Gone() bool {
+	gone := false
+	_ = c.raw.Control(func(fd uintptr) {
+		p := pollFd{fd: int32(fd), events: pollRDHUP}
+		n, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		gone = n == 1
+	})
+	return gone
+}
+
+// pollFd is struct pollfd.
+type pollFd struct {
+	fd              int32
+	events, revents int16
+}
+
+// pollRDHUP is POLLRDHUP: the stream's peer has closed its side. Errors are reported unasked.
+const pollRDHUP = 0x2000

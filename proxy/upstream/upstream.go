@@ -1,0 +1,14 @@
+package upstream
+
+import "time"
+
+// Upstream names a PostgreSQL instance and how to log in to it.
+type Upstream struct {
+	Host           string // a host name, an address, or a directory for a unix socket
+	Port           int
+	Database       string // the name at the server; empty: the name the client gave
+	User           string // whose password Password is, and who the side channel logs in as
+	Password       string // never logged, never in an error
+	ConnectTimeout time.Duration
+	Passfile       string // libpq's password file; empty: $PGPASSFILE, else ~/.pgpass
+}
