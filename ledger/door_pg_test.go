@@ -14,6 +14,7 @@ import (
 
 	"pgguard/pool/queue"
 	"pgguard/proxy"
+	"pgguard/proxy/upstream"
 )
 
 // door is where clients come in, a guard or PostgreSQL itself, and how those who do behave.
@@ -104,7 +105,7 @@ func (d *door) open(host string, port int, direct bool, rnd *rand.Rand) error {
 	}
 	cfg := proxy.Default()
 	cfg.Listen = []proxy.Listener{{Addr: "127.0.0.1:0"}}
-	cfg.Upstream = proxy.Upstream{Host: host, Port: port, User: "postgres", ConnectTimeout: 5 * time.Second}
+	cfg.Upstream = upstream.Upstream{Host: host, Port: port, User: "postgres", ConnectTimeout: 5 * time.Second}
 	cfg.Rules = nil
 	d.set(&cfg, rnd)
 	srv, err := proxy.New(cfg)
