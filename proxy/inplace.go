@@ -26,7 +26,11 @@ func (s *session) inPlace(m *translate.Message, at state) (n int, err error) {
 		return len(m.Bytes), nil
 	case m.Type == wire.Sync:
 		s.skip = false
-		return len(m.Bytes), s.ready(nil)
+		var told []byte
+		if s.lost != nil { // the batch that it ends has gone with its server
+			told = s.answerLost(nil, sql.Result{Statements: 1})
+		}
+		return len(m.Bytes), s.ready(told)
 	case at == parked:
 		if m.Type == wire.Query && m.Proper() && m.Scan.Statements == 0 && len(m.Bytes) <= wire.HeaderSize+2 && s.dropUnnamed() {
 			return len(m.Bytes), s.say(emptyIdle)
