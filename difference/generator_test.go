@@ -13,6 +13,10 @@ type generator struct {
 	steps  []step
 	inTx   bool
 	params map[string]int // arguments of the prepared statements, by name
+	longs  bool           // some texts are long
+	left   bool           // clients leave in the middle
+	called bool           // functions are called by message
+	went   int            // the last number put into went
 }
 
 // longest is how many steps of the client a script has at most.
@@ -29,6 +33,7 @@ func generate(seed uint64) script {
 		s.options = g.startup()
 	}
 	g.choose()
+	g.longs, g.left, g.called = g.one(6), g.one(4), g.one(5)
 	for range 3 + g.r.IntN(longest-3) {
 		if g.one(3) {
 			g.steps = append(g.steps, g.neighbour())
@@ -133,6 +138,17 @@ func simple(text string) step { return step{kind: client, messages: []message{qu
 
 // client adds a step of the client.
 func (g *generator) client() {
+	switch {
+	case g.longs && g.one(8):
+		g.steps = append(g.steps, g.longStep())
+		return
+	case g.left && g.one(5):
+		g.leaves()
+		return
+	case g.called && g.one(6):
+		g.calls()
+		return
+	}
 	switch n := g.r.IntN(20); {
 	case n < 8:
 		g.steps = append(g.steps, simple(g.text()))

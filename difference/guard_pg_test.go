@@ -78,9 +78,10 @@ func (g *guard) disturb(user string) {
 	if !g.noisy {
 		return
 	}
-	g.stop = make(chan struct{})
+	stop := make(chan struct{})
+	g.stop = stop
 	for range noisy {
-		g.work.Go(func() { g.noise(user) })
+		g.work.Go(func() { g.noise(user, stop) })
 	}
 }
 
@@ -94,9 +95,9 @@ func (g *guard) quieten() {
 }
 
 // noise logs in, does a few things and leaves as it is, again and again until it is stopped.
-func (g *guard) noise(user string) {
+func (g *guard) noise(user string, stop chan struct{}) {
 	dirty := &generator{r: rand.New(rand.NewPCG(rand.Uint64(), 0))} // in what order things happen is not to be repeated anyway
-	for stop := g.stop; ; {
+	for {
 		p, err := dial(g.addr, user, guarded, nil)
 		if err != nil {
 			return // the guard is not there: the client says so

@@ -20,8 +20,12 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	if err := a.prepare(ctx, db); err != nil {
 		return transcript{}, err
 	}
-	p, err := dial(addr, s.user, db, s.options)
+	functions, err := a.functions(ctx, db, s)
 	if err != nil {
+		return transcript{}, err
+	}
+	p := &speaker{functions: functions}
+	if err := p.dial(addr, s.user, db, s.options); err != nil {
 		return transcript{}, err
 	}
 	n := neighbours{user: s.user}
@@ -33,7 +37,15 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 			break
 		}
 		p.said.mark(fmt.Sprintf("%d %s", i+1, st))
-		if err := a.step(ctx, db, p, &n, st); err != nil {
+		if st.kind == leave {
+			err = a.leave(ctx, p, &n, st, g)
+			if err == nil {
+				err = p.dial(addr, s.user, db, s.options)
+			}
+		} else {
+			err = a.step(ctx, db, p, &n, st)
+		}
+		if err != nil {
 			return p.said, err
 		}
 	}

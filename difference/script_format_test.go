@@ -87,7 +87,7 @@ func TestEverythingElseIsGenerated(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range strings.Fields("client neighbour visitor notify Query Parse Bind Describe Execute Close Sync Flush CopyData CopyDone CopyFail") {
+	for _, kind := range strings.Fields("client neighbour visitor notify leave Query Parse Bind Describe Execute Close Sync Flush FunctionCall CopyData CopyDone CopyFail") {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s in %d scripts", kind, generated)
 		}

@@ -49,8 +49,8 @@ func (t *transcript) mark(what string) {
 	t.marks[len(t.lines)] += what
 }
 
-// login puts the lines of a login in an order of their own.
-func (t *transcript) login() { slices.Sort(t.lines) }
+// login puts the lines since line from, which are those of a login, in an order of their own.
+func (t *transcript) login(from int) { slices.Sort(t.lines[from:]) }
 
 // early puts the notifications that came since line from before what else came: a server sends them whenever it waits
 // outside a transaction, which depends on how fast its client sends.
