@@ -23,8 +23,8 @@ const (
 // String returns the word used in metrics and logs.
 func (s State) String() string { return [...]string{"closed", "open", "half-open", "ramp"}[s] }
 
-// How the breaker comes back (overload.md 3.10): the times are those of a failover, 5 to 60 s. A first half second costs a
-// restarted server nothing; longer than ten would be felt after the server is back.
+// How the breaker comes back: the times are made for failovers, which take 5 to 60 s. A first half second costs a restarted
+// server nothing; longer than ten would be felt after the server is back.
 const (
 	openFirst    = 500 * time.Millisecond
 	openLast     = 10 * time.Second // jitter included

@@ -35,9 +35,9 @@ func Classify(sqlstate string) Outcome {
 	return Answered
 }
 
-// The rule for errors (overload.md 3.10). Less than half is a part of the work that fails by itself: one damaged table,
-// one function. Fewer than twenty outcomes would let the two statements of a quiet minute decide; a shorter window does
-// not see twenty on a small application, a longer one remembers a trouble that is over.
+// The rule for errors. Less than half is a part of the work that fails by itself: one damaged table, one function. Fewer
+// than twenty outcomes would let the two statements of a quiet minute decide; a shorter window does not see twenty on a
+// small application, a longer one remembers a trouble that is over.
 const (
 	errorsLeast  = 20
 	errorsShare  = 0.5

@@ -2,8 +2,8 @@ package breaker
 
 import "time"
 
-// A server that is silent (overload.md 3.10): for five seconds, longer than a checkpoint or a failed disk's retry, or as long
-// as twenty ordinary statements, whichever is more; and two canaries without an answer, because one can be lost.
+// A server that is silent: for five seconds, longer than a checkpoint's pause or a failing disk's retry, or as long as twenty
+// ordinary statements, whichever is more; and two canaries without an answer, because one can be lost.
 const (
 	silentLeast   = 5 * time.Second
 	silentMedians = 20

@@ -115,9 +115,9 @@ func (p *Pool) Account(now time.Time) Window {
 	return w
 }
 
-// How h, the slot-seconds for each run-second, is learned (overload.md 3.1): so slowly that one stall of a minute is not
-// taken for the ordinary, and from 2, of which healthy applications are not far. The prior weighs as much as a minute of
-// one statement running: less would let the first transactions of a quiet guard decide.
+// How h, the slot-seconds for each run-second, is learned: so slowly that one stall of a minute is not taken for the
+// ordinary, and from 2, of which healthy applications are not far. The prior weighs as much as a minute of one statement
+// running: less would let the first transactions of a quiet guard decide.
 const (
 	holdHalfLife = 10 * time.Minute
 	holdFirst    = 2

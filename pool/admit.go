@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Who may begin (overload.md 3.1): a transaction begins while fewer statements run than the limit L allows, those that
-// only wait for a lock not counted, and fewer slots are lent than L and the allowance I for transactions that do nothing.
+// Who may begin (DESIGN.md, "Who may begin"): a transaction begins while fewer statements run than the limit L allows, those
+// that only wait for a lock not counted, and fewer slots are lent than L and the allowance I for transactions that do nothing.
 // I keeps small the herd that begins to run when whatever they all wait for is over.
 
 // refundFor is how long a count of blocked statements holds. It comes once a second: three times that forgives two that
@@ -19,8 +19,8 @@ type refund struct {
 	until   time.Time
 }
 
-// SetBlocked tells how many of the running statements wait for a lock of another session. It holds for three seconds.
-// At most half of the limit is given back, so that a wrong count does not double the load.
+// SetBlocked tells how many of the running statements wait for a lock of another session. It holds for three seconds. How
+// many run tokens they give back is said by the law; half of the limit's worth they give back whatever it says.
 func (p *Pool) SetBlocked(n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
@@ -37,7 +37,8 @@ func (p *Pool) blockedLocked() int {
 }
 
 // refundLocked is how many run tokens the blocked statements give back: as many as the law says, but at least half of the
-// limit's worth if so many are blocked, whatever law there is.
+// limit's worth if so many are blocked, whatever law there is. More than that without a law, and a wrong count could double
+// the load.
 func (p *Pool) refundLocked() int {
 	return min(p.running, max(p.limit.Refund(), min(p.blockedLocked(), p.limitLocked()/2)))
 }
@@ -115,7 +116,8 @@ func (p *Pool) roomLocked(class int) bool {
 	return (share >= 1 || p.lent[class] < max(1, int(math.Ceil(share*float64(p.cap.now))))) && p.slotLocked(class)
 }
 
-// floorPart of the limit is what a class that is not interactive may always have running (overload.md 3.8).
+// floorPart of the limit is what a class that is not interactive may always have running: it goes on, however slowly, under
+// any load of interactive work.
 const floorPart = 10
 
 // owedLocked says whether a class is below its floor and therefore goes first: one statement, or a tenth of the limit. Not

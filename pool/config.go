@@ -11,8 +11,8 @@ import (
 type Config struct {
 	// MaxServers is the cap H on server connections; 0 has it measured from the server (Pool.SetCaps).
 	MaxServers int
-	// Dials bounds how many logins to the server run at once. More than a few make a busy server slower
-	// (overload.md 3.10), fewer refill an empty pool slowly.
+	// Dials bounds how many logins to the server run at once. Each costs it a new process, so that more than a few make a
+	// busy server slower; fewer refill an empty pool slowly.
 	Dials int
 	// IdleTimeout closes a server that nobody used for this long; 0 keeps it.
 	IdleTimeout time.Duration

@@ -10,6 +10,6 @@
 // Transactions that sit idle are bounded, too: beyond L there is an allowance of slots for them, and Reap names the one to
 // end when others wait. Account returns what a law for the limit is told.
 //
-// One mutex guards everything. No method of another package but pool/queue and pool/limit is called while it is held:
-// grants, refusals, dials and closes happen after it is released.
+// One mutex guards everything. While it is held nothing of the owner's is called but what Key and Each are given, and nothing
+// that waits: grants, refusals, dials and closes happen after it is released.
 package pool

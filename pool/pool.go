@@ -21,6 +21,7 @@ const maxKeys = 256
 type Pool struct {
 	cfg    Config
 	mixed  bool // there are interactive classes
+	free   bool // observe: the limit does not hold anybody up
 	dial   Dialer
 	ctx    context.Context // ends with the pool; dials depend on it and on nothing else
 	cancel context.CancelFunc
@@ -30,7 +31,6 @@ type Pool struct {
 
 	// guarded by mu
 	limit   limit.Limit
-	free    bool // observe: the limit does not hold anybody up
 	queue   *queue.Queue[*Waiter]
 	keys    map[string]*Key
 	list    []*Key // the same keys, in no order
@@ -59,12 +59,13 @@ type Pool struct {
 	logins   map[string]uint64
 	would    map[string][]uint64 // by reason, by class: observe mode only
 
+	// canLocked and classOKLocked, made into values once.
 	can     func(*queue.Waiter[*Waiter]) bool
 	classOK func(int) bool
 }
 
 // New returns a pool that opens servers with dial. It does no IO. If observe is true the run limit, the longest waits
-// and the queue's bounds are only reported.
+// and the queue's bounds are only reported; nobody is refused before the minute that urgent work may wait.
 func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p := &Pool{
 		cfg: cfg, dial: dial, limit: l, free: observe,

@@ -10,7 +10,7 @@ import (
 // Waiter.Print is below it; 0 is a statement of which nothing is known, which has no bound of its own.
 const MaxPrints = limit.Fingerprints
 
-// slowPart of the limit is what slow statements may have between them (overload.md 3.8), so that reports never fill it.
+// slowPart of the limit is what slow statements may have between them, so that reports never fill it.
 const slowPart = 4
 
 // Print bounds the statements of one fingerprint.
@@ -21,8 +21,8 @@ type Print struct {
 	Cap int
 }
 
-// convoyLeast and convoyMore make the cap of a convoy (overload.md 3.7): more waiters behind a row lock finish nothing
-// sooner, two above those that are not blocked keep the row busy.
+// convoyLeast and convoyMore make the cap of a convoy: more waiters behind a row lock finish nothing sooner, and those that
+// wait for a second have PostgreSQL look for a deadlock; two above those that are not blocked keep the row busy.
 const (
 	convoyLeast = 2
 	convoyMore  = 2

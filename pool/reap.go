@@ -2,10 +2,9 @@ package pool
 
 import "time"
 
-// When a transaction that does nothing may be ended (overload.md 3.11): slots have been exhausted for two seconds, and it
-// has been idle for twenty times as long as nearly all are between two statements. Less than ten seconds would end what
-// is only slow; more than two minutes no client can expect while others are refused. Who blocks three others does harm
-// sooner.
+// When a transaction that does nothing may be ended: slots have been exhausted for two seconds, and it has been idle for
+// twenty times as long as nearly all are between two statements. Less than ten seconds would end what is only slow; more
+// than two minutes no client can expect while others are refused. Who blocks three others does harm sooner.
 const (
 	reapPressed   = 2 * time.Second
 	reapGaps      = 20

@@ -91,7 +91,7 @@ func (p *Pool) spareLocked(s *Server, now time.Time) string {
 	switch {
 	case p.overLocked():
 		return "over the cap"
-	case p.cfg.IdleTimeout > 0 && now.Sub(s.since) > p.cfg.IdleTimeout-spread(s, p.cfg.IdleTimeout):
+	case p.cfg.IdleTimeout > 0 && now.Sub(s.since) > p.cfg.IdleTimeout-spreadLocked(s, p.cfg.IdleTimeout):
 		return "idle"
 	case !s.expires.IsZero() && now.After(s.expires):
 		return "lifetime"
@@ -99,7 +99,7 @@ func (p *Pool) spareLocked(s *Server, now time.Time) string {
 	return ""
 }
 
-// spread varies the idle time of a server by up to a tenth, always by the same for the same server.
-func spread(s *Server, d time.Duration) time.Duration {
+// spreadLocked varies the idle time of a server by up to a tenth, always by the same for the same server.
+func spreadLocked(s *Server, d time.Duration) time.Duration {
 	return d / 10 * time.Duration(s.expires.UnixNano()&15) / 15
 }

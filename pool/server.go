@@ -99,6 +99,6 @@ type Waiter struct {
 	// Print is the fingerprint of the statement, below MaxPrints; 0: not known.
 	Print uint16
 
-	own   *Server
-	place queue.Waiter[*Waiter]
+	own   *Server               // kept since the last transaction; of the owner, who sets it by Get or Again
+	place queue.Waiter[*Waiter] // guarded by Pool.mu
 }

@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"bytes"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -14,7 +14,7 @@ import (
 type backend struct {
 	inst   *instance
 	server *pool.Server
-	conn   conn
+	conn   sock.Conn
 	pid    uint32
 	secret []byte
 
@@ -31,15 +31,15 @@ type backend struct {
 	wmu sync.Mutex
 
 	// of the backend's goroutine
-	in     *buffer
-	left   int     // bytes of a message that is passed on piece by piece
-	drop   bool    // that message is not for the client
-	fatal  []byte  // body of the error with which the server ended the connection
-	news   []byte  // for the client, ahead of what is kept
-	extra  []byte  // for the client, after what is kept
-	more   bool    // there is more to sort after extra
-	todo   []byte  // for the server
-	todoIn *buffer // what todo is in, if it is a buffer's
+	in     *sock.Buffer
+	left   int          // bytes of a message that is passed on piece by piece
+	drop   bool         // that message is not for the client
+	fatal  []byte       // body of the error with which the server ended the connection
+	news   []byte       // for the client, ahead of what is kept
+	extra  []byte       // for the client, after what is kept
+	more   bool         // there is more to sort after extra
+	todo   []byte       // for the server
+	todoIn *sock.Buffer // what todo is in, if it is a buffer's
 
 	// of whoever has the server, under its session's mu
 	settings settings   // what is set in it
@@ -57,8 +57,8 @@ func (b *backend) Run() {
 		err = b.relay()
 	}
 	for err == nil {
-		if err = b.conn.serve(); interrupted(err) && b.why.Load() == nil {
-			b.conn.resume()
+		if err = b.conn.Serve(); sock.Interrupted(err) && b.why.Load() == nil {
+			b.conn.Resume()
 			if b.why.Load() != nil { // closed meanwhile: its deadline has just been lost
 				_ = b.conn.SetReadDeadline(time.Now().Add(closeWait))
 			}
@@ -138,16 +138,16 @@ func (b *backend) pass(s *session) error {
 	}
 	s.mu.Unlock()
 	if len(todo) > 0 {
-		_ = b.conn.write(todo)
+		_ = b.conn.Send(todo)
 		b.wmu.Unlock()
-		putBuffer(used)
+		sock.Return(used)
 	}
-	for _, p := range [3][]byte{b.news, b.in.data[from:to], b.extra} {
+	for _, p := range [3][]byte{b.news, b.in.Data[from:to], b.extra} {
 		if len(p) == 0 {
 			continue
 		}
 		s.srv.count.bytesOut.Add(uint64(len(p)))
-		if werr := s.conn.write(p); werr != nil {
+		if werr := s.conn.Send(p); werr != nil {
 			s.cut(werr)
 		}
 	}
@@ -162,22 +162,22 @@ func (b *backend) pass(s *session) error {
 // client. It is called with s.mu held. Messages that are not for the client are closed over. It stops, with b.more set,
 // where b.extra must follow what is kept.
 func (b *backend) sort(s *session) (keep [2]int, err error) {
-	from, to := b.in.r, b.in.r // what is kept, moved together
+	from, to := b.in.R, b.in.R // what is kept, moved together
 	take := func(n int) {
-		if to != b.in.r {
-			copy(b.in.data[to:], b.in.data[b.in.r:b.in.r+n])
+		if to != b.in.R {
+			copy(b.in.Data[to:], b.in.Data[b.in.R:b.in.R+n])
 		}
 		to += n
-		b.in.r += n
+		b.in.R += n
 	}
 	skip := func(n int) {
-		b.in.r += n
+		b.in.R += n
 		if from == to {
-			from, to = b.in.r, b.in.r
+			from, to = b.in.R, b.in.R
 		}
 	}
-	for b.in.r < b.in.w {
-		held := b.in.bytes()
+	for b.in.R < b.in.W {
+		held := b.in.Bytes()
 		if b.left > 0 {
 			n := min(b.left, len(held))
 			b.left -= n
@@ -196,6 +196,7 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 			return [2]int{from, to}, nil
 		}
 		hidden := s.ex.hidden(typ)
+		long := false
 		if watched[typ] || hidden {
 			switch {
 			case size <= len(held):
@@ -206,20 +207,28 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 					skip(size)
 				case takeBack:
 					skip(size)
-					from, to = b.in.r, b.in.r
+					from, to = b.in.R, b.in.R
 				}
 				if err := b.trouble(s); err != nil || b.extra != nil {
-					b.more = b.in.r < b.in.w
+					b.more = b.in.R < b.in.W
 					return [2]int{from, to}, err
 				}
 				continue
-			case size <= bufferSize-headroom || len(held) < longHead:
+			case size <= sock.BufferSize-sock.Headroom || len(held) < longHead:
 				return [2]int{from, to}, nil
-			case typ == wire.ErrorResponse && bytes.Contains(held[:longHead], []byte("FATAL\x00")):
-				return [2]int{from, to}, errFatal
+			case b.needsWhole(s, typ) && size <= maxWhole:
+				if from == to { // else what is kept is passed on first
+					b.in.Grow(size)
+					from, to = b.in.R, b.in.R
+				}
+				return [2]int{from, to}, nil
 			}
-			// An error, a setting or the description of a row longer than a buffer passes like a row.
-			s.ex.answered(typ)
+			long = true
+			becomes := b.understandLong(s, held, hidden)
+			hidden = becomes != passOn
+			if becomes == takeBack {
+				from, to = b.in.R, b.in.R
+			}
 		}
 		if size > len(held) {
 			b.left, b.drop = size-len(held), hidden
@@ -229,6 +238,11 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 			skip(size)
 		} else {
 			take(size)
+		}
+		if long {
+			if err := b.trouble(s); err != nil || b.extra != nil {
+				return [2]int{from, to}, err
+			}
 		}
 	}
 	return [2]int{from, to}, nil
@@ -247,18 +261,26 @@ func (b *backend) trouble(s *session) error {
 	return nil
 }
 
-// longHead is enough of a long ErrorResponse to hold its severity, which comes first.
-const longHead = 64
+// longHead is enough of a long message to know what it is: the severity and the code of an error come first.
+const longHead = 1 << 10
+
+// maxWhole bounds the messages that are understood whole though they are longer than a buffer.
+const maxWhole = 4 << 20
+
+// needsWhole is true for a message of the server that means nothing until its end has come.
+func (b *backend) needsWhole(s *session, typ byte) bool {
+	return typ == wire.ParameterStatus || (typ == wire.DataRow && s.question != nil && s.ex.front() == markAsk)
+}
 
 // relayIdle deals with what a server says while it is not lent.
 func (b *backend) relayIdle() error {
-	for b.in != nil && b.in.r < b.in.w {
-		held := b.in.bytes()
+	for b.in != nil && b.in.R < b.in.W {
+		held := b.in.Bytes()
 		typ, size, ok, err := wire.Peek(held)
 		switch {
 		case err != nil:
 			return err
-		case !ok || (size > len(held) && size <= bufferSize-headroom):
+		case !ok || (size > len(held) && size <= sock.BufferSize-sock.Headroom):
 			return nil
 		case size > len(held):
 			return errTooLong
@@ -274,10 +296,10 @@ func (b *backend) relayIdle() error {
 		default:
 			return errUnasked
 		}
-		b.in.r += size
+		b.in.R += size
 	}
-	if b.in != nil && b.in.r == b.in.w {
-		putBuffer(b.in)
+	if b.in != nil && b.in.R == b.in.W {
+		sock.Return(b.in)
 		b.in = nil
 	}
 	return nil
@@ -303,7 +325,7 @@ func (b *backend) ended(cause error) {
 		b.inst.sentAway.Store(time.Now().UnixNano())
 	}
 	_ = b.conn.Conn.Close()
-	putBuffer(b.in)
+	sock.Return(b.in)
 	b.in = nil
 	lent := s != nil && s.serverLost(b, cause)
 	b.inst.ended(b, cause, lent)

@@ -70,11 +70,15 @@ func (s *session) cancel() (result string) {
 	b := s.backend
 	waiting := s.waiting && s.refused == nil
 	running := b != nil && !s.ex.quiet()
-	if running && !waiting {
+	early := running && !waiting && s.ex.preparing()
+	s.stops = s.stops || early
+	if running && !waiting && !early {
 		b.inst.cancels.begin(b)
 	}
 	s.mu.Unlock()
 	switch {
+	case early: // it is meant for the client's statement, not for what goes ahead of it
+		return "sent"
 	case waiting:
 		if s.route.inst.pool.Withdraw(&s.waiter) {
 			s.Refused(refusedCanceled)

@@ -12,7 +12,7 @@ import (
 )
 
 // stepEvery is how often an instance decides: often enough for the brake to see an overload within a second, and seldom
-// enough to cost nothing (overload.md 3.6).
+// enough to cost nothing.
 const stepEvery = 250 * time.Millisecond
 
 // control decides four times a second how many statements may run, whether the database can answer at all, and which

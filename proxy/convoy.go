@@ -9,7 +9,7 @@ import (
 )
 
 // A convoy is a statement most of whose instances wait for a lock at the same time: more of them finish nothing sooner,
-// and take the tokens of others (overload.md 3.7).
+// and take the tokens of others (pool/DESIGN.md, "Why these numbers").
 const (
 	convoyLeast   = 3    // instances; fewer are chance
 	convoyShare   = 0.5  // of them blocked

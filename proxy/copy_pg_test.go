@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"pgguard/proxy/sock"
 	"strings"
 	"testing"
 )
@@ -159,11 +160,11 @@ func TestCopyOfLongRows(t *testing.T) {
 func TestSettingBeforeALongMessageIsNotLost(t *testing.T) {
 	g := narrow(t, 1, nil)
 	a, _ := enter(t, g.addr)
-	long := copyData(strings.Repeat("x", 4*bufferSize))
+	long := copyData(strings.Repeat("x", 4*sock.BufferSize))
 	for _, set := range [][]byte{simple("set work_mem = '21MB'"), unnamed("set work_mem = '22MB'")} {
-		a.write(append(append([]byte(nil), set...), long[:2*bufferSize]...))
+		a.write(append(append([]byte(nil), set...), long[:2*sock.BufferSize]...))
 		a.read("Z")
-		a.write(long[2*bufferSize:])
+		a.write(long[2*sock.BufferSize:])
 		b, _ := enter(t, g.addr)
 		b.expect("show work_mem", "T work_mem:25:0; D 4MB; C SHOW; Z I")
 		b.leave()

@@ -63,7 +63,7 @@ func (in *instance) logIn(ctx context.Context, s *pool.Server) (*backend, error)
 		return nil, classify(err)
 	}
 	b.pid, b.secret, b.in = h.pid, h.secret, h.rest()
-	if err := b.conn.init(h.nc, in.srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
+	if err := b.conn.Init(h.nc, in.srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.nc.Close()
 		return nil, err
 	}

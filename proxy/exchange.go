@@ -16,6 +16,7 @@ const (
 	markHidden   = 'h' // a simple query of ours: everything up to its ReadyForQuery is not for the client
 	markForget   = 'f' // as markHidden: the server forgets what it remembers of sequences, unless it fails
 	markSettings = 's' // as markHidden: gives the server the client's settings
+	markBegin    = 'g' // as markHidden: opens the client's transaction
 	markDiscard  = 'x' // as markHidden, but its ReadyForQuery is the client's: what was left is discarded
 	markAsk      = 'a' // as markHidden, but its ReadyForQuery is the client's: what has the transaction left?
 	markParse    = 'P' // the client's Parse
@@ -229,7 +230,7 @@ func (e *exchange) dropData() {
 // hidden is true if the server's next message, of this type, answers something the client did not send.
 func (e *exchange) hidden(typ byte) bool {
 	switch e.front() {
-	case markHidden, markForget, markSettings, markAsk, markDiscard:
+	case markHidden, markForget, markSettings, markBegin, markAsk, markDiscard:
 		return true
 	case markOurParse:
 		return typ == wire.ParseComplete
@@ -344,7 +345,7 @@ func (e *exchange) ready(status byte) (mark byte) {
 		e.pop()
 	}
 	switch m := e.front(); m {
-	case markQuery, markCall, markSync, markHidden, markForget, markSettings, markAsk, markDiscard:
+	case markQuery, markCall, markSync, markHidden, markForget, markSettings, markBegin, markAsk, markDiscard:
 		mark = m
 		e.pop()
 		e.dropData()
@@ -360,6 +361,15 @@ func (e *exchange) ready(status byte) (mark byte) {
 // quiet is true if the server owes nothing and waits for nothing: in state 'I' it may go back to the pool.
 func (e *exchange) quiet() bool {
 	return e.first == len(e.marks) && !e.unsynced && !e.skipping && !e.partial && !e.doubt
+}
+
+// preparing is true while the server is at what goes ahead of the client's request.
+func (e *exchange) preparing() bool {
+	switch e.front() {
+	case markForget, markSettings, markBegin:
+		return true
+	}
+	return false
 }
 
 // lastQuery is true if no simple query was sent after the message that is being answered.

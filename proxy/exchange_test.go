@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/jackc/pgproto3/v2"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -99,9 +100,9 @@ func serverSends(t interface {
 		t.Fatalf("unknown word %q", word)
 	}
 	raw := encode(nil, m)
-	b.in = getBuffer()
-	defer func() { putBuffer(b.in); b.in = nil }()
-	b.in.w += copy(b.in.data[b.in.w:], raw)
+	b.in = sock.Borrow()
+	defer func() { sock.Return(b.in); b.in = nil }()
+	b.in.W += copy(b.in.Data[b.in.W:], raw)
 	keep, err := b.sort(s)
 	if err != nil && b.fatal == nil && !s.ex.doubt {
 		t.Fatal(err)

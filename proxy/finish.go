@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -33,7 +34,7 @@ func (s *session) finish() {
 		}
 	}
 	b := s.backend
-	putBuffer(s.pending)
+	sock.Return(s.pending)
 	putRequest(s.request)
 	s.pending, s.request = nil, nil
 	s.mu.Unlock()
@@ -45,8 +46,8 @@ func (s *session) finish() {
 	s.dropNames()
 	s.dropRetry()
 	s.mu.Unlock()
-	putBuffer(s.in)
-	putBuffer(s.after)
+	sock.Return(s.in)
+	sock.Return(s.after)
 	s.in, s.after = nil, nil
 }
 
@@ -132,7 +133,7 @@ func (s *session) settle(b *backend) bool {
 		s.settledLocked(b, cancelFirst)
 	}
 	for pause := cancelAgain; s.backend == b && !s.ex.quiet(); pause *= 2 {
-		if !s.ex.copyIn {
+		if !s.ex.copyIn && s.ex.outstanding() {
 			s.stopLocked(b)
 		}
 		if s.backend == b && s.ex.partial && !s.padLocked(b) {
@@ -178,7 +179,7 @@ func (s *session) settledLocked(b *backend, d time.Duration) {
 func (s *session) tellLocked(b *backend, p []byte) {
 	b.wmu.Lock()
 	s.mu.Unlock()
-	if b.conn.write(p) != nil {
+	if b.conn.Send(p) != nil {
 		_ = b.conn.Conn.Close()
 	}
 	b.wmu.Unlock()
@@ -210,11 +211,16 @@ func (s *session) closingLocked() (out []byte) {
 		out = wire.AppendText(out, wire.CopyFail, "client is gone")
 	}
 	if s.ex.unsynced {
+		s.ex.client(wire.Bind)
 		s.ex.client(wire.Sync)
-		out = wire.AppendEmpty(out, wire.Sync)
+		out = append(out, failBatch...)
 	}
 	return out
 }
+
+// failBatch ends a batch to which its client has sent no Sync so that nothing of it is committed: a Bind of no statement,
+// which is an error, and a Sync.
+var failBatch = wire.AppendEmpty(wire.AppendMessage(nil, wire.Bind, []byte("\x00"+statementPrefix+"unfinished\x00\x00\x00\x00\x00\x00\x00")), wire.Sync)
 
 // order sends a statement of ours and waits for its end.
 func (s *session) order(b *backend, query []byte) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -26,19 +27,19 @@ func sorted(stream, marks, sizes []byte) (kept []byte, s *session) {
 	}
 	b := &backend{inst: &instance{known: map[string]*params{}}}
 	b.params.Store(&params{})
-	b.in = getBuffer()
-	defer func() { putBuffer(b.in) }()
+	b.in = sock.Borrow()
+	defer func() { sock.Return(b.in) }()
 	for i := 0; len(stream) > 0; i++ {
 		n := len(stream)
 		if len(sizes) > 0 {
 			n = 1 + int(sizes[i%len(sizes)])
 		}
-		b.in.compact()
-		n = copy(b.in.data[b.in.w:], stream[:min(n, len(stream))])
-		b.in.w += n
+		b.in.Compact()
+		n = copy(b.in.Data[b.in.W:], stream[:min(n, len(stream))])
+		b.in.W += n
 		stream = stream[n:]
 		keep, err := b.sort(s)
-		kept = append(kept, b.in.data[keep[0]:keep[1]]...)
+		kept = append(kept, b.in.Data[keep[0]:keep[1]]...)
 		if err != nil {
 			break
 		}

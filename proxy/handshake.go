@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/proxy/auth"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -203,11 +204,11 @@ func (h *handshake) next() (typ byte, body []byte, err error) {
 }
 
 // rest is what was read after the login's end: something the server said at once.
-func (h *handshake) rest() *buffer {
+func (h *handshake) rest() *sock.Buffer {
 	if len(h.buf) == 0 {
 		return nil
 	}
-	b := getBuffer()
-	b.w += copy(b.data[b.w:], h.buf)
+	b := sock.Borrow()
+	b.W += copy(b.Data[b.W:], h.buf)
 	return b
 }

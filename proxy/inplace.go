@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -11,7 +12,7 @@ import (
 // inPlace answers the message at the start of s.in in the server's place if it can, and returns how many bytes it dealt
 // with: 0 if the message must be sent on, -1 if more must be read first. The session is free, or parked.
 func (s *session) inPlace(parked bool) (n int, err error) {
-	typ, m, left, err := s.message(s.in.r)
+	typ, m, left, err := s.message(s.in.R)
 	switch {
 	case err != nil:
 		return 0, err
@@ -19,7 +20,7 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 		return -1, nil
 	case typ == wire.Terminate:
 		return 0, errTerminate
-	case parked:
+	case parked && !s.skip:
 		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && wholeText(m) && sql.Scan(queryText(m)).Statements == 0 && s.dropUnnamed() {
 			return len(m), s.say(emptyIdle)
 		}
@@ -38,9 +39,9 @@ func (s *session) inPlace(parked bool) (n int, err error) {
 	if typ == wire.Query {
 		return s.queryInPlace(m, left)
 	}
-	scratch := getBuffer()
-	defer putBuffer(scratch)
-	out := scratch.data[:0]
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
+	out := scratch.Data[:0]
 	if typ == wire.Sync {
 		s.skip = false
 		return len(m), s.say(wire.AppendReady(out, s.local))
@@ -92,9 +93,9 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 		}
 		return s.sessionInPlace(m, res, text)
 	}
-	scratch := getBuffer()
-	defer putBuffer(scratch)
-	out, ok := s.command(scratch.data[:0], res, text)
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
+	out, ok := s.command(scratch.Data[:0], res, text)
 	if !ok {
 		return 0, nil
 	}
@@ -191,7 +192,7 @@ func (s *session) answerLost(out []byte, res sql.Result) []byte {
 // in a transaction that has failed, anything.
 func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, error) {
 	failed := s.lost != nil || s.local == wire.Failed
-	if b, ok := parseBatch(s.in.data[s.in.r:s.in.w]); ok {
+	if b, ok := parseBatch(s.in.Data[s.in.R:s.in.W]); ok {
 		before := len(out)
 		out = b.appendPrelude(out)
 		prelude := len(out)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -48,7 +49,7 @@ func TestMessagesAroundBufferSize(t *testing.T) {
 	g := narrow(t, 1, nil)
 	var all []byte
 	n := 0
-	for _, size := range []int{bufferSize, bufferSize - headroom, bufferSize, 2 * bufferSize} {
+	for _, size := range []int{sock.BufferSize, sock.BufferSize - sock.Headroom, sock.BufferSize, 2 * sock.BufferSize} {
 		for d := -12; d <= 12; d++ {
 			pad := strings.Repeat("x", size+d-len("select  -- ")-6-4)
 			all = append(all, simple(fmt.Sprintf("select %4d -- %s", n, pad))...)

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -21,7 +23,7 @@ func (s *session) send(r *request, end int, free bool) error {
 		putRequest(r)
 		return nil
 	}
-	s.srv.count.bytesIn.Add(uint64(end - s.in.r))
+	s.srv.count.bytesIn.Add(uint64(end - s.in.R))
 	s.stream.left, s.stream.typ = r.left, r.steps[r.n-1].typ
 	if b != nil && !parked {
 		return s.sendNow(r, end)
@@ -29,7 +31,7 @@ func (s *session) send(r *request, end int, free bool) error {
 	if r.mute { // copy data after its COPY has failed, or a Flush: the server would not answer
 		s.mu.Unlock()
 		s.stream.drop = r.left > 0
-		s.in.r = end
+		s.in.R = end
 		putRequest(r)
 		return nil
 	}
@@ -41,7 +43,7 @@ func (s *session) send(r *request, end int, free bool) error {
 	s.waiter.Urgent = r.urgent
 	s.waiter.Print = s.srv.prints.index(r.print)
 	s.pending, s.request = s.in, r
-	rest := s.in.split(end)
+	rest := s.in.Split(end)
 	if s.in = rest; rest == nil {
 		s.in, s.after = s.after, nil
 	}
@@ -65,18 +67,18 @@ func (s *session) send(r *request, end int, free bool) error {
 func (s *session) sendNow(r *request, end int) error {
 	b := s.backend
 	s.dropRetry() // it could not be run again in its place
-	scratch := getBuffer()
-	defer putBuffer(scratch)
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
 	defer putRequest(r)
 	print := r.print
 	prefix := s.prefixLocked(b, r, false)
-	out := s.compile(r, b, s.in.data[s.in.r:end], scratch.data[:0])
+	out := s.compile(r, b, s.in.Data[s.in.R:end], scratch.Data[:0])
 	s.lesson = lesson{}
 	if len(s.ex.marks)-s.ex.first > maxMarks {
 		s.mu.Unlock()
 		return &Refusal{Reason: ReasonProtocol, Message: "guard: too many statements sent ahead of their answers"}
 	}
-	s.in.r = end
+	s.in.R = end
 	if s.ex.quiet() || s.ex.skipping {
 		s.stream.drop = r.left > 0
 		s.ex.partial = false
@@ -123,13 +125,21 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 	alone := idle && !s.ex.unsynced && !s.lingers
 	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.currval.Load()
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
-		prefix = s.discardSequencesLocked(b, prefix, alone, r.n > 0 && r.steps[0].typ == wire.Query)
+		prefix = s.discardSequencesLocked(b, prefix, alone, r.n > 0 && endsBatch(r.steps[0].typ))
 	}
 	s.touched = s.touched || r.defaults
 	if !fresh || s.local != wire.InTransaction {
 		return prefix
 	}
-	s.ex.add(markHidden)
+	if hasty(s.route.key, s.settings) {
+		s.staged = true
+	}
+	if s.staged {
+		s.syncs++
+		s.ex.add(markSettings)
+	} else {
+		s.ex.add(markBegin)
+	}
 	s.ex.status = wire.InTransaction
 	b.unnamed = noStatement
 	if s.bound {
@@ -148,10 +158,10 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 }
 
 // discardSequencesLocked appends what makes the server forget what it remembers of sequences for others. alone: there is neither
-// a batch nor an unnamed statement that it would disturb. query: a simple query follows, which ends a batch.
-func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, query bool) []byte {
+// a batch nor an unnamed statement that it would disturb. ended: what follows ends a batch.
+func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, ended bool) []byte {
 	// Behind an Execute without a Sync PostgreSQL 18 runs a query in a transaction that does not end with it.
-	ends := query && !s.ex.executed && s.ex.status == wire.Idle
+	ends := ended && !s.ex.executed && s.ex.status == wire.Idle
 	switch {
 	case alone:
 		s.ex.add(markForget)
@@ -175,6 +185,9 @@ func (s *session) discardSequencesLocked(b *backend, prefix []byte, alone, query
 	return prefix
 }
 
+// endsBatch is true for the messages that end a batch without a Sync.
+func endsBatch(typ byte) bool { return typ == wire.Query || typ == wire.FunctionCall }
+
 // appendBoundBegin appends a BEGIN of the extended protocol, after which its portal is there as the client believes.
 func appendBoundBegin(dst, text []byte) []byte {
 	if len(text) == 0 {
@@ -188,28 +201,48 @@ func appendBoundBegin(dst, text []byte) []byte {
 
 // syncLocked appends what gives the server the client's settings, and notes that it has them.
 func (s *session) syncLocked(b *backend, prefix []byte) []byte {
-	list, takesRole := changes(b.settings, s.settings)
+	list, awaited := changes(b.settings, s.settings)
+	awaited = awaited || hasty(s.route.key, b.settings)
 	prefix, n := appendChanges(prefix, list)
 	for range n {
 		s.ex.add(markSettings)
 	}
 	s.syncs = n
-	s.staged = takesRole && n > 0
+	s.staged = n > 0 && awaited
 	b.settings = s.settings
 	b.unnamed = noStatement
 	return prefix
 }
+
+// hasty is true if a timeout in these settings may end what the guard runs ahead of a client's statement. Then its success is awaited,
+// so that nothing runs under settings, or in a transaction, that are not the client's.
+func hasty(k *pool.Key, in settings) bool {
+	for _, name := range []string{"statement_timeout", "transaction_timeout"} {
+		v, ok := in.get(name)
+		if !ok {
+			v = k.Value.(*login).first(name, "0")
+		}
+		if ms, err := strconv.Atoi(v); err != nil || (ms > 0 && ms < hastyBelow) { // what a start-up packet says may have a unit
+			return true
+		}
+	}
+	return false
+}
+
+// hastyBelow is how short a timeout must be, in milliseconds, to be feared: what the guard runs takes one, and a thousand times that
+// where a thousand processes want the processor.
+const hastyBelow = 1000
 
 // tell writes p to the session's server, for as long as it takes: a server that runs a statement need not read what
 // the client has sent ahead. A write that fails has lost the server: the backend's goroutine sees that, too, and
 // answers. tell is called with b.wmu held, by the session's goroutine.
 func (s *session) tell(b *backend, p []byte) {
 	for {
-		err := b.conn.write(p)
-		if !errors.Is(err, errStalled) {
+		err := b.conn.Send(p)
+		if !errors.Is(err, sock.ErrStalled) {
 			return
 		}
-		p = p[b.conn.wrote:]
+		p = p[b.conn.Sent():]
 		b.wmu.Unlock()
 		s.mu.Lock()
 		ending := s.close != nil
@@ -312,51 +345,53 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	b.print.Store(uint32(s.waiter.Print))
 	s.started, s.txStarted = now, now
 	partial := s.ex.partial
-	scratch := getBuffer()
-	defer putBuffer(scratch)
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
 	prefix := s.prefixLocked(b, s.request, !again)
 	if s.staged {
 		s.ex.partial = false
 		b.wmu.Lock()
 		s.mu.Unlock()
-		_ = b.conn.write(prefix)
+		_ = b.conn.Send(prefix)
 		b.wmu.Unlock()
 		return
 	}
 	s.ex.partial = partial
-	out, used := s.firstLocked(b, prefix, scratch.data[:0])
+	out, used := s.firstLocked(b, prefix, scratch.Data[:0])
 	b.wmu.Lock()
 	s.mu.Unlock()
-	_ = b.conn.write(out)
+	_ = b.conn.Send(out)
 	b.wmu.Unlock()
-	putBuffer(used)
+	sock.Return(used)
 }
 
 // firstLocked takes the pending request and returns what must be written for it, with what goes ahead of it, and the
 // buffer that may hold that.
-func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, used *buffer) {
+func (s *session) firstLocked(b *backend, prefix, scratch []byte) (out []byte, used *sock.Buffer) {
 	pending, r := s.pending, s.request
 	s.pending, s.request = nil, nil
 	s.waiting = false
 	s.cond.Signal()
 	s.lesson = s.lessonLocked(r, pending)
-	before := pending.r
+	before := pending.R
 	opens := s.local == wire.InTransaction && mayReplay(r)
 	keep := s.pins == 0 && (opens || s.local == wire.Idle && mayRetry(r))
 	s.local = wire.Idle
-	out = s.compile(r, b, pending.bytes(), scratch)
+	if keep {
+		s.retry = retry{request: r, pending: pending, at: before, opens: opens, unnamed: s.unnamed}
+	}
+	out = s.compile(r, b, pending.Bytes(), scratch)
 	if !keep {
 		putRequest(r)
 	}
 	switch {
 	case len(prefix) == 0:
-	case len(out) > 0 && len(pending.bytes()) > 0 && &out[0] == &pending.data[before] && pending.prepend(prefix):
-		out = pending.bytes()
+	case len(out) > 0 && len(pending.Bytes()) > 0 && &out[0] == &pending.Data[before] && pending.Prepend(prefix):
+		out = pending.Bytes()
 	default:
 		out = append(prefix[:len(prefix):len(prefix)], out...)
 	}
 	if keep {
-		s.retry = retry{r, pending, before, opens}
 		return out, nil
 	}
 	return out, pending

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"unique"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -51,11 +52,11 @@ func (l *lessons) learn(k lesson, o outcome) {
 }
 
 // lessonLocked returns what may be learned from a request: a single SET or RESET outside a transaction.
-func (s *session) lessonLocked(r *request, pending *buffer) lesson {
-	if r.n != 1 || r.undo&pins(sql.Setting) == 0 || r.steps[0].typ != wire.Query || r.left > 0 || s.local != wire.Idle || len(pending.bytes()) > maxLesson {
+func (s *session) lessonLocked(r *request, pending *sock.Buffer) lesson {
+	if r.n != 1 || r.undo&pins(sql.Setting) == 0 || r.steps[0].typ != wire.Query || r.left > 0 || s.local != wire.Idle || len(pending.Bytes()) > maxLesson {
 		return lesson{}
 	}
-	text := queryText(pending.bytes())
+	text := queryText(pending.Bytes())
 	if res := sql.Scan(text); res.Statements != 1 || (res.First != sql.Set && res.First != sql.Reset) {
 		return lesson{}
 	}

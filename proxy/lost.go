@@ -41,7 +41,7 @@ func (s *session) loseLocked() loss {
 	s.undoLocked(s.backend, s.ex.ops[s.ex.firstOp:], false)
 	s.backend = nil
 	s.parked, s.idle, s.lingers, s.staged, s.syncs, s.held, s.healing = false, false, false, false, 0, false, false
-	s.ddl, s.shape = false, false
+	s.ddl, s.shape, s.stops = false, false, false
 	s.question, s.lesson = nil, lesson{}
 	s.unpinLocked()
 	s.dropRetry()
@@ -65,9 +65,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
 	failed := s.failed
 	s.failed = nil
-	if failed != nil && !was.staged {
-		torn = true // the statement may have run under settings that were not the client's
-	}
+	strayed := failed != nil && !was.staged // the statement may have run under settings, or outside a transaction, that were not the client's
 	var answer []byte
 	anew := was.staged
 	switch {
@@ -76,6 +74,8 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		s.cond.Broadcast()
 	case was.staged:
 	case torn: // half a row cannot be taken back, and what the client waits for is not known
+	case strayed:
+		answer = refusedStrayed.append(nil, true)
 	case was.state: // nor can session state be given back: only a new connection is honest
 		answer = b.lastWords(refusedState, true)
 	case was.waiting:
@@ -92,7 +92,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	}
 	s.mu.Unlock()
 	if len(answer) > 0 {
-		if err := s.conn.write(answer); err != nil {
+		if err := s.conn.Send(answer); err != nil {
 			s.cut(err)
 		}
 	}
@@ -104,7 +104,7 @@ func (s *session) serverLost(b *backend, cause error) bool {
 		s.Refused(failed)
 	case anew:
 		b.inst.pool.Get(&s.waiter, time.Now())
-	case torn || was.state:
+	case torn || strayed || was.state:
 		s.kick(errors.Join(errServerLost, cause))
 	case was.waiting && b.inst.pool.Withdraw(&s.waiter):
 		s.Refused(b.demoted(refusedState))
@@ -136,7 +136,7 @@ func (s *session) replayLocked(b *backend) (k retry) {
 // beginAnewLocked makes the request that was taken out the one that waits for a server.
 func (s *session) beginAnewLocked(k *retry) bool {
 	s.pending, s.request = k.pending, k.request
-	s.pending.r = k.at
+	s.pending.R = k.at
 	s.local, s.waiting, s.again = wire.InTransaction, true, false
 	*k = retry{}
 	return true

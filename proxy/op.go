@@ -30,6 +30,9 @@ const maxFormer = 64
 
 // setName makes name mean st, or nothing if st is nil. It is called with mu held.
 func (s *session) setName(name string, st *statement) {
+	if s.retry.request != nil {
+		s.retry.renamed = append(s.retry.renamed, former{s.names[name], name})
+	}
 	if old := s.names[name]; old != nil {
 		old.names.Add(-1)
 	}

@@ -152,6 +152,8 @@ var (
 		Message: "guard: server connection was lost while committing; outcome unknown"}
 	refusedState = &Refusal{Reason: ReasonLost,
 		Message: "guard: server connection was lost with the session state it held"}
+	refusedStrayed = &Refusal{Reason: ReasonLost,
+		Message: "guard: the server did not take the client's settings or its BEGIN; what was sent behind may have run without"}
 	refusedReaped = &Refusal{Reason: ReasonReaped,
 		Message: "guard: the transaction did nothing while others waited, and was rolled back"}
 	refusedPins = &Refusal{Reason: ReasonPinned,

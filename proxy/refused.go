@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"pgguard/pool"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -14,7 +15,7 @@ func (s *session) Refused(err error) {
 	s.refused = err
 	s.cond.Broadcast()
 	s.mu.Unlock()
-	s.conn.interrupt()
+	s.conn.Interrupt()
 }
 
 // answerRefused answers the first message of the request that was refused and puts the others back, to be dealt with
@@ -35,25 +36,25 @@ func (s *session) answerRefused() error {
 		s.local = wire.Failed
 	}
 	s.mu.Unlock()
-	s.conn.resume()
+	s.conn.Resume()
 	s.putBack(back)
 
-	typ, size, _, _ := wire.Peek(s.in.bytes())
+	typ, size, _, _ := wire.Peek(s.in.Bytes())
 	s.srv.refused(refusal, s.class)
 	var out [1024]byte
 	answer := refusal.append(out[:0], false)
 	if typ == wire.Query || typ == wire.FunctionCall {
-		if typ == wire.Query && s.local == wire.Failed && size <= s.in.w-s.in.r {
-			if res := sql.Scan(queryText(s.in.data[s.in.r : s.in.r+size])); res.PlainEnd {
+		if typ == wire.Query && s.local == wire.Failed && size <= s.in.W-s.in.R {
+			if res := sql.Scan(queryText(s.in.Data[s.in.R : s.in.R+size])); res.PlainEnd {
 				s.become(wire.Idle)
 			}
 		}
 		answer = wire.AppendReady(answer, s.local)
-		if n := s.in.w - s.in.r; size > n { // it is longer than a buffer, and nothing else is in this one
+		if n := s.in.W - s.in.R; size > n { // it is longer than a buffer, and nothing else is in this one
 			s.stream = stream{left: size - n, drop: true}
 			size = n
 		}
-		s.in.r += size
+		s.in.R += size
 	} else {
 		s.skip = true
 	}
@@ -62,7 +63,7 @@ func (s *session) answerRefused() error {
 
 // putBack puts a request's bytes before those that have been read since it was sent. A message of which they hold only
 // the start is dealt with from its start again.
-func (s *session) putBack(back *buffer) {
+func (s *session) putBack(back *sock.Buffer) {
 	s.stream = stream{}
 	if s.after == nil {
 		s.in, s.after = back, s.in
@@ -70,13 +71,13 @@ func (s *session) putBack(back *buffer) {
 	}
 	// What was read since is in after, so that in is the rest of the buffer of which back is the start.
 	if s.in != nil {
-		back.compact()
-		n := copy(back.data[back.w:], s.in.bytes())
-		if n < s.in.w-s.in.r {
+		back.Compact()
+		n := copy(back.Data[back.W:], s.in.Bytes())
+		if n < s.in.W-s.in.R {
 			panic("proxy: a request that is put back does not fit before the rest of its buffer")
 		}
-		back.w += n
-		putBuffer(s.in)
+		back.W += n
+		sock.Return(s.in)
 	}
 	s.in = back
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -111,7 +112,7 @@ func (srv *Server) passThrough(client, server net.Conn) error {
 	case err := <-fromClient:
 		_ = server.Close()
 		<-fromServer
-		if interrupted(err) {
+		if sock.Interrupted(err) {
 			return errDrained
 		}
 		return err

@@ -13,7 +13,7 @@ import (
 )
 
 // sampleEvery is how often the server is asked what its sessions wait for. Once a second is enough to tell a lock from
-// load (overload.md 2.1), and costs the server less than a thousandth of a core.
+// load, as what passes sooner is no trouble; and it costs the server less than a thousandth of a core.
 const sampleEvery = time.Second
 
 // sampleQuery reads what sessions that run something wait for. The function behind pg_stat_activity is asked, because the

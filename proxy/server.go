@@ -18,6 +18,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -198,7 +199,7 @@ func (srv *Server) accept(l *listener) {
 // lookAround lets every connection look for an end that made no edge, and sees whether somebody stays, until there is no
 // connection any more: a server may end while the Server closes.
 func (srv *Server) lookAround() {
-	t := time.NewTicker(lookEvery)
+	t := time.NewTicker(sock.LookEvery)
 	defer t.Stop()
 	for {
 		select {
@@ -209,13 +210,13 @@ func (srv *Server) lookAround() {
 		stay := false
 		srv.mu.Lock()
 		for s := range srv.entered {
-			s.conn.look()
+			s.conn.Look()
 			stay = stay || time.Since(s.since) >= staying
 		}
 		srv.mu.Unlock()
 		srv.logins.on.Store(stay)
 		for _, in := range srv.allInstances() {
-			in.pool.Each(func(c pool.Conn) { c.(*backend).conn.look() })
+			in.pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -25,7 +26,7 @@ var (
 type session struct {
 	srv   *Server
 	route *route
-	conn  conn
+	conn  sock.Conn
 	class int     // of the transaction; guarded by mu where tags may change it
 	own   int     // of the client
 	rules []*Rule // that lower the class of a transaction by its tags
@@ -35,9 +36,9 @@ type session struct {
 	admitted bool // counted in srv.admitted; guarded by srv.mu
 
 	// of the session's goroutine
-	in          *buffer // bytes read from the client and not yet dealt with; nil when there are none
-	after       *buffer // bytes that come after in
-	stream      stream  // the rest of a message longer than a buffer
+	in          *sock.Buffer // bytes read from the client and not yet dealt with; nil when there are none
+	after       *sock.Buffer // bytes that come after in
+	stream      stream       // the rest of a message longer than a buffer
 	hasPeeked   bool
 	begin       []byte     // text of the deferred BEGIN with modes; empty: a plain one
 	bound       bool       // it came by the extended protocol, and has left a portal
@@ -65,13 +66,13 @@ type session struct {
 	skip      bool     // after an error of ours: drop everything up to Sync
 	lost      *Refusal // the server was lost between two statements: the answer to the next one
 	refused   error
-	pending   *buffer   // what to send when granted
-	request   *request  // what is in pending
-	started   time.Time // of the statement that runs
-	txStarted time.Time // of the transaction
-	idleSince time.Time // of the idle stretch inside the transaction
-	ran       ran       // what runs
-	close     error     // why the guard wants the client closed
+	pending   *sock.Buffer // what to send when granted
+	request   *request     // what is in pending
+	started   time.Time    // of the statement that runs
+	txStarted time.Time    // of the transaction
+	idleSince time.Time    // of the idle stretch inside the transaction
+	ran       ran          // what runs
+	close     error        // why the guard wants the client closed
 
 	// guarded by mu: what the client's session is, wherever its server
 	settings settings              // as of the last end of a transaction
@@ -105,6 +106,7 @@ type session struct {
 	// guarded by mu: the first request of a lease
 	syncs   int      // queries under way that give the server the client's settings
 	staged  bool     // the request is sent when they have been answered
+	stops   bool     // a cancel request waits for what goes ahead of the client's statement
 	failed  *Refusal // why they could not be carried out
 	retry   retry    // the request, while it can still be run again
 	healing bool     // the server's next ReadyForQuery is the signal to do so
@@ -138,11 +140,11 @@ func (s *session) init() {
 // run serves the client until it leaves, and is its goroutine. It returns why it ended. An idle session waits in serve.
 func (s *session) run() error {
 	for {
-		err := s.conn.serve()
-		if !interrupted(err) {
+		err := s.conn.Serve()
+		if !sock.Interrupted(err) {
 			return err
 		}
-		s.conn.resume()
+		s.conn.Resume()
 		s.mu.Lock()
 		cause, refused := s.close, s.refused
 		s.mu.Unlock()
@@ -162,17 +164,17 @@ func (s *session) run() error {
 
 // joinAfter moves bytes of after to the end of in.
 func (s *session) joinAfter() {
-	n := copy(s.in.data[s.in.w:], s.after.bytes())
-	s.in.w += n
-	if s.after.r += n; s.after.r == s.after.w {
-		putBuffer(s.after)
+	n := copy(s.in.Data[s.in.W:], s.after.Bytes())
+	s.in.W += n
+	if s.after.R += n; s.after.R == s.after.W {
+		sock.Return(s.after)
 		s.after = nil
 	}
 }
 
 // consume deals with what has been read, as far as it holds whole messages.
 func (s *session) consume() error {
-	for s.in != nil && s.in.r < s.in.w {
+	for s.in != nil && s.in.R < s.in.W {
 		if err := s.resolved(); err != nil {
 			return err
 		}
@@ -189,16 +191,16 @@ func (s *session) consume() error {
 		case s.after == nil:
 			return nil
 		default:
-			s.in.compact()
+			s.in.Compact()
 			s.joinAfter()
 		}
-		if s.in != nil && s.in.r == s.in.w && s.after != nil {
-			putBuffer(s.in)
+		if s.in != nil && s.in.R == s.in.W && s.after != nil {
+			sock.Return(s.in)
 			s.in, s.after = s.after, nil
 		}
 	}
-	if s.in != nil && s.in.r == s.in.w {
-		putBuffer(s.in)
+	if s.in != nil && s.in.R == s.in.W {
+		sock.Return(s.in)
 		s.in = nil
 	}
 	return nil
@@ -231,7 +233,7 @@ func (s *session) say(p []byte) error {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
 	s.srv.count.bytesOut.Add(uint64(len(p)))
-	return s.conn.write(p)
+	return s.conn.Send(p)
 }
 
 // end notes why the session is to end, if it is not ending already, and wakes who waits in it.
@@ -247,6 +249,6 @@ func (s *session) end(cause error) {
 // kick ends the session from outside, for the reason given. Any goroutine may call it.
 func (s *session) kick(cause error) {
 	s.end(cause)
-	s.conn.interrupt()
+	s.conn.Interrupt()
 	_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
 }

@@ -109,7 +109,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
-	if err := s.conn.init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
+	if err := s.conn.Init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
 		return nil, err
 	}
 	s.init()

@@ -39,7 +39,7 @@ func (s *session) lower(text []byte) {
 
 // firstText is the text of the statement that the next message is about, or nil.
 func (s *session) firstText() []byte {
-	typ, m, _, err := s.message(s.in.r)
+	typ, m, _, err := s.message(s.in.R)
 	if m == nil || err != nil {
 		return nil
 	}

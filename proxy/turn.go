@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -19,7 +20,7 @@ func (s *session) turn() (more bool, err error) {
 	if free || parked {
 		n, err := s.inPlace(parked)
 		if n != 0 || err != nil {
-			s.in.r += max(n, 0)
+			s.in.R += max(n, 0)
 			return n >= 0, err
 		}
 	}
@@ -30,8 +31,8 @@ func (s *session) turn() (more bool, err error) {
 		s.lower(s.firstText())
 	}
 	r := getRequest()
-	pos := s.in.r
-	for pos < s.in.w && r.n < maxRun && r.left == 0 {
+	pos := s.in.R
+	for pos < s.in.W && r.n < maxRun && r.left == 0 {
 		typ, m, left, err := s.message(pos)
 		if m == nil || err != nil || typ == wire.Terminate {
 			if err == nil && typ == wire.Terminate && m != nil {
@@ -85,14 +86,14 @@ func (s *session) lookLocked() view {
 func (s *session) settled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.healing && (s.backend == nil || !s.dependsLocked(s.in.data[s.in.r])) {
+	if !s.healing && (s.backend == nil || !s.dependsLocked(s.in.Data[s.in.R])) {
 		return s.close
 	}
 	s.settling = true
 	for s.healing && s.close == nil {
 		s.cond.Wait() // what is run again comes before
 	}
-	for flushed := false; s.backend != nil && s.close == nil && s.dependsLocked(s.in.data[s.in.r]); {
+	for flushed := false; s.backend != nil && s.close == nil && s.dependsLocked(s.in.Data[s.in.R]); {
 		if b := s.backend; s.ex.unsynced && !flushed {
 			flushed = true
 			b.wmu.Lock()
@@ -143,10 +144,10 @@ func (s *session) mustWait(r *request, typ byte) bool {
 	return false
 }
 
-// message returns the message at pos of s.in: all of it, or, if it is longer than a buffer, its start and how many
-// bytes are left of it. m is nil when more must be read first.
+// message returns the message at pos of s.in: all of it, or, if it is longer than a buffer, its start with every name in
+// it, and how many bytes are left of it. m is nil when more must be read first.
 func (s *session) message(pos int) (typ byte, m []byte, left int, err error) {
-	b := s.in.data[pos:s.in.w]
+	b := s.in.Data[pos:s.in.W]
 	typ, size, ok, err := wire.Peek(b)
 	if err != nil || (ok && !fromClient(typ)) {
 		return 0, nil, 0, s.protocolError(b[0], err)
@@ -154,12 +155,52 @@ func (s *session) message(pos int) (typ byte, m []byte, left int, err error) {
 	switch {
 	case !ok:
 		return 0, nil, 0, nil
+	case size-1 > maxSmall && isSmall(typ):
+		return 0, nil, 0, s.protocolError(typ, fmt.Errorf("invalid message length: message type %q with %d bytes", typ, size-1))
 	case size <= len(b):
 		return typ, b[:size], 0, nil
-	case size <= bufferSize-headroom || !s.in.full():
+	case size <= sock.BufferSize-sock.Headroom || !s.in.Full():
+		return 0, nil, 0, nil
+	case !wholeNames(typ, b[wire.HeaderSize:]):
+		if len(b) > maxNames {
+			return 0, nil, 0, s.protocolError(typ, fmt.Errorf("message type %q with a name longer than %d bytes", typ, maxNames))
+		}
+		if pos == s.in.R {
+			s.in.Grow(min(size, 2*len(b)))
+		}
 		return 0, nil, 0, nil
 	}
 	return typ, b, size - len(b), nil
+}
+
+// maxSmall is the longest message, without its type, of a kind that has no contents to speak of: PostgreSQL closes the connection
+// at a longer one (PQ_SMALL_MESSAGE_LIMIT).
+const maxSmall = 10_000
+
+// isSmall is true for the messages to which maxSmall applies.
+func isSmall(typ byte) bool {
+	switch typ {
+	case wire.Describe, wire.Execute, wire.Close, wire.Sync, wire.Flush, wire.CopyDone, wire.CopyFail, wire.Terminate:
+		return true
+	}
+	return false
+}
+
+// maxNames bounds the names in a message. PostgreSQL has no bound of its own, and looks at 63 bytes of a name.
+const maxNames = 1 << 20
+
+// wholeNames is true if the start of a message's body holds all the names that are in it.
+func wholeNames(typ byte, body []byte) bool {
+	ok := true
+	switch typ {
+	case wire.Bind:
+		if _, body, ok = wire.CString(body); ok {
+			_, _, ok = wire.CString(body)
+		}
+	case wire.Parse:
+		_, _, ok = wire.CString(body)
+	}
+	return ok
 }
 
 func fromClient(typ byte) bool {
@@ -180,7 +221,7 @@ func (s *session) protocolError(typ byte, err error) error {
 
 // pass sends on, or drops, the next piece of a message longer than a buffer.
 func (s *session) pass() error {
-	b := s.in.bytes()
+	b := s.in.Bytes()
 	b = b[:min(len(b), s.stream.left)]
 	s.stream.left -= len(b)
 	s.srv.count.bytesIn.Add(uint64(len(b)))
@@ -196,7 +237,7 @@ func (s *session) pass() error {
 	if !s.stream.drop {
 		err = s.sendPiece(b, s.stream.left == 0)
 	}
-	s.in.r += len(b)
+	s.in.R += len(b)
 	if s.stream.left == 0 {
 		s.stream = stream{}
 	}

@@ -3,9 +3,11 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
 	"pgguard/breaker"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
@@ -56,9 +58,8 @@ func (b *backend) understand(s *session, m []byte, hidden bool) passing {
 		s.params = b.params.Load()
 		return passOn
 	case wire.NoticeResponse:
-		s.lesson = lesson{}
-		if s.ex.front() == markOurParse {
-			return keepBack // the client has had it when it prepared the statement
+		if b.aside(s, body) {
+			return keepBack
 		}
 	case wire.CopyInResponse:
 		s.ex.copyStarted()
@@ -80,6 +81,37 @@ func (b *backend) understand(s *session, m []byte, hidden bool) passing {
 		s.ex.answered(m[0])
 	}
 	return passIf(!hidden)
+}
+
+// understandLong notes a message of which only the start is there, because it is longer than a buffer, and answers whether it is
+// for the client. It is called with s.mu held.
+func (b *backend) understandLong(s *session, start []byte, hidden bool) passing {
+	switch start[0] {
+	case wire.ErrorResponse:
+		return b.failed(s, wire.ErrorStart(start[wire.HeaderSize:]))
+	case wire.NoticeResponse:
+		if b.aside(s, start[wire.HeaderSize:]) {
+			return keepBack
+		}
+	case wire.DataRow: // of a residue query
+		if s.question != nil {
+			s.question.failed = true
+		}
+	default:
+		s.ex.answered(start[0])
+	}
+	return passIf(!hidden)
+}
+
+// aside is true for a notice that is not for the client. It is called with s.mu held.
+func (b *backend) aside(s *session, body []byte) bool {
+	s.lesson = lesson{}
+	if s.ex.front() == markOurParse {
+		return true // the client has had it when it prepared the statement
+	}
+	// A server that ends because another has crashed says so as a warning. Behind an answer it is about the server.
+	f, err := wire.ParseError(wire.ErrorStart(body))
+	return err == nil && string(f.Code) == codeCrashShutdown && s.ex.quiet()
 }
 
 // confirmed notes that the server has done what changes the statements that there are.
@@ -125,6 +157,16 @@ func (b *backend) completed(s *session, body []byte) {
 func (b *backend) ready(s *session, status byte) passing {
 	mark := s.ex.ready(status)
 	s.dropping = former{}
+	if s.stops && !s.ex.preparing() {
+		s.stops = false
+		if s.ex.outstanding() {
+			b.inst.cancels.begin(b)
+			s.srv.work.Go(func() { // ends when the server has been told
+				_ = b.inst.cancels.deliver(b)
+				b.inst.cancels.end(b)
+			})
+		}
+	}
 	if s.ex.quiet() {
 		s.former = nil
 		if status == wire.Idle {
@@ -145,7 +187,7 @@ func (b *backend) ready(s *session, status byte) passing {
 		s.endExcess(b)
 		return keepBack
 	}
-	visible := mark != markHidden && mark != markForget && mark != 0
+	visible := mark != markHidden && mark != markForget && mark != markBegin && mark != 0
 	if s.healing {
 		s.healing = false
 		b.todo, b.todoIn = s.retryLocked(b)
@@ -226,7 +268,7 @@ func (b *backend) failed(s *session, body []byte) passing {
 		return keepBack
 	}
 	switch s.ex.front() {
-	case markSettings:
+	case markSettings, markBegin:
 		e := parseServerError(body)
 		s.failed = &Refusal{Reason: ReasonLost, Message: e.message, raw: e.demoted()}
 		return keepBack
@@ -325,9 +367,13 @@ func (s *session) clientNames(body []byte, said *string) []byte {
 // is nil if there is none.
 type retry struct {
 	request *request
-	pending *buffer
+	pending *sock.Buffer
 	at      int  // where the client's bytes begin in pending
 	opens   bool // BEGIN goes ahead of it
+
+	// as they were before it was compiled
+	unnamed *statement
+	renamed []former
 }
 
 // mayRetry is true for a request outside a transaction that is all of one exchange and runs a prepared statement, and
@@ -339,11 +385,11 @@ func mayRetry(r *request) bool {
 	binds := false
 	for i, st := range r.steps[:r.n] {
 		switch st.typ {
-		case wire.Bind:
+		case wire.Bind, wire.Describe:
 			binds = true
 		case wire.Sync:
 			return binds && i == r.n-1
-		case wire.Parse, wire.Describe, wire.Execute, wire.Close:
+		case wire.Parse, wire.Execute, wire.Close:
 		default:
 			return false
 		}
@@ -352,11 +398,16 @@ func mayRetry(r *request) bool {
 }
 
 // retryLocked compiles the request that is kept once more.
-func (s *session) retryLocked(b *backend) ([]byte, *buffer) {
+func (s *session) retryLocked(b *backend) ([]byte, *sock.Buffer) {
 	k := s.retry
 	s.retry = retry{}
+	for _, f := range slices.Backward(k.renamed) {
+		s.setName(f.name, f.st)
+	}
+	s.unnamed, b.unnamed = k.unnamed, nil
+	s.ran = ran{}
 	s.renews = true
-	out := s.compile(k.request, b, k.pending.bytes(), nil)
+	out := s.compile(k.request, b, k.pending.Bytes(), nil)
 	s.renews = false
 	putRequest(k.request)
 	return out, k.pending
@@ -368,7 +419,7 @@ func (s *session) dropRetry() { s.retry.drop() }
 func (k *retry) drop() {
 	if k.request != nil {
 		putRequest(k.request)
-		putBuffer(k.pending)
+		sock.Return(k.pending)
 		*k = retry{}
 	}
 }

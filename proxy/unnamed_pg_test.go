@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"pgguard/proxy/sock"
 	"strings"
 	"testing"
 )
@@ -54,7 +55,7 @@ func sameWhile(t *testing.T, g *guard, meanwhile func(), steps ...step) {
 }
 
 var (
-	longText  = "select 'long', $1::int /* " + strings.Repeat("x", bufferSize) + " */"
+	longText  = "select 'long', $1::int /* " + strings.Repeat("x", sock.BufferSize) + " */"
 	shortText = "select 'short', $1::int + 0"
 )
 
@@ -124,7 +125,7 @@ func TestParsedStatementDoesNotHoldServer(t *testing.T) {
 	for name, steps := range map[string][]step{
 		"parsed":       {say("Z", parse("", "select 1"), describe('S', ""), msgSync)},
 		"syntax error": {say("Z", parse("", "selec"), msgSync)},
-		"long error":   {say("Z", parse("", "selec"+strings.Repeat(" ", bufferSize)), msgSync)},
+		"long error":   {say("Z", parse("", "selec"+strings.Repeat(" ", sock.BufferSize)), msgSync)},
 		"closed":       {say("Z", parse("", longText), msgSync), say("Z", closes('S', ""), msgSync)},
 	} {
 		t.Run(name, func(t *testing.T) {

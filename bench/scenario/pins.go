@@ -18,9 +18,9 @@ type pinWatch struct {
 	first load.Metrics
 
 	mu   sync.Mutex
-	most float64 // pinned clients; guarded by mu
-	last load.Metrics
-	err  error // guarded by mu
+	most float64      // pinned clients; guarded by mu
+	last load.Metrics // guarded by mu
+	err  error        // guarded by mu
 }
 
 // pinEvery is how often a pinWatch looks. A page of metrics costs the guard well under a millisecond.

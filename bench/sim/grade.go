@@ -111,7 +111,7 @@ func since(r *Result, from, to, stretch int, want float64) float64 {
 	return math.Inf(1)
 }
 
-// The figures every law must reach, from overload.md 6.4.
+// The figures every law must reach (DESIGN.md, "What a law must reach").
 const (
 	mustRatio   = 0.85
 	mustRecover = 15.0

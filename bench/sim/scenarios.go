@@ -1,7 +1,6 @@
 package sim
 
-// The servers. Haas is fitted to figures published for PostgreSQL 9.1 on 16 cores; the others bound what is likely
-// (overload.md 1.10, 1.11 and 3.5).
+// The servers. Haas is fitted to figures published for PostgreSQL 9.1; the others bound what is likely (DESIGN.md, "The curves").
 var (
 	haas   = usl("haas", 0.00096, 0.00254) // best at 20
 	mild   = usl("mild", 0.03, 0.0005)     // best at 44

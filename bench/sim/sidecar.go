@@ -8,7 +8,8 @@ import (
 	"pgguard/pool/queue"
 )
 
-// classes are those of pool.Default, but for the high class's longest wait: its clients are patient for 2 s here.
+// classes are those of pool.Default, but for the high class's longest wait: its clients are patient for 2 s here, and half
+// of that is left for the work itself.
 func classes() []queue.Class {
 	return []queue.Class{
 		{Name: "high", Interactive: true, Weight: 4, MaxWait: time.Second, MaxLength: 10_000, MaxShare: 1},
@@ -23,7 +24,8 @@ const (
 	retryLogin  = 0.5   // between logins that fail
 )
 
-// sidecar is the guard next to some clients: the same queue and limit as in the proxy, admission as in pool.
+// sidecar is the guard next to some clients: the same queue and limit as in the proxy, and of the pool's admission the cap, the
+// tokens and the classes' shares.
 type sidecar struct {
 	m       *sim
 	id      int32

@@ -1,6 +1,6 @@
 package sim
 
-// Stories returns the scenarios of overload.md 6.3 that a simulator can play. Capacities with Scale 2: haas answers
+// Stories returns the numbered scenarios (DESIGN.md, "The scenarios"). Capacities with Scale 2: haas answers
 // about 800 reads a second, steep 430, 8 cores 630.
 func Stories() []*Scenario {
 	return append(stories1(), stories2()...)

@@ -12,7 +12,7 @@ type AIMD struct{ law }
 // NewAIMD returns the law at its first limit.
 func NewAIMD(c Config) *AIMD { return &AIMD{newLaw(c)} }
 
-// held_ looks at a window of the steady state.
+// hold looks at a window of the steady state.
 func (l *law) hold(now time.Time, win *window) Reason {
 	if !win.limitBound(l.t.Bound) {
 		if l.known && win.votes.total >= enough && win.running() < l.limit/2 {

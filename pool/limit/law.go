@@ -62,13 +62,13 @@ type law struct {
 	good    float64 // the limit of the last half minute in which it bound
 
 	win   window  // being filled
-	prev  window  // GROW: at the limit before; PROBE and BRAKE: before the cut
+	prev  window  // growing: at the limit before; probing and braking: before the cut
 	prevL float64 // the limit it had
-	tail  window  // PROBE: after the cut
-	base  window  // STEADY: since the limit last moved
+	tail  window  // probing: after the cut
+	base  window  // steady: since the limit last moved
 	baseL int     // the limit it had
 	fails int
-	paid  float64 // GROW: e just below prevL, from the step before or the experiment that called for growth; 0: unknown
+	paid  float64 // growing: e just below prevL, from the step before or the experiment that called for growth; 0: unknown
 
 	level    float64 // R of the last window
 	goal     float64 // what R is held at

@@ -7,7 +7,8 @@ type Limit interface {
 	// Current is L: how many statements that wait for no lock may run at once; at least 1.
 	Current() int
 	// Refund is how many of the statements running now wait for a lock of the database and so do not count against L:
-	// new work starts while running - Refund() < Current(). It is 0 when nobody has looked for a while.
+	// new work starts while running - Refund() < Current(), or while the pool's own least refund lets it. It is 0 when
+	// nobody has looked for a while.
 	Refund() int
 	// Observe notes one finished statement. It takes constant time and allocates nothing.
 	Observe(Sample)

@@ -6,7 +6,7 @@ import (
 )
 
 // Slope steers by elasticity alone: it goes to and fro around the limit all the time and moves to where a percent more
-// concurrency brings Tuning.Price percent more work. Growth, brake and floor are AIMD's. It does not ship: DESIGN.md has
+// concurrency brings Tuning.Price percent more work. Growth, brake and floor are AIMD's. It does not ship: bench/sim/NOTES.md has
 // the comparison.
 type Slope struct{ law }
 

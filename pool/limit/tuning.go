@@ -10,8 +10,8 @@ type Config struct {
 	Tuning *Tuning
 }
 
-// Tuning are the constants of the laws. Each was halved and doubled alone in the simulator (`make sim`), DESIGN.md has
-// the table.
+// Tuning are the constants of the laws. DESIGN.md says where those come from that were not found in the simulator (`make sim`);
+// bench/sim/NOTES.md has a table of each halved and doubled alone.
 type Tuning struct {
 	Start  float64 // first limit: a small server's best, and a large one is six doublings away at most
 	Floor  float64 // least limit: an experiment needs two sizes

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// step is how far one sample moves the estimate, on a logarithmic scale. Durations of one pool span four decades
-// (overload.md 2): a tenth crosses one in about 25 samples. Larger shakes more, smaller learns for longer.
+// step is how far one sample moves the estimate, on a logarithmic scale. Durations of one pool span four decades, from reads
+// by key to reports: a tenth crosses one in about 25 samples. Larger shakes more, smaller learns for longer.
 const step = 0.1
 
 // Estimate follows one quantile: each sample above it pushes it up by step times the quantile, each below pulls it down

@@ -6,21 +6,24 @@ import (
 	"pgguard/pool/quantile"
 )
 
-// When an interactive class is overloaded (overload.md 3.8, after CoDel, RFC 8289): its line has not emptied for an
-// interval that is long enough for an ordinary transaction to end, so that a burst is none, and the delay it is left
-// with is felt beside the work itself. The bounds keep the interval from chasing the pool's own ticks on fast work, and
-// from outlasting a person's patience on slow.
+// When an interactive class is overloaded, after CoDel (RFC 8289): the delay of its line has not fallen to the target for a whole
+// interval. pool/queue/DESIGN.md, "Overload", has the rule as a whole.
 const (
-	holds       = 4 // intervals are so many holds of the 90th percentile
+	// holds is how many holds of the 90th percentile make an interval: long enough for ordinary transactions to end, so that
+	// a burst is no overload. Below intervalMin, two of the pool's ticks, the interval would follow those and not the work;
+	// beyond intervalMax it would outlast a person's patience.
+	holds       = 4
 	intervalMin = 100 * time.Millisecond
 	intervalMax = 2 * time.Second
-	targetPart  = 10 // of the interval; RFC 8289 has 20
-	targetMin   = 10 * time.Millisecond
-	targetMax   = 200 * time.Millisecond
-	patience    = 4 // targets that anybody waits under overload
-	patienceMin = time.Second
-	patienceMax = 1500 * time.Millisecond
-	newestPart  = 4 // of the bound, that the oldest has waited before newer ones overtake it
+	// targetPart of the interval is the delay that may stay; RFC 8289 has from a twentieth to a tenth. More would be felt beside
+	// the work itself.
+	targetPart = 10
+	// patience is the longest wait under overload. With half of it, one slow statement on one or two servers has others refused;
+	// callers leave after two seconds.
+	patience = time.Second
+	// newestPart of that is what the oldest has waited before newer ones overtake it: until then the order of arrival
+	// serves everybody.
+	newestPart = 4
 )
 
 // Pace is how a class waits at present.
@@ -47,16 +50,14 @@ func (c *codel) interval() time.Duration {
 	return min(max(holds*c.hold.Value(), intervalMin), intervalMax)
 }
 
-func (c *codel) target() time.Duration {
-	return min(max(c.interval()/targetPart, targetMin), targetMax)
-}
+func (c *codel) target() time.Duration { return c.interval() / targetPart }
 
 // bound is the longest wait where longest is the class's own.
 func (c *codel) bound(longest time.Duration) time.Duration {
 	if !c.overloaded {
 		return longest
 	}
-	return min(longest, max(patience*c.target(), patienceMin), patienceMax)
+	return min(longest, patience)
 }
 
 // see takes one sample of the line's delay, and at the end of an interval decides.

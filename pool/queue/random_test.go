@@ -154,7 +154,7 @@ func TestEverybodyLeavesWhateverTheLoad(t *testing.T) {
 				out++
 				p := q.Pace(w.Class)
 				waited := now.Sub(w.Since())
-				if w.Late() == Overload && (w.Class != 0 || waited < patienceMin) || w.Late() == Waited && waited < p.Bound {
+				if w.Late() == Overload && (w.Class != 0 || waited < patience) || w.Late() == Waited && waited < p.Bound {
 					t.Fatalf("class %d refused (%s) after %s", w.Class, w.Late(), waited)
 				}
 			}

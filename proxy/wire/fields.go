@@ -40,6 +40,19 @@ func ParseError(body []byte) (ErrorFields, error) {
 	return f, err
 }
 
+// ErrorStart returns the start of the body of an ErrorResponse or NoticeResponse as a body by itself: a copy that ends with the
+// field that is cut off. What is whole already is returned as it is.
+func ErrorStart(body []byte) []byte {
+	if eachField(body, func(byte, []byte) {}) == nil {
+		return body
+	}
+	out := append([]byte(nil), body...)
+	if len(out) > 0 && out[len(out)-1] != 0 {
+		out = append(out, 0)
+	}
+	return append(out, 0)
+}
+
 // AppendDemoted appends the whole ErrorResponse with body, but with severity ERROR in place of FATAL or PANIC and with
 // detail, which holds no NUL, as its DETAIL where it had none: every other field stays as the server sent it.
 func AppendDemoted(dst, body []byte, detail string) ([]byte, error) {

@@ -1,4 +1,4 @@
-package proxy
+package sock
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// errStalled is the cause when a peer has not taken a byte for the write timeout.
-var errStalled = errors.New("peer does not read")
+// ErrStalled is the cause when a peer has not taken a byte for the write timeout.
+var ErrStalled = errors.New("peer does not read")
 
-// conn is one socket. One goroutine reads at a time and one writes at a time; both may be different.
+// Conn is one socket. One goroutine reads at a time and one writes at a time; both may be different.
 //
 // On Linux reads and writes are single non-blocking system calls made inside the callbacks of syscall.RawConn: they do
 // not enter the scheduler, so the processor is not handed away while the kernel wakes the peer, and a goroutine that
@@ -20,21 +20,21 @@ var errStalled = errors.New("peer does not read")
 //
 // After a read that left room in its buffer the socket is known to be empty, and the goroutine waits for the next edge
 // of readiness without asking the kernel again: one system call fewer for every message. Only an end of the stream that
-// came together with the last bytes makes no edge of its own; look finds it.
-type conn struct {
+// came together with the last bytes makes no edge of its own; Look finds it.
+type Conn struct {
 	net.Conn
 	raw   syscall.RawConn
 	stall time.Duration // write timeout: the longest time without progress
 
 	// of the reader
-	in      **buffer
+	in      **Buffer
 	deal    func() error
-	first   bool // the socket has not been asked since serve began
+	first   bool // the socket has not been asked since Serve began
 	readErr error
 	onRead  func(fd uintptr) bool
 	waits   atomic.Uint32 // unsure, sure or looked
 
-	// of the writer, during write
+	// of the writer, during Send
 	out      []byte
 	wrote    int
 	writeErr error
@@ -46,11 +46,11 @@ type conn struct {
 const (
 	sure   = iota // the kernel has said that there is nothing, not even an end
 	unsure        // the last read left room, the kernel was not asked again
-	looked        // unsure, and look has seen it once
+	looked        // unsure, and Look has seen it once
 )
 
-// init prepares c to use nc. What is read goes to *in, and deal is called after each read.
-func (c *conn) init(nc net.Conn, stall time.Duration, in **buffer, deal func() error) error {
+// Init prepares c to use nc. What is read goes to *in, and deal is called after each read.
+func (c *Conn) Init(nc net.Conn, stall time.Duration, in **Buffer, deal func() error) error {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return errors.New("not a plain socket")
@@ -65,31 +65,34 @@ func (c *conn) init(nc net.Conn, stall time.Duration, in **buffer, deal func() e
 }
 
 // borrow returns the buffer to read into: what *in holds, moved to the front, or one that *in gets when something is read.
-func (c *conn) borrow() *buffer {
+func (c *Conn) borrow() *Buffer {
 	b := *c.in
 	if b == nil {
-		return getBuffer()
+		return Borrow()
 	}
-	b.compact()
+	b.Compact()
 	return b
 }
 
-// interrupt makes a serve that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
-func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
+// Interrupt makes a Serve that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
+func (c *Conn) Interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
-// resume lets reads wait again after an interrupt.
-func (c *conn) resume() { _ = c.SetReadDeadline(time.Time{}) }
+// Resume lets reads wait again after an Interrupt.
+func (c *Conn) Resume() { _ = c.SetReadDeadline(time.Time{}) }
 
-// interrupted is true for the error of a serve that interrupt ended.
-func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// Interrupted is true for the error of a Serve that Interrupt ended.
+func Interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// look interrupts a reader that has waited unsure since the last look. It is called for every connection every
-// lookEvery, by one goroutine.
-func (c *conn) look() {
+// Look interrupts a reader that has waited unsure since the last Look. It is called for every connection every
+// LookEvery, by one goroutine.
+func (c *Conn) Look() {
 	if !c.waits.CompareAndSwap(unsure, looked) && c.waits.CompareAndSwap(looked, sure) {
-		c.interrupt()
+		c.Interrupt()
 	}
 }
 
-// lookEvery is half the longest time for which the end of a stream can go unseen.
-const lookEvery = 500 * time.Millisecond
+// Sent is how many bytes of the last Send were written.
+func (c *Conn) Sent() int { return c.wrote }
+
+// LookEvery is half the longest time for which the end of a stream can go unseen.
+const LookEvery = 500 * time.Millisecond

@@ -1,4 +1,4 @@
-package proxy
+package sock
 
 import (
 	"errors"
@@ -9,9 +9,9 @@ import (
 	"unsafe"
 )
 
-// serve reads, and deals with what was read, until deal or the socket returns an error, which it returns. It returns
-// os.ErrDeadlineExceeded after an interrupt, and may then be called again.
-func (c *conn) serve() error {
+// Serve reads, and deals with what was read, until deal or the socket returns an error, which it returns. It returns
+// os.ErrDeadlineExceeded after an Interrupt, and may then be called again.
+func (c *Conn) Serve() error {
 	c.first, c.readErr = true, nil
 	if err := c.raw.Read(c.onRead); err != nil {
 		return err
@@ -21,14 +21,14 @@ func (c *conn) serve() error {
 
 // readReady reads until the socket is empty. All reading is done within one call of RawConn.Read, because its start
 // forgets an edge of readiness that has already come.
-func (c *conn) readReady(fd uintptr) bool {
+func (c *Conn) readReady(fd uintptr) bool {
 	for {
 		b := c.borrow()
-		room := len(b.data) - b.w
-		n, errno := sysRead(fd, b.data[b.w:])
+		room := len(b.Data) - b.W
+		n, errno := sysRead(fd, b.Data[b.W:])
 		if errno != 0 || n == 0 {
 			if *c.in == nil {
-				putBuffer(b)
+				Return(b)
 			}
 			switch errno {
 			case 0:
@@ -41,7 +41,7 @@ func (c *conn) readReady(fd uintptr) bool {
 			}
 			return true
 		}
-		b.w += n
+		b.W += n
 		*c.in = b
 		if c.readErr = c.deal(); c.readErr != nil {
 			return true
@@ -54,8 +54,8 @@ func (c *conn) readReady(fd uintptr) bool {
 	}
 }
 
-// write writes all of p, waiting for a slow peer as long as it takes something within every write timeout.
-func (c *conn) write(p []byte) error {
+// Send writes all of p, waiting for a slow peer as long as it takes something within every write timeout.
+func (c *Conn) Send(p []byte) error {
 	c.out, c.wrote, c.writeErr = p, 0, nil
 	err := c.raw.Write(c.onWrite)
 	c.out = nil
@@ -67,7 +67,7 @@ func (c *conn) write(p []byte) error {
 		_ = c.SetWriteDeadline(time.Time{})
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errStalled
+		return ErrStalled
 	}
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (c *conn) write(p []byte) error {
 	return c.writeErr
 }
 
-func (c *conn) writeReady(fd uintptr) bool {
+func (c *Conn) writeReady(fd uintptr) bool {
 	for c.wrote < len(c.out) {
 		n, errno := sysSend(fd, c.out[c.wrote:])
 		switch {

@@ -1,0 +1,90 @@
+//go:build pg
+
+package proxy
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgguard/pool/queue"
+)
+
+// crowded is a guard that lets one statement run at a time and nobody wait for longer than wait, in a queue of this length.
+func crowded(t *testing.T, wait time.Duration, length int) *guard {
+	t.Helper()
+	return newGuard(t, address(shared), func(c *Config) {
+		c.Limit = 1
+		c.Pool.MaxServers = 8
+		c.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: wait, MaxLength: length, MaxShare: 1}}
+		c.Rules = nil
+	})
+}
+
+// hold has another client run a statement until the function returned is called.
+func (g *guard) hold(t *testing.T) (release func()) {
+	t.Helper()
+	holder := g.call(t)
+	_ = holder.send(simple("select pg_sleep(60) /* " + t.Name() + " */"))
+	eventually(t, "the token taken", func() bool { return g.Stats().Clients["active"] == 1 })
+	return func() {
+		t.Helper()
+		eventually(t, "the holder cancelled", func() bool {
+			_ = holder.cancel()
+			return g.Stats().Clients["active"] == 0
+		})
+		if a, err := holder.answer(); err != nil || a.code() != "57014" {
+			t.Errorf("the holder: %v %s", err, a)
+		}
+	}
+}
+
+// TestRefusedBatchOfAPinnedClientIsNotRun: a client that keeps its server is refused like any other: one error, one
+// ReadyForQuery, and nothing of the batch is sent later.
+func TestRefusedBatchOfAPinnedClientIsNotRun(t *testing.T) {
+	for name, refuse := range map[string]struct {
+		wait   time.Duration
+		length int
+		code   string
+		cancel bool
+	}{
+		"waited too long": {50 * time.Millisecond, 100, "53300", false},
+		"cancelled":       {time.Minute, 100, "57014", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := crowded(t, refuse.wait, refuse.length)
+			admin := direct(t, shared)
+			_, _ = admin.query("drop table if exists pin; create table pin (a int)")
+			p, _ := enter(t, g.addr)
+			p.ask("create temporary table tt (a int)")
+			release := g.hold(t)
+			for i := range 3 {
+				p.write([]byte(strings.Repeat(string(unnamed("insert into pin values (1)")), 2)))
+				for range 2 {
+					if refuse.cancel {
+						eventually(t, "waiting", func() bool { return g.Stats().Clients["waiting"] == 1 })
+						if err := cancelWith(g.addr, p.pid, p.key); err != nil {
+							t.Fatal(err)
+						}
+					}
+					p.read("Z")
+					said := p.lines()
+					if len(said) != 2 || !strings.Contains(said[0], "C"+refuse.code) || said[1] != "Z I" {
+						t.Fatalf("round %d: got %q, want one error and ReadyForQuery", i, said)
+					}
+				}
+			}
+			release()
+			p.expect("select 1", "T ?column?:23:0; D 1; C SELECT 1; Z I")
+			p.play(batches("select 2"))
+			p.expect("drop table tt", "C DROP TABLE; Z I")
+			p.expect("select 3", "T ?column?:23:0; D 3; C SELECT 1; Z I")
+			p.play(batches("select 4"))
+			p.leave()
+			if n := admin.one(t, "select count(*) from pin"); n != "0" {
+				t.Errorf("%s rows of statements that were refused", n)
+			}
+			g.atRest(t)
+		})
+	}
+}

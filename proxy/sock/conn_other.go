@@ -1,0 +1,43 @@
+//go:build !linux
+
+package sock
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// Serve reads, and deals with what was read, until deal or the socket returns an error, which it returns. It returns
+// os.ErrDeadlineExceeded after an Interrupt, and may then be called again.
+func (c *Conn) Serve() error {
+	for {
+		b := c.borrow()
+		n, err := c.Conn.Read(b.Data[b.W:])
+		if n == 0 {
+			if *c.in == nil {
+				Return(b)
+			}
+			return err
+		}
+		b.W += n
+		*c.in = b
+		if err := c.deal(); err != nil {
+			return err
+		}
+	}
+}
+
+// Send writes all of p, waiting for a slow peer no longer than the write timeout.
+func (c *Conn) Send(p []byte) error {
+	_ = c.SetWriteDeadline(time.Now().Add(c.stall))
+	n, err := c.Conn.Write(p)
+	c.wrote = n
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return ErrStalled
+	}
+	return err
+}
+
+func (c *Conn) readReady(uintptr) bool  { return true }
+func (c *Conn) writeReady(uintptr) bool { return true }
