@@ -42,6 +42,13 @@ func (g *generator) longText() string {
 		"select 1 / 0 /* "+z+" */", "select 1; select 1 / 0 /* "+z+" */; select 2", "selec /* "+z+" */", "select pg_advisory_lock(1) /* "+z+" */")
 }
 
+// longestName is how long PostgreSQL lets the messages be that have little more than a name (PQ_SMALL_MESSAGE_LIMIT), but
+// for Parse and Bind.
+const longestName = 9980
+
+// longName is a name of n letters, or a few more. They differ at their start: PostgreSQL looks at the first 63.
+func longName(n int) string { return strconv.Itoa(n) + strings.Repeat("z", n) }
+
 // longBatch is a batch with one thing that is about as long as the buffer.
 func (g *generator) longBatch() []message {
 	s, p, z := "", "", g.letters()
@@ -51,9 +58,11 @@ func (g *generator) longBatch() []message {
 	args := []string{"select $1::text", "select $1::int", "select length($1)", "insert into t1 values (400, $1) on conflict do nothing", "select w.warn($1)"}
 	switch g.r.IntN(8) {
 	case 0:
-		s = z
+		s = longName(len(z))
+		m, a := g.prepare(s)
+		return append(m, g.run(p, s, a)...)
 	case 1:
-		p = z
+		p, s = longName(longestName), longName(longestName-1)
 	case 2: // its description is long
 		types := make([]uint32, g.long()/4)
 		for i := range types {
@@ -67,6 +76,7 @@ func (g *generator) longBatch() []message {
 		g.params[s] = 1
 		return []message{parse(s, g.pick(args...)), bind(p, s, arg{value: z}), execute(p, 0)}
 	case 5:
+		z = longName(longestName)
 		return []message{closing('S', g.pick(z, s)), describe('S', g.pick(z, s)), closing('P', g.pick(z, p))}
 	default:
 		g.params[s] = 0
