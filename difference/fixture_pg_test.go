@@ -61,5 +61,6 @@ insert into n.t1 values (1, 'theirs', 1), (2, 'theirs', 2);
 create sequence n.s1 start 1000;
 create sequence n.theirs;
 create table n.ids (id serial primary key, v text);
+create table n.held (v text);
 grant all on all tables in schema n to app, other;
 grant all on all sequences in schema n to app, other`

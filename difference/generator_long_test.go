@@ -30,16 +30,17 @@ func (g *generator) filler() string {
 
 // longText is a text, or one whose answer, an error, a notice or a row, is about as long as the buffer.
 func (g *generator) longText() string {
-	z := g.letters()
-	return g.pick("select 1 /* "+z+" */", "/* "+z+" */ select 1", "/* "+z+" */ set work_mem = '5MB'", "set work_mem = '6MB' /* "+z+" */",
-		"select '"+z+"'", "select '"+z+"'::int", "select "+z, "select 1 as "+z, "select * from "+z, "set app.x = '"+z+"'",
-		"select w.warn('"+z+"')", "do $$ begin raise exception '%', repeat('z', "+strconv.Itoa(len(z))+"); end $$",
-		"do $$ begin raise exception 'short' using detail = repeat('z', "+strconv.Itoa(len(z))+"); end $$",
-		"do $$ begin raise notice '%', repeat('z', "+strconv.Itoa(len(z))+"); end $$", "do $$ begin perform w.warn(repeat('z', "+strconv.Itoa(len(z))+")); perform 1 / 0; end $$",
-		"select repeat('z', "+strconv.Itoa(len(z))+")", "begin; select 1 /* "+z+" */", "begin /* "+z+" */", "commit /* "+z+" */", "rollback /* "+z+" */",
-		"prepare a as select 1 /* "+z+" */", "deallocate a /* "+z+" */", "prepare "+z+" as select 1", "execute "+z, "deallocate "+z,
-		"listen "+z, "select pg_notify('ch', '"+z+"')", "declare p cursor with hold for select '"+z+"'", "set search_path = w, "+z, "-- "+z,
-		"select 1 / 0 /* "+z+" */", "select 1; select 1 / 0 /* "+z+" */; select 2", "selec /* "+z+" */", "select pg_advisory_lock(1) /* "+z+" */")
+	text := g.pick("select 1 /* @ */", "/* @ */ select 1", "/* @ */ set work_mem = '5MB'", "set work_mem = '6MB' /* @ */",
+		"select '@'", "select '@'::int", "select @", "select 1 as @", "select * from @", "set app.x = '@'", "set nosuch = '@'",
+		"select w.warn('@')", "do $$ begin raise exception '%', repeat('z', #); end $$",
+		"do $$ begin raise exception 'short' using detail = repeat('z', #); end $$",
+		"do $$ begin raise notice '%', repeat('z', #); end $$", "do $$ begin perform w.warn(repeat('z', #)); perform 1 / 0; end $$",
+		"select repeat('z', #)", "begin; select 1 /* @ */", "begin /* @ */", "commit /* @ */", "rollback /* @ */",
+		"prepare a as select 1 /* @ */", "deallocate a /* @ */", "execute a /* @ */", "prepare @ as select 1", "execute @", "deallocate @",
+		"listen @", "select pg_notify('ch', '@')", "declare p cursor with hold for select '@'", "set search_path = w, @", "-- @",
+		"select 1 / 0 /* @ */", "select 1; select 1 / 0 /* @ */; select 2", "selec /* @ */", "select pg_advisory_lock(1) /* @ */")
+	n := g.long()
+	return strings.NewReplacer("@", strings.Repeat("z", n), "#", strconv.Itoa(n)).Replace(text)
 }
 
 // longestName is how long PostgreSQL lets the messages be that have little more than a name (PQ_SMALL_MESSAGE_LIMIT), but

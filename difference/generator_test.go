@@ -17,15 +17,19 @@ type generator struct {
 	left   bool           // clients leave in the middle
 	called bool           // functions are called by message
 	went   int            // the last number put into went
+	kind   kind           // of the guard
 }
 
 // longest is how many steps of the client a script has at most.
 const longest = 40
 
-// generate returns the script of a seed.
-func generate(seed uint64) script {
-	g := &generator{r: rand.New(rand.NewPCG(seed, 0x5eed)), params: map[string]int{}}
-	s := script{user: "app"}
+// generate returns the script of a seed for a guard without refusals.
+func generate(seed uint64) script { return generateFor(plainGuard, seed) }
+
+// generateFor returns the script of a seed for a kind of guard.
+func generateFor(k kind, seed uint64) script {
+	g := &generator{r: rand.New(rand.NewPCG(seed, 0x5eed)), params: map[string]int{}, kind: k}
+	s := script{guard: k, user: "app"}
 	if g.one(5) {
 		s.user = "postgres"
 	}
@@ -34,8 +38,15 @@ func generate(seed uint64) script {
 	}
 	g.choose()
 	g.longs, g.left, g.called = g.one(6), g.one(4), g.one(5)
-	for range 3 + g.r.IntN(longest-3) {
-		if g.one(3) {
+	steps := longest
+	if k != plainGuard {
+		steps /= 2 // to be refused takes its time
+	}
+	for range 3 + g.r.IntN(steps-3) {
+		if k != plainGuard && (len(g.steps) == 0 || g.one(3)) {
+			st := g.neighbour()
+			g.steps = append(g.steps, step{kind: neighbour, messages: st.messages, holds: true})
+		} else if g.one(3) {
 			g.steps = append(g.steps, g.neighbour())
 			if g.one(2) {
 				g.steps = append(g.steps, simple(ownPid))

@@ -23,14 +23,16 @@ type guard struct {
 	*proxy.Server
 	addr   string
 	served chan error
+	kind   kind
+	room   int // for servers
 	noisy  bool
 
 	stop chan struct{} // ends the noise; nil without
 	work gosync.WaitGroup
 }
 
-// newGuard starts a guard where nobody is refused for having waited.
-func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
+// newGuard starts a guard. With a plain one nobody is refused for having waited.
+func newGuard(ctx context.Context, a *arena, k kind, noise bool) (*guard, error) {
 	for _, db := range []string{direct, guarded} { // a search_path with the neighbours' schema finds it in both
 		err := a.exec(ctx, db, neighbourFixture)
 		if err != nil && a.admin[db].IsClosed() { // PostgreSQL has crashed after the last script
@@ -54,6 +56,7 @@ func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
 	cfg.CancelTimeout = 2 * patience // a server that is not cleaned is seen before the guard gives up on it and closes it
 	cfg.MaxPrepared = 5              // fewer than the texts of a script: they are put out of a server all the time
 	cfg.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 2 * patience, MaxLength: 1000, MaxShare: 1}}
+	k.configure(&cfg)
 	srv, err := proxy.New(cfg)
 	if err != nil {
 		return nil, err
@@ -61,7 +64,7 @@ func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
 	if err := srv.Listen(); err != nil {
 		return nil, err
 	}
-	g := &guard{Server: srv, addr: srv.Addrs()[0].String(), served: make(chan error, 1), noisy: noise}
+	g := &guard{Server: srv, addr: srv.Addrs()[0].String(), served: make(chan error, 1), kind: k, room: cfg.Pool.MaxServers, noisy: noise}
 	go func() { g.served <- srv.Serve(ctx) }()
 	return g, nil
 }

@@ -24,13 +24,14 @@ func (a *arena) leave(ctx context.Context, p *speaker, n *neighbours, st step, g
 	}
 	p.said.add("(before: " + base + ")")
 	p.leaves(st, g == nil)
+	n.release()
 	if g != nil {
 		if g.noisy {
 			g.quieten()
 			defer g.disturb(n.user)
 		}
 		if !n.alone(g) {
-			p.said.add(fmt.Sprintf("(the guard has not taken its server from it: %v)", g.Stats().Clients))
+			p.said.add(fmt.Sprintf("(the guard has not taken its server from it: %v, %v)", g.Stats().Clients, g.Stats().Pools))
 			return nil
 		}
 	}
@@ -146,7 +147,7 @@ func (n *neighbours) alone(g *guard) bool {
 			clients += k
 		}
 		most, holds := 0, 0
-		for _, p := range []*speaker{n.in, n.next} {
+		for _, p := range []*speaker{n.in, n.next, n.holder.holds, n.holder.waits} {
 			if p != nil && !p.over {
 				most++
 			}

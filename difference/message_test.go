@@ -21,6 +21,7 @@ type message struct {
 	formats []int16  // Bind, FunctionCall: of the results
 	rows    uint32   // Execute
 	data    []byte   // CopyData
+	n       int      // its number in the step, for one that may be refused
 }
 
 // arg is one argument of a Bind.

@@ -14,15 +14,16 @@ var squeezed = regexp.MustCompile(`<([a-z])\*(\d+)>`)
 // squeeze writes many equal letters as one of them and how many: <x*100>. stretch undoes it.
 func squeeze(line string) string {
 	var b strings.Builder
+	from := 0 // of what is not written yet
 	for i, end := 0, 0; i < len(line); i = end {
-		for end = i; end < len(line) && line[end] == line[i]; end++ {
+		for end = i + 1; end < len(line) && line[end] == line[i]; end++ {
 		}
 		if c := line[i]; end-i >= longRun && 'a' <= c && c <= 'z' {
-			b.WriteString("<" + string(c) + "*" + strconv.Itoa(end-i) + ">")
-		} else {
-			b.WriteString(line[i:end])
+			b.WriteString(line[from:i] + "<" + string(c) + "*" + strconv.Itoa(end-i) + ">")
+			from = end
 		}
 	}
+	b.WriteString(line[from:])
 	return b.String()
 }
 

@@ -9,6 +9,7 @@ import (
 
 // script is one session: who logs in with which start-up parameters, and what happens then.
 type script struct {
+	guard   kind // of the first of several scripts: which guard they meet
 	user    string
 	options []string // key, value, key, value…
 	steps   []step
@@ -27,6 +28,8 @@ type step struct {
 	answers []message
 	// stays is whether a neighbour keeps its connection when the next one comes; one that still holds a server then leaves.
 	stays bool
+	// holds is whether the neighbour then keeps what the guard has of room, until the client has been refused.
+	holds bool
 	// channel is notified.
 	channel string
 	// how says in which way a client goes that leaves; of the last message it sends, or of the last answer, cut bytes are missing.
@@ -44,6 +47,19 @@ const (
 	leave     stepKind = "leave"
 )
 
+// kind is a kind of guard: how much room it has, and how patient it is.
+type kind string
+
+const (
+	plainGuard kind = ""           // there is always room: nobody is refused
+	impatient  kind = "impatient"  // one statement runs at a time, and nobody waits for long
+	cancelling kind = "cancelling" // one statement runs at a time, and clients who wait cancel theirs
+	full       kind = "full"       // one statement runs at a time, and one may wait
+	narrow     kind = "narrow"     // session mode with one server, and nobody waits for long
+)
+
+var kinds = []kind{plainGuard, impatient, cancelling, full, narrow}
+
 // way is how a client leaves.
 type way string
 
@@ -59,6 +75,9 @@ var goings = []way{goodbye, fin, closes, resets}
 // String is the script as text.
 func (s script) String() string {
 	var b strings.Builder
+	if s.guard != plainGuard {
+		fmt.Fprintf(&b, "guard %s\n", s.guard)
+	}
 	fmt.Fprintf(&b, "user %s\n", s.user)
 	for i := 0; i+1 < len(s.options); i += 2 {
 		fmt.Fprintf(&b, "option %s %s\n", s.options[i], plain(s.options[i+1]))
@@ -87,6 +106,9 @@ func (st step) String() string {
 	}
 	if st.stays {
 		b.WriteString(" stays")
+	}
+	if st.holds {
+		b.WriteString(" holds")
 	}
 	if st.how != "" {
 		b.WriteString(" " + string(st.how))
@@ -141,6 +163,11 @@ func (s *script) addLine(line string) error {
 	}
 	w := &words{rest: body}
 	switch word := w.next(); stepKind(word) {
+	case "guard":
+		s.guard = kind(w.name())
+		if !slices.Contains(kinds, s.guard) {
+			w.fail("there is no guard %q", s.guard)
+		}
 	case "user":
 		s.user = w.name()
 	case "option":
@@ -149,7 +176,8 @@ func (s *script) addLine(line string) error {
 	case client:
 		s.steps = append(s.steps, step{kind: client})
 	case neighbour:
-		s.steps = append(s.steps, step{kind: neighbour, stays: w.text() == "stays"})
+		text := w.text()
+		s.steps = append(s.steps, step{kind: neighbour, stays: text == "stays", holds: text == "holds"})
 	case visitor:
 		s.steps = append(s.steps, step{kind: visitor})
 	case notify:

@@ -34,6 +34,9 @@ type speaker struct {
 	goes   bool      // and are not going to be complete: it leaves
 
 	functions map[string]uint32 // their numbers, for FunctionCall
+	batch     bool              // a batch has been begun and not ended
+	key       []byte            // to cancel with
+	refusals  *refusals         // of the step, with a guard that refuses
 }
 
 // dial logs in. The end of the login is the first line of the transcript.
@@ -85,6 +88,7 @@ func (p *speaker) bytes(messages []message) (b []byte) {
 			m.types = []uint32{oid}
 		}
 		p.ledger.send(m)
+		p.batch = (p.batch || extends(m)) && units([]message{m}) == 0
 		b = m.append(b)
 	}
 	return b
@@ -111,7 +115,12 @@ func (p *speaker) receive() {
 		p.end(reason(err))
 		return
 	}
-	p.said.add(p.names.line(typ, body))
+	if typ == wire.BackendKeyData {
+		p.key = body
+	}
+	if line := p.names.line(typ, body); p.refusals == nil || !p.refusals.take(&p.said, &p.ledger, line) {
+		p.said.add(line)
+	}
 	if typ == wire.DataRow && p.names.pidColumn {
 		p.said.pids = append(p.said.pids, string(body))
 	}
