@@ -9,6 +9,7 @@ import (
 
 	"pgguard/pool/queue"
 	"pgguard/proxy"
+	"pgguard/proxy/upstream"
 )
 
 // servers is the cap of the guard: one for a neighbour, one for the client and all who come meanwhile.
@@ -46,7 +47,7 @@ func newGuard(ctx context.Context, a *arena, k kind, noise bool) (*guard, error)
 	}
 	cfg := proxy.Default()
 	cfg.Listen = []proxy.Listener{{Addr: "127.0.0.1:0"}}
-	cfg.Upstream = proxy.Upstream{Host: a.cluster.Host(), Port: a.cluster.Port(), User: "postgres", ConnectTimeout: patience}
+	cfg.Upstream = upstream.Upstream{Host: a.cluster.Host(), Port: a.cluster.Port(), User: "postgres", ConnectTimeout: patience}
 	cfg.Rules = nil
 	cfg.Pool.MaxServers = servers
 	if noise {

@@ -6,21 +6,22 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
 // backend is one server connection. Its goroutine is the only reader of the server's socket and lives as long as it.
 type backend struct {
-	inst   *instance
+	inst   *instance.Instance
 	server *pool.Server
 	conn   sock.Conn
 	pid    uint32
 	secret []byte
 
 	session atomic.Pointer[session] // who is attached; &nobody once the connection has ended
-	params  atomic.Pointer[params]
-	flying  atomic.Int32           // cancel requests on their way
+	params  atomic.Pointer[instance.Params]
+	cancels cancels                // requests on their way
 	print   atomic.Uint32          // number of the statement that it runs, for who looks from the side
 	blocked atomic.Bool            // that was seen to wait for a lock
 	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
@@ -315,22 +316,22 @@ func (b *backend) note(body []byte) {
 	if !ok {
 		return
 	}
-	b.params.Store(b.inst.intern(b.params.Load().with(string(name), string(value))))
+	b.params.Store(b.inst.Intern(b.params.Load().With(string(name), string(value))))
 }
 
 // ended takes the backend out of use after its connection has ended, and answers for it.
 func (b *backend) ended(cause error) {
 	s := b.session.Swap(&nobody)
 	if b.lastCode() == codeAdminShutdown {
-		b.inst.sentAway.Store(time.Now().UnixNano())
+		b.inst.SentOff(time.Now())
 	}
 	_ = b.conn.Conn.Close()
 	sock.Return(b.in)
 	b.in = nil
 	lent := s != nil && s.serverLost(b, cause)
-	b.inst.ended(b, cause, lent)
+	b.logEnd(cause, lent)
 	if lent {
-		b.inst.pool.Discard(b.server, "ended", time.Now())
+		b.inst.Pool.Discard(b.server, "ended", time.Now())
 	}
 }
 
@@ -362,7 +363,7 @@ func (s *session) endLocked(now time.Time) ending {
 	s.srv.count.queries[s.class].Add(1)
 	s.backend.server.Sample = s.ran.sample(took)
 	s.backend.server.Sample.Blocked = s.backend.blocked.Load() && s.backend.blocked.Swap(false)
-	s.route.inst.told.ended(s.ran.broken, took)
+	s.route.inst.Ended(s.ran.broken, took)
 	s.ran = ran{}
 	if s.ex.status != wire.Idle {
 		s.idle, s.idleSince = true, now
@@ -389,9 +390,9 @@ func (s *session) endLocked(now time.Time) ending {
 func (s *session) finishExchange(b *backend, end ending, now time.Time) {
 	switch end {
 	case endIdle:
-		b.inst.pool.Idle(b.server, now)
+		b.inst.Pool.Idle(b.server, now)
 	case endParked:
-		b.inst.pool.Park(b.server, now)
+		b.inst.Pool.Park(b.server, now)
 	case endRelease:
 		b.session.CompareAndSwap(s, nil)
 		b.giveBack(now)
@@ -401,7 +402,7 @@ func (s *session) finishExchange(b *backend, end ending, now time.Time) {
 // giveBack returns the server to the pool when no cancel request is on its way to it, so that none can hit the next
 // client.
 func (b *backend) giveBack(now time.Time) {
-	if b.flying.Load() == 0 || !b.inst.cancels.wait(b) {
-		b.inst.pool.Release(b.server, now)
+	if b.cancels.flying.Load() == 0 || !b.cancels.hold() {
+		b.inst.Pool.Release(b.server, now)
 	}
 }

@@ -60,7 +60,7 @@ const staleName = statementPrefix + "stale"
 // has prepared it and the client does not ask what they are now: it would take the rows for what they were.
 func (c *compiler) changed(r *request, name []byte) bool {
 	st := c.s.names[string(clip(name))]
-	return st != nil && len(name) > 0 && !r.describes && st.age.shape != c.s.route.catalog.shape.Load() &&
+	return st != nil && len(name) > 0 && !r.describes && st.age.Shape != c.s.route.catalog.Age().Shape &&
 		returnsAll(st) && !c.b.prepared.has(st)
 }
 
@@ -82,7 +82,7 @@ func (c *compiler) foreign(st *statement) bool {
 	}
 	first := ""
 	if p := c.s.route.key.Value.(*login).params.Load(); p != nil {
-		first = p.get(settingEncoding)
+		first = p.Get(settingEncoding)
 	}
 	was, ok := settings{all: st.under}.get(settingEncoding)
 	if !ok {
@@ -90,7 +90,7 @@ func (c *compiler) foreign(st *statement) bool {
 	}
 	is, ok := c.s.settings.get(settingEncoding)
 	if c.s.flux {
-		is = c.b.params.Load().get(settingEncoding)
+		is = c.b.params.Load().Get(settingEncoding)
 	} else if !ok {
 		is = first
 	}
@@ -169,10 +169,10 @@ func (c *compiler) resolve(name []byte, size int, bound bool) *statement {
 // that has seen one before.
 func (c *compiler) underSettings(st *statement) *statement {
 	s := c.s
-	hidden := st.age.schema < s.hides
+	hidden := st.age.Schema < s.hides
 	at := st.age
 	if hidden || s.renews {
-		at = s.route.catalog.age()
+		at = s.route.catalog.Age()
 	}
 	switch {
 	case st.hash == 0 && !hidden: // nobody else's
@@ -196,7 +196,7 @@ func (c *compiler) underSettings(st *statement) *statement {
 // hide notes that what has been sent may make the client's first temporary object, for which suspect has the reason.
 func (s *session) hide(suspect pins) {
 	if suspect&pins(sql.TempTable) != 0 && !s.hidden {
-		s.hides = s.route.catalog.schema.Add(1)
+		s.hides = s.route.catalog.Renew()
 	}
 }
 

@@ -1,16 +1,11 @@
 package proxy
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
-	"io"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"pgguard/pool"
-	"pgguard/proxy/wire"
 )
 
 // cancelKey is what a client proves with that it may cancel a session's statement.
@@ -73,21 +68,21 @@ func (s *session) cancel() (result string) {
 	early := running && !waiting && s.ex.preparing()
 	s.stops = s.stops || early
 	if running && !waiting && !early {
-		b.inst.cancels.begin(b)
+		b.beginCancel()
 	}
 	s.mu.Unlock()
 	switch {
 	case early: // it is meant for the client's statement, not for what goes ahead of it
 		return "sent"
 	case waiting:
-		if s.route.inst.pool.Withdraw(&s.waiter) {
+		if s.route.inst.Pool.Withdraw(&s.waiter) {
 			s.Refused(refusedCanceled)
 			return "queued"
 		}
 		return "idle" // it has just been granted; the client may ask again
 	case running:
-		defer b.inst.cancels.end(b)
-		if b.inst.cancels.deliver(b) != nil {
+		defer b.endCancel()
+		if b.deliverCancel() != nil {
 			return "failed"
 		}
 		return "sent"
@@ -95,68 +90,41 @@ func (s *session) cancel() (result string) {
 	return "idle"
 }
 
-// cancels keeps count of the cancel requests on their way to servers. A server with one under way is not lent to
+// cancels keeps count of the cancel requests on their way to one server. A server with one under way is not lent to
 // another client: PostgreSQL's cancel names a server, not a statement.
 type cancels struct {
-	mu   sync.Mutex
-	held map[*backend]struct{} // guarded by mu: given back when the last request has arrived
+	flying atomic.Int32
+	mu     sync.Mutex
+	held   bool // guarded by mu: the server is given back when the last request has arrived
 }
 
-// cancelWait bounds one delivery; PostgreSQL answers by closing the connection.
-const cancelWait = 5 * time.Second
+// beginCancel is called while the session that has b is locked, so that b cannot be given back in between.
+func (b *backend) beginCancel() { b.cancels.flying.Add(1) }
 
-// begin is called while the session that has b is locked, so that b cannot be given back in between.
-func (c *cancels) begin(b *backend) { b.flying.Add(1) }
+// deliverCancel sends one cancel request.
+func (b *backend) deliverCancel() error { return b.inst.Door.Cancel(b.pid, b.secret) }
 
-func (c *cancels) end(b *backend) {
+func (b *backend) endCancel() {
+	c := &b.cancels
 	c.mu.Lock()
-	_, held := c.held[b]
-	held = b.flying.Add(-1) == 0 && held
+	held := c.flying.Add(-1) == 0 && c.held
 	if held {
-		delete(c.held, b)
+		c.held = false
 	}
 	c.mu.Unlock()
 	if held {
-		b.inst.pool.Release(b.server, time.Now())
+		b.inst.Pool.Release(b.server, time.Now())
 	}
 }
 
-// wait has b given back when no cancel request is on its way to it any more; false: there is none, and none can begin,
-// because b belongs to nobody.
-func (c *cancels) wait(b *backend) bool {
+// hold has the server given back when no cancel request is on its way to it any more; false: there is none, and none can
+// begin, because the server belongs to nobody.
+func (c *cancels) hold() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b.flying.Load() == 0 {
+	if c.flying.Load() == 0 {
 		return false
 	}
-	if c.held == nil {
-		c.held = map[*backend]struct{}{}
-	}
-	c.held[b] = struct{}{}
+	c.held = true
 	return true
 }
-
-// errNoKey is why a server cannot be told to cancel: it gave no key when it was logged in to.
-var errNoKey = errors.New("server has given no cancel key")
-
-// deliver sends one cancel request and waits until the server closes that connection: then the signal is sent.
-func (c *cancels) deliver(b *backend) error {
-	if len(b.secret) == 0 {
-		return errNoKey
-	}
-	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
-	defer stop()
-	nc, err := b.inst.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = nc.Close() }()
-	_ = nc.SetDeadline(time.Now().Add(cancelWait))
-	if _, err := nc.Write(wire.AppendCancel(nil, b.pid, b.secret)); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, nc)
-	return err
-}
-
-var _ pool.Conn = (*backend)(nil)

@@ -39,12 +39,12 @@ func TestCapIsMeasured(t *testing.T) {
 }
 
 // look has the side channel read the limits now.
-func look(g *guard) { g.allInstances()[0].wake <- struct{}{} }
+func look(g *guard) { g.allInstances()[0].Wake() }
 
 // measured waits until the server's limits have been read.
 func (g *guard) measured(t *testing.T) {
 	t.Helper()
-	eventually(t, "measured", func() bool { all := g.allInstances(); return len(all) == 1 && all[0].everUp.Load() })
+	eventually(t, "measured", func() bool { all := g.allInstances(); return len(all) == 1 && all[0].Stats().Up })
 }
 
 // TestCapOfRolesAndDatabases: connection limits of a role and of a database hold, and who waits for one of them does not

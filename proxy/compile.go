@@ -50,7 +50,7 @@ func (s *session) compile(r *request, b *backend, from, scratch []byte) []byte {
 	s.ex.write = s.ex.write || r.write
 	if r.ddl {
 		s.ddl = true
-		s.shape = s.route.catalog.changed(from) || s.shape
+		s.shape = s.route.catalog.Changed(from) || s.shape
 	}
 	if c.out == nil {
 		return from

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/upstream"
 )
 
 // Config is everything a Server is told. Default gives a working one but for Upstream.
@@ -21,7 +22,7 @@ type Config struct {
 	// and counts it as one that would have been refused.
 	Observe bool
 	// Upstream is the server of every database not named in Databases.
-	Upstream Upstream
+	Upstream upstream.Upstream
 	// Databases are exceptions by the name the client asks for.
 	Databases map[string]Database
 	// Mode says for how long a client keeps a server.
@@ -72,7 +73,7 @@ type Listener struct {
 // Database overrides, for one database name, where its clients are taken.
 type Database struct {
 	// Upstream is the server; its Database, if set, is the name used there.
-	Upstream Upstream
+	Upstream upstream.Upstream
 	// Mode, if not PoolModeDefault, replaces Config.Mode.
 	Mode PoolMode
 }

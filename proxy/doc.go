@@ -12,6 +12,13 @@
 // What the guard can answer itself never reaches a server: the empty query, BEGIN, which is sent with the first
 // statement, and the end of a transaction that had none.
 //
+// # Rooms
+//
+// Package sock is one socket. Package upstream says where a PostgreSQL is and how to log in to it. Package instance keeps
+// what is about one PostgreSQL, whoever its clients are: its pool, the law, the breaker, the side channel. None of them
+// knows the proxy: the instance calls two functions that it is given, to open a server and to reap a transaction, and sees
+// of a server what instance.Server says.
+//
 // # Words
 //
 // client: an application's connection. server: a connection to PostgreSQL. session, backend: our side of them. lease:

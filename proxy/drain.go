@@ -112,7 +112,7 @@ func (srv *Server) Close() error {
 		ctx, stop := context.WithTimeout(context.Background(), closeWait+time.Second)
 		defer stop()
 		for _, in := range srv.instances {
-			_ = in.pool.Close(ctx)
+			_ = in.Pool.Close(ctx)
 		}
 		close(srv.served)
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/jackc/pgproto3/v2"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
@@ -25,8 +26,8 @@ func TestExchangeStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/exchange", func(t *testing.T, path string) {
 		s := &session{}
 		s.ex.reset()
-		b := &backend{inst: &instance{known: map[string]*params{}}}
-		b.params.Store(&params{})
+		b := &backend{inst: &instance.Instance{}}
+		b.params.Store(&instance.Params{})
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			for _, a := range d.CmdArgs {

@@ -22,7 +22,7 @@ func (s *session) finish() {
 	s.gone = true
 	for s.waiting {
 		s.mu.Unlock()
-		withdrawn := s.route.inst.pool.Withdraw(&s.waiter)
+		withdrawn := s.route.inst.Pool.Withdraw(&s.waiter)
 		s.mu.Lock()
 		if withdrawn || s.refused != nil {
 			s.waiting = false
@@ -147,10 +147,10 @@ func (s *session) settle(b *backend) bool {
 
 // stopLocked cancels what the server runs. It unlocks mu meanwhile.
 func (s *session) stopLocked(b *backend) {
-	b.inst.cancels.begin(b)
+	b.beginCancel()
 	s.mu.Unlock()
-	_ = b.inst.cancels.deliver(b)
-	b.inst.cancels.end(b)
+	_ = b.deliverCancel()
+	b.endCancel()
 	s.mu.Lock()
 }
 

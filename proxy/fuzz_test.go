@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
@@ -25,8 +26,8 @@ func sorted(stream, marks, sizes []byte) (kept []byte, s *session) {
 			s.ex.client("   QBdSE"[m%8])
 		}
 	}
-	b := &backend{inst: &instance{known: map[string]*params{}}}
-	b.params.Store(&params{})
+	b := &backend{inst: &instance.Instance{}}
+	b.params.Store(&instance.Params{})
 	b.in = sock.Borrow()
 	defer func() { sock.Return(b.in) }()
 	for i := 0; len(stream) > 0; i++ {

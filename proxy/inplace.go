@@ -203,7 +203,7 @@ func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, e
 			if len(answer) > prelude && answer[prelude] == wire.ErrorResponse || wasLost {
 				answer = append(answer[:before], answer[prelude:]...)
 			}
-			st := s.srv.statements.unnamed(b.parse, s.sees.parsing, s.route.catalog.age())
+			st := s.srv.statements.unnamed(b.parse, s.sees.parsing, s.route.catalog.Age())
 			s.mu.Lock()
 			s.unnamed = st
 			s.mu.Unlock()

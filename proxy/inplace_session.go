@@ -37,7 +37,7 @@ func (s *session) setInPlace(text []byte) []byte {
 	if !ok {
 		return nil
 	}
-	out := o.params.appendDiff(wire.AppendText(nil, wire.CommandComplete, o.tag), s.params)
+	out := o.params.AppendDiff(wire.AppendText(nil, wire.CommandComplete, o.tag), s.params)
 	s.params = o.params
 	s.becomeSettings(o.to)
 	return out
@@ -56,7 +56,7 @@ func (s *session) discardInPlace(text []byte) []byte {
 	defer s.mu.Unlock()
 	s.dropNames()
 	s.unnamed = nil
-	out := p.appendDiff(wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL"), s.params)
+	out := p.AppendDiff(wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL"), s.params)
 	s.params = p
 	s.becomeSettings(plain)
 	return out

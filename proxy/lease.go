@@ -41,7 +41,7 @@ func (s *session) send(r *request, end int, free bool) error {
 	s.ex.partial = r.left > 0
 	s.parked, s.waiting, s.again = false, true, parked
 	s.waiter.Urgent = r.urgent
-	s.waiter.Print = s.srv.prints.index(r.print)
+	s.waiter.Print = s.srv.prints.Index(r.print)
 	s.pending, s.request = s.in, r
 	rest := s.in.Split(end)
 	if s.in = rest; rest == nil {
@@ -49,17 +49,17 @@ func (s *session) send(r *request, end int, free bool) error {
 	}
 	s.mu.Unlock()
 	if parked {
-		s.route.inst.pool.Again(&s.waiter, b.server, time.Now())
+		s.route.inst.Pool.Again(&s.waiter, b.server, time.Now())
 		return nil
 	}
-	if !r.urgent && !s.route.inst.passes() {
-		if err := s.route.inst.refusing(); err != nil {
+	if !r.urgent && !s.route.inst.Passes() {
+		if err := s.route.inst.Refusing(); err != nil {
 			s.Refused(err)
 			return nil
 		}
 		s.srv.count.wouldBreak[s.class].Add(1)
 	}
-	s.route.inst.pool.Get(&s.waiter, time.Now())
+	s.route.inst.Pool.Get(&s.waiter, time.Now())
 	return nil
 }
 
@@ -87,19 +87,19 @@ func (s *session) sendNow(r *request, end int) error {
 		s.mu.Unlock()
 		return nil
 	}
-	b.print.Store(uint32(s.srv.prints.index(print)))
+	b.print.Store(uint32(s.srv.prints.Index(print)))
 	busy := s.idle
 	s.idle = false
 	now, index := time.Time{}, uint16(0)
 	if busy {
-		now, index = time.Now(), s.srv.prints.index(print)
+		now, index = time.Now(), s.srv.prints.Index(print)
 		s.started = now
 	}
 	idleSince := s.idleSince
 	b.wmu.Lock()
 	s.mu.Unlock()
 	if busy {
-		s.route.inst.pool.Busy(b.server, index, now)
+		s.route.inst.Pool.Busy(b.server, index, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
 	}
 	if len(prefix) > 0 {
@@ -123,7 +123,7 @@ func (s *session) prefixLocked(b *backend, r *request, fresh bool) (prefix []byt
 	}
 	idle := fresh || s.ex.status == wire.Idle
 	alone := idle && !s.ex.unsynced && !s.lingers
-	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.currval.Load()
+	counts := r.suspect&pinSequence != 0 || idle && r.suspect&pinFunction != 0 || alone && r.touches && s.route.catalog.Currval.Load()
 	if counts && !s.touched && !s.owns && s.pins&pinSequence == 0 && !s.ex.skipping {
 		prefix = s.discardSequencesLocked(b, prefix, alone, r.n > 0 && endsBatch(r.steps[0].typ))
 	}
@@ -307,7 +307,7 @@ func (s *session) suspectLong(res sql.Result) {
 	s.flux = s.flux || res.Sets
 	if res.Ddl {
 		s.ddl = true
-		s.shape = s.route.catalog.changed(nil) || s.shape
+		s.shape = s.route.catalog.Changed(nil) || s.shape
 	}
 }
 
@@ -328,15 +328,15 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		s.cond.Broadcast()
 		s.mu.Unlock()
 		if !again {
-			s.route.inst.pool.Release(server, now)
+			s.route.inst.Pool.Release(server, now)
 		}
 		return
 	case again:
 	case !b.session.CompareAndSwap(nil, s):
 		// The server died while it was idle: nothing was sent, so another takes its place.
 		s.mu.Unlock()
-		s.route.inst.pool.Discard(server, "dead when lent", now)
-		s.route.inst.pool.Get(&s.waiter, now)
+		s.route.inst.Pool.Discard(server, "dead when lent", now)
+		s.route.inst.Pool.Get(&s.waiter, now)
 		return
 	default:
 		s.backend = b

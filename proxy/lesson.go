@@ -4,6 +4,7 @@ import (
 	"sync"
 	"unique"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -25,7 +26,7 @@ type lesson struct {
 // outcome is what came of a lesson.
 type outcome struct {
 	to     settings
-	params *params // what the server reports then
+	params *instance.Params // what the server reports then
 	tag    string
 }
 

@@ -16,7 +16,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/pgtest"
+	"pgguard/proxy/upstream"
 )
 
 // guard is a Server under test in front of an address.
@@ -27,7 +29,7 @@ type guard struct {
 
 // newGuard starts a Server in front of upstream, a host:port; set may change its configuration. The test fails if a
 // goroutine of it is left after its end.
-func newGuard(t *testing.T, upstream string, set func(*Config)) *guard {
+func newGuard(t *testing.T, server string, set func(*Config)) *guard {
 	t.Helper()
 	leaks := []goleak.Option{
 		goleak.IgnoreCurrent(),
@@ -35,14 +37,14 @@ func newGuard(t *testing.T, upstream string, set func(*Config)) *guard {
 		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Fake).accept.func1"),
 		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Tap).accept"),
 	}
-	host, port, err := net.SplitHostPort(upstream)
+	host, port, err := net.SplitHostPort(server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := Default()
 	cfg.Pool.Classes[0].Interactive = false // who waits is not to be shed because the machine is slow
 	cfg.Listen = []Listener{{Addr: "127.0.0.1:0"}}
-	cfg.Upstream = Upstream{Host: host, User: "postgres", ConnectTimeout: 5 * time.Second}
+	cfg.Upstream = upstream.Upstream{Host: host, User: "postgres", ConnectTimeout: 5 * time.Second}
 	cfg.Upstream.Port, _ = strconv.Atoi(port)
 	if os.Getenv("PGGUARD_TEST_LOG") != "" {
 		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -81,11 +83,11 @@ func newGuard(t *testing.T, upstream string, set func(*Config)) *guard {
 }
 
 // pool is the snapshot of the only instance.
-func (g *guard) pool() PoolStats {
+func (g *guard) pool() instance.Stats {
 	if st := g.Stats(); len(st.Pools) > 0 {
 		return st.Pools[0]
 	}
-	return PoolStats{}
+	return instance.Stats{}
 }
 
 // call logs a client in as user postgres.
@@ -138,7 +140,7 @@ func dump(t *testing.T, format string, args ...any) {
 // atRest waits until no client holds, wants or uses a server, and checks that the pool's books say so, too.
 func (g *guard) atRest(t *testing.T) {
 	t.Helper()
-	var last PoolStats
+	var last instance.Stats
 	deadline := time.Now().Add(patience)
 	for {
 		last = g.pool()

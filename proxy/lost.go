@@ -103,10 +103,10 @@ func (s *session) serverLost(b *backend, cause error) bool {
 	case was.staged && failed != nil:
 		s.Refused(failed)
 	case anew:
-		b.inst.pool.Get(&s.waiter, time.Now())
+		b.inst.Pool.Get(&s.waiter, time.Now())
 	case torn || strayed || was.state:
 		s.kick(errors.Join(errServerLost, cause))
-	case was.waiting && b.inst.pool.Withdraw(&s.waiter):
+	case was.waiting && b.inst.Pool.Withdraw(&s.waiter):
 		s.Refused(b.demoted(refusedState))
 	}
 	return true
@@ -146,8 +146,7 @@ func (s *session) beginAnewLocked(k *retry) bool {
 // of others just now: PostgreSQL is being restarted.
 func (b *backend) sentAway() bool {
 	if b.fatal == nil {
-		at := b.inst.sentAway.Load()
-		return at != 0 && time.Since(time.Unix(0, at)) < time.Second
+		return b.inst.Restarting(time.Now())
 	}
 	code := b.lastCode()
 	return code == codeAdminShutdown || code == codeCrashShutdown

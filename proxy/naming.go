@@ -149,7 +149,7 @@ const emptyBody = "\x00\x00\x00"
 
 // good is true for a statement that can still be prepared: nothing that it depends on has changed.
 func (c *compiler) good(st *statement) bool {
-	return st.age == c.s.route.catalog.age() && st.under == c.s.settings.parsing && !c.s.flux
+	return st.age == c.s.route.catalog.Age() && st.under == c.s.settings.parsing && !c.s.flux
 }
 
 // runs makes sure, before the Parse or, if bound, the Bind of a statement that names others in its SQL, that the server

@@ -67,7 +67,7 @@ func (s *session) verdictLocked(of, found pins) {
 	s.forgotten = 0
 	(s.pins &^ was).each(func(i int) { s.srv.count.pins[i].Add(1) })
 	if (s.pins^was)&pins(sql.TempTable) != 0 {
-		age := s.route.catalog.schema.Add(1) // names of tables mean something else
+		age := s.route.catalog.Renew() // names of tables mean something else
 		if !s.hidden && s.hides == 0 {
 			s.hides = age
 		}
@@ -76,30 +76,22 @@ func (s *session) verdictLocked(of, found pins) {
 	inst := s.route.inst
 	switch {
 	case was == 0 && s.pins != 0:
-		if inst.pinned.Add(1) > int64(inst.maxPinned()) {
+		if !inst.Pin() {
 			s.pins &^= pinSequence
 			s.excess = s.pins != 0
 			if s.pins == 0 {
-				inst.pinned.Add(-1)
+				inst.Unpin()
 			}
 		}
 	case was != 0 && s.pins == 0:
-		inst.pinned.Add(-1)
+		inst.Unpin()
 	}
 }
 
 // unpinLocked notes that the client has no server any more, or none that holds anything for it.
 func (s *session) unpinLocked() {
 	if s.pins != 0 {
-		s.route.inst.pinned.Add(-1)
+		s.route.inst.Unpin()
 	}
 	s.pins, s.suspect, s.undo, s.forgotten, s.flux, s.excess = 0, 0, 0, 0, false, false
-}
-
-// maxPinned is how many clients may keep a server between transactions.
-func (in *instance) maxPinned() int {
-	if n := in.srv.cfg.MaxPinned; n > 0 {
-		return n
-	}
-	return max(1, in.pool.Cap()/2)
 }

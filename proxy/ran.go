@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sync/atomic"
 	"time"
 
 	"pgguard/pool/limit"
@@ -31,20 +30,4 @@ func (x *ran) sample(took time.Duration) limit.Sample {
 		return limit.Sample{Elapsed: took, Kind: limit.Control}
 	}
 	return limit.Sample{Elapsed: took, Kind: x.kind}
-}
-
-// told is what sessions tell an instance without waiting for one another; its control loop takes it four times a second.
-type told struct {
-	answered, broken atomic.Int64
-	took             atomic.Int64 // nanoseconds of the last that was answered
-}
-
-// ended notes the end of a statement. Any goroutine may call it.
-func (t *told) ended(broken bool, took time.Duration) {
-	if broken {
-		t.broken.Add(1)
-		return
-	}
-	t.answered.Add(1)
-	t.took.Store(int64(took))
 }

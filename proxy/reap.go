@@ -5,16 +5,17 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/wire"
 )
 
 // reap ends the transaction that does nothing while others wait for its slot, if there is one that may be ended.
-func (in *instance) reap(now time.Time) {
+func (srv *Server) reap(in *instance.Instance, now time.Time) {
 	var blocks map[*pool.Server]int
-	if seen := in.seen.Load(); seen != nil && now.Sub(seen.at) < 3*sampleEvery {
-		blocks = seen.blocks
+	if seen := in.Seen(); seen != nil && now.Sub(seen.At) < 3*instance.SampleEvery {
+		blocks = seen.Blocks
 	}
-	r := in.pool.Reap(now, blocks)
+	r := in.Pool.Reap(now, blocks)
 	if r.Server == nil {
 		return
 	}
@@ -23,20 +24,20 @@ func (in *instance) reap(now time.Time) {
 	if s == nil || s == &nobody {
 		return
 	}
-	class := in.srv.cfg.Pool.Classes[r.Class].Name
+	class := srv.cfg.Pool.Classes[r.Class].Name
 	switch {
 	case s.keeps(b):
-		in.pool.SetPinned(r.Server, true) // the next look finds another
+		in.Pool.SetPinned(r.Server, true) // the next look finds another
 		return
-	case in.srv.cfg.Observe:
+	case srv.cfg.Observe:
 		if !s.reported.CompareAndSwap(false, true) {
 			return
 		}
-		in.srv.count.wouldReap[r.Class].Add(1)
+		srv.count.wouldReap[r.Class].Add(1)
 	case !s.reap(b, now):
 		return
 	}
-	in.explain(event.Event{
+	in.Explain(event.Event{
 		Time: now, Kind: event.Reap, Subject: class, Cause: r.Why, From: "idle in transaction", To: "rolled back", Evidence: event.Of(
 			event.Number{Name: "idle_seconds", Value: r.Idle.Seconds()}, event.Number{Name: "after_seconds", Value: r.After.Seconds()},
 			event.Number{Name: "pressed_seconds", Value: r.Pressed.Seconds()}, event.Number{Name: "blocks", Value: float64(r.Blocks)},

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"pgguard/pool/event"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/wire"
 )
 
 // the is the only instance of a guard.
-func (g *guard) the(t *testing.T) *instance {
+func (g *guard) the(t *testing.T) *instance.Instance {
 	t.Helper()
 	all := g.allInstances()
 	if len(all) != 1 {
@@ -35,8 +36,8 @@ func tight(t *testing.T, set func(*Config)) *guard {
 // pressed waits until the pool knows that somebody waits for a slot, and then reaps.
 func (g *guard) pressed(t *testing.T) {
 	t.Helper()
-	eventually(t, "pressed", func() bool { return g.the(t).pool.Reap(inAMinute(), nil).Why != "no_pressure" })
-	g.the(t).reap(inAMinute())
+	eventually(t, "pressed", func() bool { return g.the(t).Pool.Reap(inAMinute(), nil).Why != "no_pressure" })
+	g.reap(g.the(t), inAMinute())
 }
 
 // inAMinute is when an idle transaction of now may be reaped, if somebody waits until then.
@@ -59,7 +60,7 @@ func TestIdleTransactionIsReapedUnderPressure(t *testing.T) {
 			setup.ask("drop table if exists reaped; create table reaped (a int)")
 			idle, _ := enter(t, g.addr)
 			idle.expect("begin; insert into reaped values (1)", "C BEGIN; C INSERT 0 1; Z T")
-			g.the(t).reap(inAMinute())
+			g.reap(g.the(t), inAMinute())
 			if n := len(reaps(g)); n != 0 {
 				t.Fatalf("%d transactions were ended though nobody waits", n)
 			}
@@ -121,7 +122,7 @@ func TestPinnedTransactionHidesNoOther(t *testing.T) {
 	waiter, _ := enter(t, g.addr)
 	waiter.write(textQuery("select 2 as two"))
 	g.pressed(t)
-	g.the(t).reap(inAMinute())
+	g.reap(g.the(t), inAMinute())
 	waiter.read("Z")
 	idle.expect("select 2", reapedWords+"; Z E")
 	holder.expect("commit", "C COMMIT; Z I")
@@ -135,7 +136,7 @@ func TestObserveReapsNobody(t *testing.T) {
 	waiter, _ := enter(t, g.addr)
 	waiter.write(textQuery("select 2"))
 	g.pressed(t)
-	g.the(t).reap(inAMinute())
+	g.reap(g.the(t), inAMinute())
 	idle.expect("commit", "C COMMIT; Z I")
 	list := reaps(g)
 	if len(list) != 1 || list[0].Mode != event.Observe {

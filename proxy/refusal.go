@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
+	"pgguard/proxy/upstream"
 )
 
 // Reason is a word for why the guard answered in the database's place; it is a metric label.
@@ -131,9 +132,9 @@ func refusalFor(err error) *Refusal {
 		return &Refusal{Reason: ReasonBreaker, Message: "guard: circuit open, the database cannot be reached",
 			Detail: "The guard tries again all the time; the first success closes the circuit."}
 	case errors.As(err, &rejected):
-		var pe *serverError
+		var pe *upstream.Error
 		if errors.As(err, &pe) {
-			return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login", raw: pe.demoted()}
+			return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login", raw: pe.Demoted()}
 		}
 		return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login"}
 	case errors.Is(err, pool.ErrClosed):

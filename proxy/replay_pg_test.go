@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/instance"
 )
 
 // The first statement of a transaction that meets a server which has been told to go runs on another; what an
@@ -37,7 +40,7 @@ func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 			p.read("Z")
 			p.lines()
 			p.write(c.first)
-			eventually(t, "sent", func() bool { return g.the(t).pool.Stats().Running == 1 })
+			eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
 			signal(t, pid, syscall.SIGTERM)
 			signal(t, pid, syscall.SIGCONT)
 			p.read("Z")
@@ -86,13 +89,15 @@ func TestTransactionBegunInARestartMeetsSeveralServersThatGo(t *testing.T) {
 }
 
 // lentPid is the process of a server that is lent, 0 if none is.
-func lentPid(in *instance) int {
-	for pid, b := range in.backends() {
+func lentPid(in *instance.Instance) int {
+	pid := 0
+	in.Pool.Each(func(c pool.Conn) {
+		b := c.(*backend)
 		if s := b.session.Load(); s != nil && s != &nobody {
-			return int(pid)
+			pid = int(b.pid)
 		}
-	}
-	return 0
+	})
+	return pid
 }
 
 // ownPid is the process of p's server.

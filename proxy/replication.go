@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -26,15 +28,15 @@ import (
 func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func(*session), err error) {
 	in := s.route.inst
 	told := h.appendAccepted(nil)
-	up := handshake{user: h.user, password: in.password(s.route.key), heard: func(typ byte, body []byte) {
+	up := upstream.Handshake{User: h.user, Password: in.Door.Password(s.route.key.Database, s.route.key.User), Heard: func(typ byte, body []byte) {
 		told = wire.AppendMessage(told, typ, body)
 	}}
-	up.params = map[string]string{"user": h.user, "database": s.route.key.Database, "replication": h.replication}
+	up.Params = map[string]string{"user": h.user, "database": s.route.key.Database, "replication": h.replication}
 	if h.applicationName != "" {
-		up.params["application_name"] = h.applicationName
+		up.Params["application_name"] = h.applicationName
 	}
 	for _, o := range h.settings {
-		up.params[o.name] = o.value
+		up.Params[o.name] = o.value
 	}
 	if err := srv.shakeReplication(in, &up); err != nil {
 		srv.forget(s.route)
@@ -43,36 +45,36 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	s.init()
 	srv.keys.add(s, h.keySize())
 	s.mu.Lock()
-	s.backend = &backend{inst: in, pid: up.pid, secret: up.secret} // in no pool
+	s.backend = &backend{inst: in, pid: up.PID, secret: up.Secret} // in no pool
 	s.ex.client(wire.Query)                                        // which is under way to the end
 	s.mu.Unlock()
 	told = wire.AppendKey(told, s.key.pid, s.key.secret)
 	told = wire.AppendReady(told, wire.Idle)
-	if _, err := nc.Write(append(told, up.buf...)); err != nil {
+	if _, err := nc.Write(append(told, up.Rest...)); err != nil {
 		srv.keys.remove(s)
-		_ = up.nc.Close()
+		_ = up.Conn.Close()
 		srv.forget(s.route)
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
 	s.conn.Conn = nc
-	return func(s *session) { srv.runReplication(s, up.nc) }, nil
+	return func(s *session) { srv.runReplication(s, up.Conn) }, nil
 }
 
 // shakeReplication logs in to the server. What the server says against it is for the client.
-func (srv *Server) shakeReplication(in *instance, h *handshake) error {
-	if err := in.refusing(); err != nil {
+func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake) error {
+	if err := in.Refusing(); err != nil {
 		return refusalForLogin(err)
 	}
-	ctx, stop := context.WithTimeout(srv.ctx, min(in.up.ConnectTimeout, srv.cfg.LoginTimeout))
+	ctx, stop := context.WithTimeout(srv.ctx, min(in.Door.Upstream.ConnectTimeout, srv.cfg.LoginTimeout))
 	defer stop()
-	err := in.shake(ctx, h)
-	in.dialed(classify(err), time.Now())
+	err := in.Door.LogIn(ctx, h)
+	in.Dialed(upstream.Classify(err), time.Now())
 	if err == nil {
 		return nil
 	}
-	in.say("server login for replication failed", err, time.Now())
-	var se *serverError
+	in.LogFailed("server login for replication failed", err, time.Now())
+	var se *upstream.Error
 	if errors.As(err, &se) {
 		return se
 	}

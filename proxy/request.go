@@ -179,7 +179,7 @@ func (s *session) parse(r *request, m []byte, left int) *statement {
 		s.suspects(r, res)
 		return s.unkept(r, name, text)
 	}
-	table, at := s.srv.statements, s.route.catalog.age()
+	table, at := s.srv.statements, s.route.catalog.Age()
 	var st *statement
 	r.renames = r.renames || len(name) > 0
 	r.fresh = r.fresh || len(name) == 0
@@ -242,7 +242,7 @@ func (s *session) learnCustoms(r *request, res sql.Result, text []byte) {
 		return
 	}
 	text, _, _ = bytes.Cut(text, []byte{0})
-	if s.route.catalog.learn(text) {
+	if s.route.catalog.Learn(text) {
 		r.suspect |= pinOpaque
 	}
 }
@@ -251,9 +251,9 @@ func (s *session) learnCustoms(r *request, res sql.Result, text []byte) {
 func (s *session) suspects(r *request, res sql.Result) {
 	r.suspect |= pinsOf(res)
 	switch cat := s.route.catalog; {
-	case res.Currval && !res.Ambiguous && !cat.currval.Load():
-		cat.currval.Store(true)
-	case takesDefaults(res) && cat.currval.Load():
+	case res.Currval && !res.Ambiguous && !cat.Currval.Load():
+		cat.Currval.Store(true)
+	case takesDefaults(res) && cat.Currval.Load():
 		r.suspect |= pinSequence
 	}
 	r.undo |= pins(res.Undo)
@@ -284,4 +284,4 @@ func takesDefaults(res sql.Result) bool {
 }
 
 // clip cuts a statement's name as PostgreSQL does.
-func clip(name []byte) []byte { return name[:min(len(name), maxName)] }
+func clip(name []byte) []byte { return name[:min(len(name), sql.MaxName)] }

@@ -78,8 +78,8 @@ func (s *session) askOnceQuietLocked() []byte {
 func (s *session) askLocked(of pins, again int) []byte {
 	now := time.Now()
 	cat := s.route.catalog
-	customs, stale := cat.names(now)
-	q := &question{of: of, suspect: s.suspect, schema: cat.bodies.Load()}
+	customs, stale := cat.Customs(now)
+	q := &question{of: of, suspect: s.suspect, schema: cat.FunctionsAge()}
 	if before := s.question; before != nil {
 		q.suspect = before.suspect
 	} else {
@@ -190,17 +190,17 @@ func (s *session) answeredLocked(b *backend) (more []byte) {
 		return s.askLocked(q.of, patient)
 	}
 	if q.failed {
-		s.srv.log.Warn("residue query failed; client keeps its server", "upstream", b.inst.name(), "pid", b.pid)
+		s.srv.log.Warn("residue query failed; client keeps its server", "upstream", b.inst.Name(), "pid", b.pid)
 		q.found |= pinFunction
 	}
-	if q.functions && !q.failed && cat.functions(q.bodies, q.schema, time.Now()) && q.again < 3 {
+	if q.functions && !q.failed && cat.LearnFunctions(q.bodies, q.schema, time.Now()) && q.again < 3 {
 		if !behind {
 			return s.askLocked(q.of, q.again+1)
 		}
 		s.suspect |= q.suspect // asked when the client is done
 	}
 	s.question = nil
-	if q.suspect&pinFunction != 0 && cat.functionsOpaque() || q.suspect&pinOpaque != 0 {
+	if q.suspect&pinFunction != 0 && cat.FunctionsOpaque() || q.suspect&pinOpaque != 0 {
 		q.found |= pinFunction
 	}
 	if q.of&pins(sql.Setting) != 0 && !q.failed {

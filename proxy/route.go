@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/upstream"
 )
 
 // classify returns the index of a client's class: its listener's, the one it names itself, the first rule's that
@@ -72,12 +74,12 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 			r.warns = false
 		}
 	}
-	r.key = r.inst.pool.Key(database, h.user, name.String(), func(k *pool.Key) { k.Value = &login{options: h.settings} })
-	r.catalog = r.inst.catalog(database)
+	r.key = r.inst.Pool.Key(database, h.user, name.String(), func(k *pool.Key) { k.Value = &login{options: h.settings} })
+	r.catalog = r.inst.Catalog(database)
 	return r, nil
 }
 
-func (srv *Server) forget(r *route) { r.inst.pool.Forget(r.key) }
+func (srv *Server) forget(r *route) { r.inst.Pool.Forget(r.key) }
 
 // loginWait bounds how long a login waits for the first server of its kind: a little less than drivers wait for a
 // connection, so that they are told rather than left to time out.
@@ -85,24 +87,24 @@ const loginWait = 5 * time.Second
 
 // remembered returns what a client of this route is told of its server's settings. If no server of its key has ever
 // been opened, one is: it also proves that the user and the database exist.
-func (srv *Server) remembered(s *session) (*params, error) {
+func (srv *Server) remembered(s *session) (*instance.Params, error) {
 	known := s.route.key.Value.(*login)
 	if p := known.params.Load(); p != nil {
 		return p, nil
 	}
-	if err := s.route.inst.refusing(); err != nil {
+	if err := s.route.inst.Refusing(); err != nil {
 		return nil, refusalForLogin(err)
 	}
-	w := loginWaiter{done: make(chan error, 1), pool: s.route.inst.pool}
+	w := loginWaiter{done: make(chan error, 1), pool: s.route.inst.Pool}
 	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w}
-	s.route.inst.pool.Get(&request, time.Now())
+	s.route.inst.Pool.Get(&request, time.Now())
 	timeout := time.NewTimer(min(srv.cfg.LoginTimeout, loginWait))
 	defer timeout.Stop()
 	var err error
 	select {
 	case err = <-w.done:
 	case <-timeout.C:
-		if s.route.inst.pool.Withdraw(&request) {
+		if s.route.inst.Pool.Withdraw(&request) {
 			err = errors.New("no server connection in time")
 		} else {
 			err = <-w.done
@@ -117,7 +119,7 @@ func (srv *Server) remembered(s *session) (*params, error) {
 // refusalForLogin turns a failure to open the first server into the answer to a login. The server's own words go on as
 // they are; ours name neither database nor user nor host, because drivers guess from such names what went wrong.
 func refusalForLogin(err error) error {
-	var se *serverError
+	var se *upstream.Error
 	var rejected *pool.RejectedError
 	if errors.As(err, &rejected) && errors.As(err, &se) {
 		return se

@@ -21,24 +21,24 @@ func TestSideChannelSeesLocks(t *testing.T) {
 		waiters = append(waiters, p)
 	}
 	in := g.the(t)
-	within(t, 10*time.Second, "waiters seen", func() bool { s := in.seen.Load(); return s != nil && s.blocked == 4 })
-	s := in.seen.Load()
-	if s.foreign != 0 || s.peers != 0 {
-		t.Errorf("%d strangers and %d statements of other guards are seen", s.foreign, s.peers)
+	within(t, 10*time.Second, "waiters seen", func() bool { s := in.Seen(); return s != nil && s.Blocked == 4 })
+	s := in.Seen()
+	if s.Foreign != 0 || s.Peers != 0 {
+		t.Errorf("%d strangers and %d statements of other guards are seen", s.Foreign, s.Peers)
 	}
 	if g.pool().Blocked != 4 {
 		t.Errorf("the pool takes %d to be blocked", g.pool().Blocked)
 	}
 	most := 0
-	for _, n := range s.blocks {
+	for _, n := range s.Blocks {
 		most = max(most, n)
 	}
 	if most < 1 {
-		t.Errorf("nobody is known to hold up others: %v", s.blocks)
+		t.Errorf("nobody is known to hold up others: %v", s.Blocks)
 	}
 	holder.ask("commit")
 	for _, p := range waiters {
 		p.read("Z")
 	}
-	within(t, 10*time.Second, "nobody waits", func() bool { return in.seen.Load().blocked == 0 })
+	within(t, 10*time.Second, "nobody waits", func() bool { return in.Seen().Blocked == 0 })
 }

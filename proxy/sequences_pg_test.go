@@ -16,7 +16,7 @@ func TestSequencesAreDiscardedUnseenInATransactionThatFails(t *testing.T) {
 	p, _ = enter(t, g.addr)
 	p.expect("begin; savepoint a", "C BEGIN; C SAVEPOINT; Z T")
 	p.write(simple("select 1 / (count(*) - count(*)) from generate_series(1, 4000000)"))
-	eventually(t, "sent", func() bool { return g.the(t).pool.Stats().Running == 1 })
+	eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
 	p.write(simple("select lastval()"))
 	p.read("ZZ")
 

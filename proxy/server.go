@@ -18,8 +18,10 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -35,10 +37,10 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
-	statements *statements // prepared for all clients
-	texts      *sql.Cache  // what simple queries may do
-	prints     prints      // numbers of statements, for the law
-	events     *event.Ring // what was decided
+	statements *statements     // prepared for all clients
+	texts      *sql.Cache      // what simple queries may do
+	prints     instance.Prints // numbers of statements, for the law
+	events     *event.Ring     // what was decided
 
 	draining atomic.Bool
 
@@ -48,12 +50,12 @@ type Server struct {
 	sessions sync.WaitGroup // logged-in clients
 
 	mu        sync.Mutex
-	listeners []*listener           // guarded by mu
-	instances map[string]*instance  // guarded by mu
-	entering  map[net.Conn]struct{} // guarded by mu: clients that have not logged in yet
-	entered   map[*session]struct{} // guarded by mu
-	admitted  int                   // guarded by mu: logins that may go on and have not entered
-	served    chan struct{}         // closed when Serve may return
+	listeners []*listener                   // guarded by mu
+	instances map[string]*instance.Instance // guarded by mu
+	entering  map[net.Conn]struct{}         // guarded by mu: clients that have not logged in yet
+	entered   map[*session]struct{}         // guarded by mu
+	admitted  int                           // guarded by mu: logins that may go on and have not entered
+	served    chan struct{}                 // closed when Serve may return
 	once      sync.Once
 }
 
@@ -76,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
-		instances: map[string]*instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
+		instances: map[string]*instance.Instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
 		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
 		events: event.New(event.Size),
 	}
@@ -216,7 +218,7 @@ func (srv *Server) lookAround() {
 		srv.mu.Unlock()
 		srv.logins.on.Store(stay)
 		for _, in := range srv.allInstances() {
-			in.pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
+			in.Pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
 		}
 	}
 }
@@ -262,7 +264,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	delete(srv.entering, nc)
 	srv.mu.Unlock()
 	var r *Refusal
-	var se *serverError
+	var se *upstream.Error
 	var out []byte
 	switch {
 	case errors.Is(err, errCancelRequest):
@@ -270,7 +272,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		srv.refused(r, s.class)
 		out = r.append(nil, true)
 	case errors.As(err, &se):
-		out = wire.AppendMessage(nil, wire.ErrorResponse, se.body)
+		out = wire.AppendMessage(nil, wire.ErrorResponse, se.Body)
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
@@ -377,24 +379,29 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 }
 
 // instanceFor returns the instance of an upstream, opened if it is new.
-func (srv *Server) instanceFor(up Upstream) *instance {
+func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 	id := up.Host + "\x00" + strconv.Itoa(up.Port)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	in := srv.instances[id]
 	fresh := in == nil
 	if fresh {
-		in = newInstance(srv, up)
+		in = instance.New(srv.instanceConfig(), up)
 		srv.instances[id] = in
 	}
-	in.admit(up)
+	in.Door.Learn(up)
 	if fresh && srv.ctx.Err() == nil {
-		srv.work.Add(3)
-		go func() { defer srv.work.Done(); in.control(srv.ctx) }()
-		go func() { defer srv.work.Done(); in.pool.Run(srv.ctx) }()
-		go func() { defer srv.work.Done(); in.watch(srv.ctx) }()
+		srv.work.Go(func() { in.Run(srv.ctx) })
 	}
 	return in
+}
+
+// instanceConfig is what every instance is told.
+func (srv *Server) instanceConfig() instance.Config {
+	return instance.Config{
+		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
+		LearnedDir: srv.cfg.LearnedDir, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+	}
 }
 
 var _ pool.Grantee = (*session)(nil)

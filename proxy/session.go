@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -40,11 +41,11 @@ type session struct {
 	after       *sock.Buffer // bytes that come after in
 	stream      stream       // the rest of a message longer than a buffer
 	hasPeeked   bool
-	begin       []byte     // text of the deferred BEGIN with modes; empty: a plain one
-	bound       bool       // it came by the extended protocol, and has left a portal
-	params      *params    // what the client was told of its server's settings; also of the granter
-	peeked      sql.Result // of the query at the start of in, if hasPeeked
-	peekedPrint uint64     // its fingerprint
+	begin       []byte           // text of the deferred BEGIN with modes; empty: a plain one
+	bound       bool             // it came by the extended protocol, and has left a portal
+	params      *instance.Params // what the client was told of its server's settings; also of the granter
+	peeked      sql.Result       // of the query at the start of in, if hasPeeked
+	peekedPrint uint64           // its fingerprint
 	sees        view
 
 	mu   sync.Mutex

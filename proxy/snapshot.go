@@ -2,9 +2,9 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 
-	"pgguard/breaker"
+	"pgguard/pool/event"
+	"pgguard/proxy/instance"
 )
 
 // Stats returns a snapshot. It takes each session's lock for a moment, one after the other.
@@ -39,12 +39,7 @@ func (srv *Server) Stats() Stats {
 		}
 	}
 	for _, in := range srv.allInstances() {
-		ps := PoolStats{Name: in.name(), Stats: in.pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
-			Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
-		for i := range in.moves {
-			ps.BreakerMoves[breaker.State(i).String()] = in.moves[i].Load()
-		}
-		ps.Up = !ps.BreakerOpen && (ps.Down == nil || ps.Servers["idle"]+ps.Servers["active"] > 0) && in.everUp.Load()
+		ps := in.Stats()
 		for _, c := range ps.Classes {
 			st.QueueWait[c.Name] = add(st.QueueWait[c.Name], c.Wait)
 		}
@@ -81,10 +76,10 @@ func (srv *Server) clientStats(st *Stats) {
 	}
 }
 
-func (srv *Server) allInstances() []*instance {
+func (srv *Server) allInstances() []*instance.Instance {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	out := make([]*instance, 0, len(srv.instances))
+	out := make([]*instance.Instance, 0, len(srv.instances))
 	for _, in := range srv.instances {
 		out = append(out, in)
 	}
@@ -109,15 +104,15 @@ func (srv *Server) Ready() error {
 		return errors.New("draining")
 	}
 	for _, in := range srv.allInstances() {
-		switch {
-		case in.open.Load():
-			return fmt.Errorf("%s: circuit open, the database cannot be reached", in.name())
-		case !in.everUp.Load():
-			return fmt.Errorf("%s: not reached yet", in.name())
-		}
-		if st := in.pool.Stats(); st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0 {
-			return fmt.Errorf("%s: %w", in.name(), st.Down)
+		if err := in.Ready(); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Events returns the decisions after the one with this sequence number, oldest first, and how many more there were that
+// are forgotten. 0 gives all that are kept. Any goroutine may call it.
+func (srv *Server) Events(seq uint64) (events []event.Event, missed uint64) {
+	return srv.events.Since(seq, nil)
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/sql"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -22,9 +25,9 @@ type setting struct{ name, value string }
 
 // route is where a client's statements go; equal clients share one.
 type route struct {
-	inst     *instance
+	inst     *instance.Instance
 	key      *pool.Key
-	catalog  *catalog
+	catalog  *instance.Catalog
 	mode     PoolMode
 	database string // as the client calls it
 	defers   bool   // BEGIN is deferred
@@ -117,8 +120,8 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 }
 
 // greet sends what PostgreSQL sends after a login.
-func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *params) error {
-	out := p.appendAll(h.appendAccepted(nil), cleanName(h.applicationName, p))
+func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *instance.Params) error {
+	out := p.AppendAll(h.appendAccepted(nil), cleanName(h.applicationName, p))
 	out = wire.AppendKey(out, s.key.pid, s.key.secret)
 	out = wire.AppendReady(out, wire.Idle)
 	_, err := nc.Write(out)
@@ -170,25 +173,22 @@ func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {
 }
 
 // noUser is PostgreSQL's answer to a login without a user.
-var noUser = parseServerError(encode(nil, &pgproto3.ErrorResponse{
+var noUser = upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{
 	Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000",
 	Message: "no PostgreSQL user name specified in startup packet",
 })[wire.HeaderSize:])
 
-// maxName is the longest name PostgreSQL keeps (NAMEDATALEN less one), in bytes.
-const maxName = 63
-
 // cleanName is an application_name as a server with these settings reports it: cut, and in printable ASCII.
-func cleanName(name string, p *params) string {
-	if len(name) > maxName {
-		cut := maxName
+func cleanName(name string, p *instance.Params) string {
+	if len(name) > sql.MaxName {
+		cut := sql.MaxName
 		for cut > 0 && !utf8.RuneStart(name[cut]) {
 			cut--
 		}
 		name = name[:cut]
 	}
 	clean := make([]byte, 0, len(name))
-	escapes := escapesNames(p.get("server_version"))
+	escapes := escapesNames(p.Get("server_version"))
 	for _, c := range []byte(name) {
 		switch {
 		case c >= ' ' && c <= '~':

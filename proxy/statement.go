@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"unique"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -19,7 +20,7 @@ type statement struct {
 	name  string // on servers; "": none
 	body  string // text \0 count, types: a Parse after its name
 	under parsing
-	age   age
+	age   instance.Age
 	scan  sql.Result // of the text
 	print uint64     // its fingerprint
 
@@ -33,13 +34,6 @@ type statement struct {
 // Parse on. Statements are shared only between sessions that agree in it, because the time zone, for one, is in the
 // constants of a statement that was prepared under it.
 type parsing = unique.Handle[string]
-
-// age says since which changes of the database a statement is what it is. A client that prepares a text after one gets a new
-// statement; those who have prepared it before go on with the old, and PostgreSQL tells them when its result has changed.
-type age struct {
-	schema uint64 // changes to what names mean
-	shape  uint64 // changes to the columns of what there is
-}
 
 // statementPrefix begins the names of the guard's statements on servers.
 const statementPrefix = "__pgguard_"
@@ -81,7 +75,7 @@ func (t *statements) hash(body []byte, under parsing) uint64 {
 }
 
 // find returns the shared statement with this body, or nil.
-func (t *statements) find(hash uint64, body []byte, under parsing, at age) *statement {
+func (t *statements) find(hash uint64, body []byte, under parsing, at instance.Age) *statement {
 	for st := t.heads[hash%buckets].Load(); st != nil; st = st.next.Load() {
 		if st.hash == hash && st.age == at && st.body == string(body) && st.under == under {
 			if !st.used.Load() {
@@ -95,7 +89,7 @@ func (t *statements) find(hash uint64, body []byte, under parsing, at age) *stat
 
 // named returns the shared statement for a named Parse with this body, or nil if the table is full of statements that
 // clients hold by name. The body is copied.
-func (t *statements) named(body []byte, under parsing, at age) *statement {
+func (t *statements) named(body []byte, under parsing, at instance.Age) *statement {
 	hash := t.hash(body, under)
 	if st := t.find(hash, body, under, at); st != nil {
 		return st
@@ -109,7 +103,7 @@ func (t *statements) named(body []byte, under parsing, at age) *statement {
 
 // unnamed returns the statement for an unnamed Parse with this body: a shared one if it has been seen before, so that
 // texts which never come again stay out of the table.
-func (t *statements) unnamed(body []byte, under parsing, at age) *statement {
+func (t *statements) unnamed(body []byte, under parsing, at instance.Age) *statement {
 	hash := t.hash(body, under)
 	if st := t.find(hash, body, under, at); st != nil {
 		return st
@@ -147,7 +141,7 @@ func single(body []byte, under parsing) *statement {
 }
 
 // private returns a statement with a name of its own that nobody else will be given.
-func (t *statements) private(body []byte, at age) *statement {
+func (t *statements) private(body []byte, at instance.Age) *statement {
 	st := single(body, plainParsing)
 	st.age = at
 	t.mu.Lock()
@@ -180,7 +174,7 @@ func (st *statement) text() []byte {
 
 // add enters st, which nobody else has seen, forgetting others as needed, and returns it, or its equal that is there
 // already; nil and st unchanged if there is no room.
-func (t *statements) add(st *statement, hash uint64, at age) *statement {
+func (t *statements) add(st *statement, hash uint64, at instance.Age) *statement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if known := t.find(hash, []byte(st.body), st.under, at); known != nil {

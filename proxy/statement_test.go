@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"pgguard/proxy/instance"
 	"testing"
 )
 
@@ -10,10 +11,10 @@ func body(text string) []byte { return []byte(text + emptyBody) }
 // The table counts its bytes exactly, stays within its limit whatever comes, and keeps what clients hold by name.
 func TestStatementTableIsBounded(t *testing.T) {
 	table := newStatements(1 << 20)
-	held := table.named(body("select 'held'"), plainParsing, age{})
+	held := table.named(body("select 'held'"), plainParsing, instance.Age{})
 	held.names.Add(1)
 	for i := range 20_000 {
-		table.named(body(fmt.Sprintf("select %d", i)), plainParsing, age{})
+		table.named(body(fmt.Sprintf("select %d", i)), plainParsing, instance.Age{})
 		if used := table.used.Load(); used > table.limit {
 			t.Fatalf("%d bytes are used of %d", used, table.limit)
 		}
@@ -25,7 +26,7 @@ func TestStatementTableIsBounded(t *testing.T) {
 	if sum != table.used.Load() || int64(len(table.all)) != table.count.Load() {
 		t.Errorf("counted %d bytes in %d statements, there are %d in %d", table.used.Load(), table.count.Load(), sum, len(table.all))
 	}
-	if table.named(body("select 'held'"), plainParsing, age{}) != held {
+	if table.named(body("select 'held'"), plainParsing, instance.Age{}) != held {
 		t.Error("a statement that a client holds by name was forgotten")
 	}
 }
@@ -34,7 +35,7 @@ func TestStatementTableFullOfHeldOnesTakesNoMore(t *testing.T) {
 	table := newStatements(1 << 12)
 	n := 0
 	for ; ; n++ {
-		st := table.named(body(fmt.Sprintf("select %d", n)), plainParsing, age{})
+		st := table.named(body(fmt.Sprintf("select %d", n)), plainParsing, instance.Age{})
 		if st == nil {
 			break
 		}
@@ -49,18 +50,18 @@ func TestStatementTableFullOfHeldOnesTakesNoMore(t *testing.T) {
 func TestStatementsAreToldApart(t *testing.T) {
 	table := newStatements(1 << 20)
 	tokyo := newSettings([]pair{{"TimeZone", "Asia/Tokyo"}}).parsing
-	a := table.named(body("select 1"), plainParsing, age{})
+	a := table.named(body("select 1"), plainParsing, instance.Age{})
 	for name, b := range map[string]*statement{
-		"text":     table.named(body("select 2"), plainParsing, age{}),
-		"types":    table.named([]byte("select 1\x00\x00\x01\x00\x00\x00\x17"), plainParsing, age{}),
-		"settings": table.named(body("select 1"), tokyo, age{}),
-		"age":      table.named(body("select 1"), plainParsing, age{schema: 1}),
+		"text":     table.named(body("select 2"), plainParsing, instance.Age{}),
+		"types":    table.named([]byte("select 1\x00\x00\x01\x00\x00\x00\x17"), plainParsing, instance.Age{}),
+		"settings": table.named(body("select 1"), tokyo, instance.Age{}),
+		"age":      table.named(body("select 1"), plainParsing, instance.Age{Schema: 1}),
 	} {
 		if a == b || a.name == b.name {
 			t.Errorf("another %s is the same statement", name)
 		}
 	}
-	if table.named(body("select 1"), plainParsing, age{}) != a {
+	if table.named(body("select 1"), plainParsing, instance.Age{}) != a {
 		t.Error("the same statement is another one")
 	}
 }
@@ -68,14 +69,14 @@ func TestStatementsAreToldApart(t *testing.T) {
 // A text that is seen once as an unnamed statement takes no room; one that comes again is shared, if it may be.
 func TestUnnamedStatementsAreSharedFromTheSecondTime(t *testing.T) {
 	table := newStatements(1 << 20)
-	if st := table.unnamed(body("select 1"), plainParsing, age{}); st.name != "" || table.count.Load() != 0 {
+	if st := table.unnamed(body("select 1"), plainParsing, instance.Age{}); st.name != "" || table.count.Load() != 0 {
 		t.Errorf("seen once: name %q, %d in the table", st.name, table.count.Load())
 	}
-	if st := table.unnamed(body("select 1"), plainParsing, age{}); st.name == "" {
+	if st := table.unnamed(body("select 1"), plainParsing, instance.Age{}); st.name == "" {
 		t.Error("seen twice and not shared")
 	}
 	for range 3 {
-		if st := table.unnamed(body("fetch 1 from c"), plainParsing, age{}); st.name != "" {
+		if st := table.unnamed(body("fetch 1 from c"), plainParsing, instance.Age{}); st.name != "" {
 			t.Error("FETCH is shared")
 		}
 	}

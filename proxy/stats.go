@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 )
 
 // Stats is one snapshot of a Server, taken at scrape; it costs the clients nothing.
@@ -14,7 +15,7 @@ type Stats struct {
 	Clients map[string]int
 	// Pinned counts clients that keep their server, by reason.
 	Pinned map[string]int
-	Pools  []PoolStats
+	Pools  []instance.Stats
 	// Refusals counts statements and logins refused, by reason and class.
 	Refusals map[ReasonClass]uint64
 	// WouldRefuse counts what observe mode let through.
@@ -33,22 +34,6 @@ type Stats struct {
 
 // ReasonClass is a closed label pair.
 type ReasonClass struct{ Reason, Class string }
-
-// PoolStats is the pool of one PostgreSQL instance.
-type PoolStats struct {
-	Name string // host:port of the instance
-	pool.Stats
-	// BreakerOpen is true while statements are refused because the instance cannot be reached.
-	BreakerOpen bool
-	// Breaker is the breaker's state: "closed", "open", "half-open", "ramp".
-	Breaker string
-	// BreakerTrips counts changes to open.
-	BreakerTrips uint64
-	// BreakerMoves counts changes by the state that the breaker came to.
-	BreakerMoves map[string]uint64
-	// Up is true if the last login or a lent server says that the instance can serve.
-	Up bool
-}
 
 // Histogram is a cumulative histogram in seconds.
 type Histogram = pool.Buckets

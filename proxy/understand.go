@@ -8,6 +8,7 @@ import (
 
 	"pgguard/breaker"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -160,10 +161,10 @@ func (b *backend) ready(s *session, status byte) passing {
 	if s.stops && !s.ex.preparing() {
 		s.stops = false
 		if s.ex.outstanding() {
-			b.inst.cancels.begin(b)
+			b.beginCancel()
 			s.srv.work.Go(func() { // ends when the server has been told
-				_ = b.inst.cancels.deliver(b)
-				b.inst.cancels.end(b)
+				_ = b.deliverCancel()
+				b.endCancel()
 			})
 		}
 	}
@@ -174,7 +175,7 @@ func (b *backend) ready(s *session, status byte) passing {
 		}
 	}
 	if status == wire.Idle && s.ddl {
-		s.route.catalog.committed(s.shape)
+		s.route.catalog.Committed(s.shape)
 		s.ddl, s.shape = false, false
 	}
 	switch mark {
@@ -269,8 +270,8 @@ func (b *backend) failed(s *session, body []byte) passing {
 	}
 	switch s.ex.front() {
 	case markSettings, markBegin:
-		e := parseServerError(body)
-		s.failed = &Refusal{Reason: ReasonLost, Message: e.message, raw: e.demoted()}
+		e := upstream.ParseError(body)
+		s.failed = &Refusal{Reason: ReasonLost, Message: e.Message, raw: e.Demoted()}
 		return keepBack
 	case markAsk:
 		s.question.failed = true
@@ -319,7 +320,7 @@ func (b *backend) reworded(s *session, body []byte, f wire.ErrorFields, said *st
 	stale := code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
 	lost := code == "26000" && bytes.Contains(f.Message, []byte(statementPrefix))
 	if stale || lost {
-		s.route.catalog.schema.Add(1) // who prepares the text again gets another statement
+		s.route.catalog.Renew() // who prepares the text again gets another statement
 		if s.retry.request != nil && !s.retry.opens && !s.ex.skipping && s.ex.readies == 1 {
 			s.healing = true
 			return takeBack

@@ -4,15 +4,13 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/pgtest"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -26,11 +24,11 @@ func TestServerGivesTheLongestKey(t *testing.T) {
 	p, _ := enter(t, g.addr)
 	p.expect("select 1", "T ?column?:23:0; D 1; C SELECT 1; Z I")
 	in := g.allInstances()[0]
-	if v := in.protocol.Load(); v != wire.Version32 {
+	if v := in.Door.Version(); v != wire.Version32 {
 		t.Errorf("the instance is asked for %x, want %x", v, wire.Version32)
 	}
 	n := 0
-	in.pool.Each(func(c pool.Conn) {
+	in.Pool.Each(func(c pool.Conn) {
 		n++
 		if got := len(c.(*backend).secret); got != want {
 			t.Errorf("a secret of %d bytes from PostgreSQL %d, want %d", got, shared.Version(), want)
@@ -43,7 +41,7 @@ func TestServerGivesTheLongestKey(t *testing.T) {
 
 // TestServerSecretsOfAnyLength: whatever secret a server gives, a cancel request carries it back.
 func TestServerSecretsOfAnyLength(t *testing.T) {
-	for _, size := range []int{4, 5, 32, maxSecret} {
+	for _, size := range []int{4, 5, 32, upstream.MaxSecret} {
 		secret := strings.Repeat("s", size-1) + "\x00"
 		ctx, finish := context.WithCancel(context.Background())
 		g, fake := fakeGuard(t)
@@ -93,61 +91,10 @@ func TestOldAndOddServersAreLoggedInTo(t *testing.T) {
 					t.Errorf("login %d: %d connections, want %d", i, n, tries)
 				}
 				eventually(t, "server given back", func() bool { return g.pool().Servers["idle"] == 1 })
-				g.allInstances()[0].pool.Each(func(c pool.Conn) { c.Close("test") }) // the next client needs another
+				g.allInstances()[0].Pool.Each(func(c pool.Conn) { c.Close("test") }) // the next client needs another
 				eventually(t, "server closed", func() bool { return g.pool().Servers["idle"] == 0 })
 			}
 		})
-	}
-}
-
-// TestVersionIsNotBlamedForOtherFailures: once a server has taken 3.2, and for errors of other kinds, there is no
-// second try.
-func TestVersionIsNotBlamedForOtherFailures(t *testing.T) {
-	fatal := func(code string) error { return &serverError{code: code} }
-	for _, c := range []struct {
-		h     handshake
-		err   error
-		known bool
-		want  bool
-	}{
-		{handshake{}, fatal("0A000"), false, true},
-		{handshake{}, fatal("0A000"), true, true},
-		{handshake{}, fatal("57P03"), false, false},
-		{handshake{}, fatal("53300"), false, false},
-		{handshake{accepted: true}, fatal("0A000"), false, false},
-		{handshake{}, io.EOF, false, true},
-		{handshake{}, io.EOF, true, false},
-		{handshake{answered: true}, io.EOF, false, false},
-		{handshake{}, errors.New("connection reset"), false, false},
-		{handshake{}, nil, false, false},
-	} {
-		if got := c.h.refused(c.err, c.known); got != c.want {
-			t.Errorf("%v known=%v %+v: got %v", c.err, c.known, c.h, got)
-		}
-	}
-}
-
-// TestAbsurdLoginsAreErrors: what no server may say at a login ends it, with the reason.
-func TestAbsurdLoginsAreErrors(t *testing.T) {
-	secret := func(n int) []byte { return wire.AppendKey(nil, 1, make([]byte, n)) }
-	for want, says := range map[string][]byte{
-		"server wants protocol 3.9, which was not asked for": wire.AppendNegotiate(nil, 3<<16|9, nil),
-		"server wants protocol 2.0, which was not asked for": wire.AppendNegotiate(nil, 2<<16, nil),
-		"malformed NegotiateProtocolVersion":                 wire.AppendMessage(nil, wire.NegotiateVersion, []byte{0, 3}),
-		"malformed BackendKeyData":                           secret(3),
-		"malformed BackendKeyData ":                          secret(maxSecret + 1),
-	} {
-		fake := pgtest.NewFake(t, pgtest.Speak(wire.Version32, nil), pgtest.RefuseVersions(""), pgtest.SendBytes(says), pgtest.WaitEOF())
-		nc, err := net.Dial("tcp", fake.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = nc.SetDeadline(time.Now().Add(soon))
-		h := handshake{params: map[string]string{"user": "postgres"}, heard: func(byte, []byte) {}}
-		if err := h.run(nc, wire.Version32); err == nil || err.Error() != strings.TrimSpace(want) {
-			t.Errorf("got %v, want %s", err, want)
-		}
-		_ = nc.Close()
 	}
 }
 
@@ -156,7 +103,7 @@ func TestNamesAreCleanedAsTheServerDoes(t *testing.T) {
 		"9.6.24": "a?b", "15.18 (Debian 15.18-0+deb12u1)": "a?b", "": "a?b", "devel": "a?b",
 		"16.0": `a\x09b`, "19beta1": `a\x09b`, "20": `a\x09b`,
 	} {
-		p := (&params{}).with("server_version", version)
+		p := (&instance.Params{}).With("server_version", version)
 		if got := cleanName("a\tb", p); got != want {
 			t.Errorf("%q: got %s, want %s", version, got, want)
 		}

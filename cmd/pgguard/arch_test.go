@@ -27,7 +27,7 @@ type rule struct {
 
 const (
 	pure = `pool/queue|pool/limit|pool/quantile|breaker|proxy/sql`
-	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/wire|proxy/sql|proxy/auth`
+	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/upstream|proxy/instance|proxy/wire|proxy/sql|proxy/auth`
 	rim  = `pgguard/proxy/(config|admin|metrics|dashboard|fleet)(/.*)?`
 )
 
@@ -38,7 +38,11 @@ var rules = []rule{
 	{`pool|pool/.*|breaker`, true, `pgguard/proxy(/.*)?`, "imports point down: proxy uses pool, never the other way"},
 	{`pool/.*`, false, `pgguard/pool`, "imports point down: pool uses queue and limit"},
 	{`proxy/wire`, true, `net(/.*)?`, "wire frames bytes; it has no sockets"},
+	{`proxy/(sock|upstream|instance)`, true, `pgguard/proxy`, "imports point down: proxy uses its rooms, never the other way"},
 	{`proxy/sock`, true, `pgguard/.*`, "sock moves bytes; it knows nothing of what they say"},
+	{`proxy/upstream`, true, `pgguard/proxy/(sock|instance|sql)`, "upstream logs in; it knows nothing of what is done with a connection"},
+	{`proxy/instance`, true, `pgguard/proxy/sock`, "an instance lends connections; who reads and writes them is the proxy"},
+	{`proxy/(wire|sql|auth)`, true, `pgguard/proxy(/(sock|upstream|instance))?`, "imports point down: the rooms use wire, sql and auth"},
 	{core, true, rim, "the rim imports the proxy and is never imported by it"},
 	{core, true, `github.com/prometheus/.*`, "the core returns Stats; only the rim knows metrics"},
 	{core, true, `pgguard/(bench|cmd)(/.*)?`, "imports point down: what ships does not know how it is measured"},
@@ -119,7 +123,8 @@ func (r rule) broken(all map[string]listed) []string {
 
 func TestImportsPointDown(t *testing.T) {
 	all := packages(t)
-	for _, path := range []string{"pgguard/proxy", "pgguard/proxy/sock", "pgguard/proxy/wire", "pgguard/proxy/sql", "pgguard/pool", "pgguard/pool/queue"} {
+	for _, path := range []string{"pgguard/proxy", "pgguard/proxy/sock", "pgguard/proxy/upstream", "pgguard/proxy/instance",
+		"pgguard/proxy/wire", "pgguard/proxy/sql", "pgguard/pool", "pgguard/pool/queue"} {
 		if len(all[path].Imports) == 0 {
 			t.Errorf("%s is not found: the rules about it hold nothing", path)
 		}

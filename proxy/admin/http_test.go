@@ -13,6 +13,7 @@ import (
 	"pgguard/pool"
 	"pgguard/pool/event"
 	"pgguard/proxy"
+	"pgguard/proxy/instance"
 )
 
 // site is a Handler whose readiness the test chooses.
@@ -97,7 +98,7 @@ func TestStateIsCompleteJSON(t *testing.T) {
 	s.stats = proxy.Stats{
 		Clients:  map[string]int{"idle": 3},
 		Refusals: map[proxy.ReasonClass]uint64{{Reason: "wait", Class: "low"}: 2, {Reason: "queue_full", Class: "low"}: 1},
-		Pools: []proxy.PoolStats{{
+		Pools: []instance.Stats{{
 			Name:  "db:5432",
 			Stats: pool.Stats{Cap: 97, Down: errors.New("refused"), Classes: []pool.ClassStats{{Name: "low", Waiting: 4, Oldest: time.Second}}},
 		}},

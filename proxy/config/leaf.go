@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"pgguard/proxy"
+	"pgguard/proxy/upstream"
 )
 
 // leaf is a value written as one text. Its set returns what is wrong with the text, as the rest of a sentence that
@@ -158,14 +158,14 @@ func (p Pattern) MarshalYAML() (any, error) {
 }
 
 // Upstream is a libpq URL or DSN; the zero value is a missing one. It is printed with its password masked.
-type Upstream struct{ proxy.Upstream }
+type Upstream struct{ upstream.Upstream }
 
 func (u *Upstream) set(text string) error {
 	if text == "" {
 		*u = Upstream{}
 		return nil
 	}
-	parsed, err := proxy.ParseUpstream(text)
+	parsed, err := upstream.Parse(text)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (u *Upstream) set(text string) error {
 func (u Upstream) MarshalYAML() (any, error) { return u.String(), nil }
 
 // missing reports whether nothing was given.
-func (u Upstream) missing() bool { return u.Upstream == (proxy.Upstream{}) }
+func (u Upstream) missing() bool { return u.Upstream == (upstream.Upstream{}) }
 
 // set makes a listener of an address alone.
 func (l *Listen) set(text string) error {

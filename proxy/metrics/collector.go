@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"pgguard/proxy"
+	"pgguard/proxy/instance"
 )
 
 // Collector reads one snapshot at each scrape. It is safe for concurrent use if its function is.
@@ -86,7 +87,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 type sink chan<- prometheus.Metric
 
 // pool sends the samples of one PostgreSQL instance.
-func (s sink) pool(p proxy.PoolStats) {
+func (s sink) pool(p instance.Stats) {
 	for state, n := range p.Servers {
 		s.gauge(servers, float64(n), p.Name, state)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/proxy"
+	"pgguard/proxy/instance"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite testdata/metrics.golden")
@@ -34,7 +35,7 @@ func sample() proxy.Stats {
 		Bytes:       map[string]uint64{"in": 3000, "out": 40000},
 		QueryTime:   by(), TransactionTime: by(), IdleInTransactionTime: by(), QueueWait: by(),
 		LoginTime: h,
-		Pools: []proxy.PoolStats{{
+		Pools: []instance.Stats{{
 			Name: "db:5432",
 			Stats: pool.Stats{
 				Servers: map[string]int{"idle": 3, "active": 7, "opening": 1, "closing": 0},

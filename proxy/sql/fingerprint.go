@@ -173,7 +173,7 @@ func (f *fingerprint) sign() bool {
 			return false
 		}
 	case kindName:
-		var buf [maxName]byte
+		var buf [MaxName]byte
 		word := buf[:copy(buf[:], f.previous)]
 		for i, c := range word {
 			word[i] = fold[c]

@@ -24,8 +24,8 @@ const (
 	fnLoad
 )
 
-// maxName is the longest name PostgreSQL keeps (NAMEDATALEN less one).
-const maxName = 63
+// MaxName is the longest name PostgreSQL keeps (NAMEDATALEN less one), in bytes.
+const MaxName = 63
 
 // functionSections is what the headings in the lists mean.
 var functionSections = map[string]function{
@@ -76,7 +76,7 @@ func readFunctions(list string, add func(name string, kind function)) {
 
 // addFunction enters name as kind. What was said of it before is forgotten, but that it is a key word as well.
 func addFunction(name string, kind function) {
-	var lower [maxName]byte
+	var lower [MaxName]byte
 	slot := functionHash(lower[:copy(lower[:], name)])
 	for functionSlots[slot].name != "" && functionSlots[slot].name != name {
 		slot = (slot + 1) % uint32(len(functionSlots))
@@ -99,10 +99,10 @@ func functionHash(b []byte) uint32 {
 
 // functionOf returns what calling the function b may do. Exact names are taken as they are written, others in any case.
 func functionOf(b []byte, exact bool) function {
-	if len(b) > maxName {
+	if len(b) > MaxName {
 		return fnUnknown
 	}
-	var lower [maxName]byte
+	var lower [MaxName]byte
 	name := lower[:copy(lower[:], b)]
 	if !exact {
 		for i, c := range name {

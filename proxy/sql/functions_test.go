@@ -9,8 +9,8 @@ import (
 func TestFunctionListsAgree(t *testing.T) {
 	want := map[string]function{}
 	add := func(name string, kind function) {
-		if name != strings.ToLower(name) || len(name) > maxName {
-			t.Errorf("%s is no name in lower case of at most %d bytes", name, maxName)
+		if name != strings.ToLower(name) || len(name) > MaxName {
+			t.Errorf("%s is no name in lower case of at most %d bytes", name, MaxName)
 		}
 		if was := want[name]; was == fnReads && kind == fnKeyword || was == fnKeyword && kind == fnReads {
 			kind = fnEither

@@ -23,7 +23,7 @@ type lexer struct {
 	newline bool  // a line end was seen after an escape string
 	quoted  bool  // the name in buf was quoted
 
-	buf [maxName + 1]byte // a name or a dollar-quote tag that may go on; full means too long
+	buf [MaxName + 1]byte // a name or a dollar-quote tag that may go on; full means too long
 }
 
 // totals is what the statements already read add up to.

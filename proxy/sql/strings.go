@@ -128,7 +128,7 @@ func (s *Scanner) readTag(p []byte, i int) int {
 	for ; i < len(p); i++ {
 		switch c := p[i]; classes[c] {
 		case classDollar:
-			if l.n > maxName {
+			if l.n > MaxName {
 				s.stop()
 				return len(p)
 			}

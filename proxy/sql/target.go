@@ -113,10 +113,10 @@ func lower(b []byte) []byte {
 
 // truncate cuts name to what the server keeps of it, between two characters.
 func truncate(name []byte) []byte {
-	if len(name) <= maxName {
+	if len(name) <= MaxName {
 		return name
 	}
-	n := maxName
+	n := MaxName
 	for n > 0 && !utf8.RuneStart(name[n]) {
 		n--
 	}

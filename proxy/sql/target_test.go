@@ -243,7 +243,7 @@ func FuzzLexemes(f *testing.F) {
 		l := lexemes{p: text}
 		for l.next() {
 			switch {
-			case l.text[0] == '(', l.text[0] == '\\', len(l.text) > maxName:
+			case l.text[0] == '(', l.text[0] == '\\', len(l.text) > MaxName:
 				return // semicolons in it end nothing, or no server accepts it
 			case l.text[0] == ';':
 				empty = true

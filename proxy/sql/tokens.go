@@ -255,7 +255,7 @@ func (l *lexemes) dollar(i int) int {
 	l.kind = kindDollar
 	tag := p[i : j+1]
 	n := bytes.Index(p[j+1:], tag)
-	if n < 0 || len(tag) > maxName+2 {
+	if n < 0 || len(tag) > MaxName+2 {
 		l.broken = true
 		return len(p)
 	}
@@ -265,7 +265,7 @@ func (l *lexemes) dollar(i int) int {
 // symbol reads the comment, the operator or the other symbol at p[i], and returns its end.
 func (l *lexemes) symbol(i int) int {
 	p, j, signs := l.p, i, true
-	for ; j < min(len(p), i+maxName+1) && operator[p[j]] != 0; j++ { // no server accepts a longer one
+	for ; j < min(len(p), i+MaxName+1) && operator[p[j]] != 0; j++ { // no server accepts a longer one
 		if j+1 < len(p) && (p[j] == '-' && p[j+1] == '-' || p[j] == '/' && p[j+1] == '*') {
 			break
 		}

@@ -1,7 +1,8 @@
-package proxy
+package instance
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -17,13 +18,13 @@ const stepEvery = 250 * time.Millisecond
 
 // control decides four times a second how many statements may run, whether the database can answer at all, and which
 // idle transaction must end, until ctx ends.
-func (in *instance) control(ctx context.Context) {
+func (in *Instance) control(ctx context.Context) {
 	in.recall(time.Now())
 	kept := time.Now()
 	defer func() { in.remember(time.Now()) }()
 	t := time.NewTicker(stepEvery)
 	defer t.Stop()
-	overloaded := make([]bool, len(in.srv.cfg.Pool.Classes))
+	overloaded := make([]bool, len(in.cfg.Pool.Classes))
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,7 +33,7 @@ func (in *instance) control(ctx context.Context) {
 			now := time.Now()
 			w := in.step(now, now.Sub(due))
 			in.explainPaces(w, overloaded, now)
-			in.reap(now)
+			in.cfg.Reap(in, now)
 			if now.Sub(kept) >= rememberEvery {
 				kept = now
 				in.remember(now)
@@ -42,17 +43,17 @@ func (in *instance) control(ctx context.Context) {
 }
 
 // step lets the law and the breaker decide. lag is how late it comes.
-func (in *instance) step(now time.Time, lag time.Duration) pool.Window {
-	seen := in.seen.Load()
-	signals := limit.Signals{Lag: lag, Down: !in.passes()}
+func (in *Instance) step(now time.Time, lag time.Duration) pool.Window {
+	seen := in.last.Load()
+	signals := limit.Signals{Lag: lag, Down: !in.Passes()}
 	if seen != nil {
-		signals.Sampled, signals.SampleAge = true, now.Sub(seen.at)
-		signals.Blocked, signals.Peers, signals.Foreign, signals.LWLock = seen.blocked, seen.peers, seen.foreign, seen.lwlock
+		signals.Sampled, signals.SampleAge = true, now.Sub(seen.At)
+		signals.Blocked, signals.Peers, signals.Foreign, signals.LWLock = seen.Blocked, seen.Peers, seen.Foreign, seen.LWLock
 	}
-	before := in.pool.Limit()
-	w, d := in.pool.Step(now, signals)
+	before := in.Pool.Limit()
+	w, d := in.Pool.Step(now, signals)
 	if d.Reason != "" {
-		in.explain(event.Event{
+		in.Explain(event.Event{
 			Time: now, Kind: event.Limit, Cause: string(d.Reason), From: strconv.Itoa(before), To: strconv.Itoa(d.Limit),
 			Evidence: limitEvidence(&d.Evidence, w),
 		})
@@ -71,11 +72,11 @@ func limitEvidence(e *limit.Evidence, w pool.Window) event.Evidence {
 	)
 }
 
-// passes is whether statements may begin as far as the breaker is concerned.
-func (in *instance) passes() bool { return !in.open.Load() }
+// Passes is whether statements may begin as far as the breaker is concerned.
+func (in *Instance) Passes() bool { return !in.open.Load() }
 
 // stepBreaker tells the breaker what has happened, and does what it decides.
-func (in *instance) stepBreaker(now time.Time, w pool.Window, blocked int) {
+func (in *Instance) stepBreaker(now time.Time, w pool.Window, blocked int) {
 	answered, broken, took := in.told.answered.Swap(0), in.told.broken.Swap(0), time.Duration(in.told.took.Load())
 	in.mu.Lock()
 	for range answered {
@@ -84,7 +85,7 @@ func (in *instance) stepBreaker(now time.Time, w pool.Window, blocked int) {
 	for range broken {
 		in.breaker.Ended(breaker.Broken, 0, now)
 	}
-	probe, t := in.breaker.Step(now, breaker.Load{Running: w.Running, Blocked: blocked, Full: in.pool.Limit()})
+	probe, t := in.breaker.Step(now, breaker.Load{Running: w.Running, Blocked: blocked, Full: in.Pool.Limit()})
 	cause := in.lastError
 	in.mu.Unlock()
 	if probe.ID != 0 {
@@ -99,7 +100,7 @@ func (in *instance) stepBreaker(now time.Time, w pool.Window, blocked int) {
 }
 
 // moved carries out a transition of the breaker.
-func (in *instance) moved(t breaker.Transition, cause error, now time.Time) {
+func (in *Instance) moved(t breaker.Transition, cause error, now time.Time) {
 	e := event.Event{Time: now, Kind: event.Breaker, Cause: t.Cause, From: t.From.String(), To: t.To.String()}
 	for _, n := range t.Numbers {
 		e.Evidence = e.Evidence.With(n.Name, n.Value)
@@ -107,37 +108,40 @@ func (in *instance) moved(t breaker.Transition, cause error, now time.Time) {
 	if t.To == breaker.StateRamp {
 		e.Evidence = e.Evidence.With("limit", float64(t.Limit))
 	}
-	in.explain(e)
+	in.Explain(e)
 	in.state.Store(int32(t.To))
 	if t.From != t.To {
 		in.moves[t.To].Add(1)
 	}
 	open := t.To == breaker.StateOpen || t.To == breaker.StateHalfOpen
 	in.open.Store(open)
-	if in.srv.cfg.Observe {
+	if in.cfg.Observe {
 		return
 	}
 	switch t.To {
 	case breaker.StateClosed:
-		in.pool.SetCeiling(pool.NoCeiling, now)
+		in.Pool.SetCeiling(pool.NoCeiling, now)
 	case breaker.StateRamp:
-		in.pool.SetCeiling(t.Limit, now)
+		in.Pool.SetCeiling(t.Limit, now)
 	case breaker.StateOpen:
-		in.pool.SetCeiling(0, now)
-		in.pool.RefuseAll(&pool.UnreachableError{Err: errOr(cause, t.Cause)})
+		in.Pool.SetCeiling(0, now)
+		if cause == nil {
+			cause = errors.New(t.Cause)
+		}
+		in.Pool.RefuseAll(&pool.UnreachableError{Err: cause})
 	}
 }
 
 // explainPaces tells of classes that have begun or ceased to be served newest first.
-func (in *instance) explainPaces(w pool.Window, overloaded []bool, now time.Time) {
+func (in *Instance) explainPaces(w pool.Window, overloaded []bool, now time.Time) {
 	for i, p := range w.Paces {
 		if p.Overloaded == overloaded[i] {
 			continue
 		}
 		overloaded[i] = p.Overloaded
 		words := map[bool]string{false: "calm", true: "overloaded"}
-		in.explain(event.Event{
-			Time: now, Kind: event.Class, Subject: in.srv.cfg.Pool.Classes[i].Name, Cause: "queue_delay",
+		in.Explain(event.Event{
+			Time: now, Kind: event.Class, Subject: in.cfg.Pool.Classes[i].Name, Cause: "queue_delay",
 			From: words[!p.Overloaded], To: words[p.Overloaded], Evidence: event.Of(
 				event.Number{Name: "target_seconds", Value: p.Target.Seconds()},
 				event.Number{Name: "interval_seconds", Value: p.Interval.Seconds()},

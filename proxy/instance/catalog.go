@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"pgguard/proxy/sql"
 )
 
-// catalog is what is known of one database of an instance beside what its servers say by themselves. Any goroutine may
+// Catalog is what is known of one database of an instance beside what its servers say by themselves. Any goroutine may
 // call its methods.
-type catalog struct {
+type Catalog struct {
 	// schema counts changes to what statements mean or return. Who prepares a text under another count gets another
 	// statement.
 	schema atomic.Uint64
@@ -23,9 +23,9 @@ type catalog struct {
 	// bodies counts changes to functions.
 	bodies atomic.Uint64
 
-	// currval is true once a client has asked for the value that its session took from a sequence last. Until then an
+	// Currval is true once a client has asked for the value that its session took from a sequence last. Until then an
 	// INSERT, which takes one by a default, is not worth a pin.
-	currval atomic.Bool
+	Currval atomic.Bool
 
 	mu sync.Mutex
 
@@ -37,12 +37,25 @@ type catalog struct {
 	at      time.Time // when that was
 }
 
-// age is that of a statement prepared now.
-func (c *catalog) age() age { return age{c.schema.Load(), c.shape.Load()} }
+// Age says since which changes of the database a statement is what it is. A client that prepares a text after one gets a new
+// statement; those who have prepared it before go on with the old, and PostgreSQL tells them when its result has changed.
+type Age struct {
+	Schema uint64 // changes to what names mean
+	Shape  uint64 // changes to the columns of what there is
+}
 
-// changed notes a change to what statements mean; text, if it is known, made it.
+// Age is that of a statement prepared now.
+func (c *Catalog) Age() Age { return Age{c.schema.Load(), c.shape.Load()} }
+
+// Renew has who prepares a text from now on get another statement. It returns the new count of such changes.
+func (c *Catalog) Renew() uint64 { return c.schema.Add(1) }
+
+// FunctionsAge counts changes to functions.
+func (c *Catalog) FunctionsAge() uint64 { return c.bodies.Load() }
+
+// Changed notes a change to what statements mean; text, if it is known, made it.
 // It returns whether columns may have changed.
-func (c *catalog) changed(text []byte) (shape bool) {
+func (c *Catalog) Changed(text []byte) (shape bool) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
 	if text == nil || !bytes.Contains(lower, []byte("temp")) {
@@ -63,8 +76,8 @@ func (c *catalog) changed(text []byte) (shape bool) {
 	return shape
 }
 
-// committed notes the end of a transaction that has changed something.
-func (c *catalog) committed(shape bool) {
+// Committed notes the end of a transaction that has changed something.
+func (c *Catalog) Committed(shape bool) {
 	c.schema.Add(1)
 	if shape {
 		c.shape.Add(1)
@@ -77,15 +90,15 @@ const maxCustoms = 256
 // functionsFor is how long what functions set is believed when no change of the schema was seen.
 const functionsFor = 10 * time.Second
 
-func newCatalog() *catalog {
-	c := &catalog{known: map[string]bool{}}
+func newCatalog() *Catalog {
+	c := &Catalog{known: map[string]bool{}}
 	c.schema.Store(1)
 	c.bodies.Store(1)
 	return c
 }
 
-// learn reads the names of the custom settings that a text may set. opaque: it may set others, too.
-func (c *catalog) learn(text []byte) (opaque bool) {
+// Learn reads the names of the custom settings that a text may set. opaque: it may set others, too.
+func (c *Catalog) Learn(text []byte) (opaque bool) {
 	if !bytes.Contains(text, []byte{'.'}) && !bytes.Contains(bytes.ToLower(text), []byte("set_config")) {
 		return false
 	}
@@ -99,20 +112,20 @@ func (c *catalog) learn(text []byte) (opaque bool) {
 	}) || len(c.customs) >= maxCustoms
 }
 
-// names returns the custom settings known, and whether the bodies of functions should be read for more.
-func (c *catalog) names(now time.Time) (customs []string, stale bool) {
+// Customs returns the custom settings known, and whether the bodies of functions should be read for more.
+func (c *Catalog) Customs(now time.Time) (customs []string, stale bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.customs, c.looked != c.bodies.Load() || now.Sub(c.at) > functionsFor
 }
 
-// functions learns from the bodies of all functions that may set something, read under that count of changes, and answers whether there
-// are names that were not known before.
-func (c *catalog) functions(bodies [][]byte, schema uint64, now time.Time) (news bool) {
+// LearnFunctions learns from the bodies of all functions that may set something, read under that count of changes, and
+// answers whether there are names that were not known before.
+func (c *Catalog) LearnFunctions(bodies [][]byte, schema uint64, now time.Time) (news bool) {
 	before := c.count()
 	opaque := false
 	for _, body := range bodies {
-		opaque = c.learn(body) || opaque
+		opaque = c.Learn(body) || opaque
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,14 +133,14 @@ func (c *catalog) functions(bodies [][]byte, schema uint64, now time.Time) (news
 	return len(c.customs) > before
 }
 
-func (c *catalog) count() int {
+func (c *Catalog) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.customs)
 }
 
-// functionsOpaque is true if a function may set what nobody knows the name of.
-func (c *catalog) functionsOpaque() bool {
+// FunctionsOpaque is true if a function may set what nobody knows the name of.
+func (c *Catalog) FunctionsOpaque() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.opaque

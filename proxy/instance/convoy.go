@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"strconv"
@@ -37,7 +37,7 @@ func (c *convoys) saw(print uint16, blocked bool) {
 }
 
 // settleConvoys ends a sample: it bounds what is a convoy, and lets go of what was one.
-func (in *instance) settleConvoys(now time.Time) {
+func (in *Instance) settleConvoys(now time.Time) {
 	c := &in.convoys
 	for i := range c.running {
 		running, blocked := int(c.running[i]), int(c.blocked[i])
@@ -67,19 +67,19 @@ func (in *instance) settleConvoys(now time.Time) {
 }
 
 // bindConvoy changes the bound of one statement.
-func (in *instance) bindConvoy(print uint16, bound, running, blocked int, now time.Time) {
+func (in *Instance) bindConvoy(print uint16, bound, running, blocked int, now time.Time) {
 	c := &in.convoys
 	before := c.bound[print]
 	c.bound[print] = bound
 	if before == 0 || bound == 0 { // in between it only follows
-		in.explain(event.Event{
+		in.Explain(event.Event{
 			Time: now, Kind: event.Print, Subject: "statement " + strconv.Itoa(int(print)), Cause: "lock_convoy",
 			From: boundWord(before), To: boundWord(bound), Evidence: event.Of(
 				event.Number{Name: "running", Value: float64(running)}, event.Number{Name: "blocked", Value: float64(blocked)},
 			),
 		})
 	}
-	in.pool.SetConvoy(print, bound, now)
+	in.Pool.SetConvoy(print, bound, now)
 }
 
 func boundWord(n int) string {

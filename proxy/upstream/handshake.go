@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"encoding/binary"
@@ -10,32 +10,33 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/proxy/auth"
-	"pgguard/proxy/sock"
 	"pgguard/proxy/wire"
 )
 
-// handshake is one login to a server, over blocking reads with a deadline.
-type handshake struct {
-	user, password string
-	params         map[string]string           // of the start-up packet
-	heard          func(typ byte, body []byte) // is told of settings and notices; body is valid during the call
-	version        uint32                      // of the protocol, as asked for
+// Handshake is one login to a server, over blocking reads with a deadline.
+type Handshake struct {
+	User, Password string
+	Params         map[string]string           // of the start-up packet
+	Heard          func(typ byte, body []byte) // is told of settings and notices; body is valid during the call
 
-	nc       net.Conn
-	buf      []byte // read and not yet taken
+	// after the login
+	Conn   net.Conn
+	PID    uint32 // of the server process
+	Secret []byte // for cancel requests; nil: the server gave none
+	Rest   []byte // what the server said at once after the end of the login; during it, what is not yet taken
+
+	version  uint32 // of the protocol, as asked for
 	scram    *auth.SCRAM
-	answered bool   // the server has said something
-	accepted bool   // the server takes the version of the protocol
-	pid      uint32 // of the server process
-	secret   []byte // for cancel requests; nil: the server gave none
+	answered bool // the server has said something
+	accepted bool // the server takes the version of the protocol
 }
 
 // run logs in over nc.
-func (h *handshake) run(nc net.Conn, version uint32) error {
-	h.nc, h.version = nc, version
-	h.buf, h.scram, h.answered, h.accepted = nil, nil, false, false
-	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.params}
-	if err := h.write(encode(nil, &start)); err != nil {
+func (h *Handshake) run(nc net.Conn, version uint32) error {
+	h.Conn, h.version = nc, version
+	h.Rest, h.scram, h.answered, h.accepted = nil, nil, false, false
+	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.Params}
+	if err := h.say(&start); err != nil {
 		return err
 	}
 	for {
@@ -54,11 +55,11 @@ func (h *handshake) run(nc net.Conn, version uint32) error {
 		case wire.BackendKeyData:
 			err = h.key(body)
 		case wire.ErrorResponse:
-			err = parseServerError(body)
+			err = ParseError(body)
 		case wire.ReadyForQuery:
 			return nil
 		case wire.ParameterStatus, wire.NoticeResponse:
-			h.heard(typ, body)
+			h.Heard(typ, body)
 		default:
 			err = fmt.Errorf("unexpected message %q during login", typ)
 		}
@@ -70,20 +71,20 @@ func (h *handshake) run(nc net.Conn, version uint32) error {
 
 // refused is true if err says, or may say, that the server does not take the version that it was asked for. Where the
 // version is known to be taken, a connection closed without a word has another cause.
-func (h *handshake) refused(err error, known bool) bool {
-	var se *serverError
+func (h *Handshake) refused(err error, known bool) bool {
+	var se *Error
 	switch {
 	case err == nil || h.accepted:
 		return false
 	case errors.As(err, &se):
-		return se.code == "0A000" || se.code == "08P01"
+		return se.Code == "0A000" || se.Code == "08P01"
 	}
 	return !known && !h.answered && errors.Is(err, io.EOF)
 }
 
 // negotiated checks the version that the server speaks instead of the one asked for. All of them are served the same way:
 // what differs is the length of cancel keys, which each message says itself.
-func (h *handshake) negotiated(body []byte) error {
+func (h *Handshake) negotiated(body []byte) error {
 	if len(body) < 8 {
 		return errors.New("malformed NegotiateProtocolVersion")
 	}
@@ -97,20 +98,20 @@ func (h *handshake) negotiated(body []byte) error {
 	return nil
 }
 
-// maxSecret is the longest secret of a cancel key.
-const maxSecret = 256
+// MaxSecret is the longest secret of a cancel key.
+const MaxSecret = 256
 
 // key keeps what a cancel request for this server must say.
-func (h *handshake) key(body []byte) error {
-	if len(body) < 4+4 || len(body) > 4+maxSecret {
+func (h *Handshake) key(body []byte) error {
+	if len(body) < 4+4 || len(body) > 4+MaxSecret {
 		return errors.New("malformed BackendKeyData")
 	}
-	h.pid, h.secret = binary.BigEndian.Uint32(body), append([]byte(nil), body[4:]...)
+	h.PID, h.Secret = binary.BigEndian.Uint32(body), append([]byte(nil), body[4:]...)
 	return nil
 }
 
 // authenticate answers one authentication request.
-func (h *handshake) authenticate(body []byte) error {
+func (h *Handshake) authenticate(body []byte) error {
 	if len(body) < 4 {
 		return errors.New("malformed authentication request")
 	}
@@ -119,12 +120,12 @@ func (h *handshake) authenticate(body []byte) error {
 	case pgproto3.AuthTypeOk:
 		return nil
 	case pgproto3.AuthTypeCleartextPassword:
-		return h.answer(h.password)
+		return h.answer(h.Password)
 	case pgproto3.AuthTypeMD5Password:
 		if len(data) < 4 {
 			return errors.New("malformed md5 request")
 		}
-		return h.answer(auth.MD5(h.user, h.password, [4]byte(data)))
+		return h.answer(auth.MD5(h.User, h.Password, [4]byte(data)))
 	case pgproto3.AuthTypeSASL:
 		return h.beginSASL(data)
 	case pgproto3.AuthTypeSASLContinue:
@@ -135,7 +136,7 @@ func (h *handshake) authenticate(body []byte) error {
 		if err != nil {
 			return err
 		}
-		return h.write(encode(nil, &pgproto3.SASLResponse{Data: answer}))
+		return h.say(&pgproto3.SASLResponse{Data: answer})
 	case pgproto3.AuthTypeSASLFinal:
 		if h.scram == nil {
 			return errors.New("SASL answer without a beginning")
@@ -146,14 +147,14 @@ func (h *handshake) authenticate(body []byte) error {
 	}
 }
 
-func (h *handshake) answer(password string) error {
-	if h.password == "" {
+func (h *Handshake) answer(password string) error {
+	if h.Password == "" {
 		return auth.ErrNoPassword
 	}
-	return h.write(encode(nil, &pgproto3.PasswordMessage{Password: password}))
+	return h.say(&pgproto3.PasswordMessage{Password: password})
 }
 
-func (h *handshake) beginSASL(mechanisms []byte) error {
+func (h *Handshake) beginSASL(mechanisms []byte) error {
 	for {
 		name, rest, ok := wire.CString(mechanisms)
 		if !ok || len(name) == 0 {
@@ -166,14 +167,19 @@ func (h *handshake) beginSASL(mechanisms []byte) error {
 	}
 	var first []byte
 	var err error
-	if h.scram, first, err = auth.NewSCRAM(h.password); err != nil {
+	if h.scram, first, err = auth.NewSCRAM(h.Password); err != nil {
 		return err
 	}
-	return h.write(encode(nil, &pgproto3.SASLInitialResponse{AuthMechanism: auth.Mechanism, Data: first}))
+	return h.say(&pgproto3.SASLInitialResponse{AuthMechanism: auth.Mechanism, Data: first})
 }
 
-func (h *handshake) write(p []byte) error {
-	if _, err := h.nc.Write(p); err != nil {
+// say sends one message.
+func (h *Handshake) say(m pgproto3.FrontendMessage) error {
+	p, err := m.Encode(nil)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	if _, err := h.Conn.Write(p); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
 	return nil
@@ -183,32 +189,22 @@ func (h *handshake) write(p []byte) error {
 const maxHandshake = 64 << 10
 
 // next returns the next message; body is valid until the next call.
-func (h *handshake) next() (typ byte, body []byte, err error) {
+func (h *Handshake) next() (typ byte, body []byte, err error) {
 	for {
-		typ, size, ok, err := wire.Peek(h.buf)
+		typ, size, ok, err := wire.Peek(h.Rest)
 		if err != nil || (ok && size > maxHandshake) {
 			return 0, nil, errors.New("not a PostgreSQL server: message of absurd length")
 		}
-		if ok && size <= len(h.buf) {
-			body = h.buf[wire.HeaderSize:size]
-			h.buf = h.buf[size:]
+		if ok && size <= len(h.Rest) {
+			body = h.Rest[wire.HeaderSize:size]
+			h.Rest = h.Rest[size:]
 			return typ, body, nil
 		}
 		more := make([]byte, 4096)
-		n, err := h.nc.Read(more)
+		n, err := h.Conn.Read(more)
 		if err != nil {
 			return 0, nil, fmt.Errorf("read: %w", err)
 		}
-		h.buf = append(h.buf[:len(h.buf):len(h.buf)], more[:n]...)
+		h.Rest = append(h.Rest[:len(h.Rest):len(h.Rest)], more[:n]...)
 	}
-}
-
-// rest is what was read after the login's end: something the server said at once.
-func (h *handshake) rest() *sock.Buffer {
-	if len(h.buf) == 0 {
-		return nil
-	}
-	b := sock.Borrow()
-	b.W += copy(b.Data[b.W:], h.buf)
-	return b
 }

@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"pgguard/pool/event"
 )
 
-// sampleEvery is how often the server is asked what its sessions wait for. Once a second is enough to tell a lock from
+// SampleEvery is how often the server is asked what its sessions wait for. Once a second is enough to tell a lock from
 // load, as what passes sooner is no trouble; and it costs the server less than a thousandth of a core.
-const sampleEvery = time.Second
+const SampleEvery = time.Second
 
 // sampleQuery reads what sessions that run something wait for. The function behind pg_stat_activity is asked, because the
 // view joins two catalogues. What sessions of other roles wait for is NULL without pg_read_all_stats: then nothing is
@@ -25,26 +25,29 @@ const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(applica
 // blockersQuery says whom statements wait for.
 const blockersQuery = `select b, count(*) from pg_catalog.unnest($1::int[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b group by b`
 
-// seen is what the side channel saw.
-type seen struct {
-	at      time.Time
-	blocked int     // of our statements, waiting for a lock
-	peers   int     // statements of other guards
-	foreign int     // statements of anybody else
-	lwlock  float64 // share of ours that waited for one of the server's own locks
-	blocks  map[*pool.Server]int
+// Seen is what the side channel saw.
+type Seen struct {
+	At      time.Time
+	Blocked int     // of our statements, waiting for a lock
+	Peers   int     // statements of other guards
+	Foreign int     // statements of anybody else
+	LWLock  float64 // share of ours that waited for one of the server's own locks
+	Blocks  map[*pool.Server]int
 }
 
+// Seen returns what the side channel saw last, nil if it has seen nothing yet. It is not to be changed.
+func (in *Instance) Seen() *Seen { return in.last.Load() }
+
 // sample looks once, over c.
-func (in *instance) sample(ctx context.Context, c *pgx.Conn) error {
+func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
 	rows, err := c.Query(ctx, sampleQuery)
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
-	ours := in.backends()
-	s := &seen{at: time.Now()}
+	ours := in.servers()
+	s := &Seen{At: time.Now()}
 	lwlocks, running := 0, 0
 	var waiters []int32
 	var pid int32
@@ -52,22 +55,22 @@ func (in *instance) sample(ctx context.Context, c *pgx.Conn) error {
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
 		b := ours[uint32(pid)]
 		switch {
-		case b == nil && name == applicationName:
-			s.peers++
+		case b == nil && name == ApplicationName:
+			s.Peers++
 		case b == nil:
-			s.foreign++
+			s.Foreign++
 		default:
 			running++
 			blocked := waits == "Lock"
 			if blocked {
-				s.blocked++
+				s.Blocked++
 				waiters = append(waiters, pid)
-				b.blocked.Store(true)
+				b.Blocked()
 			}
 			if waits == "LWLock" {
 				lwlocks++
 			}
-			in.convoys.saw(uint16(b.print.Load()), blocked)
+			in.convoys.saw(b.Print(), blocked)
 		}
 		return nil
 	})
@@ -75,21 +78,21 @@ func (in *instance) sample(ctx context.Context, c *pgx.Conn) error {
 		return fmt.Errorf("sample: %w", err)
 	}
 	if running > 0 {
-		s.lwlock = float64(lwlocks) / float64(running)
+		s.LWLock = float64(lwlocks) / float64(running)
 	}
-	if s.blocked >= 3 { // as many as one transaction must hold up to be ended sooner
-		if s.blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
+	if s.Blocked >= 3 { // as many as one transaction must hold up to be ended sooner
+		if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
 			return err
 		}
 	}
-	in.seen.Store(s)
-	in.pool.SetBlocked(s.blocked, s.at)
-	in.settleConvoys(s.at)
+	in.last.Store(s)
+	in.Pool.SetBlocked(s.Blocked, s.At)
+	in.settleConvoys(s.At)
 	return nil
 }
 
 // blockers counts who waits for each of our servers.
-func (in *instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, ours map[uint32]*backend) (map[*pool.Server]int, error) {
+func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, ours map[uint32]Server) (map[*pool.Server]int, error) {
 	rows, err := c.Query(ctx, blockersQuery, waiters)
 	if err != nil {
 		return nil, fmt.Errorf("sample: %w", err)
@@ -99,26 +102,26 @@ func (in *instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, 
 	var n int
 	_, err = pgx.ForEachRow(rows, []any{&pid, &n}, func() error {
 		if b := ours[uint32(pid)]; b != nil {
-			out[b.server] = n
+			out[b.Slot()] = n
 		}
 		return nil
 	})
 	return out, err
 }
 
-// backends returns the servers by the number of their process.
-func (in *instance) backends() map[uint32]*backend {
-	out := map[uint32]*backend{}
-	in.pool.Each(func(c pool.Conn) {
-		if b, ok := c.(*backend); ok {
-			out[b.pid] = b
+// servers returns the servers by the number of their process.
+func (in *Instance) servers() map[uint32]Server {
+	out := map[uint32]Server{}
+	in.Pool.Each(func(c pool.Conn) {
+		if b, ok := c.(Server); ok {
+			out[b.PID()] = b
 		}
 	})
 	return out
 }
 
 // answer runs a canary over *c, which is opened if it is nil and closed after an error, and tells the breaker.
-func (in *instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
+func (in *Instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
 	ctx, stop := context.WithDeadline(ctx, p.Deadline)
 	defer stop()
 	err := in.reach(ctx, c)
@@ -134,7 +137,7 @@ func (in *instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
 
 // identify looks whether another server answers now: then what was learned is not of it. Where the user may not see which
 // it is, a failover is an outage like others.
-func (in *instance) identify(ctx context.Context, c *pgx.Conn) {
+func (in *Instance) identify(ctx context.Context, c *pgx.Conn) {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
 	var now breaker.Identity
@@ -150,12 +153,12 @@ func (in *instance) identify(ctx context.Context, c *pgx.Conn) {
 	if !was.Changed(now) {
 		return
 	}
-	in.explain(event.Event{
+	in.Explain(event.Event{
 		Time: time.Now(), Kind: event.Server, Cause: "failover", From: roleOf(was), To: roleOf(now), Evidence: event.Of(
 			event.Number{Name: "timeline_before", Value: float64(was.Timeline)}, event.Number{Name: "timeline", Value: float64(now.Timeline)},
 		),
 	})
-	in.pool.SetLimit(in.law())
+	in.Pool.SetLimit(in.law())
 }
 
 func roleOf(i breaker.Identity) string {

@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgguard/pool"
+	"pgguard/proxy/upstream"
 )
 
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
@@ -25,21 +26,24 @@ const (
 // guard that starts before this one ends.
 const reserveShare = 0.2
 
+// ApplicationName is what a server's session is called in pg_stat_activity: it serves many clients.
+const ApplicationName = "pgguard"
+
 // watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
 // and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
 // cannot be reached until it can.
-func (in *instance) watch(ctx context.Context) {
+func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
 	var limits time.Time // when they were read last
 	for {
 		err := in.observe(ctx, &c, &limits)
-		wait := sampleEvery
+		wait := SampleEvery
 		if err != nil {
 			if ctx.Err() != nil {
 				return
 			}
-			in.say("the side channel does not work", err, time.Now())
+			in.LogFailed("the side channel does not work", err, time.Now())
 			in.hangUp(&c)
 			wait = probeEvery/2 + rand.N(probeEvery)
 		}
@@ -48,17 +52,25 @@ func (in *instance) watch(ctx context.Context) {
 			return
 		case p := <-in.probes:
 			in.answer(ctx, &c, p)
-		case <-in.wake:
+		case <-in.woken:
 			limits = time.Time{}
 		case <-time.After(wait):
 		}
 	}
 }
 
+// Wake has the side channel look at once, at the server's limits, too.
+func (in *Instance) Wake() {
+	select {
+	case in.woken <- struct{}{}:
+	default: // it is about to
+	}
+}
+
 // observe looks at the server: at its limits if they are old, and at what runs. While the breaker is open it leaves that
 // to canaries.
-func (in *instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time) error {
-	if !in.passes() {
+func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time) error {
+	if !in.Passes() {
 		return nil
 	}
 	if err := in.reach(ctx, c); err != nil {
@@ -71,20 +83,20 @@ func (in *instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 		}
 		*limits = time.Now()
 		in.everUp.Store(true)
-		in.pool.SetCaps(caps)
+		in.Pool.SetCaps(caps)
 	}
 	return in.sample(ctx, *c)
 }
 
 // reach opens the side channel if it is not open.
-func (in *instance) reach(ctx context.Context, c **pgx.Conn) error {
+func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 	if *c != nil {
 		return nil
 	}
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
 	conn, err := in.sideChannel(ctx)
-	in.dialed(classifyPgx(err), time.Now())
+	in.Dialed(classifyPgx(err), time.Now())
 	if err != nil {
 		return err
 	}
@@ -94,7 +106,7 @@ func (in *instance) reach(ctx context.Context, c **pgx.Conn) error {
 }
 
 // hangUp closes the side channel, if it is open, whether or not the server answers.
-func (in *instance) hangUp(c **pgx.Conn) {
+func (in *Instance) hangUp(c **pgx.Conn) {
 	if *c == nil {
 		return
 	}
@@ -106,20 +118,21 @@ func (in *instance) hangUp(c **pgx.Conn) {
 }
 
 // sideChannel connects as the upstream's own user.
-func (in *instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
+func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig("sslmode=disable application_name=pgguard-watch")
 	if err != nil {
 		return nil, err
 	}
-	cfg.Host, cfg.Port, cfg.User = in.up.Host, uint16(in.up.Port), in.up.User
-	cfg.Database = in.up.Database
+	up := in.Door.Upstream
+	cfg.Host, cfg.Port, cfg.User = up.Host, uint16(up.Port), up.User
+	cfg.Database = up.Database
 	if cfg.Database == "" {
-		cfg.Database = in.up.User
+		cfg.Database = up.User
 	}
-	cfg.Password = in.password(&pool.Key{Database: cfg.Database, User: cfg.User})
+	cfg.Password = in.Door.Password(cfg.Database, cfg.User)
 	cfg.TLSConfig, cfg.Fallbacks = nil, nil
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.connect(ctx) }
+	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.Door.Connect(ctx) }
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
@@ -128,7 +141,7 @@ const capsQuery = `select current_setting('max_connections')::int
   - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
   - coalesce(current_setting('reserved_connections', true)::int, 0),
   (select count(*) from pg_stat_activity where backend_type = 'client backend'
-     and application_name not in ('` + applicationName + `', 'pgguard-watch')),
+     and application_name not in ('` + ApplicationName + `', 'pgguard-watch')),
   (select count(*) from pg_stat_activity where backend_type = 'client backend')`
 
 // readCaps turns the server's limits into the pool's.
@@ -168,7 +181,7 @@ func classifyPgx(err error) error {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
-		return classify(&serverError{code: pe.Code, message: pe.Message})
+		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message})
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"encoding/json"
@@ -19,7 +19,7 @@ func clearLibpqEnv(t *testing.T) {
 	}
 }
 
-func TestParseUpstreamReadsURLsAndDSNs(t *testing.T) {
+func TestParseReadsURLsAndDSNs(t *testing.T) {
 	clearLibpqEnv(t)
 	me, err := user.Current()
 	if err != nil {
@@ -44,16 +44,16 @@ func TestParseUpstreamReadsURLsAndDSNs(t *testing.T) {
 		"host=db hostaddr=10.0.0.1 user=app application_name=x sslmode=disable":  {Host: "10.0.0.1", Port: 5432, User: "app", ConnectTimeout: ten},
 		"user=app password=a\\ b host=/tmp":                                      {Host: "/tmp", Port: 5432, User: "app", Password: "a b", ConnectTimeout: ten},
 	} {
-		got, err := ParseUpstream(in)
+		got, err := Parse(in)
 		if err != nil {
-			t.Errorf("ParseUpstream(%q): %v", in, err)
+			t.Errorf("Parse(%q): %v", in, err)
 		} else if got != want {
-			t.Errorf("ParseUpstream(%q)\n got %s (password %q)\nwant %s (password %q)", in, got, got.Password, want, want.Password)
+			t.Errorf("Parse(%q)\n got %s (password %q)\nwant %s (password %q)", in, got, got.Password, want, want.Password)
 		}
 	}
 }
 
-func TestParseUpstreamTakesWhatIsMissingFromTheEnvironment(t *testing.T) {
+func TestParseTakesWhatIsMissingFromTheEnvironment(t *testing.T) {
 	clearLibpqEnv(t)
 	for name, value := range map[string]string{
 		"PGHOST": "envhost", "PGPORT": "6000", "PGUSER": "envuser", "PGPASSWORD": "envsecret",
@@ -61,7 +61,7 @@ func TestParseUpstreamTakesWhatIsMissingFromTheEnvironment(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	got, err := ParseUpstream("dbname=d user=app")
+	got, err := Parse("dbname=d user=app")
 	want := Upstream{
 		Host: "envhost", Port: 6000, Database: "d", User: "app", Password: "envsecret",
 		ConnectTimeout: 7 * time.Second, Passfile: "/env/pass",
@@ -70,12 +70,12 @@ func TestParseUpstreamTakesWhatIsMissingFromTheEnvironment(t *testing.T) {
 		t.Errorf("got %s %q, %v; want %s", got, got.Password, err, want)
 	}
 	t.Setenv("PGSSLMODE", "verify-full")
-	if _, err := ParseUpstream("dbname=d"); err == nil || !strings.Contains(err.Error(), "TLS") {
+	if _, err := Parse("dbname=d"); err == nil || !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("PGSSLMODE=verify-full: got %v, want a refusal that names TLS", err)
 	}
 }
 
-func TestParseUpstreamNamesTheFaultAndNeverThePassword(t *testing.T) {
+func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 	clearLibpqEnv(t)
 	for in, want := range map[string]string{
 		"": "is empty",
@@ -105,16 +105,16 @@ func TestParseUpstreamNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"host=db service=hunter2":                     "key service is not available",
 		"host=db target_session_attrs=read-write":     "target_session_attrs asks for more",
 	} {
-		_, err := ParseUpstream(in)
+		_, err := Parse(in)
 		if err == nil {
-			t.Errorf("ParseUpstream(%q): no error", in)
+			t.Errorf("Parse(%q): no error", in)
 			continue
 		}
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("ParseUpstream(%q): %q does not say %q", in, err, want)
+			t.Errorf("Parse(%q): %q does not say %q", in, err, want)
 		}
 		if strings.Contains(err.Error(), "hunter") {
-			t.Errorf("ParseUpstream(%q): %q shows the password", in, err)
+			t.Errorf("Parse(%q): %q shows the password", in, err)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestUpstreamIsNeverPrintedWithItsPassword(t *testing.T) {
 	}
 	u.Password = ""
 	for _, want := range []Upstream{u, {Host: "/tmp", Port: 5433, User: "a b", Database: "x?y", ConnectTimeout: defaultConnectTimeout}} {
-		if got, err := ParseUpstream(want.String()); err != nil || got != want {
+		if got, err := Parse(want.String()); err != nil || got != want {
 			t.Errorf("%s is read back as %s, %v", want, got, err)
 		}
 	}
@@ -148,22 +148,22 @@ func TestUpstreamIsNeverPrintedWithItsPassword(t *testing.T) {
 	}
 }
 
-func FuzzParseUpstream(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"postgres://app:secret@db:5433/shop?sslmode=prefer", "host=db password='a b' port=5433", "postgres://[::1]:1/x",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		u, err := ParseUpstream(s)
+		u, err := Parse(s)
 		if err != nil {
 			return
 		}
 		if u.Port < 1 || u.Port > 65535 || u.Host == "" || u.ConnectTimeout <= 0 {
-			t.Fatalf("ParseUpstream(%q) = %#v", s, u)
+			t.Fatalf("Parse(%q) = %#v", s, u)
 		}
 		u.Password = ""
-		if back, err := ParseUpstream(u.String()); err != nil || back != u {
+		if back, err := Parse(u.String()); err != nil || back != u {
 			t.Fatalf("%q is printed as %q, read back as %q, %v", s, u, back, err)
 		}
 	})

@@ -1,4 +1,4 @@
-package proxy
+package upstream
 
 import (
 	"errors"
@@ -18,11 +18,11 @@ import (
 // within the longest wait of a client.
 const defaultConnectTimeout = 10 * time.Second
 
-// ParseUpstream reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes
+// Parse reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes
 // from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGPASSFILE, PGCONNECT_TIMEOUT and PGSSLMODE, then from defaults: localhost,
 // 5432, the operating system's user, 10 s. No error contains a password or a value that could be a piece of one.
-func ParseUpstream(s string) (Upstream, error) {
-	keys, err := upstreamKeys(s)
+func Parse(s string) (Upstream, error) {
+	keys, err := keysOf(s)
 	if err != nil {
 		return Upstream{}, err
 	}
@@ -34,7 +34,7 @@ func ParseUpstream(s string) (Upstream, error) {
 			keys[key] = os.Getenv(env)
 		}
 	}
-	return upstreamFrom(keys)
+	return fromKeys(keys)
 }
 
 // String returns u as a URL in which the password is ***; the zero value is an empty text.
@@ -83,23 +83,23 @@ func (u Upstream) GoString() string { return u.String() }
 // MarshalText returns String, so that no encoder shows the password.
 func (u Upstream) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// upstreamKeys returns the libpq keys that s sets.
-func upstreamKeys(s string) (map[string]string, error) {
+// keysOf returns the libpq keys that s sets.
+func keysOf(s string) (map[string]string, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return nil, errors.New("is empty; give postgres://user:password@host:port/database")
 	}
 	for _, prefix := range []string{"postgres://", "postgresql://"} {
 		if rest, ok := strings.CutPrefix(s, prefix); ok {
-			return upstreamURL(rest)
+			return keysOfURL(rest)
 		}
 	}
-	return upstreamDSN(s)
+	return keysOfDSN(s)
 }
 
-// upstreamURL reads what follows the scheme, cut up as libpq does it: net/url refuses socket directories in the place of
+// keysOfURL reads what follows the scheme, cut up as libpq does it: net/url refuses socket directories in the place of
 // the host, and its errors repeat the password.
-func upstreamURL(s string) (map[string]string, error) {
+func keysOfURL(s string) (map[string]string, error) {
 	keys := map[string]string{}
 	put := func(key, text, what string) error {
 		value, err := url.PathUnescape(text)
@@ -174,8 +174,8 @@ func cutHostPort(s string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// upstreamDSN reads key=value pairs as libpq does: spaces around =, values in single quotes, backslash escapes.
-func upstreamDSN(s string) (map[string]string, error) {
+// keysOfDSN reads key=value pairs as libpq does: spaces around =, values in single quotes, backslash escapes.
+func keysOfDSN(s string) (map[string]string, error) {
 	keys := map[string]string{}
 	last := ""
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
@@ -229,9 +229,9 @@ func cutValue(s string) (value, rest string, err error) {
 	return b.String(), "", nil
 }
 
-// upstreamKeyUse says what becomes of each libpq key. The ignored ones change nothing for a connection that a pool owns;
+// keyUse says what becomes of each libpq key. The ignored ones change nothing for a connection that a pool owns;
 // the refused ones would, so leaving them out in silence would be wrong.
-var upstreamKeyUse = map[string]string{
+var keyUse = map[string]string{
 	"host": "used", "hostaddr": "used", "port": "used", "user": "used", "password": "used", "dbname": "used",
 	"connect_timeout": "used", "passfile": "used", "sslmode": "used", "gssencmode": "used", "channel_binding": "used",
 	"target_session_attrs": "used",
@@ -253,7 +253,7 @@ var upstreamKeyUse = map[string]string{
 var plainKey = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
 
 func knownKey(key string) error {
-	switch use := upstreamKeyUse[key]; {
+	switch use := keyUse[key]; {
 	case use == "refused":
 		return fmt.Errorf("key %s is not available for an upstream", key)
 	case use != "":
@@ -264,8 +264,8 @@ func knownKey(key string) error {
 	return errors.New("is neither a URL that starts with postgres:// nor key=value pairs")
 }
 
-// upstreamFrom checks the keys and joins them; an empty value is an absent one, as in libpq.
-func upstreamFrom(keys map[string]string) (Upstream, error) {
+// fromKeys checks the keys and joins them; an empty value is an absent one, as in libpq.
+func fromKeys(keys map[string]string) (Upstream, error) {
 	for _, c := range []struct{ key, allowed, why string }{
 		{"sslmode", "disable allow prefer", "TLS to the server is not available in this version; "},
 		{"gssencmode", "disable prefer", ""},

@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"math/rand/v2"
@@ -17,7 +17,7 @@ func TestPrintsAreTheirOwn(t *testing.T) {
 	for range 200 {
 		all = append(all, r.Uint64()|1)
 	}
-	var p prints
+	var p Prints
 	got := make([][]uint16, 4)
 	var work sync.WaitGroup
 	for g := range got {
@@ -25,7 +25,7 @@ func TestPrintsAreTheirOwn(t *testing.T) {
 			for range 3 {
 				got[g] = got[g][:0]
 				for _, f := range all {
-					got[g] = append(got[g], p.index(f))
+					got[g] = append(got[g], p.Index(f))
 				}
 			}
 		})
@@ -33,7 +33,7 @@ func TestPrintsAreTheirOwn(t *testing.T) {
 	work.Wait()
 	owners, numbered := map[uint16]int{}, 0
 	for i, f := range all {
-		n := p.index(f)
+		n := p.Index(f)
 		if n >= limit.Fingerprints {
 			t.Fatalf("number %d", n)
 		}
@@ -58,18 +58,18 @@ func TestPrintsAreTheirOwn(t *testing.T) {
 
 // Statements that never come again do not take the last numbers, and looking one up costs no memory.
 func TestPrintsAreNotTakenByStatementsThatComeOnce(t *testing.T) {
-	var p prints
+	var p Prints
 	for f := range uint64(100_000) {
-		p.index(f*0x9e3779b97f4a7c15 + 7)
+		p.Index(f*0x9e3779b97f4a7c15 + 7)
 	}
 	if n := p.taken.Load(); n > limit.Fingerprints*2/3 {
 		t.Errorf("%d numbers are taken by statements that came once", n)
 	}
-	if p.index(0) != 0 {
+	if p.Index(0) != 0 {
 		t.Error("an unknown fingerprint has a number")
 	}
-	p.index(99)
-	if n := testing.AllocsPerRun(1000, func() { p.index(99) }); n != 0 {
+	p.Index(99)
+	if n := testing.AllocsPerRun(1000, func() { p.Index(99) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"sync/atomic"
@@ -6,10 +6,10 @@ import (
 	"pgguard/pool/limit"
 )
 
-// prints gives fingerprints of statements small numbers, by which the law keeps what it learns of each: from 1 on, the same
+// Prints gives fingerprints of statements small numbers, by which the law keeps what it learns of each: from 1 on, the same
 // for as long as the process lives. Those beyond what fits share 0, which says nothing. Any goroutine may use it; none
 // waits for another.
-type prints struct {
+type Prints struct {
 	slots [limit.Fingerprints]atomic.Uint64 // the fingerprint that has this number; 0 is not given
 	seen  [limit.Fingerprints]atomic.Uint64 // the last that was looked for here in vain
 	taken atomic.Int64
@@ -19,9 +19,9 @@ type prints struct {
 // gets none.
 const printWays = 4
 
-// index returns the number of a fingerprint. Once half of the numbers are given, it gets one only when it comes twice
+// Index returns the number of a fingerprint. Once half of the numbers are given, it gets one only when it comes twice
 // running at its place, so that statements which never come again do not take what is left.
-func (p *prints) index(fingerprint uint64) uint16 {
+func (p *Prints) Index(fingerprint uint64) uint16 {
 	if fingerprint == 0 {
 		return 0
 	}

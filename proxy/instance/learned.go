@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pgguard/pool/limit"
+	"pgguard/proxy/sql"
 )
 
 // rememberEvery is how often what was learned is written: a guard that is killed loses so much of it.
@@ -30,24 +31,24 @@ type learnedFile struct {
 	At       time.Time `json:"at"`
 	// Limit is 0 if none was learned.
 	Limit float64 `json:"limit,omitempty"`
-	// Sequences are the databases in which a client has asked for the last value of a sequence: see catalog.currval.
+	// Sequences are the databases in which a client has asked for the last value of a sequence: see Catalog.Currval.
 	Sequences []string `json:"sequences,omitempty"`
 }
 
 // learnedPath is where it is, "" for nowhere.
-func (in *instance) learnedPath() string {
-	dir := in.srv.cfg.LearnedDir
+func (in *Instance) learnedPath() string {
+	dir := in.cfg.LearnedDir
 	if dir == "" {
 		return ""
 	}
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(in.name())) // it never fails
+	_, _ = h.Write([]byte(in.Name())) // it never fails
 	return filepath.Join(dir, fmt.Sprintf("learned-%016x.json", h.Sum64()))
 }
 
 // recall starts from what a predecessor has kept. A file that is missing, damaged or of something else is as
 // none.
-func (in *instance) recall(now time.Time) {
+func (in *Instance) recall(now time.Time) {
 	path := in.learnedPath()
 	if path == "" {
 		return
@@ -60,18 +61,18 @@ func (in *instance) recall(now time.Time) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return
-	case err == nil && (f.Version != learnedVersion || f.Instance != in.name()):
+	case err == nil && (f.Version != learnedVersion || f.Instance != in.Name()):
 		err = errors.New("it is of another version or instance")
 	}
 	if err != nil {
-		in.srv.log.Warn("what was learned before is not used", "upstream", in.name(), "file", path, "error", err)
+		in.cfg.Log.Warn("what was learned before is not used", "upstream", in.Name(), "file", path, "error", err)
 		return
 	}
 	if f.Limit != 0 {
-		in.pool.Resume(limit.Learned{At: f.At, Limit: f.Limit}, now)
+		in.Pool.Resume(limit.Learned{At: f.At, Limit: f.Limit}, now)
 	}
 	for _, database := range f.Sequences {
-		in.catalog(database).currval.Store(true)
+		in.Catalog(database).Currval.Store(true)
 	}
 }
 
@@ -88,11 +89,11 @@ func readSmall(path string) ([]byte, error) {
 }
 
 // asked are the databases in which somebody has asked for the last value of a sequence.
-func (in *instance) asked() (databases []string) {
+func (in *Instance) asked() (databases []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for name, c := range in.catalogs {
-		if c.currval.Load() && len(databases) < maxAsked && len(name) <= maxName {
+		if c.Currval.Load() && len(databases) < maxAsked && len(name) <= sql.MaxName {
 			databases = append(databases, name)
 		}
 	}
@@ -104,12 +105,12 @@ func (in *instance) asked() (databases []string) {
 const maxAsked = 32
 
 // remember writes what was learned, whole or not at all.
-func (in *instance) remember(now time.Time) {
+func (in *Instance) remember(now time.Time) {
 	path := in.learnedPath()
 	if path == "" {
 		return
 	}
-	kept, ok := in.pool.Learned(now)
+	kept, ok := in.Pool.Learned(now)
 	databases := in.asked()
 	if !ok && len(databases) == 0 {
 		return
@@ -117,13 +118,13 @@ func (in *instance) remember(now time.Time) {
 	if !ok {
 		kept = limit.Learned{At: now}
 	}
-	body, err := json.Marshal(learnedFile{learnedVersion, in.name(), kept.At, kept.Limit, databases})
+	body, err := json.Marshal(learnedFile{learnedVersion, in.Name(), kept.At, kept.Limit, databases})
 	if err == nil {
 		err = replaceFile(path, body)
 	}
 	if err != nil && !in.unkept {
 		in.unkept = true
-		in.srv.log.Warn("what was learned cannot be kept for a restart", "upstream", in.name(), "file", path, "error", err)
+		in.cfg.Log.Warn("what was learned cannot be kept for a restart", "upstream", in.Name(), "file", path, "error", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package proxy
+package instance
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 )
 
 // look7 is one sample: so many instances of statement 7 run, and so many of them are blocked.
-func (in *instance) look7(running, blocked int) {
+func (in *Instance) look7(running, blocked int) {
 	for i := range running {
 		in.convoys.saw(7, i < blocked)
 	}
@@ -47,7 +47,7 @@ func TestConvoyIsBoundedAndLetGo(t *testing.T) {
 	if bound() != 0 {
 		t.Errorf("bound %d long after", bound())
 	}
-	all, _ := in.srv.Events(0)
+	all, _ := in.cfg.Events.Since(0, nil)
 	var kinds []string
 	for _, e := range all {
 		if e.Kind == event.Print {

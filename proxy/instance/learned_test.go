@@ -1,31 +1,31 @@
-package proxy
+package instance
 
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/event"
+	"pgguard/proxy/upstream"
 )
 
 // learner returns an instance that keeps what it learns in dir.
-func learner(t *testing.T, dir string) *instance {
+func learner(t *testing.T, dir string) *Instance {
 	t.Helper()
-	cfg := Default()
-	cfg.LearnedDir, cfg.Upstream = dir, Upstream{Host: "db.example.com", Port: 5432, User: "app"}
-	srv, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newInstance(srv, cfg.Upstream)
+	cfg := Config{Pool: pool.Default(), LearnedDir: dir, Log: slog.New(slog.DiscardHandler), Events: event.New(event.Size)}
+	return New(cfg, upstream.Upstream{Host: "db.example.com", Port: 5432, User: "app"})
 }
 
 // A restart begins with half of what was learned; what is old, damaged or of another server counts for nothing.
 func TestLearnedLimitSurvivesRestart(t *testing.T) {
 	now := time.Now()
-	first := learner(t, t.TempDir()).pool.Limit()
+	first := learner(t, t.TempDir()).Pool.Limit()
 	good := learnedFile{learnedVersion, "db.example.com:5432", now.Add(-time.Hour), 40, nil}
 	for _, c := range []struct {
 		name string
@@ -48,7 +48,7 @@ func TestLearnedLimitSurvivesRestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			in.recall(now)
-			if got := in.pool.Limit(); got != c.want {
+			if got := in.Pool.Limit(); got != c.want {
 				t.Errorf("limit %d, want %d", got, c.want)
 			}
 		})
@@ -95,15 +95,15 @@ func TestNothingIsKeptWhereItCannotBe(t *testing.T) {
 func TestSequencesAreRememberedOverRestart(t *testing.T) {
 	dir := t.TempDir()
 	in := learner(t, dir)
-	in.catalog("plain")
-	in.catalog("shop").currval.Store(true)
+	in.Catalog("plain")
+	in.Catalog("shop").Currval.Store(true)
 	in.remember(time.Now())
 	next := learner(t, dir)
 	next.recall(time.Now())
-	if next.catalog("plain").currval.Load() || !next.catalog("shop").currval.Load() {
+	if next.Catalog("plain").Currval.Load() || !next.Catalog("shop").Currval.Load() {
 		t.Error("want shop and no other")
 	}
-	if got, want := next.pool.Limit(), learner(t, "").pool.Limit(); got != want {
+	if got, want := next.Pool.Limit(), learner(t, "").Pool.Limit(); got != want {
 		t.Errorf("limit %d, want %d: none was learned", got, want)
 	}
 }

@@ -1,0 +1,46 @@
+package instance
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/event"
+)
+
+// Config is everything an instance is told. Log, Events, Open and Reap are needed.
+type Config struct {
+	// Pool configures its pool.
+	Pool pool.Config
+	// Observe decides and tells, and changes nothing.
+	Observe bool
+	// Limit is the run limit; 0 finds it, and follows it.
+	Limit int
+	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
+	MaxPinned int
+	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
+	LearnedDir string
+	// Log receives one line for each decision and each connection lost.
+	Log *slog.Logger
+	// Events keeps what was decided.
+	Events *event.Ring
+	// Open logs in to a server for the pool, as its key says. It may be called by many goroutines at once, and blocks.
+	Open func(ctx context.Context, in *Instance, s *pool.Server) (Server, error)
+	// Reap ends a transaction that does nothing while others wait for its slot. It is called four times a second by one
+	// goroutine, and does not block.
+	Reap func(in *Instance, now time.Time)
+}
+
+// Server is a connection of the pool, as far as the instance must know it. Any goroutine may call its methods.
+type Server interface {
+	pool.Conn
+	// Slot is its place in the pool.
+	Slot() *pool.Server
+	// PID is the number of its process.
+	PID() uint32
+	// Print is the number of the statement that it runs.
+	Print() uint16
+	// Blocked is told that this statement was seen to wait for a lock.
+	Blocked()
+}

@@ -1,0 +1,184 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgguard/breaker"
+	"pgguard/pool"
+	"pgguard/pool/limit"
+	"pgguard/proxy/upstream"
+)
+
+// Instance is one PostgreSQL server and everything that is kept for it: its pool, what its servers reported, whether it
+// can be reached. Any goroutine may call its methods.
+type Instance struct {
+	Door *upstream.Door // its upstream, the first that names it, is also the login of the side channel
+	Pool *pool.Pool     // its connections are of type Server
+
+	cfg Config
+
+	everUp atomic.Bool   // the server's limits have been read
+	woken  chan struct{} // the side channel looks at once
+
+	pinned atomic.Int64 // clients that keep a server between transactions
+
+	open  atomic.Bool                  // the breaker: statements are refused at once
+	state atomic.Int32                 // its state, a breaker.State
+	moves [breakerStates]atomic.Uint64 // how often it came into each
+	told  told                         // by sessions, for the breaker
+	last  atomic.Pointer[Seen]         // by the side channel
+	// sentAway is when a server was last told to go, as time.Time.UnixNano; 0: never.
+	sentAway atomic.Int64
+	// probes are canaries for the side channel to run. It is the only reader, and who sends does not wait.
+	probes   chan breaker.Probe
+	convoys  convoys          // of the side channel's goroutine
+	identity breaker.Identity // of the side channel's goroutine
+	unkept   bool             // of the control loop's: that nothing can be kept has been said
+
+	mu sync.Mutex
+
+	// guarded by mu
+	known     map[string]*Params  // by Params.identity; nil: none yet
+	catalogs  map[string]*Catalog // by database
+	breaker   *breaker.Breaker
+	lastError error     // of a login that did not reach the server
+	logged    time.Time // when a failed login was logged last
+	unlogged  int       // failed logins since
+}
+
+// breakerStates is how many states a breaker has.
+const breakerStates = int(breaker.StateRamp) + 1
+
+// New returns the instance that up names. It does no IO; Run does.
+func New(cfg Config, up upstream.Upstream) *Instance {
+	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
+	in.breaker = breaker.New(rand.Float64)
+	in.probes = make(chan breaker.Probe, 1)
+	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
+	return in
+}
+
+// Run serves the pool, decides, and watches the server, until ctx ends. It returns when its goroutines have ended.
+func (in *Instance) Run(ctx context.Context) {
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { in.control(ctx) })
+	work.Go(func() { in.watch(ctx) })
+	in.Pool.Run(ctx)
+}
+
+// law returns what decides how many statements may run: an operator's number, or what finds it.
+func (in *Instance) law() limit.Limit {
+	if n := in.cfg.Limit; n > 0 {
+		return limit.Frozen(n)
+	}
+	if in.cfg.Observe {
+		// What it tries has no effect on what runs, and an experiment without one would say that concurrency is worth nothing.
+		t := limit.Defaults()
+		t.NoProbe, t.NoVerify = true, true
+		return limit.NewAIMD(limit.Config{Tuning: &t})
+	}
+	return limit.NewAIMD(limit.Config{})
+}
+
+// Name is host:port, or the path of the socket.
+func (in *Instance) Name() string { return in.Door.Upstream.Address() }
+
+// Catalog returns what is known of a database.
+func (in *Instance) Catalog(database string) *Catalog {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	c := in.catalogs[database]
+	if c == nil {
+		c = newCatalog()
+		in.catalogs[database] = c
+	}
+	return c
+}
+
+// dial opens a server connection; it implements pool.Dialer.
+func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error) {
+	c, err := in.cfg.Open(ctx, in, s)
+	in.Dialed(err, time.Now())
+	if err != nil {
+		in.LogFailed("server login failed", err, time.Now())
+		return nil, err
+	}
+	return c, nil
+}
+
+// Dialed tells the breaker how a login ended. A server that answers, whatever it says, can be reached.
+func (in *Instance) Dialed(err error, now time.Time) {
+	var rejected *pool.RejectedError
+	var tooMany *pool.TooManyError
+	reached := err == nil || errors.As(err, &rejected) || errors.As(err, &tooMany)
+	if !reached && in.Pool.Live() > 0 {
+		return // servers that are lent and answer prove more than a login that fails
+	}
+	in.mu.Lock()
+	in.breaker.Dial(reached, now)
+	if !reached {
+		in.lastError = err
+	}
+	in.mu.Unlock()
+	if !reached {
+		in.Wake()
+	}
+}
+
+// Refusing returns why statements are refused at once, or nil.
+func (in *Instance) Refusing() error {
+	if in.open.Load() && !in.cfg.Observe {
+		return &pool.UnreachableError{Err: errors.New("the last logins failed")}
+	}
+	return nil
+}
+
+// logEvery spaces the log lines about logins that fail, which come in torrents: the first of them says what is wrong.
+const logEvery = 10 * time.Second
+
+// LogFailed logs that the instance did not let the guard in, and how often since it was said last.
+func (in *Instance) LogFailed(what string, err error, now time.Time) {
+	in.mu.Lock()
+	in.unlogged++
+	n := in.unlogged
+	quiet := now.Sub(in.logged) < logEvery
+	if !quiet {
+		in.logged, in.unlogged = now, 0
+	}
+	in.mu.Unlock()
+	if !quiet {
+		in.cfg.Log.Warn(what, "upstream", in.Name(), "times", n, "error", err)
+	}
+}
+
+// LogLost logs that a server connection ended that the guard did not end.
+func (in *Instance) LogLost(pid uint32, lent bool, cause error) {
+	in.cfg.Log.Warn("server connection lost", "upstream", in.Name(), "pid", pid, "lent", lent, "error", cause)
+}
+
+// SentOff notes that a server was told to go.
+func (in *Instance) SentOff(now time.Time) { in.sentAway.Store(now.UnixNano()) }
+
+// Restarting is true if a server was told to go just now: PostgreSQL is being restarted.
+func (in *Instance) Restarting(now time.Time) bool {
+	at := in.sentAway.Load()
+	return at != 0 && now.Sub(time.Unix(0, at)) < time.Second
+}
+
+// Pin counts a client that keeps a server between transactions, until Unpin. False: they are more than may.
+func (in *Instance) Pin() bool {
+	most := in.cfg.MaxPinned
+	if most <= 0 {
+		most = max(1, in.Pool.Cap()/2)
+	}
+	return in.pinned.Add(1) <= int64(most)
+}
+
+// Unpin ends the count that Pin began.
+func (in *Instance) Unpin() { in.pinned.Add(-1) }

@@ -1,0 +1,49 @@
+package instance
+
+import (
+	"fmt"
+
+	"pgguard/breaker"
+	"pgguard/pool"
+)
+
+// Stats is a snapshot of an instance and its pool.
+type Stats struct {
+	Name string // host:port of the instance
+	pool.Stats
+	// BreakerOpen is true while statements are refused because the instance cannot be reached.
+	BreakerOpen bool
+	// Breaker is the breaker's state: "closed", "open", "half-open", "ramp".
+	Breaker string
+	// BreakerTrips counts changes to open.
+	BreakerTrips uint64
+	// BreakerMoves counts changes by the state that the breaker came to.
+	BreakerMoves map[string]uint64
+	// Up is true if the last login or a lent server says that the instance can serve.
+	Up bool
+}
+
+// Stats returns a snapshot.
+func (in *Instance) Stats() Stats {
+	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
+		Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
+	for i := range in.moves {
+		st.BreakerMoves[breaker.State(i).String()] = in.moves[i].Load()
+	}
+	st.Up = !st.BreakerOpen && (st.Down == nil || st.Servers["idle"]+st.Servers["active"] > 0) && in.everUp.Load()
+	return st
+}
+
+// Ready returns nil if a client can be served now, else why not. It costs the database nothing.
+func (in *Instance) Ready() error {
+	switch {
+	case in.open.Load():
+		return fmt.Errorf("%s: circuit open, the database cannot be reached", in.Name())
+	case !in.everUp.Load():
+		return fmt.Errorf("%s: not reached yet", in.Name())
+	}
+	if st := in.Pool.Stats(); st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0 {
+		return fmt.Errorf("%s: %w", in.Name(), st.Down)
+	}
+	return nil
+}

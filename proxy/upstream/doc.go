@@ -1,0 +1,2 @@
+// Package upstream says where a PostgreSQL is and how to log in to it.
+package upstream

@@ -1,0 +1,111 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgguard/proxy/auth"
+	"pgguard/proxy/wire"
+)
+
+// Door is the way into one PostgreSQL instance: where it is, which version of the protocol it takes, and the passwords
+// of its users. Any goroutine may use it.
+type Door struct {
+	Upstream Upstream // the first that named the instance
+
+	protocol atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
+
+	mu      sync.Mutex
+	secrets map[string]string // guarded by mu: passwords by user, from every upstream that names this instance
+}
+
+// NewDoor returns the way into the instance that up names.
+func NewDoor(up Upstream) *Door { return &Door{Upstream: up, secrets: map[string]string{}} }
+
+// Learn learns the password of an upstream that names this instance.
+func (d *Door) Learn(up Upstream) {
+	if up.Password == "" {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.secrets[up.User] = up.Password
+}
+
+// Password finds the password for a login: the one an upstream gives for its user, else the password file's.
+func (d *Door) Password(database, user string) string {
+	d.mu.Lock()
+	secret := d.secrets[user]
+	d.mu.Unlock()
+	if secret != "" {
+		return secret
+	}
+	return auth.FromPassfile(d.Upstream.Passfile, d.Upstream.Host, strconv.Itoa(d.Upstream.Port), database, user)
+}
+
+// Address is host:port, or the path of the socket.
+func (u Upstream) Address() string {
+	if strings.HasPrefix(u.Host, "/") {
+		return u.Host + "/.s.PGSQL." + strconv.Itoa(u.Port)
+	}
+	return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+}
+
+// Connect opens a socket to the instance.
+func (d *Door) Connect(ctx context.Context) (net.Conn, error) {
+	var nd net.Dialer
+	if strings.HasPrefix(d.Upstream.Host, "/") {
+		return nd.DialContext(ctx, "unix", d.Upstream.Address())
+	}
+	return nd.DialContext(ctx, "tcp", d.Upstream.Address())
+}
+
+// Version is the version of the protocol that servers are asked for; 0: none has taken one yet.
+func (d *Door) Version() uint32 { return d.protocol.Load() }
+
+// LogIn opens a socket and logs in over it, in the newest version of the protocol that the server takes, until ctx ends.
+// PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
+// close, and is then asked for 3.0. On success h.Conn is the caller's.
+func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
+	version := d.Version()
+	known := version != 0
+	if !known {
+		version = wire.Version32
+	}
+	err := d.attempt(ctx, h, version)
+	if version != wire.Version30 && h.refused(err, known) {
+		version = wire.Version30
+		err = d.attempt(ctx, h, version)
+	}
+	if h.accepted {
+		d.protocol.Store(version)
+	}
+	return err
+}
+
+// attempt is one try of LogIn.
+func (d *Door) attempt(ctx context.Context, h *Handshake, version uint32) error {
+	nc, err := d.Connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	deadline, _ := ctx.Deadline()
+	_ = nc.SetDeadline(deadline)
+	halt := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	err = h.run(nc, version)
+	if !halt() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = nc.Close()
+		return err
+	}
+	_ = nc.SetDeadline(time.Time{})
+	return nil
+}
