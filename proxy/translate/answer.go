@@ -284,6 +284,7 @@ func (l *Lease) skip(unread bool) {
 	}
 	l.owed.first = to
 	l.skipping = l.owed.len() == 0
+	l.unsynced = l.unsynced || l.skipping // a query behind, which would have ended the batch, is read over, too
 	if l.skipping && rescue {
 		l.sync()
 		l.out = wire.AppendEmpty(nil, wire.Sync)

@@ -169,7 +169,7 @@ func (l *Lease) Writes() bool { return l.write }
 func (l *Lease) Untouched() bool { return l.dedicated || l.c.Session }
 
 // Standing is what must be known of l to read the client's next messages.
-func (l *Lease) Standing() Standing { return Standing{l.flux, l.pins | l.suspect} }
+func (l *Lease) Standing() Standing { return Standing{l.flux, l.pins | l.suspect, l.copying.in} }
 
 // Pins are why the client keeps its server between transactions.
 func (l *Lease) Pins() Pins { return l.pins }

@@ -24,12 +24,15 @@ type sending struct {
 // result is from itself, or begins in scratch, or is new.
 func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 	w := sending{l: l, r: r, from: from, scratch: scratch}
+	read := false // the server reads some of it
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
 		m := from[w.at : w.at+int(st.size)]
 		switch {
 		case l.skipping && st.typ != wire.Sync: // the server drops it
 			w.replace(len(m))
+			w.at += len(m)
+			continue
 		case l.Untouched():
 			if st.anon || st.typ == wire.Query || (st.typ == wire.Close && len(m) == wire.HeaderSize+2) {
 				l.c.unnamed = nil // only the server knows what it is
@@ -39,22 +42,30 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 			l.passes(st.typ)
 		}
 		w.at += len(m)
+		read = read || st.typ != wire.Sync
 	}
+	l.partial = r.left > 0 && !l.skipping
+	if read {
+		l.mayHaveDone(r, from)
+	}
+	if w.out == nil {
+		return from
+	}
+	return append(w.out, from[w.done:]...)
+}
+
+// mayHaveDone notes what a request that is sent may leave behind.
+func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.suspect |= r.suspect
 	l.c.hide(r.suspect)
 	l.undo |= r.undo
 	l.flux = l.flux || r.sets
-	l.partial = r.left > 0 && !l.skipping
 	l.commit = l.commit || r.commit
 	l.write = l.write || r.write
 	if r.ddl {
 		l.ddl = true
 		l.shape = l.c.Catalog.Changed(from) || l.shape
 	}
-	if w.out == nil {
-		return from
-	}
-	return append(w.out, from[w.done:]...)
 }
 
 // SentRest notes that the rest of a long message has been sent; res is what its text may have done, if it has one.
