@@ -64,8 +64,14 @@ func (s *session) dropUnnamed() bool {
 // skipParse notes that a message is not sent on. A Parse of the unnamed statement leaves none behind: what is bound next is not the one
 // before it.
 func (s *session) skipParse(typ byte, m []byte) {
-	if typ == wire.Parse && len(m) > wire.HeaderSize && m[wire.HeaderSize] == 0 {
-		s.forgetUnnamed()
+	if typ != wire.Parse || len(m) <= wire.HeaderSize || m[wire.HeaderSize] != 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client.ForgetUnnamed()
+	if s.link != nil {
+		s.link.lease.SkipUnnamed()
 	}
 }
 

@@ -26,6 +26,7 @@ type Lease struct {
 	gone      bool // the client has left
 	pins      Pins // why the client keeps its server between transactions
 	dedicated bool // its messages pass untouched
+	skipped   bool // a Parse of the unnamed statement was refused: the server is to forget the one it has
 	lingers   bool // its unnamed statement, too long to be kept, has not been bound yet: the server is kept for it
 	residue
 
@@ -167,6 +168,9 @@ func (l *Lease) Writes() bool { return l.write }
 
 // Untouched is true if the client's messages pass as they are: it has its server to itself.
 func (l *Lease) Untouched() bool { return l.dedicated || l.c.Session }
+
+// SkipUnnamed notes that a Parse of the unnamed statement was not sent: there is none after it.
+func (l *Lease) SkipUnnamed() { l.skipped = l.Untouched() }
 
 // Standing is what must be known of l to read the client's next messages.
 func (l *Lease) Standing() Standing { return Standing{l.flux, l.pins | l.suspect, l.copying.in} }

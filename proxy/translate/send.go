@@ -34,6 +34,9 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 			w.at += len(m)
 			continue
 		case l.Untouched():
+			if l.skipped {
+				w.forgetUnnamed(st.typ)
+			}
 			if st.anon || st.typ == wire.Query || (st.typ == wire.Close && len(m) == wire.HeaderSize+2) {
 				l.c.unnamed = nil // only the server knows what it is
 			}
@@ -180,6 +183,18 @@ func (w *sending) message(st *step, m []byte) bool {
 		}
 	}
 	return false
+}
+
+// forgetUnnamed has the server forget its unnamed statement ahead of a message that may be about it.
+func (w *sending) forgetUnnamed(typ byte) {
+	switch typ {
+	case wire.Query:
+		w.l.skipped = false // it will
+	case wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
+		w.l.skipped = false
+		w.guards(closing, effect{server: true})
+		w.out = wire.AppendText(w.out, wire.Close, "S")
+	}
 }
 
 // before makes sure that everything up to the message at hand is in out.
