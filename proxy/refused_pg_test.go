@@ -96,6 +96,7 @@ func TestRefusedParseLeavesNoUnnamedStatement(t *testing.T) {
 	for what, keep := range map[string][]step{
 		"free":      nil,
 		"pinned":    queries("create temporary table tt (a int)"),
+		"begun":     append(append(queries("listen news"), batches("begin", "commit", "begin")...), queries("commit")...),
 		"dedicated": append([]step{say("Z", parse("s", "select 1"), msgSync)}, queries("explain execute s", "prepare q as select 1")...),
 		"session":   queries("select 1"),
 	} {
