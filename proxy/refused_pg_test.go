@@ -101,14 +101,14 @@ func TestRefusedParseLeavesNoUnnamedStatement(t *testing.T) {
 		"session":   queries("select 1"),
 	} {
 		t.Run(what, func(t *testing.T) {
-			g := crowded(t, 30*time.Millisecond, 100)
-			if what == "session" {
-				g = newGuard(t, address(shared), func(c *Config) {
-					c.Limit, c.Mode, c.Pool.MaxServers = 1, PoolModeSession, 8
-					c.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 30 * time.Millisecond, MaxLength: 100, MaxShare: 1}}
-					c.Rules = nil
-				})
-			}
+			g := newGuard(t, address(shared), func(c *Config) {
+				c.Limit, c.Pool.MaxServers = 1, 8
+				c.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 30 * time.Millisecond, MaxLength: 100, MaxShare: 1}}
+				c.Rules = nil
+				if what == "session" {
+					c.Mode = PoolModeSession
+				}
+			})
 			_, _ = admin.query("drop table if exists once; create table once (a int)")
 			p, _ := enter(t, g.addr)
 			p.play(keep)
