@@ -1,21 +1,20 @@
-package proxy
+package translate
 
 // prepared is the set of the guard's statements that one server has, the least recently used first to go. It belongs to
 // whoever has the server.
 type prepared struct {
-	of     map[*statement]*preparedEntry
+	of     map[*Statement]*preparedEntry
 	oldest *preparedEntry
 	newest *preparedEntry
 }
 
 type preparedEntry struct {
-	st           *statement
-	unknown      bool // whether it is there
+	st           *Statement
 	older, newer *preparedEntry
 }
 
 // has answers whether the server has st, which is then the one used last.
-func (p *prepared) has(st *statement) bool {
+func (p *prepared) has(st *Statement) bool {
 	e := p.of[st]
 	if e != nil && p.newest != e {
 		p.unlink(e)
@@ -24,26 +23,13 @@ func (p *prepared) has(st *statement) bool {
 	return e != nil
 }
 
-// unknown answers whether nobody knows if the server has st.
-func (p *prepared) unknown(st *statement) bool {
-	e := p.of[st]
-	return e != nil && e.unknown
-}
-
-// doubt notes that nobody knows whether the server has st.
-func (p *prepared) doubt(st *statement) {
-	p.add(st)
-	p.of[st].unknown = true
-}
-
 // add notes that the server has st.
-func (p *prepared) add(st *statement) {
-	if e := p.of[st]; e != nil {
-		e.unknown = false
+func (p *prepared) add(st *Statement) {
+	if p.of[st] != nil {
 		return
 	}
 	if p.of == nil {
-		p.of = map[*statement]*preparedEntry{}
+		p.of = map[*Statement]*preparedEntry{}
 	}
 	e := &preparedEntry{st: st}
 	p.of[st] = e
@@ -51,7 +37,7 @@ func (p *prepared) add(st *statement) {
 }
 
 // remove notes that the server does not have st any more.
-func (p *prepared) remove(st *statement) {
+func (p *prepared) remove(st *Statement) {
 	if e := p.of[st]; e != nil {
 		p.unlink(e)
 		delete(p.of, st)
@@ -62,7 +48,7 @@ func (p *prepared) remove(st *statement) {
 func (p *prepared) clear() { *p = prepared{} }
 
 // last is the statement used longest ago.
-func (p *prepared) last() *statement { return p.oldest.st }
+func (p *prepared) last() *Statement { return p.oldest.st }
 
 func (p *prepared) link(e *preparedEntry) {
 	e.older, e.newer = p.newest, nil

@@ -1,25 +1,51 @@
-package proxy
+package translate
 
 import (
 	"sort"
+	"strconv"
 	"strings"
 	"unique"
 
 	"pgguard/proxy/wire"
 )
 
-// settings are what a session has set: the names and values in which it differs from a new session of its key. Equal
+// Settings are what a session has set: the names and values in which it differs from a new session of its key. Equal
 // ones are equal values, so that comparing costs nothing. The zero value is none of them: it means unknown.
-type settings struct {
+type Settings struct {
 	all     unique.Handle[string] // name \0 value \0 …, sorted by name
-	parsing parsing               // of those that change the meaning of a text
+	parsing Parsing               // of those that change the meaning of a text
+	haste   haste                 // of the timeouts among them
 }
 
-// plainParsing is of a session that has set nothing that matters to it.
-var plainParsing = unique.Make("")
+// haste says what timeouts mean for the queries that the guard runs ahead of a client's statement.
+type haste uint8
 
-// plain is a session that has set nothing.
-var plain = settings{plainParsing, plainParsing}
+const (
+	unhurried haste = iota // no timeout is set
+	patient                // those set are long enough
+	hasty                  // one may end them
+)
+
+// hastyBelow is how short a timeout must be, in milliseconds, to be feared: what the guard runs takes one, and a thousand times that
+// where a thousand processes want the processor.
+const hastyBelow = 1000
+
+// hasteOf is that of a timeout in the units of pg_settings, or of a start-up packet, which may name another: that is feared.
+func hasteOf(name, value string) haste {
+	if name != "statement_timeout" && name != "transaction_timeout" {
+		return unhurried
+	}
+	if ms, err := strconv.Atoi(value); err == nil && (ms <= 0 || ms >= hastyBelow) {
+		return patient
+	}
+	return hasty
+}
+
+// PlainParsing is of a session that has set nothing that matters to it.
+var PlainParsing = unique.Make("")
+
+// Plain is a session that has set nothing.
+var Plain = Settings{all: PlainParsing, parsing: PlainParsing}
 
 // harmless has the settings that do not change what a statement means once it is prepared, beside those with a dot.
 var harmless = map[string]bool{
@@ -33,47 +59,52 @@ var harmless = map[string]bool{
 	"tcp_keepalives_count": true, "tcp_user_timeout": true, "lc_messages": true, "session_replication_role": true,
 }
 
-// pair is one setting with its value.
-type pair struct{ name, value string }
+// Pair is one setting with its value.
+type Pair struct{ Name, Value string }
 
-// newSettings returns the settings made of pairs, which are sorted in place.
-func newSettings(pairs []pair) settings {
+// NewSettings returns the settings made of pairs, which are sorted in place.
+func NewSettings(pairs []Pair) Settings {
 	if len(pairs) == 0 {
-		return plain
+		return Plain
 	}
-	sort.Slice(pairs, func(i, j int) bool { return pairs[i].name < pairs[j].name })
+	sort.Slice(pairs, func(i, j int) bool { return pairs[i].Name < pairs[j].Name })
 	var all, parse strings.Builder
+	var h haste
 	for _, p := range pairs {
+		h = max(h, hasteOf(p.Name, p.Value))
 		for _, b := range []*strings.Builder{&all, &parse} {
-			if b == &parse && (harmless[p.name] || strings.Contains(p.name, ".")) {
+			if b == &parse && (harmless[p.Name] || strings.Contains(p.Name, ".")) {
 				continue
 			}
-			b.WriteString(p.name)
+			b.WriteString(p.Name)
 			b.WriteByte(0)
-			b.WriteString(p.value)
+			b.WriteString(p.Value)
 			b.WriteByte(0)
 		}
 	}
-	return settings{unique.Make(all.String()), unique.Make(parse.String())}
+	return Settings{unique.Make(all.String()), unique.Make(parse.String()), h}
 }
 
+// Parsing is what of them decides how a text is read.
+func (s Settings) Parsing() Parsing { return s.parsing }
+
 // pairs returns the settings one by one, sorted by name.
-func (s settings) pairs() (out []pair) {
+func (s Settings) pairs() (out []Pair) {
 	rest := s.all.Value()
 	for rest != "" {
-		var p pair
-		p.name, rest, _ = strings.Cut(rest, "\x00")
-		p.value, rest, _ = strings.Cut(rest, "\x00")
+		var p Pair
+		p.Name, rest, _ = strings.Cut(rest, "\x00")
+		p.Value, rest, _ = strings.Cut(rest, "\x00")
 		out = append(out, p)
 	}
 	return out
 }
 
-// get returns the value of a setting, if it is set.
-func (s settings) get(name string) (value string, ok bool) {
+// Get returns the value of a setting, if it is set.
+func (s Settings) Get(name string) (value string, ok bool) {
 	for _, p := range s.pairs() {
-		if p.name == name {
-			return p.value, true
+		if p.Name == name {
+			return p.Value, true
 		}
 	}
 	return "", false
@@ -88,46 +119,46 @@ const (
 
 // change is one step from some settings to others. A reset goes back to the value of a new session.
 type change struct {
-	pair
+	Pair
 	reset bool
 }
 
 // changes returns what must be done, in order, to get from from to to.
-func changes(from, to settings) (list []change, takesRole bool) {
+func changes(from, to Settings) (list []change, takesRole bool) {
 	was, is := map[string]string{}, map[string]string{}
 	for _, p := range from.pairs() {
-		was[p.name] = p.value
+		was[p.Name] = p.Value
 	}
 	for _, p := range to.pairs() {
-		is[p.name] = p.value
+		is[p.Name] = p.Value
 	}
 	_, wasRole := was[settingRole]
 	_, wasUser := was[settingAuthorization]
 	if wasRole {
-		list = append(list, change{pair{settingRole, "none"}, false})
+		list = append(list, change{Pair{settingRole, "none"}, false})
 	}
 	if wasUser {
-		list = append(list, change{pair{settingAuthorization, ""}, true})
+		list = append(list, change{Pair{settingAuthorization, ""}, true})
 	}
 	for _, p := range to.pairs() {
-		if v, ok := was[p.name]; (!ok || v != p.value) && p.name != settingRole && p.name != settingAuthorization {
+		if v, ok := was[p.Name]; (!ok || v != p.Value) && p.Name != settingRole && p.Name != settingAuthorization {
 			list = append(list, change{p, false})
 		}
 	}
 	for _, p := range from.pairs() {
-		if _, ok := is[p.name]; !ok && p.name != settingRole && p.name != settingAuthorization {
-			list = append(list, change{pair{p.name, ""}, true})
+		if _, ok := is[p.Name]; !ok && p.Name != settingRole && p.Name != settingAuthorization {
+			list = append(list, change{Pair{p.Name, ""}, true})
 		}
 	}
 	for _, name := range []string{settingAuthorization, settingRole} {
 		if v, ok := is[name]; ok {
-			list = append(list, change{pair{name, v}, false})
+			list = append(list, change{Pair{name, v}, false})
 			takesRole = true
 		}
 	}
 	_, isUser := is[settingAuthorization]
 	if _, ok := is[settingRole]; !ok && (wasRole || wasUser || isUser) {
-		list = append(list, change{pair{settingRole, ""}, true}) // that of a new session need not be none
+		list = append(list, change{Pair{settingRole, ""}, true}) // that of a new session need not be none
 	}
 	return list, takesRole
 }
@@ -138,7 +169,7 @@ func appendChanges(dst []byte, list []change) (out []byte, queries int) {
 	for _, encoding := range []bool{true, false} {
 		var text strings.Builder
 		for _, c := range list {
-			if (c.name == settingEncoding) != encoding {
+			if (c.Name == settingEncoding) != encoding {
 				continue
 			}
 			if text.Len() == 0 {
@@ -148,9 +179,9 @@ func appendChanges(dst []byte, list []change) (out []byte, queries int) {
 			}
 			value := "NULL"
 			if !c.reset {
-				value = literal(c.value)
+				value = literal(c.Value)
 			}
-			text.WriteString("pg_catalog.set_config(" + literal(c.name) + "," + value + ",false)")
+			text.WriteString("pg_catalog.set_config(" + literal(c.Name) + "," + value + ",false)")
 		}
 		if text.Len() > 0 {
 			dst = wire.AppendText(dst, wire.Query, text.String())
