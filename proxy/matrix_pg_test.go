@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/proxy/pgtest"
 	"pgguard/proxy/wire"
 )
 
@@ -63,9 +64,9 @@ func (k kept) set(p *speaker, id string) {
 func inserting(id string) string { return "insert into asked values ('" + id + "')" }
 
 // askedTable makes an empty table of rows, asked.
-func askedTable(t *testing.T) (admin *caller) {
+func askedTable(t *testing.T, c *pgtest.Cluster) (admin *caller) {
 	t.Helper()
-	admin = direct(t, shared)
+	admin = direct(t, c)
 	for _, text := range []string{
 		"drop table if exists asked cascade", "create table asked (id text)",
 		"create or replace function asks(text) returns int language sql as 'insert into asked values ($1) returning 1'",

@@ -26,7 +26,7 @@ func functionOid(t *testing.T, admin *caller) uint32 {
 // A statement that was refused is not run: not in part, not later, whatever the session is and whatever was asked for.
 // It is answered with one error; the client goes on with what it had before.
 func TestRefusedIsNotRun(t *testing.T) {
-	admin := askedTable(t)
+	admin := askedTable(t, shared)
 	oid := functionOid(t, admin)
 	for i, way := range pressures {
 		for _, k := range keeps {

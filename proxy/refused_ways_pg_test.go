@@ -28,7 +28,7 @@ func mixed(part []string) bool {
 // What was sent with a statement that is refused may be run when there is room a moment later, but only as a whole: each
 // part, up to its ReadyForQuery, is run or refused, and has rows or an error.
 func TestRefusedAsAWhole(t *testing.T) {
-	admin := askedTable(t)
+	admin := askedTable(t, shared)
 	oid := functionOid(t, admin)
 	for _, k := range keeps {
 		switch k.name {
@@ -98,7 +98,7 @@ func (c *trial) firstId(id string) string {
 
 // A database that cannot be reached for long refuses at once; what it refused is not run when it is back.
 func TestRefusedByAnOpenCircuitIsNotRun(t *testing.T) {
-	admin := askedTable(t)
+	admin := askedTable(t, shared)
 	oid := functionOid(t, admin)
 	tap := pgtest.NewTap(t, address(shared))
 	g := newGuard(t, tap.Addr(), func(c *Config) { classes(patience, 1000)(c) })
@@ -144,7 +144,7 @@ func TestRefusedByAnOpenCircuitIsNotRun(t *testing.T) {
 
 // What waits when the guard is told to stop is not run, and its client is told so.
 func TestRefusedByTheEndIsNotRun(t *testing.T) {
-	admin := askedTable(t)
+	admin := askedTable(t, shared)
 	oid := functionOid(t, admin)
 	for _, k := range keeps {
 		if k.open {
