@@ -12,32 +12,6 @@ import (
 // emptyIdle answers the empty query outside a transaction.
 var emptyIdle = wire.AppendReady(wire.AppendEmpty(nil, wire.EmptyQueryResponse), wire.Idle)
 
-// plainBegin is what is sent to a server for a deferred BEGIN without modes.
-var plainBegin = wire.AppendText(nil, wire.Query, "BEGIN")
-
-// plainBoundBegin is the same where the client's came by the extended protocol.
-var plainBoundBegin = appendBoundBegin(nil, nil)
-
-// discardSequences forgets what a server remembers of sequences, so that a client cannot read another's.
-var discardSequences = wire.AppendText(nil, wire.Query, "DISCARD SEQUENCES")
-
-// discardSequencesBeside is the same for the middle of a transaction or a batch: the client's unnamed statement and portal
-// stay, and it has no ReadyForQuery.
-var discardSequencesBeside = func() []byte {
-	const name = statementPrefix + "discard"
-	p := wire.AppendParse(nil, name, "DISCARD SEQUENCES\x00\x00\x00")
-	p = wire.AppendMessage(p, wire.Bind, []byte(name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
-	p = wire.AppendMessage(p, wire.Execute, []byte(name+"\x00\x00\x00\x00\x00"))
-	p = wire.AppendText(p, wire.Close, "P"+name)
-	return wire.AppendText(p, wire.Close, "S"+name)
-}()
-
-// changedResult is PostgreSQL's error for a prepared statement whose columns have changed.
-var changedResult = encode(nil, &pgproto3.ErrorResponse{
-	Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "0A000", Message: "cached plan must not change result type",
-	File: "plancache.c", Routine: "RevalidateCachedQuery",
-})
-
 func warning(code, message, routine string) []byte {
 	return encode(nil, &pgproto3.NoticeResponse{
 		Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: code, Message: message, File: "xact.c", Routine: routine,

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"pgguard/pool"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
 )
 
@@ -19,7 +21,7 @@ type backend struct {
 	pid    uint32
 	secret []byte
 
-	session atomic.Pointer[session] // who is attached; &nobody once the connection has ended
+	link    atomic.Pointer[link] // the lease; nil: none; &nobody once the connection has ended
 	params  atomic.Pointer[instance.Params]
 	cancels cancels                // requests on their way
 	print   atomic.Uint32          // number of the statement that it runs, for who looks from the side
@@ -33,23 +35,17 @@ type backend struct {
 
 	// of the backend's goroutine
 	in     *sock.Buffer
-	left   int          // bytes of a message that is passed on piece by piece
-	drop   bool         // that message is not for the client
-	fatal  []byte       // body of the error with which the server ended the connection
-	news   []byte       // for the client, ahead of what is kept
-	extra  []byte       // for the client, after what is kept
-	more   bool         // there is more to sort after extra
-	todo   []byte       // for the server
-	todoIn *sock.Buffer // what todo is in, if it is a buffer's
+	left   int      // bytes of a message that is passed on piece by piece
+	drop   bool     // that message is not for the client
+	fatal  []byte   // body of the error with which the server ended the connection
+	news   []byte   // for the client, ahead of what is kept
+	extra  []byte   // for the client, after what is kept
+	more   bool     // there is more to sort after extra
+	todo   []byte   // for the server
+	todoIn *request // what todo is in, if it is a request's
 
-	// of whoever has the server, under its session's mu
-	settings settings   // what is set in it
-	prepared prepared   // the guard's statements in it
-	unnamed  *statement // its unnamed statement; nil: not known
+	session translate.Server // what the server's session is; of whoever has the server, under its link's mu
 }
-
-// nobody is attached to a backend that has ended, so that nobody else can be.
-var nobody session
 
 // Run implements pool.Conn: it relays what the server sends until the connection ends.
 func (b *backend) Run() {
@@ -74,7 +70,7 @@ func (b *backend) Close(why string) {
 	if !b.why.CompareAndSwap(nil, &why) {
 		return
 	}
-	idle := b.session.Load() == nil
+	idle := b.link.Load() == nil
 	go func() {
 		// The connection counts until the server has closed its end, so that one the guard does not count any more is
 		// one the server does not count any more either.
@@ -93,76 +89,105 @@ const closeWait = 5 * time.Second
 
 // relay deals with what has been read: whole messages and the start of long ones.
 func (b *backend) relay() error {
-	s := b.session.Load()
-	if s == nil {
-		return b.relayIdle()
-	}
 	for {
-		err := b.pass(s)
+		l := b.lock()
+		if l == nil {
+			return b.relayIdle()
+		}
+		err := b.pass(l)
 		if err != nil || !b.more {
 			return err
 		}
 	}
 }
 
-// pass sorts what has been read, up to a point where something of the guard's must go to the client, and passes it on.
-func (b *backend) pass(s *session) error {
-	s.wmu.Lock()
-	s.mu.Lock()
+// lock returns the link that has b, with its locks held, nil if there is none.
+func (b *backend) lock() *link {
+	for {
+		l := b.link.Load()
+		if l == nil {
+			return nil
+		}
+		l.lock()
+		if b.link.Load() == l {
+			return l
+		}
+		l.unlock() // its client has gone meanwhile
+	}
+}
+
+// lock takes the right to write to the client, if there is one, and the link's mu.
+func (l *link) lock() {
+	if l.s != nil {
+		l.s.wmu.Lock()
+	}
+	l.mu.Lock()
+}
+
+func (l *link) unlock() {
+	l.mu.Unlock()
+	if l.s != nil {
+		l.s.wmu.Unlock()
+	}
+}
+
+// pass sorts what has been read, up to a point where something of the guard's must go to the client, and passes it on. It is called
+// with the link's locks held and gives them back.
+func (b *backend) pass(l *link) error {
+	s := l.s
 	b.more, b.extra, b.news = false, nil, nil
-	if s.syncs == 0 {
+	if s != nil && !l.lease.Preparing() {
 		b.news = s.newsLocked(b)
 	}
-	keep, err := b.sort(s)
-	if s.settling {
-		s.cond.Broadcast()
-	}
+	keep, err := b.sort(l)
 	from, to := keep[0], keep[1]
 	todo, used := b.todo, b.todoIn
 	b.todo, b.todoIn = nil, nil
-	finished := err == nil && !b.more && s.backend == b && s.ex.quiet() && b.left == 0
 	var end ending
 	var now time.Time
-	if finished {
+	if err == nil && !b.more && b.left == 0 && l.lease.Quiet() {
 		now = time.Now()
-		end = s.endLocked(now)
+		end = l.endLocked(now)
 	}
-	if s.gone {
+	if s == nil {
 		from, b.news, b.extra = to, nil, nil
-		s.cond.Broadcast()
 	}
+	l.cond.Broadcast()
 	if from < to || b.extra != nil {
-		s.dropRetry()
+		l.dropKept()
 	}
+	stops := l.stopsLocked()
 	if len(todo) > 0 {
 		b.wmu.Lock()
 	}
-	s.mu.Unlock()
+	l.mu.Unlock()
 	if len(todo) > 0 {
 		_ = b.conn.Send(todo)
 		b.wmu.Unlock()
-		sock.Return(used)
+		putRequest(used)
 	}
-	for _, p := range [3][]byte{b.news, b.in.Data[from:to], b.extra} {
-		if len(p) == 0 {
-			continue
+	if stops {
+		b.stop(s.srv)
+	}
+	if s != nil {
+		for _, p := range [3][]byte{b.news, b.in.Data[from:to], b.extra} {
+			if len(p) == 0 {
+				continue
+			}
+			if err := s.sayLocked(p); err != nil {
+				s.cut(err)
+			}
 		}
-		s.srv.count.bytesOut.Add(uint64(len(p)))
-		if werr := s.conn.Send(p); werr != nil {
-			s.cut(werr)
-		}
+		s.wmu.Unlock()
 	}
-	s.wmu.Unlock()
-	if finished {
-		s.finishExchange(b, end, now)
-	}
+	l.finish(b, end, now)
 	return err
 }
 
-// sort goes through the messages in b.in, notes what they mean for the exchange, and returns the range that is for the
-// client. It is called with s.mu held. Messages that are not for the client are closed over. It stops, with b.more set,
+// sort goes through the messages in b.in, notes what they mean for the lease, and returns the range that is for the
+// client. It is called with the link's locks held. Messages that are not for the client are closed over. It stops, with b.more set,
 // where b.extra must follow what is kept.
-func (b *backend) sort(s *session) (keep [2]int, err error) {
+func (b *backend) sort(l *link) (keep [2]int, err error) {
 	from, to := b.in.R, b.in.R // what is kept, moved together
 	take := func(n int) {
 		if to != b.in.R {
@@ -190,76 +215,44 @@ func (b *backend) sort(s *session) (keep [2]int, err error) {
 			continue
 		}
 		typ, size, ok, err := wire.Peek(held)
-		if err != nil {
+		if err != nil || !ok {
 			return [2]int{from, to}, err
 		}
-		if !ok {
-			return [2]int{from, to}, nil
-		}
-		hidden := s.ex.hidden(typ)
-		long := false
-		if watched[typ] || hidden {
-			switch {
-			case size <= len(held):
-				switch b.understand(s, held[:size], hidden) {
-				case passOn:
-					take(size)
-				case keepBack:
-					skip(size)
-				case takeBack:
-					skip(size)
-					from, to = b.in.R, b.in.R
-				}
-				if err := b.trouble(s); err != nil || b.extra != nil {
-					b.more = b.in.R < b.in.W
-					return [2]int{from, to}, err
-				}
-				continue
-			case size <= sock.BufferSize-sock.Headroom || len(held) < longHead:
+		watched, hidden := l.lease.Watches(typ)
+		if watched && size > len(held) {
+			switch whole := l.lease.NeedsWhole(typ) && size <= maxWhole; {
+			case size <= sock.BufferSize-sock.Headroom, len(held) < longHead:
 				return [2]int{from, to}, nil
-			case b.needsWhole(s, typ) && size <= maxWhole:
-				if from == to { // else what is kept is passed on first
-					b.in.Grow(size)
-					from, to = b.in.R, b.in.R
-				}
+			case whole && from < to: // what is kept is passed on first
 				return [2]int{from, to}, nil
+			case whole:
+				b.in.Grow(size)
+				return [2]int{b.in.R, b.in.R}, nil
 			}
-			long = true
-			becomes := b.understandLong(s, held, hidden)
-			hidden = becomes != passOn
-			if becomes == takeBack {
+		}
+		n := min(size, len(held))
+		if watched {
+			fate := b.receive(l, held[:n], n == size)
+			hidden = fate != translate.Pass
+			if fate == translate.Retract {
 				from, to = b.in.R, b.in.R
 			}
 		}
-		if size > len(held) {
-			b.left, b.drop = size-len(held), hidden
-			size = len(held)
-		}
+		b.left, b.drop = size-n, hidden
 		if hidden {
-			skip(size)
+			skip(n)
 		} else {
-			take(size)
+			take(n)
 		}
-		if long {
-			if err := b.trouble(s); err != nil || b.extra != nil {
-				return [2]int{from, to}, err
-			}
+		if !watched {
+			continue
+		}
+		if err := b.trouble(l); err != nil || b.extra != nil {
+			b.more = err == nil && b.in.R < b.in.W
+			return [2]int{from, to}, err
 		}
 	}
 	return [2]int{from, to}, nil
-}
-
-// trouble is why the server cannot be used any more after the message just understood.
-func (b *backend) trouble(s *session) error {
-	switch {
-	case b.fatal != nil:
-		return errFatal
-	case s.failed != nil:
-		return errSettings
-	case s.ex.doubt:
-		return errDoubt
-	}
-	return nil
 }
 
 // longHead is enough of a long message to know what it is: the severity and the code of an error come first.
@@ -268,9 +261,20 @@ const longHead = 1 << 10
 // maxWhole bounds the messages that are understood whole though they are longer than a buffer.
 const maxWhole = 4 << 20
 
-// needsWhole is true for a message of the server that means nothing until its end has come.
-func (b *backend) needsWhole(s *session, typ byte) bool {
-	return typ == wire.ParameterStatus || (typ == wire.DataRow && s.question != nil && s.ex.front() == markAsk)
+// errSettings ends a server that did not take what goes ahead of a client's request.
+var errSettings = errors.New("server did not take the client's settings, or its BEGIN")
+
+// trouble is why the server cannot be used any more after the message just received.
+func (b *backend) trouble(l *link) error {
+	switch {
+	case b.fatal != nil:
+		return errFatal
+	case l.lease.Failed() != nil:
+		return errSettings
+	case l.lease.Doubt():
+		return errDoubt
+	}
+	return nil
 }
 
 // relayIdle deals with what a server says while it is not lent.
@@ -321,88 +325,16 @@ func (b *backend) note(body []byte) {
 
 // ended takes the backend out of use after its connection has ended, and answers for it.
 func (b *backend) ended(cause error) {
-	s := b.session.Swap(&nobody)
+	l := b.link.Swap(&nobody)
 	if b.lastCode() == codeAdminShutdown {
 		b.inst.SentOff(time.Now())
 	}
 	_ = b.conn.Conn.Close()
 	sock.Return(b.in)
 	b.in = nil
-	lent := s != nil && s.serverLost(b, cause)
+	lent := l != nil && l.lost(b, cause)
 	b.logEnd(cause, lent)
 	if lent {
 		b.inst.Pool.Discard(b.server, "ended", time.Now())
-	}
-}
-
-// ending is what follows an exchange, decided under the session's lock and carried out without it.
-type ending uint8
-
-const (
-	endNothing ending = iota
-	endIdle           // in a transaction: the run token goes back
-	endParked         // between transactions, kept: the run token goes back
-	endRelease        // the server goes back
-	endGone           // the client has left: its session cleans up
-)
-
-// endLocked decides what follows an exchange after which the server owes nothing.
-func (s *session) endLocked(now time.Time) ending {
-	if s.gone {
-		s.cond.Broadcast()
-		return endGone
-	}
-	if s.parked || (s.idle && s.ex.status != wire.Idle) {
-		return endNothing // no exchange has ended: the server said something by itself
-	}
-	if s.staged || s.waiting {
-		return endNothing // only what goes ahead of the request has been answered
-	}
-	took := now.Sub(s.started)
-	s.srv.times.query[s.class].observe(took)
-	s.srv.count.queries[s.class].Add(1)
-	s.backend.server.Sample = s.ran.sample(took)
-	s.backend.server.Sample.Blocked = s.backend.blocked.Load() && s.backend.blocked.Swap(false)
-	s.route.inst.Ended(s.ran.broken, took)
-	s.ran = ran{}
-	if s.ex.status != wire.Idle {
-		s.idle, s.idleSince = true, now
-		return endIdle
-	}
-	s.idle = false
-	if s.suspect|s.undo != 0 || s.flux {
-		found := s.suspect & unasked
-		s.suspect, s.undo, s.flux = 0, 0, false
-		s.verdictLocked(0, found)
-	}
-	s.srv.times.transaction[s.class].observe(now.Sub(s.txStarted))
-	if s.keepsLocked() || s.lingers {
-		s.parked = true
-		return endParked
-	}
-	s.backend = nil
-	s.local = wire.Idle
-	s.ex.rest()
-	return endRelease
-}
-
-// finishExchange carries out what endLocked decided. No lock is held.
-func (s *session) finishExchange(b *backend, end ending, now time.Time) {
-	switch end {
-	case endIdle:
-		b.inst.Pool.Idle(b.server, now)
-	case endParked:
-		b.inst.Pool.Park(b.server, now)
-	case endRelease:
-		b.session.CompareAndSwap(s, nil)
-		b.giveBack(now)
-	}
-}
-
-// giveBack returns the server to the pool when no cancel request is on its way to it, so that none can hit the next
-// client.
-func (b *backend) giveBack(now time.Time) {
-	if b.cancels.flying.Load() == 0 || !b.cancels.hold() {
-		b.inst.Pool.Release(b.server, now)
 	}
 }

@@ -62,32 +62,61 @@ func (k *keyring) find(pid uint32, secret []byte) *session {
 // It returns a word for the metrics.
 func (s *session) cancel() (result string) {
 	s.mu.Lock()
-	b := s.backend
-	waiting := s.waiting && s.refused == nil
-	running := b != nil && !s.ex.quiet()
-	early := running && !waiting && s.ex.preparing()
-	s.stops = s.stops || early
-	if running && !waiting && !early {
-		b.beginCancel()
-	}
-	s.mu.Unlock()
-	switch {
-	case early: // it is meant for the client's statement, not for what goes ahead of it
-		return "sent"
-	case waiting:
+	switch l := s.link; {
+	case s.asked:
+		s.mu.Unlock()
 		if s.route.inst.Pool.Withdraw(&s.waiter) {
 			s.Refused(refusedCanceled)
 			return "queued"
 		}
 		return "idle" // it has just been granted; the client may ask again
-	case running:
-		defer b.endCancel()
-		if b.deliverCancel() != nil {
-			return "failed"
-		}
+	case s.walsender != nil:
+		s.mu.Unlock()
+		return sentOr(s.walsender.cancel())
+	case l == nil || l.lease.Quiet():
+		s.mu.Unlock()
+		return "idle"
+	case s.state == preparing || l.lease.Preparing(): // it is meant for the client's statement, not for what goes ahead of it
+		l.stops = true
+		s.mu.Unlock()
 		return "sent"
+	default:
+		b := l.b
+		b.beginCancel()
+		s.mu.Unlock()
+		defer b.endCancel()
+		return sentOr(b.deliverCancel())
 	}
-	return "idle"
+}
+
+// sentOr is the word for how the delivery of a cancel request went.
+func sentOr(err error) string {
+	if err != nil {
+		return "failed"
+	}
+	return "sent"
+}
+
+// stopsLocked takes whether a cancel request that has waited for what goes ahead of the client's statement is to be sent now: the
+// statement is under way. The server is not given back before endCancel then. It is called with mu held.
+func (l *link) stopsLocked() bool {
+	if !l.stops || l.s == nil || l.s.state != running || l.lease.Preparing() {
+		return false
+	}
+	l.stops = false
+	if !l.lease.Outstanding() {
+		return false
+	}
+	l.b.beginCancel()
+	return true
+}
+
+// stop sends a cancel request for which beginCancel was called, and does not wait.
+func (b *backend) stop(srv *Server) {
+	srv.work.Go(func() { // ends when the server has been told
+		_ = b.deliverCancel()
+		b.endCancel()
+	})
 }
 
 // cancels keeps count of the cancel requests on their way to one server. A server with one under way is not lent to

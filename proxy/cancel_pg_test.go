@@ -18,8 +18,8 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// running waits until the cluster's server of this application name runs a statement with text in it.
-func running(t *testing.T, admin *caller, text string) {
+// awaitRunning waits until the cluster's server of this application name runs a statement with text in it.
+func awaitRunning(t *testing.T, admin *caller, text string) {
 	t.Helper()
 	eventually(t, "running "+text, func() bool {
 		return admin.one(t, "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() "+
@@ -48,7 +48,7 @@ func TestCancel(t *testing.T) {
 
 func (ct *cancelTest) cancelRunning(t *testing.T) {
 	_ = ct.victim.send(simple("select pg_sleep(60)"))
-	running(t, ct.admin, "pg_sleep(60)")
+	awaitRunning(t, ct.admin, "pg_sleep(60)")
 	if err := ct.victim.cancel(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func (ct *cancelTest) cancelRunning(t *testing.T) {
 func (ct *cancelTest) cancelInTransaction(t *testing.T) {
 	ct.victim.want(t, ct.victim.query, "BEGIN", "", 'T')
 	_ = ct.victim.send(append(batchOf("select pg_sleep(61)"), wire.AppendEmpty(nil, wire.Sync)...))
-	running(t, ct.admin, "pg_sleep(61)")
+	awaitRunning(t, ct.admin, "pg_sleep(61)")
 	_ = ct.victim.cancel()
 	if a, err := ct.victim.answer(); err != nil || a.code() != "57014" || a.status != 'E' {
 		t.Errorf("canceled: %v %s", err, a)
@@ -95,7 +95,7 @@ func (ct *cancelTest) cancelWaiting(t *testing.T) {
 
 func (ct *cancelTest) cancelNobody(t *testing.T) {
 	_ = ct.other.send(simple("select 42 from pg_sleep(0.3)"))
-	running(t, ct.admin, "pg_sleep(0.3)")
+	awaitRunning(t, ct.admin, "pg_sleep(0.3)")
 	wrong := append([]byte(nil), ct.other.secret...)
 	wrong[0] ^= 1
 	for what, err := range map[string]error{
@@ -121,7 +121,7 @@ func (ct *cancelTest) cancelAfterDeath(t *testing.T) {
 	gone.kill()
 	eventually(t, "gone", func() bool { return ct.clients() == 2 })
 	_ = ct.other.send(simple("select 42 from pg_sleep(0.2)"))
-	running(t, ct.admin, "pg_sleep(0.2)")
+	awaitRunning(t, ct.admin, "pg_sleep(0.2)")
 	_ = cancelWith(ct.addr, pid, secret)
 	if a, err := ct.other.answer(); err != nil || len(a.codes) > 0 {
 		t.Errorf("somebody else's statement was hit: %v %s", err, a)
@@ -143,7 +143,7 @@ func TestCancelWithLongKey(t *testing.T) {
 		t.Errorf("secrets of %d and %d bytes, want %d and 4", len(long.secret), len(victim.secret), keySize)
 	}
 	_ = long.send(simple("select pg_sleep(62)"))
-	running(t, admin, "pg_sleep(62)")
+	awaitRunning(t, admin, "pg_sleep(62)")
 	if err := cancelWith(g.addr, long.pid, long.secret[:4]); err != nil {
 		t.Error(err)
 	}
@@ -256,7 +256,7 @@ func TestCancelByPsql(t *testing.T) {
 		}
 		return out.String()
 	}
-	out := interrupt(func() { running(t, admin, "pg_sleep(63)") }, "select pg_sleep(63)")
+	out := interrupt(func() { awaitRunning(t, admin, "pg_sleep(63)") }, "select pg_sleep(63)")
 	if !strings.Contains(out, "57014") {
 		t.Errorf("running: %s", out)
 	}

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/translate"
 )
 
 // counters are everything a Server counts. All of it is atomic: nothing a client does waits for another to count.
 type counters struct {
 	bytesIn, bytesOut atomic.Uint64
 	panics            atomic.Uint64
-	pins              []atomic.Uint64 // by index in pinNames
+	pins              []atomic.Uint64 // by index in translate.PinNames
 	queries           []atomic.Uint64 // by class
 	wouldReap         []atomic.Uint64 // by class: observe mode
 	wouldBreak        []atomic.Uint64 // by class: statements the breaker would have refused
@@ -24,7 +25,7 @@ var cancelResults = []string{"sent", "queued", "idle", "unknown", "failed"}
 
 func newCounters(classes int) *counters {
 	c := &counters{
-		pins: make([]atomic.Uint64, len(pinNames)), queries: make([]atomic.Uint64, classes),
+		pins: make([]atomic.Uint64, len(translate.PinNames)), queries: make([]atomic.Uint64, classes),
 		wouldReap: make([]atomic.Uint64, classes), wouldBreak: make([]atomic.Uint64, classes),
 		refusals: map[Reason][]atomic.Uint64{}, cancels: map[string]*atomic.Uint64{},
 	}
@@ -37,8 +38,8 @@ func newCounters(classes int) *counters {
 	return c
 }
 
-// refused counts a refusal.
-func (srv *Server) refused(r *Refusal, class int) { srv.count.refusals[r.Reason][class].Add(1) }
+// countRefusal counts a refusal.
+func (srv *Server) countRefusal(r *Refusal, class int) { srv.count.refusals[r.Reason][class].Add(1) }
 
 // times are the histograms of a Server, by class.
 type times struct {

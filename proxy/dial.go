@@ -7,6 +7,7 @@ import (
 	"pgguard/pool"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
@@ -27,12 +28,12 @@ func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Serv
 func (srv *Server) logIn(ctx context.Context, in *instance.Instance, s *pool.Server) (*backend, error) {
 	ctx, stop := context.WithTimeout(ctx, in.Door.Upstream.ConnectTimeout)
 	defer stop()
-	b := &backend{inst: in, server: s, settings: plain, unnamed: noStatement}
+	b := &backend{inst: in, server: s, session: translate.NewServer()}
 	b.params.Store(in.Intern(&instance.Params{}))
 	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User)}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	for _, o := range s.Key.Value.(*login).options {
-		h.Params[o.name] = o.value
+		h.Params[o.Name] = o.Value
 	}
 	h.Heard = func(typ byte, body []byte) {
 		if typ == wire.ParameterStatus {

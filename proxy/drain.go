@@ -60,7 +60,7 @@ func (srv *Server) clients() int {
 func (srv *Server) closeBetweenTransactions() {
 	for _, s := range srv.all() {
 		s.mu.Lock()
-		busy := s.waiting || s.local == 'T' || (s.backend != nil && (!s.parked || !s.ex.quiet()))
+		busy := s.local == 'T' || (s.state != free && s.state != parked)
 		s.mu.Unlock()
 		if !busy {
 			s.kick(errDrained)

@@ -117,7 +117,7 @@ func TestCloseDuringDrain(t *testing.T) {
 	g := newGuard(t, address(c), func(cfg *Config) { cfg.Pool.MaxServers = 3 })
 	runs, deaf, holds, waits := g.call(t), g.call(t), g.call(t), g.call(t)
 	_ = runs.send(simple("select pg_sleep(80)"))
-	running(t, admin, "pg_sleep(80)")
+	awaitRunning(t, admin, "pg_sleep(80)")
 	_ = deaf.Conn.(*net.TCPConn).SetReadBuffer(4096)
 	_ = deaf.send(simple("select repeat('x', 1000) from generate_series(1, 100000)"))
 	holds.want(t, holds.query, "BEGIN", "", 'T')

@@ -6,65 +6,79 @@ import (
 
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
 )
 
-// inPlace answers the message at the start of s.in in the server's place if it can, and returns how many bytes it dealt
-// with: 0 if the message must be sent on, -1 if more must be read first. The session is free, or parked.
-func (s *session) inPlace(parked bool) (n int, err error) {
-	typ, m, left, err := s.message(s.in.R)
-	switch {
-	case err != nil:
-		return 0, err
-	case m == nil:
-		return -1, nil
-	case typ == wire.Terminate:
-		return 0, errTerminate
-	case parked && !s.skip:
-		if typ == wire.Query && left == 0 && len(m) <= wire.HeaderSize+2 && wholeText(m) && sql.Scan(queryText(m)).Statements == 0 && s.dropUnnamed() {
-			return len(m), s.say(emptyIdle)
-		}
-		return 0, nil
-	}
-	drop := s.skip && typ != wire.Sync
-	switch typ {
+// inPlace answers m, the message at the start of s.in, in the server's place if it can, and returns how many bytes it dealt
+// with: 0 if the message must be sent on. The session is free, or parked.
+func (s *session) inPlace(m *translate.Message, at state) (n int, err error) {
+	drop := s.skip && m.Type != wire.Sync
+	switch m.Type {
 	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
 		// A client may still send copy data after its COPY has failed; PostgreSQL ignores it, too.
 		drop = true
 	}
-	if drop {
-		s.stream = stream{left: left, drop: left > 0}
-		return len(m), nil
+	switch {
+	case drop:
+		s.skipParse(m.Type, m.Bytes)
+		s.stream = stream{left: m.Left, drop: m.Left > 0}
+		return len(m.Bytes), nil
+	case m.Type == wire.Sync:
+		s.skip = false
+		var told []byte
+		if s.lost != nil { // the batch that it ends has gone with its server
+			told = s.answerLost(nil, sql.Result{Statements: 1})
+		}
+		return len(m.Bytes), s.ready(told)
+	case at == parked:
+		if m.Type == wire.Query && m.Proper() && m.Scan.Statements == 0 && len(m.Bytes) <= wire.HeaderSize+2 && s.dropUnnamed() {
+			return len(m.Bytes), s.say(emptyIdle)
+		}
+		return 0, nil
+	case m.Type == wire.Query:
+		return s.queryInPlace(m)
 	}
-	if typ == wire.Query {
-		return s.queryInPlace(m, left)
-	}
+	return s.batchInPlace(m)
+}
+
+// ready says answer, which may be empty, and ReadyForQuery.
+func (s *session) ready(answer []byte) error {
 	scratch := sock.Borrow()
 	defer sock.Return(scratch)
-	out := scratch.Data[:0]
-	if typ == wire.Sync {
-		s.skip = false
-		return len(m), s.say(wire.AppendReady(out, s.local))
-	}
-	return s.batchInPlace(out, typ, m, left)
+	return s.say(wire.AppendReady(append(scratch.Data[:0], answer...), s.local))
 }
 
 // dropUnnamed forgets the unnamed statement, as a simple query does, while the session is parked. It returns false if
-// the server must be told, because it is kept for the statement.
+// the server must be told.
 func (s *session) dropUnnamed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lingers {
+	if s.link == nil || s.link.lease.Untouched() || s.link.lease.Lingers() {
 		return false
 	}
-	s.unnamed = nil
+	s.client.ForgetUnnamed()
 	return true
+}
+
+// skipParse notes that a message is not sent on. A Parse of the unnamed statement leaves none behind: what is bound next is not the one
+// before it.
+func (s *session) skipParse(typ byte, m []byte) {
+	if typ != wire.Parse || len(m) <= wire.HeaderSize || m[wire.HeaderSize] != 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client.ForgetUnnamed()
+	if s.link != nil {
+		s.link.lease.SkipUnnamed()
+	}
 }
 
 // forgetUnnamed forgets the unnamed statement, as a simple query does, while the session is free.
 func (s *session) forgetUnnamed() {
 	s.mu.Lock()
-	s.unnamed = nil
+	s.client.ForgetUnnamed()
 	s.mu.Unlock()
 }
 
@@ -76,19 +90,16 @@ func (s *session) become(state byte) {
 }
 
 // queryInPlace answers a simple query.
-func (s *session) queryInPlace(m []byte, left int) (int, error) {
-	var text []byte
-	var res sql.Result
-	if left == 0 && wholeText(m) {
-		text = queryText(m)
-		res, s.peekedPrint = s.srv.texts.Look(text)
-		s.peeked, s.hasPeeked = res, true
+func (s *session) queryInPlace(m *translate.Message) (int, error) {
+	res, text := m.Scan, []byte(nil)
+	if m.Proper() {
+		text = m.Text()
 	} else {
 		res = sql.Result{First: sql.Other, Statements: 1}
 	}
 	if s.local == wire.Idle && s.lost == nil && res.Statements > 0 && !res.TxControl {
 		// As command would say, at less cost for what comes most often.
-		if res.Statements > 1 || left > 0 || s.route.mode == PoolModeSession {
+		if res.Statements > 1 || m.Left > 0 || s.route.mode == PoolModeSession {
 			return 0, nil
 		}
 		return s.sessionInPlace(m, res, text)
@@ -100,21 +111,8 @@ func (s *session) queryInPlace(m []byte, left int) (int, error) {
 		return 0, nil
 	}
 	s.forgetUnnamed()
-	s.stream = stream{left: left, drop: left > 0}
-	return len(m), s.say(wire.AppendReady(out, s.local))
-}
-
-// wholeText is true if the body of m is a text and its NUL, as it should be; a server says what is wrong with others.
-func wholeText(m []byte) bool {
-	return len(m) > wire.HeaderSize && bytes.IndexByte(m[wire.HeaderSize:], 0) == len(m)-wire.HeaderSize-1
-}
-
-func queryText(m []byte) []byte {
-	text, _, ok := wire.CString(m[wire.HeaderSize:])
-	if !ok {
-		return m[wire.HeaderSize:]
-	}
-	return text
+	s.stream = stream{left: m.Left, drop: m.Left > 0}
+	return len(m.Bytes), s.say(wire.AppendReady(out, s.local))
 }
 
 // command appends the answer to a statement, without ReadyForQuery, and changes the state as PostgreSQL would. ok is
@@ -136,20 +134,20 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 			}
 			s.become(wire.InTransaction)
 			s.lower(text)
-			s.begin, s.bound = s.begin[:0], false
+			s.opening = translate.Opening{Text: s.opening.Text[:0]}
 			if !res.PlainBegin {
-				s.begin = append(s.begin, text...)
+				s.opening.Text = append(s.opening.Text, text...)
 			}
 			return wire.AppendText(out, wire.CommandComplete, tag), true
-		case res.PlainEnd && s.warns:
+		case res.PlainEnd && s.client.MayWarn():
 			return wire.AppendText(append(out, warnNoTransaction(res.First)...), wire.CommandComplete, endTag(res.First)), true
 		case res.TxControl && s.route.mode == PoolModeStatement:
-			s.srv.refused(refusedBlocks, s.class)
+			s.srv.countRefusal(refusedBlocks, s.class)
 			return refusedBlocks.append(out, false), true
 		}
 	case wire.InTransaction:
 		switch {
-		case res.PlainBegin && s.warns:
+		case res.PlainBegin && s.client.MayWarn():
 			if tag := beginTag(text); tag != "" {
 				return wire.AppendText(append(out, warnInTransaction...), wire.CommandComplete, tag), true
 			}
@@ -177,40 +175,41 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 func (s *session) answerLost(out []byte, res sql.Result) []byte {
 	r := s.lost
 	s.lost = nil
-	s.become(wire.Failed)
+	if s.local != wire.Failed { // what was lost was not a transaction of the client's
+		s.srv.countRefusal(r, s.class)
+		return r.append(out, false)
+	}
 	if res.PlainEnd {
 		s.become(wire.Idle)
 		if res.First == sql.Rollback {
 			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK")
 		}
 	}
-	s.srv.refused(r, s.class)
+	s.srv.countRefusal(r, s.class)
 	return r.append(out, false)
 }
 
 // batchInPlace answers extended messages: a whole Parse, Bind, Execute, Sync of one command that the guard knows, or,
 // in a transaction that has failed, anything.
-func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, error) {
+func (s *session) batchInPlace(m *translate.Message) (int, error) {
 	failed := s.lost != nil || s.local == wire.Failed
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
+	out := scratch.Data[:0]
 	if b, ok := parseBatch(s.in.Data[s.in.R:s.in.W]); ok {
-		before := len(out)
 		out = b.appendPrelude(out)
 		prelude := len(out)
-		wasLost, was := s.lost != nil, s.local
+		was := s.local
 		answer, ok := s.command(out, sql.Scan(b.text), b.text)
 		if ok {
-			s.bound = was == wire.Idle && s.local == wire.InTransaction
-			if len(answer) > prelude && answer[prelude] == wire.ErrorResponse || wasLost {
-				answer = append(answer[:before], answer[prelude:]...)
+			s.opening.Bound = was == wire.Idle && s.local == wire.InTransaction
+			if answer[prelude] == wire.ErrorResponse {
+				answer = answer[prelude:]
 			}
-			st := s.srv.statements.unnamed(b.parse, s.sees.parsing, s.route.catalog.Age())
 			s.mu.Lock()
-			s.unnamed = st
+			s.client.ParseUnnamed(b.parse)
 			s.mu.Unlock()
 			return b.size, s.say(wire.AppendReady(answer, s.local))
-		}
-		if !failed {
-			return 0, nil
 		}
 	}
 	if !failed {
@@ -218,23 +217,24 @@ func (s *session) batchInPlace(out []byte, typ byte, m []byte, left int) (int, e
 	}
 	res := sql.Result{Statements: 1}
 	if s.lost == nil {
-		out = append(out, abortedError...)
+		out = append(out[:0], abortedError...)
 	} else {
-		if typ == wire.Parse && left == 0 {
-			if _, rest, ok := wire.CString(m[wire.HeaderSize:]); ok {
-				if text, _, ok := wire.CString(rest); ok {
-					res = sql.Scan(text)
-				}
-			}
+		if m.Type == wire.Parse && m.Left == 0 {
+			res = sql.Scan(s.textOf(m))
 		}
 		if res.First == sql.Rollback {
 			res.PlainEnd = false // its answer has more parts than an error
 		}
-		out = s.answerLost(out, res)
+		out = s.answerLost(out[:0], res)
 	}
-	s.skip = true
-	s.stream = stream{left: left, drop: left > 0}
-	return len(m), s.say(out)
+	s.skipParse(m.Type, m.Bytes)
+	s.stream = stream{left: m.Left, drop: m.Left > 0}
+	if m.Type == wire.FunctionCall { // which no Sync follows
+		out = wire.AppendReady(out, s.local)
+	} else {
+		s.skip = true
+	}
+	return len(m.Bytes), s.say(out)
 }
 
 // batch is one statement without parameters in the extended protocol, from Parse to Sync.

@@ -2,13 +2,14 @@ package proxy
 
 import (
 	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
 )
 
 // sessionInPlace answers, for a session without a server, a statement that only changes the session itself, if it is
 // known what it does: SET and RESET that a server has carried out before, DISCARD ALL, and DEALLOCATE of a statement
 // that is the guard's. It returns 0 if a server must.
-func (s *session) sessionInPlace(m []byte, res sql.Result, text []byte) (int, error) {
+func (s *session) sessionInPlace(m *translate.Message, res sql.Result, text []byte) (int, error) {
 	var out []byte
 	switch res.First {
 	case sql.Set, sql.Reset:
@@ -21,9 +22,8 @@ func (s *session) sessionInPlace(m []byte, res sql.Result, text []byte) (int, er
 	if out == nil {
 		return 0, nil
 	}
-	s.hasPeeked = false
 	s.forgetUnnamed()
-	return len(m), s.say(wire.AppendReady(out, s.local))
+	return len(m.Bytes), s.say(wire.AppendReady(out, s.local))
 }
 
 // setInPlace carries out a SET or RESET that has been seen before.
@@ -33,13 +33,13 @@ func (s *session) setInPlace(text []byte) []byte {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{s.settings.all, string(text)})
+	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{s.client.Settings(), string(text)})
 	if !ok {
 		return nil
 	}
 	out := o.params.AppendDiff(wire.AppendText(nil, wire.CommandComplete, o.tag), s.params)
 	s.params = o.params
-	s.becomeSettings(o.to)
+	s.client.Set(o.to)
 	return out
 }
 
@@ -54,11 +54,9 @@ func (s *session) discardInPlace(text []byte) []byte {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dropNames()
-	s.unnamed = nil
+	s.client.DiscardAll()
 	out := p.AppendDiff(wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL"), s.params)
 	s.params = p
-	s.becomeSettings(plain)
 	return out
 }
 
@@ -72,10 +70,9 @@ func (s *session) deallocateInPlace(text []byte) []byte {
 	defer s.mu.Unlock()
 	switch {
 	case all:
-		s.dropNames()
+		s.client.DeallocateAll()
 		return wire.AppendText(nil, wire.CommandComplete, "DEALLOCATE ALL")
-	case s.names[string(name)] != nil:
-		s.setName(string(name), nil)
+	case s.client.Deallocate(name):
 		return wire.AppendText(nil, wire.CommandComplete, "DEALLOCATE")
 	}
 	return nil

@@ -1,26 +1,44 @@
 package proxy
 
 import (
-	"pgguard/proxy/instance"
-	"strings"
 	"sync/atomic"
+
+	"pgguard/proxy/instance"
+	"pgguard/proxy/translate"
 )
 
 // login is what is remembered for a key: what a client is told when it logs in.
 type login struct {
 	params  atomic.Pointer[instance.Params]
-	options []setting // sent in the start-up packet
+	options []translate.Pair // sent in the start-up packet
 	lessons lessons
+	terms   [2]translate.Terms // of clients for whom statements are translated, and of those who have their server to themselves
 }
 
-// first is what a setting is in a new session, as far as its own start-up packet says, else usual.
-func (l *login) first(name, usual string) string {
-	for _, o := range l.options {
-		if strings.EqualFold(o.name, name) {
-			return o.value
+// newLogin is for clients of this user with these settings in their start-up packets.
+func (srv *Server) newLogin(in *instance.Instance, database, user string, options []translate.Pair) *login {
+	l := &login{options: options}
+	l.terms[0] = translate.Terms{
+		Library: srv.library, Catalog: in.Catalog(database), Room: &room{srv, in}, User: user, Began: options, Warns: true,
+		Encoding: l.encoding, MaxPrepared: srv.cfg.MaxPrepared, PrepareUnnamed: srv.cfg.PrepareUnnamed,
+		SyncApplicationName: srv.cfg.SyncApplicationName,
+	}
+	for _, o := range options {
+		if o.Name == "client_min_messages" || o.Name == "lc_messages" {
+			l.terms[0].Warns = false
 		}
 	}
-	return usual
+	l.terms[1] = l.terms[0]
+	l.terms[1].Session = true
+	return l
+}
+
+// encoding is the client_encoding of a new session.
+func (l *login) encoding() string {
+	if p := l.params.Load(); p != nil {
+		return p.Get("client_encoding")
+	}
+	return ""
 }
 
 // newsLocked returns what the client must be told ahead of anything its server says: in what that server differs from
@@ -34,3 +52,18 @@ func (s *session) newsLocked(b *backend) []byte {
 	s.params = p
 	return news
 }
+
+// room counts the clients that keep servers of an instance.
+type room struct {
+	srv *Server
+	in  *instance.Instance
+}
+
+// Pin implements translate.Room.
+func (r *room) Pin(more translate.Pins, first bool) bool {
+	more.Each(func(i int) { r.srv.count.pins[i].Add(1) })
+	return !first || r.in.Pin()
+}
+
+// Unpin implements translate.Room.
+func (r *room) Unpin() { r.in.Unpin() }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -11,6 +12,7 @@ import (
 var (
 	errFatal   = errors.New("server ended the connection")
 	errTooLong = errors.New("server sent a control message of absurd length")
+	errDoubt   = errors.New("client and server are out of step")
 	errUnasked = errors.New("server sent an answer nobody asked for")
 )
 
@@ -19,97 +21,134 @@ const detailKept = "the guard keeps this client connection"
 
 // loss is what a session had under way when its server went.
 type loss struct {
-	gone     bool // the client had left
-	waiting  bool // it waited for a token for the server it had kept
-	open     bool // a transaction was open
-	quiet    bool // nothing was outstanding
-	unsynced bool // extended messages were sent, their Sync was not
-	readies  int  // how many ReadyForQuery the client expects
-	commit   bool // a COMMIT was under way
-	write    bool // something that may write was under way
-	state    bool // the server held session state of the client, or may have
-	staged   bool // the request had not been sent, only what goes ahead of it
+	at       state
+	open     bool     // a transaction was open
+	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own
+	unsynced bool     // extended messages were sent, their Sync was not
+	skipping bool     // and an error in them has been told
+	owes     bool     // the client expects a ReadyForQuery
+	commit   bool     // a COMMIT was under way
+	write    bool     // something that may write was under way
+	state    bool     // the server held session state of the client, or may have
+	failed   *Refusal // why the server did not take what goes ahead of the request; nil: it did, or nothing did
 }
 
-// loseLocked takes the server out of the session and says what it was doing.
+// loseLocked takes the server out of the session and says what it was doing. It is called with mu held.
 func (s *session) loseLocked() loss {
+	l := s.link
+	lease := &l.lease
 	was := loss{
-		gone: s.gone, waiting: s.waiting, open: s.ex.status != wire.Idle, quiet: s.ex.quiet(), unsynced: s.ex.unsynced,
-		readies: s.ex.owed(), commit: s.ex.commit, write: s.ex.write, state: s.keepsLocked() || s.question != nil,
-		staged: s.staged,
+		at: s.state, open: lease.Status() != wire.Idle, quiet: !lease.Outstanding() && !lease.Partial(),
+		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), commit: lease.Commits(), write: lease.Writes(), state: lease.Keeps(),
 	}
-	s.undoLocked(s.backend, s.ex.ops[s.ex.firstOp:], false)
-	s.backend = nil
-	s.parked, s.idle, s.lingers, s.staged, s.syncs, s.held, s.healing = false, false, false, false, 0, false, false
-	s.ddl, s.shape, s.stops = false, false, false
-	s.question, s.lesson = nil, lesson{}
-	s.unpinLocked()
-	s.dropRetry()
-	s.cond.Broadcast()
-	s.ex.reset()
+	if body := lease.Failed(); body != nil {
+		e := upstream.ParseError(body)
+		was.failed = &Refusal{Reason: ReasonLost, Message: e.Message, raw: e.Demoted()}
+	}
+	lease.Lose()
+	lease.Unpin()
+	s.partLocked()
+	if was.at == leaving {
+		s.client.DeallocateAll()
+	}
 	return was
 }
 
-// serverLost answers for a server that went while the session had it; false: the session did not have it any more. It is
-// called once, by the backend's goroutine.
-func (s *session) serverLost(b *backend, cause error) bool {
-	s.wmu.Lock()
-	s.mu.Lock()
-	if s.backend != b {
-		s.mu.Unlock()
-		s.wmu.Unlock()
+// lost answers for a server that went while the link had it; false: the link did not have it any more. It is called once, by the
+// backend's goroutine.
+func (l *link) lost(b *backend, cause error) bool {
+	l.lock()
+	s := l.s
+	if s == nil {
+		l.dead = true
+		l.lease.Unpin()
+		l.cond.Broadcast()
+		l.unlock()
+		return true
+	}
+	if s.link != l || l.b != b {
+		l.unlock()
 		return false
 	}
-	replay := s.replayLocked(b)
+	again := l.replayLocked()
 	was := s.loseLocked()
 	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
-	failed := s.failed
-	s.failed = nil
-	strayed := failed != nil && !was.staged // the statement may have run under settings, or outside a transaction, that were not the client's
-	var answer []byte
-	anew := was.staged
-	switch {
-	case was.gone:
-		s.waiting = s.waiting && !was.staged
-		s.cond.Broadcast()
-	case was.staged:
-	case torn: // half a row cannot be taken back, and what the client waits for is not known
-	case strayed:
-		answer = refusedStrayed.append(nil, true)
-	case was.state: // nor can session state be given back: only a new connection is honest
-		answer = b.lastWords(refusedState, true)
-	case was.waiting:
-		s.local = wire.Idle
-	case replay.request != nil:
-		anew = s.beginAnewLocked(&replay)
-	case was.quiet && was.open:
-		s.lost = b.demoted(refusedLost)
-		s.local = wire.Failed
-	case was.quiet:
-		s.local = wire.Idle
-	default:
-		answer = s.answerLossLocked(was, b)
+	then := s.afterLossLocked(b, was, torn, again)
+	if then.close {
+		s.endLocked(errors.Join(errServerLost, cause))
 	}
 	s.mu.Unlock()
-	if len(answer) > 0 {
-		if err := s.conn.Send(answer); err != nil {
+	if len(then.answer) > 0 {
+		if err := s.sayLocked(then.answer); err != nil {
 			s.cut(err)
 		}
 	}
+	s.mute = s.mute || then.close
 	s.wmu.Unlock()
-	replay.drop()
 	switch {
-	case was.gone:
-	case was.staged && failed != nil:
-		s.Refused(failed)
-	case anew:
+	case then.close:
+		s.kick(cause)
+	case then.refusal != nil:
+		s.Refused(then.refusal)
+	case then.anew:
 		b.inst.Pool.Get(&s.waiter, time.Now())
-	case torn || strayed || was.state:
-		s.kick(errors.Join(errServerLost, cause))
-	case was.waiting && b.inst.Pool.Withdraw(&s.waiter):
+	case was.at == awaiting && b.inst.Pool.Withdraw(&s.waiter):
 		s.Refused(b.demoted(refusedState))
 	}
 	return true
+}
+
+// afterLoss is what is done about a lost server.
+type afterLoss struct {
+	answer  []byte // for the client
+	close   bool   // the client's connection ends
+	anew    bool   // the request waits for another server
+	refusal error  // the request is answered with this
+}
+
+// afterLossLocked decides what is done about a lost server. torn: what the client was told, or waits for, cannot be told from the outside.
+// again is the request that may begin on another server.
+func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *request) (then afterLoss) {
+	if again != nil && (was.at != running || torn || was.state) {
+		putRequest(again)
+		again = nil
+	}
+	switch {
+	case was.at == leaving: // nobody is there to be told
+	case was.at == preparing && was.failed != nil: // the request has not been sent
+		then.refusal = was.failed
+	case was.at == preparing:
+		s.moveLocked(queued)
+		s.asked, then.anew = true, true
+	case torn: // half a row cannot be taken back, and what the client waits for is not known
+		then.close = true
+	case was.failed != nil: // the statement may have run under settings, or outside a transaction, that were not the client's
+		then.answer, then.close = refusedStrayed.append(nil, true), true
+	case was.state: // session state cannot be given back: only a new connection is honest
+		then.answer, then.close = b.lastWords(refusedState, true), true
+	case was.at == awaiting:
+	case again != nil:
+		s.request = again
+		s.local = wire.InTransaction
+		s.moveLocked(queued)
+		s.asked, then.anew = true, true
+	case was.quiet && (was.open || was.unsynced):
+		if s.skip = was.skipping; !s.skip {
+			s.lost = b.demoted(refusedLost)
+		}
+		s.moveLocked(free)
+		s.local = wire.Idle
+		if was.open {
+			s.local = wire.Failed
+		}
+	case was.quiet:
+		s.local = wire.Idle
+		s.moveLocked(free)
+	default:
+		then.answer = s.answerLossLocked(was, b)
+		s.moveLocked(free)
+	}
+	return then
 }
 
 // replayWithin is how soon after the first statement of a transaction was first sent its server must be known to be gone for
@@ -117,29 +156,22 @@ func (s *session) serverLost(b *backend, cause error) bool {
 // the next may be going, too. Tests change it.
 var replayWithin = 100 * time.Millisecond
 
-// replayLocked takes out the request that is to be sent to another server, if any: it has opened a transaction, which is gone
+// replayLocked takes out the request that may be sent to another server, if any: it has opened a transaction, which is gone
 // with all that it did, nothing of its answer has been passed on, and the server was told to go.
-func (s *session) replayLocked(b *backend) (k retry) {
-	if !s.retry.opens || s.gone || s.close != nil || !b.sentAway() {
-		return retry{}
+func (l *link) replayLocked() *request {
+	r := l.kept
+	if r == nil || !l.opens || l.s.close != nil || l.s.state != running || !l.b.sentAway() {
+		return nil
 	}
-	if r := s.retry.request; r.sent.IsZero() {
-		r.sent = s.started
+	if r.sent.IsZero() {
+		r.sent = l.started
 	}
-	if time.Since(s.retry.request.sent) > replayWithin {
-		return retry{}
+	if time.Since(r.sent) > replayWithin {
+		return nil
 	}
-	k, s.retry = s.retry, retry{}
-	return k
-}
-
-// beginAnewLocked makes the request that was taken out the one that waits for a server.
-func (s *session) beginAnewLocked(k *retry) bool {
-	s.pending, s.request = k.pending, k.request
-	s.pending.R = k.at
-	s.local, s.waiting, s.again = wire.InTransaction, true, false
-	*k = retry{}
-	return true
+	l.kept = nil
+	l.lease.Drop()
+	return r
 }
 
 // sentAway is true if the server was told to go, by its own last words or, if they were lost because it no longer read, by those
@@ -168,9 +200,12 @@ func (b *backend) lastCode() string {
 
 // mayReplay is true for the first request of a transaction that may run once more if the server was lost before it answered: all
 // of it is at hand, and it does not end the transaction.
-func mayReplay(r *request) bool { return r.left == 0 && !r.commit }
+func mayReplay(r *request) bool {
+	left, _ := r.Left()
+	return left == 0 && !r.Commits()
+}
 
-// answerLossLocked builds the answer to what was outstanding: an error in the place of every answer still expected.
+// answerLossLocked builds the answer to what was outstanding: an error in the place of the answer still expected.
 func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 	refusal := refusedRead
 	s.local = wire.Idle
@@ -181,15 +216,13 @@ func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 		refusal = refusedLost
 		s.local = wire.Failed
 	}
-	s.skip = was.unsynced
 	r := b.demoted(refusal)
-	s.srv.refused(r, s.class)
-	for range was.readies {
-		out = wire.AppendReady(r.append(out, false), s.local)
+	s.srv.countRefusal(r, s.class)
+	out = r.append(nil, false)
+	if was.owes {
+		return wire.AppendReady(out, s.local)
 	}
-	if was.unsynced || was.readies == 0 {
-		out = r.append(out, false) // its ReadyForQuery follows the client's Sync
-	}
+	s.skip = true // its ReadyForQuery follows the client's Sync
 	return out
 }
 
@@ -213,10 +246,4 @@ func (b *backend) lastWords(r *Refusal, fatal bool) []byte {
 		return r.append(nil, fatal)
 	}
 	return wire.AppendMessage(nil, wire.ErrorResponse, b.fatal)
-}
-
-// cut closes a client that cannot be written to; its session notices and cleans up.
-func (s *session) cut(cause error) {
-	s.end(cause)
-	_ = s.conn.Conn.Close()
 }

@@ -16,8 +16,9 @@ type ran struct {
 
 // add notes what a request runs.
 func (x *ran) add(r *request) {
-	if x.n += r.runs; r.runs > 0 {
-		x.kind = r.kind
+	runs, last := r.Runs()
+	if x.n += runs; runs > 0 {
+		x.kind = kindOf(last)
 	}
 }
 

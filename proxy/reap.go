@@ -20,10 +20,11 @@ func (srv *Server) reap(in *instance.Instance, now time.Time) {
 		return
 	}
 	b := r.Server.Conn.(*backend)
-	s := b.session.Load()
-	if s == nil || s == &nobody {
+	l := b.link.Load()
+	if l == nil || l.s == nil {
 		return
 	}
+	s := l.s
 	class := srv.cfg.Pool.Classes[r.Class].Name
 	switch {
 	case s.keeps(b):
@@ -50,37 +51,29 @@ func (srv *Server) reap(in *instance.Instance, now time.Time) {
 func (s *session) keeps(b *backend) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.backend == b && s.keepsLocked()
+	return s.link != nil && s.link.b == b && s.link.lease.Keeps()
 }
-
-// keepsLocked is true if the client keeps its server between transactions, for what is in it or by its mode.
-func (s *session) keepsLocked() bool { return s.pins != 0 || s.route.mode == PoolModeSession }
 
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
 // client's next statement is told, whatever it is. False means that the client has gone on, or cannot do without.
 func (s *session) reap(b *backend, now time.Time) bool {
 	s.mu.Lock()
-	if s.backend != b || !s.idle || s.gone || s.close != nil || !s.ex.quiet() || s.ex.status == wire.Idle || s.keepsLocked() ||
-		s.question != nil || s.lingers {
+	l := s.link
+	if l == nil || l.b != b || s.state != idling || s.close != nil || l.lease.Keeps() || l.lease.Lingers() {
 		s.mu.Unlock()
 		return false
 	}
-	janitor := &session{srv: s.srv, route: s.route, class: s.class}
-	janitor.init()
-	janitor.gone = true
-	janitor.backend = b
-	janitor.ex.status = s.ex.status
-	janitor.settings, janitor.suspect, janitor.undo, janitor.flux = s.settings, s.suspect, s.undo, s.flux
-	if !b.session.CompareAndSwap(s, janitor) { // it has just died, which is told by itself
+	idle := now.Sub(l.idleSince)
+	o := s.orphanLocked()
+	if o == nil { // it has just died, which is told by itself
 		s.mu.Unlock()
 		return false
 	}
-	idle := now.Sub(s.idleSince)
-	s.loseLocked()
 	s.lost = refusedReaped
 	s.local = wire.Failed
+	s.moveLocked(free)
 	s.mu.Unlock()
 	s.srv.times.idle[s.class].observe(idle)
-	s.srv.work.Go(func() { janitor.clean(b) })
+	s.srv.work.Go(func() { o.clean(s.srv.cfg.CancelTimeout) }) // ends when the server is given back, or closed
 	return true
 }

@@ -6,46 +6,54 @@ import (
 	"pgguard/pool"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
 )
 
 // Refused implements pool.Grantee: the session's goroutine is woken to answer.
 func (s *session) Refused(err error) {
 	s.mu.Lock()
-	s.refused = err
+	s.asked = false
+	s.denied = err
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	s.conn.Interrupt()
 }
 
-// answerRefused answers the first message of the request that was refused and puts the others back, to be dealt with
-// as if they had just come.
+// answerRefused answers the first message of the request that was refused, so that nothing of it is sent later, and puts the others
+// back, to be dealt with as if they had just come.
 func (s *session) answerRefused() error {
 	s.mu.Lock()
-	refusal := refusalFor(s.refused)
-	if errors.Is(s.refused, pool.ErrClosed) && s.close == nil {
+	refusal := refusalFor(s.denied)
+	if errors.Is(s.denied, pool.ErrClosed) && s.close == nil {
 		s.close = errDrained
 	}
-	s.refused, s.waiting = nil, false
-	back := s.pending
-	putRequest(s.request)
-	s.pending, s.request = nil, nil
-	s.parked = s.backend != nil
-	s.ex.reset()
+	s.denied = nil
+	r := s.request
+	s.request = nil
+	if s.link != nil {
+		s.moveLocked(parked)
+	} else {
+		s.moveLocked(free)
+	}
 	if s.local == wire.InTransaction {
 		s.local = wire.Failed
 	}
+	back := r.buf
+	back.R, r.buf = r.at, nil
 	s.mu.Unlock()
+	putRequest(r)
 	s.conn.Resume()
 	s.putBack(back)
 
 	typ, size, _, _ := wire.Peek(s.in.Bytes())
-	s.srv.refused(refusal, s.class)
+	s.srv.countRefusal(refusal, s.class)
 	var out [1024]byte
 	answer := refusal.append(out[:0], false)
 	if typ == wire.Query || typ == wire.FunctionCall {
 		if typ == wire.Query && s.local == wire.Failed && size <= s.in.W-s.in.R {
-			if res := sql.Scan(queryText(s.in.Data[s.in.R : s.in.R+size])); res.PlainEnd {
+			m := translate.Message{Type: typ, Bytes: s.in.Data[s.in.R : s.in.R+size]}
+			if sql.Scan(m.Text()).PlainEnd {
 				s.become(wire.Idle)
 			}
 		}
@@ -57,6 +65,7 @@ func (s *session) answerRefused() error {
 		s.in.R += size
 	} else {
 		s.skip = true
+		s.skipParse(typ, s.in.Bytes())
 	}
 	return s.say(answer)
 }

@@ -93,7 +93,7 @@ func lentPid(in *instance.Instance) int {
 	pid := 0
 	in.Pool.Each(func(c pool.Conn) {
 		b := c.(*backend)
-		if s := b.session.Load(); s != nil && s != &nobody {
+		if l := b.link.Load(); l != nil && l != &nobody {
 			pid = int(b.pid)
 		}
 	})

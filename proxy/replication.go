@@ -36,7 +36,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 		up.Params["application_name"] = h.applicationName
 	}
 	for _, o := range h.settings {
-		up.Params[o.name] = o.value
+		up.Params[o.Name] = o.Value
 	}
 	if err := srv.shakeReplication(in, &up); err != nil {
 		srv.forget(s.route)
@@ -44,9 +44,9 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	}
 	s.init()
 	srv.keys.add(s, h.keySize())
+	s.walsender = &walsender{in, up.PID, up.Secret}
 	s.mu.Lock()
-	s.backend = &backend{inst: in, pid: up.PID, secret: up.Secret} // in no pool
-	s.ex.client(wire.Query)                                        // which is under way to the end
+	s.state = running // to the end
 	s.mu.Unlock()
 	told = wire.AppendKey(told, s.key.pid, s.key.secret)
 	told = wire.AppendReady(told, wire.Idle)
@@ -60,6 +60,16 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	s.conn.Conn = nc
 	return func(s *session) { srv.runReplication(s, up.Conn) }, nil
 }
+
+// walsender is the server of a replication client, which is in no pool.
+type walsender struct {
+	inst   *instance.Instance
+	pid    uint32
+	secret []byte
+}
+
+// cancel sends one cancel request.
+func (w *walsender) cancel() error { return w.inst.Door.Cancel(w.pid, w.secret) }
 
 // shakeReplication logs in to the server. What the server says against it is for the client.
 func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake) error {

@@ -233,7 +233,7 @@ func TestReplicationCommandIsCanceled(t *testing.T) {
 	admin := direct(t, c)
 	client := mustCall(t, g.addr, "postgres", "postgres", "replication", "database")
 	_ = client.send(simple("select pg_sleep(90)"))
-	running(t, admin, "pg_sleep(90)")
+	awaitRunning(t, admin, "pg_sleep(90)")
 	if err := client.cancel(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,13 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net"
 	"strings"
 	"time"
 
 	"pgguard/pool"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/library"
 	"pgguard/proxy/upstream"
 )
 
@@ -48,7 +48,7 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 	if host, _, err := net.SplitHostPort(nc.RemoteAddr().String()); err == nil {
 		from = host
 	}
-	return maphash.Comparable(srv.statements.seed, [4]string{from, h.user, h.database, h.applicationName})
+	return library.Number(srv.library, [4]string{from, h.user, h.database, h.applicationName})
 }
 
 // routeFor finds the instance and the key of a client.
@@ -65,17 +65,19 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	} else if up.Host == "" {
 		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
 	}
-	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database, warns: true}
+	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database}
 	r.defers = srv.cfg.DeferBegin && mode == PoolModeTransaction
 	var name strings.Builder
 	for _, o := range h.settings {
-		fmt.Fprintf(&name, "%s\x00%s\x00", o.name, o.value)
-		if o.name == "client_min_messages" || o.name == "lc_messages" {
-			r.warns = false
-		}
+		fmt.Fprintf(&name, "%s\x00%s\x00", o.Name, o.Value)
 	}
-	r.key = r.inst.Pool.Key(database, h.user, name.String(), func(k *pool.Key) { k.Value = &login{options: h.settings} })
-	r.catalog = r.inst.Catalog(database)
+	r.key = r.inst.Pool.Key(database, h.user, name.String(), func(k *pool.Key) {
+		k.Value = srv.newLogin(r.inst, database, h.user, h.settings)
+	})
+	l := r.key.Value.(*login)
+	if r.terms = &l.terms[0]; mode == PoolModeSession {
+		r.terms = &l.terms[1]
+	}
 	return r, nil
 }
 

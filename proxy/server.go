@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -19,8 +20,8 @@ import (
 	"pgguard/pool"
 	"pgguard/pool/event"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/library"
 	"pgguard/proxy/sock"
-	"pgguard/proxy/sql"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
@@ -37,10 +38,9 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
-	statements *statements     // prepared for all clients
-	texts      *sql.Cache      // what simple queries may do
-	prints     instance.Prints // numbers of statements, for the law
-	events     *event.Ring     // what was decided
+	library *library.Library // statements of all clients
+	prints  instance.Prints  // numbers of statements, for the law
+	events  *event.Ring      // what was decided
 
 	draining atomic.Bool
 
@@ -65,9 +65,6 @@ type listener struct {
 	socket net.Listener
 }
 
-// knownTexts is how many texts of simple queries are remembered, each of at most 4 KiB.
-const knownTexts = 1024
-
 // New returns a Server for cfg, or every fault of cfg joined. It does no IO.
 func New(cfg Config) (*Server, error) {
 	if faults := cfg.Validate(); len(faults) > 0 {
@@ -79,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance.Instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
-		served: make(chan struct{}), statements: newStatements(cfg.PreparedMemory), texts: sql.NewCache(knownTexts),
+		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size),
 	}
 	if srv.log == nil {
@@ -213,6 +210,9 @@ func (srv *Server) lookAround() {
 		srv.mu.Lock()
 		for s := range srv.entered {
 			s.conn.Look()
+			if s.heldUp.Load() && s.conn.Gone() {
+				s.end(io.EOF)
+			}
 			stay = stay || time.Since(s.since) >= staying
 		}
 		srv.mu.Unlock()
@@ -269,7 +269,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	switch {
 	case errors.Is(err, errCancelRequest):
 	case errors.As(err, &r):
-		srv.refused(r, s.class)
+		srv.countRefusal(r, s.class)
 		out = r.append(nil, true)
 	case errors.As(err, &se):
 		out = wire.AppendMessage(nil, wire.ErrorResponse, se.Body)
@@ -298,9 +298,14 @@ func (srv *Server) runSession(s *session) {
 	}
 	err := srv.guarded(s)
 	srv.keys.remove(s)
-	srv.goodbye(s, err)
+	l := srv.goodbye(s, err)
 	_ = s.conn.Conn.Close()
-	s.finish()
+	if l != nil {
+		l.clean(srv.cfg.CancelTimeout)
+	}
+	sock.Return(s.in)
+	sock.Return(s.after)
+	s.in, s.after = nil, nil
 	srv.forget(s.route)
 	srv.mu.Lock()
 	delete(srv.entered, s)
@@ -315,52 +320,37 @@ func (srv *Server) guarded(s *session) (err error) {
 			srv.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", p)
 			s.mu.Lock()
-			b := s.backend
+			l := s.link
 			s.mu.Unlock()
-			if b != nil {
-				_ = b.conn.Conn.Close()
+			if l != nil {
+				_ = l.b.conn.Conn.Close()
 			}
 		}
 	}()
 	return s.run()
 }
 
-// goodbye tells the client why it is closed, if it can still be told, and logs it.
-func (srv *Server) goodbye(s *session, err error) {
+// goodbye tells the client why it is closed, if it can still be told, and logs it. It returns the link that must be cleaned, if any.
+func (srv *Server) goodbye(s *session, err error) *link {
 	var r *Refusal
 	var last []byte
 	switch {
 	case errors.As(err, &r):
-		srv.refused(r, s.class)
+		srv.countRefusal(r, s.class)
 		last = r.append(nil, true)
 	case errors.Is(err, errDrained):
 		last = (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)
 	}
-	if last != nil {
-		s.lastWords(last)
-	}
+	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() }) // somebody may be writing to it
+	l := s.leave(last)
+	stop.Stop()
 	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
 		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
+	return l
 }
 
 // lastWait bounds how long the last words to a client may take.
 const lastWait = time.Second
-
-// lastWords sends p as the last thing the client hears, unless it is in the middle of a row or does not read.
-func (s *session) lastWords(p []byte) {
-	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() })
-	defer stop.Stop()
-	s.wmu.Lock()
-	defer s.wmu.Unlock()
-	s.mu.Lock()
-	s.gone = true // nothing of the server's may come after
-	torn := s.backend != nil && s.backend.left > 0 && !s.backend.drop
-	s.mu.Unlock()
-	if !torn {
-		_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
-		_, _ = s.conn.Conn.Write(p)
-	}
-}
 
 func remote(nc net.Conn) string {
 	if a := nc.RemoteAddr(); a != nil && a.String() != "" {

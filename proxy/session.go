@@ -10,6 +10,7 @@ import (
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
 )
 
@@ -22,100 +23,48 @@ var (
 // session is one client. Its goroutine is the only reader of the client's socket and, but for the first bytes of a
 // lease, the only writer of the server's.
 //
-// A session is free (no server), waiting (its request is in the pool's hands) or attached (it has a server). While it
-// is free its goroutine writes to the client; while it is attached the backend does.
+// What it is doing is its state. While it has no link its goroutine writes to the client; while it has one the backend does.
 type session struct {
 	srv   *Server
 	route *route
 	conn  sock.Conn
-	class int     // of the transaction; guarded by mu where tags may change it
-	own   int     // of the client
-	rules []*Rule // that lower the class of a transaction by its tags
 	key   cancelKey
 	since time.Time
+	own   int     // class of the client
+	rules []*Rule // that lower the class of a transaction by its tags
 
-	admitted bool // counted in srv.admitted; guarded by srv.mu
+	walsender *walsender // of a replication client; nil: it is none
+	admitted  bool       // counted in srv.admitted; guarded by srv.mu
 
 	// of the session's goroutine
-	in          *sock.Buffer // bytes read from the client and not yet dealt with; nil when there are none
-	after       *sock.Buffer // bytes that come after in
-	stream      stream       // the rest of a message longer than a buffer
-	hasPeeked   bool
-	begin       []byte           // text of the deferred BEGIN with modes; empty: a plain one
-	bound       bool             // it came by the extended protocol, and has left a portal
-	params      *instance.Params // what the client was told of its server's settings; also of the granter
-	peeked      sql.Result       // of the query at the start of in, if hasPeeked
-	peekedPrint uint64           // its fingerprint
-	sees        view
+	in     *sock.Buffer     // bytes read from the client and not yet dealt with; nil when there are none
+	after  *sock.Buffer     // bytes that come after in
+	stream stream           // the rest of a message longer than a buffer
+	params *instance.Params // what the client was told of its server's settings; also of whoever has the link
 
 	mu   sync.Mutex
-	cond sync.Cond // signalled when waiting ends, and to a session that is ending when its server has answered
+	cond sync.Cond // signalled when the state changes, and when the server has answered
 
 	// guarded by mu
-	backend   *backend
-	ex        exchange
-	waiting   bool
-	again     bool     // the request under way is for a token for the server the session has kept
-	parked    bool     // attached, between transactions, without a run token
-	idle      bool     // attached, in a transaction, without a run token
-	gone      bool     // the client has left; answers are dropped
-	pins      pins     // why the server is kept between transactions
-	owns      bool     // the server's memory of sequences is from this lease alone
-	touched   bool     // it may be from a statement of this lease
-	lingers   bool     // an unnamed statement too long to remember was parsed and not bound yet: keep the server for it
-	local     byte     // transaction state as the client sees it, while free
-	skip      bool     // after an error of ours: drop everything up to Sync
-	lost      *Refusal // the server was lost between two statements: the answer to the next one
-	refused   error
-	pending   *sock.Buffer // what to send when granted
-	request   *request     // what is in pending
-	started   time.Time    // of the statement that runs
-	txStarted time.Time    // of the transaction
-	idleSince time.Time    // of the idle stretch inside the transaction
-	ran       ran          // what runs
-	close     error        // why the guard wants the client closed
+	state   state
+	client  translate.Client
+	link    *link             // the lease; nil: none
+	spare   *link             // to be the next
+	request *request          // what waits to be sent
+	opening translate.Opening // while local is T: the BEGIN that is sent with the first statement
+	local   byte              // transaction state as the client sees it, while free
+	skip    bool              // after an error of ours: drop everything up to Sync
+	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
+	asked   bool              // the waiter is in the pool's hands
+	denied  error             // what the pool has said against the request; nil: nothing
+	close   error             // why the guard wants the client closed
+	class   int               // of the transaction
 
-	// guarded by mu: what the client's session is, wherever its server
-	settings settings              // as of the last end of a transaction
-	warns    bool                  // the guard may send PostgreSQL's warnings, in English and at the default level
-	names    map[string]*statement // the client's prepared statements, as they are when all that was sent succeeds
-	renews   bool                  // statements are prepared again, as if their clients had just done so
-	twins    bool                  // two names may mean one statement
-	hides    uint64                // schema age from which the client's first temporary objects may hide others; 0: none
-	hidden   bool                  // it has had some
-	former   []former              // forgotten since nothing was outstanding
-	dropping former                // what a DEALLOCATE under way drops, if it succeeds
-	queried  *statement            // what the unnamed one was before the last simple query
-	unnamed  *statement            // the unnamed one, as the server has confirmed it; nil: none
-	armed    bool                  // a statement is bound, or may be, that may prepare or forget statements by SQL
-	unsure   bool                  // one was run since the server was idle
-	settling bool                  // the session's goroutine waits for answers before it sends more
+	wmu  sync.Mutex // held while writing to the client; locked before mu
+	mute bool       // guarded by wmu: the client has heard the last
 
-	// guarded by mu: what the transaction may have left in its server
-	suspect   pins      // since the server was asked last
-	undo      pins      // of the reasons for pins, which may be gone
-	flux      bool      // settings were changed, if only for the transaction
-	ddl       bool      // what statements mean was changed
-	shape     bool      // columns may have been, too
-	question  *question // the residue query under way
-	held      bool      // the client's ReadyForQuery waits for the answer to it
-	forgotten pins      // of the reasons for pins: surely gone
-	discarded bool      // the server has carried out DISCARD ALL since this was cleared
-	excess    bool      // too many clients are pinned already: what is left is to be discarded
-	lesson    lesson    // what can be learned from the exchange under way
-
-	// guarded by mu: the first request of a lease
-	syncs   int      // queries under way that give the server the client's settings
-	staged  bool     // the request is sent when they have been answered
-	stops   bool     // a cancel request waits for what goes ahead of the client's statement
-	failed  *Refusal // why they could not be carried out
-	retry   retry    // the request, while it can still be run again
-	healing bool     // the server's next ReadyForQuery is the signal to do so
-
-	wmu sync.Mutex // held while writing to the client; locked before mu
-
+	heldUp   atomic.Bool // what its client has sent waits: its end would not be seen
 	waiter   pool.Waiter
-	client   uint64      // the application it belongs to: those with the same are served as one, in turn with others
 	reported atomic.Bool // observe: its transaction would have been ended
 }
 
@@ -132,9 +81,8 @@ type stream struct {
 func (s *session) init() {
 	s.cond.L = &s.mu
 	s.local = wire.Idle
-	s.settings, s.warns = plain, s.route.warns
-	s.ex.reset()
-	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.client}
+	s.client = translate.NewClient(s.route.terms)
+	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client}
 	s.since = time.Now()
 }
 
@@ -147,7 +95,7 @@ func (s *session) run() error {
 		}
 		s.conn.Resume()
 		s.mu.Lock()
-		cause, refused := s.close, s.refused
+		cause, refused := s.close, s.denied
 		s.mu.Unlock()
 		if cause != nil {
 			return cause
@@ -176,7 +124,7 @@ func (s *session) joinAfter() {
 // consume deals with what has been read, as far as it holds whole messages.
 func (s *session) consume() error {
 	for s.in != nil && s.in.R < s.in.W {
-		if err := s.resolved(); err != nil {
+		if err := s.awaitTurn(); err != nil {
 			return err
 		}
 		more, err := true, error(nil)
@@ -207,15 +155,17 @@ func (s *session) consume() error {
 	return nil
 }
 
-// resolved waits until the request under way, if any, has been granted or refused, and answers a refusal. Bytes that
-// come while a request waits stay where they are: a client that runs ahead is held up.
-func (s *session) resolved() error {
+// awaitTurn waits until the client's next bytes may be dealt with: its request before them has been granted or refused, and its
+// ReadyForQuery has come. A refusal is answered. Bytes that come meanwhile stay where they are: a client that runs ahead is held up.
+func (s *session) awaitTurn() error {
 	for {
 		s.mu.Lock()
-		for s.waiting && s.refused == nil && s.close == nil {
+		for s.heldUpLocked() {
+			s.heldUp.Store(true)
 			s.cond.Wait()
 		}
-		cause, refused := s.close, s.refused
+		s.heldUp.Store(false)
+		cause, refused := s.close, s.denied
 		s.mu.Unlock()
 		switch {
 		case cause != nil:
@@ -229,10 +179,37 @@ func (s *session) resolved() error {
 	}
 }
 
-// say writes p to the client; the session must be free, or p must be an answer that nothing else is in the way of.
+// heldUpLocked is true if the client's next bytes must wait.
+func (s *session) heldUpLocked() bool {
+	if s.close != nil || s.denied != nil {
+		return false
+	}
+	switch s.state {
+	case queued, awaiting, preparing:
+		return true
+	case running:
+		return s.stream.left == 0 && s.link.lease.Holds() && !s.leavesNow()
+	}
+	return false
+}
+
+// leavesNow is true if the client's next message is its goodbye: what is under way need not be waited for.
+func (s *session) leavesNow() bool {
+	return s.in.Data[s.in.R] == wire.Terminate
+}
+
+// say writes p to the client; the session must have no link, or p must be an answer that nothing else is in the way of.
 func (s *session) say(p []byte) error {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
+	return s.sayLocked(p)
+}
+
+// sayLocked writes p to the client, unless it has heard the last. It is called with wmu held.
+func (s *session) sayLocked(p []byte) error {
+	if s.mute {
+		return nil
+	}
 	s.srv.count.bytesOut.Add(uint64(len(p)))
 	return s.conn.Send(p)
 }
@@ -240,11 +217,15 @@ func (s *session) say(p []byte) error {
 // end notes why the session is to end, if it is not ending already, and wakes who waits in it.
 func (s *session) end(cause error) {
 	s.mu.Lock()
+	s.endLocked(cause)
+	s.mu.Unlock()
+}
+
+func (s *session) endLocked(cause error) {
 	if s.close == nil {
 		s.close = cause
 	}
 	s.cond.Broadcast()
-	s.mu.Unlock()
 }
 
 // kick ends the session from outside, for the reason given. Any goroutine may call it.
@@ -252,4 +233,10 @@ func (s *session) kick(cause error) {
 	s.end(cause)
 	s.conn.Interrupt()
 	_ = s.conn.SetWriteDeadline(time.Now().Add(lastWait))
+}
+
+// cut closes a client that cannot be written to; its session notices and cleans up.
+func (s *session) cut(cause error) {
+	s.end(cause)
+	_ = s.conn.Conn.Close()
 }

@@ -5,6 +5,7 @@ import (
 
 	"pgguard/pool/event"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/translate"
 )
 
 // Stats returns a snapshot. It takes each session's lock for a moment, one after the other.
@@ -21,7 +22,7 @@ func (srv *Server) Stats() Stats {
 		LoginTime: srv.times.login.buckets(),
 	}
 	srv.clientStats(&st)
-	for i, name := range pinNames {
+	for i, name := range translate.PinNames {
 		st.Pins[name] = srv.count.pins[i].Load()
 	}
 	for result, n := range srv.count.cancels {
@@ -60,19 +61,15 @@ func (srv *Server) clientStats(st *Stats) {
 	srv.mu.Unlock()
 	for _, s := range srv.all() {
 		s.mu.Lock()
-		state := "idle"
-		switch {
-		case s.waiting:
-			state = "waiting"
-		case s.backend != nil && !s.ex.quiet():
-			state = "active"
-		case s.local != 'I' || (s.backend != nil && !s.parked):
-			state = "idle_in_transaction"
+		var p translate.Pins
+		quiet := false
+		if s.link != nil {
+			quiet, p = s.link.lease.Quiet(), s.link.lease.Pins()
 		}
-		p := s.pins
+		label := s.state.label(s.local, quiet)
 		s.mu.Unlock()
-		st.Clients[state]++
-		p.each(func(i int) { st.Pinned[pinNames[i]]++ })
+		st.Clients[label]++
+		p.Each(func(i int) { st.Pinned[translate.PinNames[i]]++ })
 	}
 }
 

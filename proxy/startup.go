@@ -16,22 +16,19 @@ import (
 	"pgguard/pool"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
-
-// setting is one parameter of a start-up packet that changes a server's session.
-type setting struct{ name, value string }
 
 // route is where a client's statements go; equal clients share one.
 type route struct {
 	inst     *instance.Instance
 	key      *pool.Key
-	catalog  *instance.Catalog
+	terms    *translate.Terms
 	mode     PoolMode
 	database string // as the client calls it
 	defers   bool   // BEGIN is deferred
-	warns    bool   // the guard may send PostgreSQL's warnings, in English and at the default level
 }
 
 // hello is what a client's start-up packet says.
@@ -39,11 +36,11 @@ type hello struct {
 	version         uint32
 	user, database  string
 	applicationName string
-	class           string // from options=-c guard.class=…
-	settings        []setting
-	unknown         []string // _pq_ options
-	replicates      bool     // asks for a walsender
-	replication     string   // in these words
+	class           string           // from options=-c guard.class=…
+	settings        []translate.Pair // that change a server's session
+	unknown         []string         // _pq_ options
+	replicates      bool             // asks for a walsender
+	replication     string           // in these words
 }
 
 // welcome logs a client in and serves it until it leaves. It is the goroutine of a new client connection; the session
@@ -89,7 +86,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
-	s.client = srv.application(nc, h)
+	s.waiter.Client = srv.application(nc, h)
 	if !srv.admit(s) {
 		return nil, &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
 	}
@@ -254,9 +251,9 @@ func readHello(p *wire.Startup) (*hello, error) {
 	delete(values, "application_name")
 	delete(values, "guard.class")
 	for name, value := range values {
-		h.settings = append(h.settings, setting{name, value})
+		h.settings = append(h.settings, translate.Pair{Name: name, Value: value})
 	}
-	sort.Slice(h.settings, func(i, j int) bool { return h.settings[i].name < h.settings[j].name })
+	sort.Slice(h.settings, func(i, j int) bool { return h.settings[i].Name < h.settings[j].Name })
 	return h, nil
 }
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"pgguard/proxy/sql"
-	"pgguard/proxy/wire"
 )
 
 // tagRules returns the rules by which the tags of single statements lower a client's class; nearly always there are none.
@@ -35,29 +34,4 @@ func (s *session) lower(text []byte) {
 	s.mu.Lock()
 	s.class, s.waiter.Class = class, class
 	s.mu.Unlock()
-}
-
-// firstText is the text of the statement that the next message is about, or nil.
-func (s *session) firstText() []byte {
-	typ, m, _, err := s.message(s.in.R)
-	if m == nil || err != nil {
-		return nil
-	}
-	switch body := m[wire.HeaderSize:]; typ {
-	case wire.Query:
-		return queryText(m)
-	case wire.Parse:
-		_, body, _ = wire.CString(body)
-		text, _, _ := wire.CString(body)
-		return text
-	case wire.Bind:
-		_, body, _ = wire.CString(body)
-		name, _, _ := wire.CString(body)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if st := s.names[string(clip(name))]; st != nil {
-			return st.text()
-		}
-	}
-	return nil
 }

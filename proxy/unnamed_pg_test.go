@@ -55,7 +55,7 @@ func sameWhile(t *testing.T, g *guard, meanwhile func(), steps ...step) {
 }
 
 var (
-	longText  = "select 'long', $1::int /* " + strings.Repeat("x", sock.BufferSize) + " */"
+	longText  = "select 'long', $1::int /* " + strings.Repeat("x", maxText) + " */"
 	shortText = "select 'short', $1::int + 0"
 )
 

@@ -26,23 +26,24 @@ type rule struct {
 }
 
 const (
-	pure = `pool/queue|pool/limit|pool/quantile|breaker|proxy/sql`
-	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/upstream|proxy/instance|proxy/wire|proxy/sql|proxy/auth`
+	pure = `pool/queue|pool/limit|pool/quantile|breaker|proxy/sql|proxy/translate`
+	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/upstream|proxy/instance|proxy/translate|proxy/library|proxy/wire|proxy/sql|proxy/auth`
 	rim  = `pgguard/proxy/(config|admin|metrics|dashboard|fleet)(/.*)?`
 )
 
 var rules = []rule{
 	{pure, true, `net(/.*)?|os(/.*)?|syscall|log(/.*)?|context`, "the core is pure: it takes now and values and returns values, so that tests and the simulator run it as it is"},
 	{pure, true, `pgguard/(proxy|pool)`, "the core knows nobody above it"},
+	{`proxy/translate`, false, `pgguard/.*/(sock|upstream|instance|library|auth)|pgguard/(pool|breaker).*|sync|time`, "translate is messages in, messages out: it imports wire and sql only"},
 	{`pool|pool/.*`, true, `net(/.*)?`, "the pool lends what it is given and opens nothing itself"},
 	{`pool|pool/.*|breaker`, true, `pgguard/proxy(/.*)?`, "imports point down: proxy uses pool, never the other way"},
 	{`pool/.*`, false, `pgguard/pool`, "imports point down: pool uses queue and limit"},
 	{`proxy/wire`, true, `net(/.*)?`, "wire frames bytes; it has no sockets"},
-	{`proxy/(sock|upstream|instance)`, true, `pgguard/proxy`, "imports point down: proxy uses its rooms, never the other way"},
+	{`proxy/(sock|upstream|instance|translate|library)`, true, `pgguard/proxy`, "imports point down: proxy uses its rooms, never the other way"},
 	{`proxy/sock`, true, `pgguard/.*`, "sock moves bytes; it knows nothing of what they say"},
-	{`proxy/upstream`, true, `pgguard/proxy/(sock|instance|sql)`, "upstream logs in; it knows nothing of what is done with a connection"},
+	{`proxy/upstream`, true, `pgguard/proxy/(sock|instance|translate|library|sql)`, "upstream logs in; it knows nothing of what is done with a connection"},
 	{`proxy/instance`, true, `pgguard/proxy/sock`, "an instance lends connections; who reads and writes them is the proxy"},
-	{`proxy/(wire|sql|auth)`, true, `pgguard/proxy(/(sock|upstream|instance))?`, "imports point down: the rooms use wire, sql and auth"},
+	{`proxy/(wire|sql|auth)`, true, `pgguard/proxy(/(sock|upstream|instance|translate|library))?`, "imports point down: the rooms use wire, sql and auth"},
 	{core, true, rim, "the rim imports the proxy and is never imported by it"},
 	{core, true, `github.com/prometheus/.*`, "the core returns Stats; only the rim knows metrics"},
 	{core, true, `pgguard/(bench|cmd)(/.*)?`, "imports point down: what ships does not know how it is measured"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pgguard/proxy/sql"
+	"pgguard/proxy/translate"
 )
 
 // Catalog is what is known of one database of an instance beside what its servers say by themselves. Any goroutine may
@@ -23,9 +24,9 @@ type Catalog struct {
 	// bodies counts changes to functions.
 	bodies atomic.Uint64
 
-	// Currval is true once a client has asked for the value that its session took from a sequence last. Until then an
+	// currval is true once a client has asked for the value that its session took from a sequence last. Until then an
 	// INSERT, which takes one by a default, is not worth a pin.
-	Currval atomic.Bool
+	currval atomic.Bool
 
 	mu sync.Mutex
 
@@ -37,24 +38,23 @@ type Catalog struct {
 	at      time.Time // when that was
 }
 
-// Age says since which changes of the database a statement is what it is. A client that prepares a text after one gets a new
-// statement; those who have prepared it before go on with the old, and PostgreSQL tells them when its result has changed.
-type Age struct {
-	Schema uint64 // changes to what names mean
-	Shape  uint64 // changes to the columns of what there is
+// Age implements translate.Catalog.
+func (c *Catalog) Age() translate.Age {
+	return translate.Age{Schema: c.schema.Load(), Shape: c.shape.Load()}
 }
 
-// Age is that of a statement prepared now.
-func (c *Catalog) Age() Age { return Age{c.schema.Load(), c.shape.Load()} }
+// Renew implements translate.Catalog.
+func (c *Catalog) Renew() translate.Age {
+	return translate.Age{Schema: c.schema.Add(1), Shape: c.shape.Load()}
+}
 
-// Renew has who prepares a text from now on get another statement. It returns the new count of such changes.
-func (c *Catalog) Renew() uint64 { return c.schema.Add(1) }
+// Currval implements translate.Catalog.
+func (c *Catalog) Currval() bool { return c.currval.Load() }
 
-// FunctionsAge counts changes to functions.
-func (c *Catalog) FunctionsAge() uint64 { return c.bodies.Load() }
+// NoteCurrval implements translate.Catalog.
+func (c *Catalog) NoteCurrval() { c.currval.Store(true) }
 
-// Changed notes a change to what statements mean; text, if it is known, made it.
-// It returns whether columns may have changed.
+// Changed implements translate.Catalog.
 func (c *Catalog) Changed(text []byte) (shape bool) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
@@ -76,7 +76,7 @@ func (c *Catalog) Changed(text []byte) (shape bool) {
 	return shape
 }
 
-// Committed notes the end of a transaction that has changed something.
+// Committed implements translate.Catalog.
 func (c *Catalog) Committed(shape bool) {
 	c.schema.Add(1)
 	if shape {
@@ -90,6 +90,8 @@ const maxCustoms = 256
 // functionsFor is how long what functions set is believed when no change of the schema was seen.
 const functionsFor = 10 * time.Second
 
+var _ translate.Catalog = (*Catalog)(nil)
+
 func newCatalog() *Catalog {
 	c := &Catalog{known: map[string]bool{}}
 	c.schema.Store(1)
@@ -97,7 +99,7 @@ func newCatalog() *Catalog {
 	return c
 }
 
-// Learn reads the names of the custom settings that a text may set. opaque: it may set others, too.
+// Learn implements translate.Catalog.
 func (c *Catalog) Learn(text []byte) (opaque bool) {
 	if !bytes.Contains(text, []byte{'.'}) && !bytes.Contains(bytes.ToLower(text), []byte("set_config")) {
 		return false
@@ -112,16 +114,16 @@ func (c *Catalog) Learn(text []byte) (opaque bool) {
 	}) || len(c.customs) >= maxCustoms
 }
 
-// Customs returns the custom settings known, and whether the bodies of functions should be read for more.
-func (c *Catalog) Customs(now time.Time) (customs []string, stale bool) {
+// Customs implements translate.Catalog.
+func (c *Catalog) Customs() (names []string, stale bool, bodies uint64) {
+	bodies = c.bodies.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.customs, c.looked != c.bodies.Load() || now.Sub(c.at) > functionsFor
+	return c.customs, c.looked != bodies || time.Since(c.at) > functionsFor, bodies
 }
 
-// LearnFunctions learns from the bodies of all functions that may set something, read under that count of changes, and
-// answers whether there are names that were not known before.
-func (c *Catalog) LearnFunctions(bodies [][]byte, schema uint64, now time.Time) (news bool) {
+// Functions implements translate.Catalog.
+func (c *Catalog) Functions(bodies [][]byte, changes uint64) (news bool) {
 	before := c.count()
 	opaque := false
 	for _, body := range bodies {
@@ -129,7 +131,7 @@ func (c *Catalog) LearnFunctions(bodies [][]byte, schema uint64, now time.Time) 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.opaque, c.looked, c.at = opaque, schema, now
+	c.opaque, c.looked, c.at = opaque, changes, time.Now()
 	return len(c.customs) > before
 }
 
@@ -139,8 +141,8 @@ func (c *Catalog) count() int {
 	return len(c.customs)
 }
 
-// FunctionsOpaque is true if a function may set what nobody knows the name of.
-func (c *Catalog) FunctionsOpaque() bool {
+// Opaque implements translate.Catalog.
+func (c *Catalog) Opaque() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.opaque

@@ -72,7 +72,7 @@ func (in *Instance) recall(now time.Time) {
 		in.Pool.Resume(limit.Learned{At: f.At, Limit: f.Limit}, now)
 	}
 	for _, database := range f.Sequences {
-		in.Catalog(database).Currval.Store(true)
+		in.Catalog(database).NoteCurrval()
 	}
 }
 
@@ -93,7 +93,7 @@ func (in *Instance) asked() (databases []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for name, c := range in.catalogs {
-		if c.Currval.Load() && len(databases) < maxAsked && len(name) <= sql.MaxName {
+		if c.Currval() && len(databases) < maxAsked && len(name) <= sql.MaxName {
 			databases = append(databases, name)
 		}
 	}

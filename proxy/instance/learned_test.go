@@ -96,11 +96,11 @@ func TestSequencesAreRememberedOverRestart(t *testing.T) {
 	dir := t.TempDir()
 	in := learner(t, dir)
 	in.Catalog("plain")
-	in.Catalog("shop").Currval.Store(true)
+	in.Catalog("shop").NoteCurrval()
 	in.remember(time.Now())
 	next := learner(t, dir)
 	next.recall(time.Now())
-	if next.Catalog("plain").Currval.Load() || !next.Catalog("shop").Currval.Load() {
+	if next.Catalog("plain").Currval() || !next.Catalog("shop").Currval() {
 		t.Error("want shop and no other")
 	}
 	if got, want := next.Pool.Limit(), learner(t, "").Pool.Limit(); got != want {

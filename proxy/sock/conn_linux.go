@@ -34,7 +34,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 			case 0:
 				c.readErr = io.EOF
 			case syscall.EAGAIN:
-				c.waits.Store(sure)
+				c.waits.Store(empty)
 				return false
 			default:
 				c.readErr = os.NewSyscallError("read", errno)
@@ -47,7 +47,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 			return true
 		}
 		if n < room && !c.first {
-			c.waits.Store(unsure)
+			c.waits.Store(assumed)
 			return false
 		}
 		c.first = false
@@ -111,3 +111,23 @@ func sysSend(fd uintptr, p []byte) (int, syscall.Errno) {
 		}
 	}
 }
+
+// Gone is true if the peer has closed its side, whatever it has sent before is still to be read. Any goroutine may call it.
+func (c *Conn) Gone() bool {
+	gone := false
+	_ = c.raw.Control(func(fd uintptr) {
+		p := pollFd{fd: int32(fd), events: pollRDHUP}
+		n, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		gone = n == 1
+	})
+	return gone
+}
+
+// pollFd is struct pollfd.
+type pollFd struct {
+	fd              int32
+	events, revents int16
+}
+
+// pollRDHUP is POLLRDHUP: the stream's peer has closed its side. Errors are reported unasked.
+const pollRDHUP = 0x2000

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/sock"
+	"pgguard/proxy/translate"
+)
+
+// Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
+func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
+	b := server.Conn.(*backend)
+	s.mu.Lock()
+	s.asked = false
+	keeps := s.state == awaiting
+	l := s.link
+	switch {
+	case s.state == leaving: // whoever leaves waits for this before it takes its server away
+		s.cond.Broadcast()
+		s.mu.Unlock()
+		if l == nil {
+			s.route.inst.Pool.Release(server, now)
+		}
+		return
+	case keeps && l == nil: // the server that was kept died while it was being granted a token
+		s.mu.Unlock()
+		s.Refused(refusedState)
+		return
+	case keeps:
+	default:
+		if l = s.joinLocked(b); l == nil {
+			// The server died while it was idle: nothing was sent, so another takes its place.
+			s.asked = true
+			s.mu.Unlock()
+			s.route.inst.Pool.Discard(server, "dead when lent", now)
+			s.route.inst.Pool.Get(&s.waiter, now)
+			return
+		}
+	}
+	b.print.Store(uint32(s.waiter.Print))
+	l.started, l.txStarted = now, now
+	var open *translate.Opening
+	if !keeps && s.local == 'T' {
+		open = &s.opening
+	}
+	prefix, await := l.lease.Prefix(&s.request.Request, !keeps, open)
+	if await {
+		s.moveLocked(preparing)
+		b.wmu.Lock()
+		s.mu.Unlock()
+		_ = b.conn.Send(prefix)
+		b.wmu.Unlock()
+		return
+	}
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
+	out, used := l.firstLocked(prefix, scratch.Data[:0])
+	b.wmu.Lock()
+	s.mu.Unlock()
+	_ = b.conn.Send(out)
+	b.wmu.Unlock()
+	putRequest(used)
+}
+
+// firstLocked takes the session's request and returns what must be written for it, with what goes ahead of it, and the
+// request, which may hold that, if it is not kept. out begins in scratch if it can. It is called with mu held.
+func (l *link) firstLocked(prefix, scratch []byte) (out []byte, used *request) {
+	s := l.s
+	r := s.request
+	s.request = nil
+	l.lesson = s.lessonLocked(r)
+	opens := s.local == 'T' && mayReplay(r)
+	keep := l.lease.Pins() == 0 && (opens || (s.local == 'I' && r.Repeatable()))
+	s.local = 'I'
+	s.moveLocked(running)
+	if keep {
+		l.kept, l.opens = r, opens
+		l.lease.Keep()
+	}
+	buf := r.buf
+	out = l.lease.Send(&r.Request, buf.Data[r.at:buf.W], scratch)
+	l.ran.add(r)
+	switch {
+	case len(prefix) == 0:
+	case len(out) > 0 && buf.W > r.at && &out[0] == &buf.Data[r.at] && buf.R == r.at && buf.Prepend(prefix):
+		out = buf.Bytes()
+	default:
+		out = append(prefix[:len(prefix):len(prefix)], out...)
+	}
+	if keep {
+		return out, nil
+	}
+	return out, r
+}
+
+// againLocked writes the request that is kept once more, as if it had not been sent before. It is called with mu held.
+func (l *link) againLocked() (out []byte, used *request) {
+	r := l.kept
+	l.kept, l.ran = nil, ran{}
+	l.lease.Rewind()
+	out = l.lease.Send(&r.Request, r.buf.Data[r.at:r.buf.W], nil)
+	l.lease.Renewed()
+	l.ran.add(r)
+	return out, r
+}

@@ -1,0 +1,383 @@
+package translate
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"pgguard/proxy/wire"
+)
+
+// Fate is what becomes of one message of the server.
+type Fate uint8
+
+const (
+	Pass    Fate = iota // it is for the client
+	Drop                // it is not
+	Retract             // neither is what was to be passed on before it
+)
+
+func passIf(forClient bool) Fate {
+	if forClient {
+		return Pass
+	}
+	return Drop
+}
+
+// watched are the messages that change what the guard knows.
+var watched = [256]bool{
+	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true, wire.CopyInResponse: true,
+	wire.ParseComplete: true, wire.CloseComplete: true, wire.BindComplete: true, wire.RowDescription: true,
+	wire.NoData: true, wire.CommandComplete: true, wire.EmptyQueryResponse: true, wire.PortalSuspended: true,
+	wire.NoticeResponse: true,
+}
+
+// Watches is true if a message of this type, the server's next, must be given to Receive; hidden if it is not for the client unless
+// Receive says so. Others are for the client, or hidden, whatever is in them.
+func (l *Lease) Watches(typ byte) (watches, hidden bool) {
+	e := l.owed.front()
+	hidden = e != nil && e.hides(typ)
+	return watched[typ] || hidden, hidden
+}
+
+// NeedsWhole is true for a message that means nothing until its end has come.
+func (l *Lease) NeedsWhole(typ byte) bool {
+	return typ == wire.ParameterStatus || (typ == wire.DataRow && l.asking())
+}
+
+// Receive takes one message of the server, of which whole says whether all of it is in m, and answers what becomes of it. What is
+// left to do is in Out, Say, Again, Prepared, Fatal, Failed and Doubt.
+func (l *Lease) Receive(m []byte, whole bool) Fate {
+	body := m[wire.HeaderSize:]
+	e := l.owed.front()
+	hidden := e != nil && e.hides(m[0])
+	switch m[0] {
+	case wire.ReadyForQuery:
+		if len(body) == 1 {
+			return l.ready(body[0])
+		}
+		l.doubt = true
+		return Drop
+	case wire.ErrorResponse:
+		return l.error(body, whole)
+	case wire.NotificationResponse:
+		return Pass
+	case wire.ParameterStatus:
+		return l.told(body)
+	case wire.NoticeResponse:
+		if l.aside(body) {
+			return Drop
+		}
+		return passIf(!hidden)
+	case wire.CopyInResponse:
+		l.copyStarted()
+		return passIf(!hidden)
+	case wire.DataRow:
+		if l.asking() {
+			l.question.row(body, whole)
+		}
+		return passIf(!hidden)
+	case wire.CommandComplete:
+		l.completed(body)
+	}
+	if e != nil && e.kind != query && e.ends(m[0]) {
+		l.answered(m)
+	}
+	return passIf(!hidden)
+}
+
+// answered ends the answer to one extended message.
+func (l *Lease) answered(m []byte) {
+	e := l.owed.front()
+	if e.whose == standIn {
+		m[0] = wire.ParseComplete
+	}
+	if e.kind == execute {
+		l.copying = copying{}
+	}
+	l.owed.pop()
+}
+
+// told notes a setting that the server reports.
+func (l *Lease) told(body []byte) Fate {
+	if called, rest, ok := wire.CString(body); ok {
+		if value, _, ok := wire.CString(rest); ok {
+			l.s.Told(string(called), string(value))
+		}
+	}
+	return passIf(l.ahead == 0) // the client is told the difference when all its settings are in place
+}
+
+// CodeCrash is the SQLSTATE with which servers end because another has crashed.
+const CodeCrash = "57P02"
+
+// aside is true for a notice that is not for the client.
+func (l *Lease) aside(body []byte) bool {
+	l.noticed = true
+	if e := l.owed.front(); e != nil && e.whose == guard && e.kind == parse {
+		return true // the client has had it when it prepared the statement
+	}
+	// A server that ends because another has crashed says so as a warning. Behind an answer it is about the server.
+	f, err := wire.ParseError(wire.ErrorStart(body))
+	return err == nil && string(f.Code) == CodeCrash && l.Quiet()
+}
+
+// completed notes the tags after which a session has forgotten things.
+func (l *Lease) completed(body []byte) {
+	if len(body) < len("DISCARD ALL") || body[0] != 'D' {
+		return
+	}
+	switch string(body[:len(body)-1]) {
+	case "DISCARD ALL":
+		l.forgotten |= PinSequence | PinFunction | PinDedicated
+		l.discarded, l.dedicated = true, false
+	case "DISCARD SEQUENCES":
+		l.forgotten |= PinSequence
+		return
+	case "DEALLOCATE ALL":
+	default:
+		return
+	}
+	l.c.DeallocateAll()
+	l.renamed = nil
+	l.s.forgetStatements()
+}
+
+// ready deals with ReadyForQuery.
+func (l *Lease) ready(status byte) Fate {
+	l.status, l.copying = status, copying{}
+	e := l.owed.front()
+	if e == nil || kinds[e.kind].skips {
+		l.doubt = true
+		return Drop
+	}
+	whose, why := e.whose, e.why
+	l.owed.pop()
+	if l.Quiet() {
+		l.commit, l.write = false, false
+	}
+	if status == wire.Idle && l.ddl {
+		l.c.Catalog.Committed(l.shape)
+		l.ddl, l.shape = false, false
+	}
+	if whose == client {
+		l.readies--
+	}
+	switch why {
+	case settings, begin:
+		l.ahead--
+		l.prepared = l.ahead == 0 && l.failed == nil
+		return Drop
+	case ask:
+		return l.askAnswered()
+	case discard:
+		l.endExcess()
+		return Drop
+	}
+	if l.heals {
+		l.heals, l.again = false, true
+		return Drop
+	}
+	if question := l.askOnceQuiet(); question != nil {
+		l.held = whose == client
+		l.out = question
+		return Drop
+	}
+	return passIf(whose == client)
+}
+
+// copyStarted notes CopyInResponse. A Sync that was sent before the end of the copy data is dropped by the server and will not be
+// answered; the client sends another. If data were sent before it, it is answered if those are wrong.
+func (l *Lease) copyStarted() {
+	e := l.owed.front()
+	if e == nil || e.whose != client || (e.kind != query && e.kind != execute) {
+		l.doubt = true
+		return
+	}
+	l.copying = copying{in: true, data: e.data, end: e.end}
+	if next := l.owed.first + 1; e.kind == execute && !e.end && next < len(l.owed.row) && l.owed.row[next].kind == sync {
+		l.doubt = l.doubt || e.data
+		l.owed.row = slices.Delete(l.owed.row, next, next+1)
+		l.readies--
+		l.unsynced = true
+	}
+}
+
+// error deals with ErrorResponse.
+func (l *Lease) error(body []byte, whole bool) Fate {
+	if !whole {
+		body = wire.ErrorStart(body)
+	}
+	f, err := wire.ParseError(body)
+	if err == nil && f.Fatal() {
+		l.fatal = slices.Clone(body)
+		return Drop
+	}
+	l.noticed = true
+	e := l.owed.front()
+	if e != nil && e.whose == guard && e.kind == query {
+		switch e.why {
+		case settings, begin:
+			l.failed = slices.Clone(body)
+		case ask:
+			l.question.failed = true
+		case sequence:
+			l.owns = false // the transaction had failed before it
+		}
+		return Drop
+	}
+	l.code = string(f.Code)
+	l.copying = copying{}
+	var said *name
+	if e != nil {
+		said = e.said
+	}
+	switch {
+	case e == nil:
+	case kinds[e.kind].skips:
+		l.skip(l.code == "22021")
+	case e.kind == query:
+		l.queryFailed(e)
+	}
+	if err != nil || !whole {
+		return Pass
+	}
+	return l.reworded(body, f, said)
+}
+
+// queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows.
+func (l *Lease) queryFailed(e *expectation) {
+	if l.code == "22021" && e.unnamed {
+		l.c.unnamed, l.s.unnamed = e.before, unnamed{} // the server could not read the query, and has forgotten nothing
+	}
+	if !e.deallocates {
+		return
+	}
+	e.deallocates = false
+	if l.c.names[e.name] == nil {
+		l.rename(e.name, e.meant)
+	}
+	// The server is rid of what stood in for the statement.
+	l.owed.add(expectation{kind: query, whose: guard})
+	l.out = wire.AppendEmpty(wire.AppendText(nil, wire.Close, "S"+e.name), wire.Sync)
+}
+
+// skip notes that the server reads over what was sent up to the next Sync, and takes back what that would have changed. unread: it
+// could not read the text of the message that failed.
+func (l *Lease) skip(unread bool) {
+	from, to := l.owed.first, l.owed.first
+	rescue := false
+	for ; to < len(l.owed.row); to++ {
+		e := &l.owed.row[to]
+		if e.kind == sync || (e.kind == query && e.whose == guard) {
+			break
+		}
+		if endsClients(e) {
+			l.readies--
+			// The server would wait for a Sync, the client for the end of its query.
+			rescue = rescue || l.owed.row[from].whose == guard
+		}
+	}
+	for i := to - 1; i >= from; i-- {
+		l.takeBack(&l.owed.row[i], i == from && !(unread && !readable(l.c.unnamed)))
+		l.owed.row[i] = expectation{}
+	}
+	l.owed.first = to
+	l.skipping = l.owed.len() == 0
+	l.unsynced = l.unsynced || l.skipping // a query behind, which would have ended the batch, is read over, too
+	if l.skipping && rescue {
+		l.sync()
+		l.out = wire.AppendEmpty(nil, wire.Sync)
+	}
+}
+
+// readable is true for a statement whose text is what it should be in UTF-8.
+func readable(st *Statement) bool { return st == nil || utf8.ValidString(st.Body) }
+
+// takeBack undoes what a message has changed, because the server has not done it. failed: it is the very message that failed, which
+// has forgotten the unnamed statement if it was a Parse of it.
+func (l *Lease) takeBack(e *expectation, failed bool) {
+	if e.adds != nil {
+		l.s.prepared.remove(e.adds)
+	}
+	if e.drops != nil {
+		l.s.prepared.add(e.drops)
+	}
+	if e.name != "" {
+		l.rename(e.name, e.meant)
+	}
+	if e.hands {
+		l.dedicated = false
+	}
+	if e.sequences {
+		l.owns = false
+	}
+	if e.unnamed || e.server {
+		l.s.unnamed = unnamed{}
+	}
+	if e.unnamed {
+		l.lingers = false
+		if l.c.unnamed = e.before; failed && (e.kind == parse || e.whose == standIn) {
+			l.c.unnamed = nil
+		}
+	}
+}
+
+// reworded deals with an error that is about the guard's own doing: the request is sent again, or the error told in the
+// client's words.
+func (l *Lease) reworded(body []byte, f wire.ErrorFields, said *name) Fate {
+	stale := l.code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
+	lost := l.code == "26000" && bytes.Contains(f.Message, []byte(StatementPrefix))
+	if stale || lost {
+		l.c.Catalog.Renew() // who prepares the text again gets another statement
+		if l.kept && !l.skipping && l.readies == 1 {
+			l.heals = true
+			return Retract
+		}
+	}
+	switch {
+	case bytes.Contains(f.Message, []byte(staleName)):
+		l.say = changedResult
+		return Drop
+	case bytes.Contains(f.Message, []byte(StatementPrefix)):
+		l.say = wire.AppendMessage(nil, wire.ErrorResponse, l.inClientsWords(body, said))
+		return Drop
+	}
+	return Pass
+}
+
+// changedResult is PostgreSQL's error for a prepared statement whose columns have changed.
+var changedResult = wire.AppendMessage(nil, wire.ErrorResponse,
+	[]byte("SERROR\x00VERROR\x00C0A000\x00Mcached plan must not change result type\x00Fplancache.c\x00RRevalidateCachedQuery\x00\x00"))
+
+// inClientsWords replaces the guard's name of a statement in an error by the client's: said, if it is known.
+func (l *Lease) inClientsWords(body []byte, said *name) []byte {
+	at := bytes.Index(body, []byte(StatementPrefix))
+	end := at + bytes.IndexByte(body[at:], '"')
+	if end < at {
+		return body
+	}
+	clients := ""
+	if said != nil {
+		clients = said.text
+	} else if guards := string(body[at:end]); l.c.unnamed == nil || l.c.unnamed.Name != guards {
+		for text, n := range l.c.names {
+			if n.st.Name == guards {
+				clients = text
+			}
+		}
+	}
+	return append(append(slices.Clone(body[:at]), clients...), body[end:]...)
+}
+
+// Rewind makes things as they were before the request that is kept, which is to be sent again.
+func (l *Lease) Rewind() {
+	for _, r := range slices.Backward(l.renamed) {
+		l.c.setName(r.text, r.meant)
+	}
+	l.c.unnamed, l.s.unnamed = l.first.unnamed, unnamed{}
+	l.first = first{renews: true}
+}
+
+// Renewed ends what Rewind began: the request has been sent.
+func (l *Lease) Renewed() { l.renews = false }

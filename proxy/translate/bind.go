@@ -1,0 +1,173 @@
+package translate
+
+import (
+	"strings"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// bind writes a Bind.
+func (w *sending) bind(m []byte) bool {
+	l := w.l
+	portal, rest, _ := wire.CString(m[wire.HeaderSize:])
+	called, rest, ok := wire.CString(rest)
+	if !ok {
+		return false
+	}
+	if len(called) == 0 {
+		l.lingers = false
+	}
+	if st := l.c.called(called); st != nil && w.namesOthers(st) {
+		w.dedicate(true)
+		return false
+	}
+	if w.changed(called) || w.misread(called) {
+		w.bindTo(staleName, portal, called, rest, m)
+		l.extended(expectation{kind: bind})
+		return true
+	}
+	st := w.resolve(called, len(m))
+	if st == nil {
+		return false
+	}
+	l.c.hide(pinsOf(st.Scan))
+	w.bindTo(st.Name, portal, called, rest, m)
+	l.extended(expectation{kind: bind, said: l.c.names[string(clip(called))]})
+	return true
+}
+
+// bindTo puts a Bind of another statement in the place of m.
+func (w *sending) bindTo(statement string, portal, called, rest, m []byte) {
+	w.replace(len(m))
+	w.out = appendHead(w.out, wire.Bind, m, len(statement)-len(called))
+	w.out = append(append(append(w.out, portal...), 0), statement...)
+	w.out = append(append(w.out, 0), rest...)
+}
+
+// changed is true for a Bind of a statement that the server does not have, when columns may have changed since its client
+// has prepared it and the client does not ask what they are now: it would take the rows for what they were.
+func (w *sending) changed(called []byte) bool {
+	if len(called) == 0 || w.r.describe {
+		return false
+	}
+	st := w.l.c.called(called)
+	return st != nil && st.Age.Shape != w.l.c.Catalog.Age().Shape && returnsAll(st) && !w.l.s.prepared.has(st)
+}
+
+// returnsAll is true for a statement that may return whatever columns a table has.
+func returnsAll(st *Statement) bool {
+	star := strings.Contains(strings.ReplaceAll(st.Body, "(*)", ""), "*")
+	switch st.Scan.First {
+	case sql.Table:
+		return true
+	case sql.Select, sql.With:
+		return star
+	case sql.Insert, sql.Update, sql.Delete, sql.Merge:
+		return star && strings.Contains(strings.ToLower(st.Body), "returning")
+	}
+	return false
+}
+
+// misread is true for a statement that the server does not have, if its text would be read in another encoding than when its
+// client prepared it: its constants would be other ones. Drivers prepare such a statement again when they are told that its
+// result has changed.
+func (w *sending) misread(called []byte) bool {
+	st := w.l.c.called(called)
+	return st != nil && st.Name != "" && !w.l.s.prepared.has(st) && w.l.foreign(st)
+}
+
+// foreign is true for a text that is not ASCII and was prepared in another encoding than the client's now.
+func (l *Lease) foreign(st *Statement) bool {
+	if (st.Under == l.c.settings.parsing && !l.flux) || isASCII(st.Body) {
+		return false
+	}
+	first := l.c.Encoding()
+	was, ok := Settings{all: st.Under}.Get(settingEncoding)
+	if !ok {
+		was = first
+	}
+	is, ok := l.c.settings.Get(settingEncoding)
+	switch {
+	case l.flux:
+		is = l.s.encoding
+	case !ok:
+		is = first
+	}
+	return was != is
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// resolve finds what a name in a Bind or Describe means and has it on the server. nil means that the name passes as it
+// is.
+func (w *sending) resolve(called []byte, size int) *Statement {
+	l := w.l
+	st := l.c.called(called)
+	if len(called) == 0 {
+		switch {
+		case st == nil, st.Body == "" && l.s.unnamed != only(st): // none, or one that was too long to be kept
+			if l.s.unnamed != none { // what is there is another client's
+				w.guards(closing, effect{server: true})
+				w.out = wire.AppendText(w.out, wire.Close, "S")
+				l.s.unnamed = none
+			}
+			return nil
+		case st.Name == "":
+			if l.s.unnamed != only(st) {
+				w.guards(parse, effect{server: true})
+				w.out = wire.AppendParse(w.out, "", st.Body)
+				l.s.unnamed = only(st)
+			}
+			return nil
+		}
+	}
+	if st == nil {
+		w.guardName(called, size)
+		return nil
+	}
+	if other := l.underSettings(st); other != st {
+		if st = other; len(called) > 0 {
+			l.rename(string(clip(called)), st)
+		} else {
+			l.c.unnamed = st
+		}
+	}
+	w.ensure(st)
+	return st
+}
+
+// underSettings returns the statement with st's text as it is read under the settings at hand, and by a client that has had
+// its first temporary object since: that makes PostgreSQL read all of a session's statements again, but not on a server
+// that has seen one before.
+func (l *Lease) underSettings(st *Statement) *Statement {
+	hidden := st.Age.Schema < l.c.hides
+	at := st.Age
+	if hidden || l.renews {
+		at = l.c.Catalog.Age()
+	}
+	switch {
+	case !st.Shared && !hidden: // nobody else's
+	case st.Under == l.c.settings.parsing && !l.flux && !l.renews && !hidden:
+	case !l.renews && !hidden && l.s.prepared.has(st):
+		// As for a client that has this server to itself: PostgreSQL knows what makes it read a text again.
+	case l.foreign(st): // to be had only as it is
+	default:
+		if st.Shared && !l.flux {
+			if other := l.c.Library.Named([]byte(st.Body), l.c.settings.parsing, at); other != nil {
+				return other
+			}
+		}
+		if hidden || (l.flux && !l.s.prepared.has(st)) {
+			return l.c.Library.Private([]byte(st.Body), at)
+		}
+	}
+	return st
+}

@@ -1,0 +1,182 @@
+package translate
+
+import "pgguard/proxy/sql"
+
+// Client is what a client's session is, wherever its server: its settings and its statements, as they are when all that was
+// sent succeeds. It belongs to whoever has its session's lock.
+type Client struct {
+	*Terms
+	settings Settings
+	warns    bool
+	names    map[string]*name // its prepared statements
+	unnamed  *Statement       // the unnamed one; nil: none
+	hides    uint64           // schema age from which its first temporary objects may hide others; 0: none
+	hidden   bool             // it has had some
+}
+
+// name is what a client calls a statement.
+type name struct {
+	text string
+	st   *Statement
+}
+
+// Terms are what holds for a client from its login to its end. They do not change.
+type Terms struct {
+	Library Library
+	Catalog Catalog
+	Room    Room
+
+	User    string // of the session at its login
+	Began   []Pair // settings of its start-up packet
+	Warns   bool   // with them PostgreSQL's warnings are in English and told
+	Session bool   // the client has its server to itself: nothing is translated
+
+	Encoding            func() string // client_encoding of a new session
+	MaxPrepared         int           // statements that one server is to have
+	PrepareUnnamed      bool          // unnamed ones that come again are kept on servers
+	SyncApplicationName bool          // application_name moves like other settings
+}
+
+// Catalog is what is known of a database beside what its servers say by themselves. Any goroutine may call its methods.
+type Catalog interface {
+	// Age is that of a statement prepared now.
+	Age() Age
+	// Renew makes all statements prepared before older than those prepared from now on.
+	Renew() Age
+	// Changed notes a change that text, if it is known, is about to make, and says whether columns may be others after it.
+	Changed(text []byte) (shape bool)
+	// Committed notes the end of a transaction that has changed something.
+	Committed(shape bool)
+	// Currval says whether any client has asked for the value that its session took from a sequence last.
+	Currval() bool
+	// NoteCurrval notes that one has.
+	NoteCurrval()
+	// Learn takes the names of the custom settings that a text may set. opaque: it may set others, too.
+	Learn(text []byte) (opaque bool)
+	// Customs are the names known, whether the bodies of functions should be read for more, and how often those have changed.
+	Customs() (names []string, stale bool, bodies uint64)
+	// Functions takes the bodies of all functions that may set something, read after that many changes, and says whether
+	// there are names in them that were not known.
+	Functions(bodies [][]byte, changes uint64) (news bool)
+	// Opaque is true if a function may set what nobody knows the name of.
+	Opaque() bool
+}
+
+// NewClient returns a client that has just logged in.
+func NewClient(t *Terms) Client {
+	return Client{Terms: t, settings: Plain, warns: t.Warns}
+}
+
+// Settings are what the client has set, as of the last end of a transaction.
+func (c *Client) Settings() Settings { return c.settings }
+
+// MayWarn is true if PostgreSQL would tell the client its warnings, and in English.
+func (c *Client) MayWarn() bool { return c.warns }
+
+// Set gives the session its settings, as a server would.
+func (c *Client) Set(to Settings) {
+	c.settings, c.warns = to, c.Terms.Warns
+	if c.warns && to != Plain {
+		_, level := to.Get("client_min_messages")
+		_, language := to.Get("lc_messages")
+		c.warns = !level && !language
+	}
+}
+
+// called returns the statement that a name means, nil if none of that name is known.
+func (c *Client) called(text []byte) *Statement {
+	if len(text) == 0 {
+		return c.unnamed
+	}
+	if n := c.names[string(clip(text))]; n != nil {
+		return n.st
+	}
+	return nil
+}
+
+// setName makes a name mean st, or nothing if st is nil.
+func (c *Client) setName(text string, st *Statement) {
+	if old := c.names[text]; old != nil {
+		old.st.Held.Add(-1)
+	}
+	if st == nil {
+		delete(c.names, text)
+		return
+	}
+	if c.names == nil {
+		c.names = map[string]*name{}
+	}
+	c.names[text] = &name{text, st}
+	st.Held.Add(1)
+}
+
+// Deallocate forgets a statement that the client has prepared by the protocol, and says whether there was one of that name.
+func (c *Client) Deallocate(text []byte) bool {
+	if c.names[string(text)] == nil {
+		return false
+	}
+	c.setName(string(text), nil)
+	return true
+}
+
+// DeallocateAll forgets all of the client's statements but the unnamed one.
+func (c *Client) DeallocateAll() {
+	for _, n := range c.names {
+		n.st.Held.Add(-1)
+	}
+	c.names = nil
+}
+
+// DiscardAll makes the session like a new one.
+func (c *Client) DiscardAll() {
+	c.DeallocateAll()
+	c.unnamed = nil
+	c.Set(Plain)
+}
+
+// ForgetUnnamed forgets the unnamed statement, as a simple query does.
+func (c *Client) ForgetUnnamed() { c.unnamed = nil }
+
+// ParseUnnamed prepares the unnamed statement, as a Parse with this body does.
+func (c *Client) ParseUnnamed(body []byte) {
+	c.unnamed = c.Library.Unnamed(body, c.settings.parsing, c.Catalog.Age())
+}
+
+// TextOf is the text of the statement that a name means, nil if none of that name is known.
+func (c *Client) TextOf(text []byte) []byte {
+	if st := c.called(text); st != nil && len(text) > 0 {
+		return st.Text()
+	}
+	return nil
+}
+
+// hasty is true if a timeout of these settings may end what the guard runs ahead of a client's statement.
+func (t *Terms) hasty(s Settings) bool {
+	if s.haste != unhurried {
+		return s.haste == hasty
+	}
+	for _, p := range t.Began {
+		if hasteOf(p.Name, p.Value) == hasty {
+			return true
+		}
+	}
+	return false
+}
+
+// began is what a setting is in a new session, as far as its own start-up packet says, else usual. Names are in lower case.
+func (t *Terms) began(name, usual string) string {
+	for _, p := range t.Began {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return usual
+}
+
+// hide notes that what has been sent may make the client's first temporary object, for which suspect has the reason: PostgreSQL reads
+// all of a session's statements again then, but not on a server that has seen such an object before.
+func (c *Client) hide(suspect Pins) {
+	if suspect&Pins(sql.TempTable) != 0 && !c.hidden {
+		c.hides = c.Catalog.Renew().Schema
+	}
+}

@@ -1,0 +1,117 @@
+package translate
+
+import (
+	"bytes"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// A client that does what is seldom done and dear to follow is given its server until DISCARD ALL, DEALLOCATE of all that it has there,
+// or its end: its statements are prepared there by their own names, and from then on its messages pass untouched.
+
+// naming is true for a text that may name a prepared statement.
+func naming(res sql.Result, text []byte) bool {
+	switch res.First {
+	case sql.Deallocate, sql.Execute, sql.Prepare:
+		return true
+	}
+	if res.Statements > 1 && (res.Residue|res.Undo)&sql.Prepared != 0 {
+		return true
+	}
+	return res.Ask && (res.Statements > 1 || res.First == sql.Explain || res.First == sql.Ddl) && // CREATE TABLE … AS EXECUTE
+		bytes.Contains(bytes.ToLower(text), []byte("execute"))
+}
+
+// mayName is true for a text of which only the start is known if it may name a prepared statement.
+func mayName(start []byte) bool {
+	switch sql.Scan(start).First {
+	case sql.Select, sql.Insert, sql.Update, sql.Delete, sql.Merge, sql.Values, sql.Table, sql.With, sql.Copy:
+		return false
+	}
+	return true
+}
+
+// namesOthers is true for a statement of the protocol that may name one of the client's in its SQL, or all: what is sent behind it in
+// the same batch may mean another thing once it has run.
+func (w *sending) namesOthers(st *Statement) bool {
+	l := w.l
+	switch {
+	case l.rejecting() || st.Scan.Statements != 1:
+		return false
+	case st.Scan.First == sql.Discard:
+		return sql.DiscardsAll(st.Text())
+	case !naming(st.Scan, []byte(st.Body)):
+		return false
+	}
+	_, called, all, ok := sql.Target(st.Text())
+	return all || (!ok && len(l.c.names) > 0) || l.c.names[string(called)] != nil
+}
+
+// query writes a simple query, which makes an end of the unnamed statement.
+func (w *sending) query(m []byte) {
+	l := w.l
+	e := effect{unnamed: true, before: l.c.unnamed}
+	if w.r.names && len(l.c.names) > 0 && !l.rejecting() {
+		w.queryNaming(m, &e)
+	}
+	l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+	l.query(e)
+}
+
+// queryNaming makes sure that the server knows the client's statements that a simple query names in its SQL.
+func (w *sending) queryNaming(m []byte, e *effect) {
+	l := w.l
+	text, _, whole := wire.CString(m[wire.HeaderSize:])
+	if !whole {
+		w.dedicate(l.unsynced)
+		return
+	}
+	command, called, all, ok := sql.Target(text)
+	ok = ok && sql.Scan(text).Statements == 1
+	st := l.c.names[string(called)]
+	switch {
+	case ok && (all || st == nil): // none of them, or all, which the tag will tell
+	case ok && command == sql.Deallocate:
+		// The server gets something to drop.
+		e.name, e.meant, e.deallocates = string(called), st.st, true
+		w.guards(parse, effect{})
+		w.out = wire.AppendParse(w.out, string(called), emptyBody)
+		l.rename(e.name, nil)
+	default:
+		w.dedicate(l.unsynced)
+	}
+}
+
+// dedicate gives the client its server: it gets the client's statements by their own names.
+//
+// inBatch: the client's extended messages are before them, or behind, and a Sync may end what it should not. Else each has a Sync
+// of its own, so that one that has gone wrong does not keep the server from reading on.
+func (w *sending) dedicate(inBatch bool) {
+	l := w.l
+	l.dedicated = true
+	l.suspect |= PinDedicated | Pins(sql.Prepared)
+	w.before()
+	hand := func(called, body string, e effect) {
+		w.out = wire.AppendParse(w.out, called, body)
+		if inBatch {
+			l.extended(expectation{kind: parse, whose: guard, effect: e})
+			return
+		}
+		w.out = wire.AppendEmpty(w.out, wire.Sync)
+		l.owed.add(expectation{kind: query, whose: guard})
+	}
+	for called, n := range l.c.names {
+		hand(called, n.st.Body, effect{name: called, meant: n.st, hands: true})
+		if !inBatch && l.status == wire.Idle { // in a transaction it would do harm
+			hand(called, goneBody, effect{}) // an error unless the other has gone wrong
+		}
+	}
+	for called := range l.c.names {
+		l.rename(called, nil)
+	}
+	if st := l.c.unnamed; st != nil && st.Body != "" && l.s.unnamed != only(st) {
+		hand("", st.Body, effect{server: true})
+	}
+	l.s.unnamed = unnamed{}
+}

@@ -1,0 +1,43 @@
+package translate
+
+import "pgguard/proxy/wire"
+
+// Closing returns, and notes as sent, what the server still needs to end what a client that has gone has left unfinished, so that
+// nothing of it is committed; nil if it needs nothing, or is to be awaited first.
+func (l *Lease) Closing() (out []byte) {
+	if l.copying.in && !l.copying.end {
+		l.copying.end = true
+		out = wire.AppendText(out, wire.CopyFail, "client is gone")
+	}
+	if l.unsynced {
+		l.extended(expectation{kind: bind})
+		l.sync()
+		out = append(out, failBatch...)
+	}
+	return out
+}
+
+// Padded notes that the message that the client left in the middle has been completed.
+func (l *Lease) Padded() { l.partial = false }
+
+// Rollback returns, and notes as sent, what ends a transaction; Discard what ends a session.
+func (l *Lease) Rollback() []byte {
+	l.owed.add(expectation{kind: query, whose: guard, why: order})
+	return rollback
+}
+
+// Discard returns, and notes as sent, what makes the server's session like a new one. Discarded says whether it has.
+func (l *Lease) Discard() []byte {
+	l.discarded = false
+	l.owed.add(expectation{kind: query, whose: guard, why: order})
+	return discardAll
+}
+
+// Discarded is true if the server has carried out Discard.
+func (l *Lease) Discarded() bool { return l.discarded }
+
+// Clean notes that the server is like a new one.
+func (l *Lease) Clean() {
+	l.s.settings = Plain
+	l.s.forgetStatements()
+}

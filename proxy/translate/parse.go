@@ -1,0 +1,141 @@
+package translate
+
+import (
+	"bytes"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// parse writes a Parse.
+func (w *sending) parse(st *step, m []byte) bool {
+	l := w.l
+	called, body, ok := wire.CString(m[wire.HeaderSize:])
+	if !ok {
+		return false // the server says what is wrong with it
+	}
+	if (st.long && !st.anon) || (st.st != nil && w.namesOthers(st.st)) {
+		w.dedicate(true)
+		if st.anon {
+			l.c.unnamed = nil
+		}
+		return false
+	}
+	l.lingers = false
+	if st.anon {
+		w.parseUnnamed(st, m)
+		return true
+	}
+	held := l.pins | l.suspect | w.r.suspect
+	if l.question != nil {
+		held |= l.question.suspect
+	}
+	key := string(clip(called))
+	switch {
+	case l.c.names[key] != nil:
+		// An error, unless another error comes first: the server shall say.
+		w.ensure(takenStatement)
+		w.replace(len(m))
+		w.out = appendHead(w.out, wire.Parse, m, len(takenStatement.Name)-len(called))
+		w.out = append(append(append(w.out, takenStatement.Name...), 0), body...)
+		l.extended(expectation{kind: parse, said: &name{text: string(called)}})
+		return true
+	case st.st == nil || held&(Pins(sql.Prepared)|PinDedicated) != 0:
+		// Only the server at hand knows it, beside those that the client has prepared there by SQL.
+		w.guardName(called, len(m))
+		l.suspect |= Pins(sql.Prepared)
+		return false
+	}
+	w.prepare(st.st, effect{name: key}, len(m))
+	l.rename(key, st.st)
+	return true
+}
+
+// parseUnnamed writes a Parse of the unnamed statement.
+func (w *sending) parseUnnamed(st *step, m []byte) {
+	l := w.l
+	e := effect{unnamed: true, before: l.c.unnamed}
+	is := st.st
+	if is == nil { // too long to be kept: only this server will know it
+		is = &Statement{}
+		l.lingers = true
+	}
+	l.c.unnamed = is
+	if is.Name == "" {
+		l.s.unnamed = only(is)
+		l.extended(expectation{kind: parse, effect: e})
+		return
+	}
+	w.prepare(is, e, len(m))
+}
+
+// prepare puts in the place of the client's Parse, of size bytes, what gives the server st: nothing that costs it
+// anything if it has it. Where a transaction has failed the Parse is sent as it is, because it must fail, too; what
+// it prepares then is the server's unnamed statement, which nobody needs.
+func (w *sending) prepare(st *Statement, e effect, size int) {
+	l := w.l
+	switch {
+	case l.failing():
+		w.replace(size)
+		w.out = wire.AppendParse(w.out, "", st.Body)
+		l.s.unnamed = unnamed{}
+		l.extended(expectation{kind: parse, effect: e})
+	case w.present(st):
+		w.replace(size)
+		w.out = wire.AppendMessage(w.out, wire.Close, nowhere)
+		l.extended(expectation{kind: closing, whose: standIn, effect: e})
+	default:
+		w.replace(size)
+		w.out = wire.AppendParse(w.out, st.Name, st.Body)
+		l.s.prepared.add(st)
+		e.adds = st
+		l.extended(expectation{kind: parse, effect: e})
+	}
+}
+
+// guardName keeps a client from reaching the guard's statements by their names: it has none of that name.
+func (w *sending) guardName(called []byte, size int) {
+	if !bytes.HasPrefix(called, []byte(StatementPrefix)) {
+		return
+	}
+	m := w.from[w.at : w.at+size]
+	at := bytes.Index(m, called)
+	m[at] = '~' // an underscore before
+}
+
+// describeOrClose writes a Describe or Close of a statement.
+func (w *sending) describeOrClose(typ byte, m []byte) bool {
+	l := w.l
+	called, rest, ok := wire.CString(m[wire.HeaderSize+1:])
+	if !ok || len(rest) != 0 {
+		return false
+	}
+	if typ == wire.Describe {
+		st := w.resolve(called, len(m))
+		if st == nil {
+			return false
+		}
+		w.replace(len(m))
+		w.out = wire.AppendText(w.out, wire.Describe, "S"+st.Name)
+		l.extended(expectation{kind: describe, said: l.c.names[string(clip(called))]})
+		return true
+	}
+	if len(called) == 0 {
+		e := effect{unnamed: true, before: l.c.unnamed}
+		l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+		l.extended(expectation{kind: closing, effect: e})
+		return true
+	}
+	key := string(clip(called))
+	old := l.c.names[key]
+	if old == nil {
+		w.guardName(called, len(m))
+		l.undo |= Pins(sql.Prepared)
+		return false
+	}
+	w.replace(len(m))
+	w.out = wire.AppendMessage(w.out, wire.Close, nowhere)
+	l.extended(expectation{kind: closing, effect: effect{name: key, meant: old.st}})
+	l.rename(key, nil)
+	return true
+}

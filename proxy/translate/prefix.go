@@ -1,0 +1,136 @@
+package translate
+
+import "pgguard/proxy/wire"
+
+// Opening is the BEGIN that was kept until a server was needed.
+type Opening struct {
+	Text  []byte // with modes; empty: a plain one
+	Bound bool   // it came by the extended protocol, and has left a portal
+}
+
+// Prefix returns what must be sent ahead of a request, and notes it. fresh: the server has just been granted, which needs the
+// client's settings, and open, if it is not nil. await: the request must not be sent before Prepared.
+func (l *Lease) Prefix(r *Request, fresh bool, open *Opening) (prefix []byte, await bool) {
+	if fresh && l.s.settings != l.c.settings {
+		prefix, await = l.appendSettings(prefix)
+	}
+	idle := fresh || l.status == wire.Idle
+	alone := idle && !l.unsynced && !l.lingers
+	counts := r.suspect&PinSequence != 0 || (idle && r.suspect&PinFunction != 0) || (alone && r.touches && l.c.Catalog.Currval())
+	if counts && !l.touched && !l.owns && l.pins&PinSequence == 0 && !l.skipping {
+		prefix = l.appendForget(prefix, alone, r.n > 0 && endsBatch(r.steps[0].typ))
+	}
+	l.touched = l.touched || r.defaults
+	if !fresh || open == nil {
+		return prefix, await
+	}
+	l.owed.add(expectation{kind: query, whose: guard, why: begin})
+	l.ahead++
+	l.status = wire.InTransaction
+	l.s.unnamed = none
+	switch {
+	case open.Bound && len(prefix)+len(open.Text) == 0:
+		prefix = plainBoundBegin
+	case open.Bound:
+		prefix = appendBoundBegin(prefix, open.Text)
+	case len(open.Text) > 0:
+		prefix = wire.AppendText(prefix, wire.Query, string(open.Text))
+	case len(prefix) == 0:
+		prefix = plainBegin
+	default:
+		prefix = append(prefix, plainBegin...)
+	}
+	return prefix, await || l.c.hasty(l.c.settings)
+}
+
+// endsBatch is true for the messages that end a batch without a Sync.
+func endsBatch(typ byte) bool { return typ == wire.Query || typ == wire.FunctionCall }
+
+// appendSettings appends what gives the server the client's settings. await: nothing may run before that has succeeded, because it
+// takes a role, or because a timeout may end it.
+func (l *Lease) appendSettings(prefix []byte) (_ []byte, await bool) {
+	list, takesRole := changes(l.s.settings, l.c.settings)
+	await = takesRole || l.c.hasty(l.s.settings)
+	prefix, n := appendChanges(prefix, list)
+	for range n {
+		l.owed.add(expectation{kind: query, whose: guard, why: settings})
+	}
+	l.ahead += n
+	l.s.settings = l.c.settings
+	l.s.unnamed = none
+	return prefix, await && n > 0
+}
+
+// appendForget appends what makes the server forget what it remembers of sequences for others. alone: there is neither a batch
+// nor an unnamed statement that it would disturb. ended: what follows ends a batch.
+func (l *Lease) appendForget(prefix []byte, alone, ended bool) []byte {
+	// Behind an Execute without a Sync PostgreSQL 18 runs a query in a transaction that does not end with it.
+	ends := ended && !l.executed && l.status == wire.Idle
+	switch {
+	case alone:
+		l.owed.add(expectation{kind: query, whose: guard, why: sequence})
+		prefix = append(prefix, forgetSequences...)
+		l.s.unnamed = none
+	case l.status == wire.Failed:
+		return prefix // it would fail, too
+	case l.unsynced && !ends:
+		l.owed.add(expectation{kind: parse, whose: guard, effect: effect{sequences: true}})
+		l.owed.add(expectation{kind: bind, whose: guard})
+		l.owed.add(expectation{kind: execute, whose: guard})
+		l.owed.add(expectation{kind: closing, whose: guard, effect: effect{sequences: true}})
+		l.owed.add(expectation{kind: closing, whose: guard, effect: effect{sequences: true}})
+		l.executed = true
+		prefix = append(prefix, forgetSequencesBeside...)
+	default:
+		l.unsynced = false
+		l.owed.add(expectation{kind: query, whose: guard, why: sequence})
+		prefix = wire.AppendEmpty(append(prefix, forgetSequencesBeside...), wire.Sync)
+	}
+	l.owns = true
+	return prefix
+}
+
+// plainBegin is what is sent to a server for a deferred BEGIN without modes.
+var plainBegin = wire.AppendText(nil, wire.Query, "BEGIN")
+
+// plainBoundBegin is the same where the client's came by the extended protocol.
+var plainBoundBegin = appendBoundBegin(nil, nil)
+
+// appendBoundBegin appends a BEGIN of the extended protocol, after which its portal is there as the client believes.
+func appendBoundBegin(dst, text []byte) []byte {
+	if len(text) == 0 {
+		text = []byte("BEGIN")
+	}
+	dst = wire.AppendParse(dst, "", string(text)+"\x00\x00\x00")
+	dst = wire.AppendMessage(dst, wire.Bind, make([]byte, 8)) // no names, no formats, no parameters
+	dst = wire.AppendMessage(dst, wire.Execute, make([]byte, 5))
+	return wire.AppendEmpty(dst, wire.Sync)
+}
+
+// forgetSequences forgets what a server remembers of sequences, so that a client cannot read another's.
+var forgetSequences = wire.AppendText(nil, wire.Query, "DISCARD SEQUENCES")
+
+// forgetSequencesBeside is the same for the middle of a transaction or a batch: the client's unnamed statement and portal
+// stay, and it has no ReadyForQuery.
+var forgetSequencesBeside = func() []byte {
+	const name = StatementPrefix + "discard"
+	p := wire.AppendParse(nil, name, "DISCARD SEQUENCES\x00\x00\x00")
+	p = wire.AppendMessage(p, wire.Bind, []byte(name+"\x00"+name+"\x00\x00\x00\x00\x00\x00\x00"))
+	p = wire.AppendMessage(p, wire.Execute, []byte(name+"\x00\x00\x00\x00\x00"))
+	p = wire.AppendText(p, wire.Close, "P"+name)
+	return wire.AppendText(p, wire.Close, "S"+name)
+}()
+
+// What ends what a client has left, and what stands for nothing.
+var (
+	// failBatch ends a batch to which its client has sent no Sync so that nothing of it is committed: a Bind of no statement,
+	// which is an error, and a Sync.
+	failBatch = wire.AppendEmpty(wire.AppendMessage(nil, wire.Bind, []byte("\x00"+StatementPrefix+"unfinished\x00\x00\x00\x00\x00\x00\x00")), wire.Sync)
+
+	// nowhere is the body of a Close of a statement that never exists: it costs a server next to nothing and is answered in
+	// its turn, which makes it the stand-in for a Parse or a Close that a server need not see.
+	nowhere = []byte("S" + StatementPrefix + "\x00")
+
+	rollback   = wire.AppendText(nil, wire.Query, "ROLLBACK")
+	discardAll = wire.AppendText(nil, wire.Query, "DISCARD ALL")
+)

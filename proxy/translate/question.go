@@ -1,0 +1,239 @@
+package translate
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// question is a residue query under way: what it asks, and what has been answered.
+type question struct {
+	asks      Pins
+	suspect   Pins   // why it is asked
+	bodies    uint64 // how often the bodies of functions had changed when it was asked
+	functions bool   // they are asked for
+	again     int    // how often it has been asked already, or patiently
+	found     Pins
+	pairs     []Pair
+	read      [][]byte // bodies of functions
+	failed    bool
+}
+
+// patiently is a question that was not answered in time: the client's statement_timeout is short.
+const patiently = 100
+
+// residueQueries say what a session holds: rows of a kind, a name and a value.
+var residueQueries = []struct {
+	pin  Pins
+	kind byte
+	text string
+}{
+	{Pins(sql.Setting), 's', `SELECT 's', name, setting FROM pg_catalog.pg_settings WHERE source = 'session' ` +
+		`AND name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}')`},
+	{Pins(sql.TempTable), 't', `SELECT 't', '', '' WHERE pg_catalog.pg_my_temp_schema() <> 0 AND EXISTS (SELECT FROM pg_catalog.pg_depend ` +
+		`WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = pg_catalog.pg_my_temp_schema())`},
+	{Pins(sql.AdvisoryLock), 'a', `SELECT 'a', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())`},
+	{Pins(sql.Listen), 'l', `SELECT 'l', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_listening_channels())`},
+	{Pins(sql.Cursor), 'c', `SELECT 'c', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)`},
+	{Pins(sql.Prepared), 'p', `SELECT 'p', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE pg_catalog.left(name, 10) <> '` + StatementPrefix + `')`},
+}
+
+// functionsQuery reads the bodies of the functions that may change a custom setting. Longer ones are not read to their
+// end, which makes them opaque.
+const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT CASE WHEN prosqlbody IS NULL THEN prosrc ` +
+	`ELSE pg_catalog.pg_get_function_sqlbody(oid) END AS body FROM pg_catalog.pg_proc WHERE prolang NOT IN (12, 13)) f ` +
+	`WHERE body ~* 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
+
+// suspicious returns what the server must be asked before it is lent to another: what the client may have left, and,
+// of what is known to be there, what may be gone.
+func (l *Lease) suspicious() Pins {
+	of := l.suspect & asked
+	if l.suspect&PinFunction != 0 {
+		of = asked
+	}
+	of |= l.undo & l.pins & asked
+	if l.undo&Pins(sql.Setting) != 0 && l.c.settings != Plain {
+		of |= Pins(sql.Setting)
+	}
+	return of
+}
+
+// Ask returns the residue query if a transaction has ended that may have left something, and notes that it is under way; else nil.
+func (l *Lease) Ask() []byte { return l.askOnceQuiet() }
+
+func (l *Lease) askOnceQuiet() []byte {
+	of := l.suspicious()
+	if of == 0 || l.status != wire.Idle || !l.Quiet() || l.c.Session || l.gone {
+		return nil
+	}
+	l.held = false
+	return l.ask(of, 0)
+}
+
+// asking is true while the server answers a residue query.
+func (l *Lease) asking() bool {
+	e := l.owed.front()
+	return l.question != nil && e != nil && e.why == ask
+}
+
+// ask returns the residue query for what is suspicious, and notes that it is under way.
+func (l *Lease) ask(of Pins, again int) []byte {
+	customs, stale, bodies := l.c.Catalog.Customs()
+	q := &question{asks: of, suspect: l.suspect, bodies: bodies, again: again}
+	if before := l.question; before != nil {
+		q.suspect = before.suspect
+	} else {
+		l.suspect, l.undo, l.flux = 0, 0, false
+	}
+	q.functions = stale && q.suspect&PinFunction != 0 && again < patiently
+	var queries []string
+	for _, r := range residueQueries {
+		if of&r.pin != 0 {
+			queries = append(queries, r.text)
+		}
+	}
+	if of&Pins(sql.Setting) != 0 {
+		queries = append(queries, l.settingQueries(customs)...)
+	}
+	if q.functions {
+		queries = append(queries, functionsQuery)
+	}
+	text := strings.Join(queries, " UNION ALL ")
+	l.question = q
+	l.owed.add(expectation{kind: query, whose: guard, why: ask})
+	if again == patiently { // two statements
+		l.s.unnamed = none
+		return wire.AppendText(nil, wire.Query, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); `+
+			`SET LOCAL statement_timeout = 0; `+text)
+	}
+	return appendQuestion(nil, text)
+}
+
+// settingQueries ask for what is set and not in pg_settings.
+func (l *Lease) settingQueries(customs []string) []string {
+	queries := []string{
+		`SELECT 's', 'session_authorization', session_user::text WHERE session_user <> ` + literal(l.c.User),
+		`SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> ` +
+			literal(l.c.began(settingRole, "none")),
+	}
+	if len(customs) == 0 {
+		return queries
+	}
+	names, values := make([]string, len(customs)), make([]string, len(customs))
+	for i, c := range customs {
+		names[i], values[i] = literal(c), literal(l.c.began(strings.ToLower(c), ""))
+	}
+	return append(queries, `SELECT 's', n, pg_catalog.current_setting(n, true) FROM ROWS FROM (pg_catalog.unnest(ARRAY[`+strings.Join(names, ",")+
+		`]), pg_catalog.unnest(ARRAY[`+strings.Join(values, ",")+`])) AS c (n, v) WHERE pg_catalog.current_setting(n, true) <> v`)
+}
+
+// askName is the residue query's name on a server. Its last is closed first, because one that fails stays.
+const askName = StatementPrefix + "ask"
+
+// appendQuestion appends a query of the extended protocol that leaves the client's unnamed statement as it is: what an
+// EXECUTE or a FETCH returns is settled when it is prepared, and another time it would be something else.
+func appendQuestion(dst []byte, text string) []byte {
+	dst = wire.AppendText(dst, wire.Close, "S"+askName)
+	dst = wire.AppendParse(dst, askName, text+"\x00\x00\x00")
+	dst = wire.AppendMessage(dst, wire.Bind, []byte("\x00"+askName+"\x00\x00\x00\x00\x00\x00\x00")) // no portal's name, formats or parameters
+	dst = wire.AppendMessage(dst, wire.Execute, make([]byte, 5))
+	dst = wire.AppendText(dst, wire.Close, "S"+askName)
+	return wire.AppendEmpty(dst, wire.Sync)
+}
+
+// row takes one row of the answer.
+func (q *question) row(body []byte, whole bool) {
+	var f [3][]byte
+	if !whole || len(body) < 2 || binary.BigEndian.Uint16(body) != 3 {
+		q.failed = true
+		return
+	}
+	body = body[2:]
+	for i := range f {
+		if len(body) < 4 {
+			q.failed = true
+			return
+		}
+		n := int32(binary.BigEndian.Uint32(body))
+		body = body[4:]
+		if n < 0 {
+			continue
+		}
+		if int(n) > len(body) {
+			q.failed = true
+			return
+		}
+		f[i], body = body[:n], body[n:]
+	}
+	switch kind := string(f[0]); kind {
+	case "s":
+		q.pairs = append(q.pairs, Pair{string(f[1]), string(f[2])})
+	case "f":
+		q.read = append(q.read, append([]byte(nil), f[2]...))
+	default:
+		for _, r := range residueQueries {
+			if kind == string(r.kind) {
+				q.found |= r.pin
+			}
+		}
+	}
+}
+
+// askAnswered ends a residue query, or asks another if there is more to know.
+func (l *Lease) askAnswered() Fate {
+	q := l.question
+	if l.gone { // nobody waits for the answer
+		l.question, l.flux = nil, true
+		return Drop
+	}
+	catalog := l.c.Catalog
+	if q.failed && q.again < patiently {
+		l.out = l.ask(q.asks, patiently)
+		return Drop
+	}
+	if q.failed {
+		l.unanswered = true
+		q.found |= PinFunction
+	}
+	if q.functions && !q.failed && catalog.Functions(q.read, q.bodies) && q.again < 3 {
+		l.out = l.ask(q.asks, q.again+1)
+		return Drop
+	}
+	l.question = nil
+	if (q.suspect&PinFunction != 0 && catalog.Opaque()) || q.suspect&pinOpaque != 0 {
+		q.found |= PinFunction
+	}
+	if q.asks&Pins(sql.Setting) != 0 && !q.failed {
+		l.takeSettings(q.pairs)
+	}
+	l.verdict(q.asks, q.found|q.suspect&unasked)
+	if l.excess && l.pins != 0 && l.Quiet() {
+		l.discarded = false
+		l.owed.add(expectation{kind: query, whose: guard, why: discard})
+		l.out = discardAll
+		return Drop
+	}
+	forClient := l.held
+	l.held = false
+	return passIf(forClient)
+}
+
+// takeSettings notes what the session has set, as its server says.
+func (l *Lease) takeSettings(list []Pair) {
+	seen := map[string]bool{}
+	all, kept := make([]Pair, 0, len(list)), make([]Pair, 0, len(list))
+	for _, p := range list {
+		if seen[p.Name] {
+			continue
+		}
+		seen[p.Name] = true
+		all = append(all, p)
+		if p.Name != "application_name" || l.c.SyncApplicationName {
+			kept = append(kept, p)
+		}
+	}
+	l.s.settings = NewSettings(all)
+	l.c.Set(NewSettings(kept))
+}

@@ -1,0 +1,291 @@
+package translate
+
+import (
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// MaxSteps is how many messages one request may have.
+const MaxSteps = 256
+
+// step is one message of a request.
+type step struct {
+	typ  byte
+	long bool       // it goes on after what the buffer holds
+	anon bool       // a Parse of the unnamed statement
+	size int32      // bytes of it in the buffer
+	st   *Statement // of a Parse: what it prepares; nil: too many are kept already, or it is too long
+}
+
+// Request is a stretch of a client's messages, up to the first that a ReadyForQuery may answer, that are sent on in one write.
+type Request struct {
+	steps [MaxSteps]step
+	n     int
+	reading
+}
+
+// reading is what has been read of a request.
+type reading struct {
+	suspect  Pins // what its statements may leave behind
+	undo     Pins // what may be gone after them
+	defaults bool // is likely to use a sequence, by a default or in a function
+	touches  bool // may use a sequence without its name in the text, by a default or a trigger
+	ddl      bool // may change what other statements mean
+	sets     bool // changes settings, if only for the transaction
+	names    bool // names a prepared statement in its SQL
+	describe bool // describes a portal or a statement
+	commit   bool // may end a transaction for good
+	write    bool // may write
+	urgent   bool // begins with set-up or clean-up, which pressure must not refuse
+	mute     bool // nothing in it is answered where no COPY is under way
+	complete bool // ends with a message that a ReadyForQuery may answer
+	left     int  // bytes of the last message that have not been read yet
+
+	runs  int        // statements it runs
+	last  sql.Result // of the one it runs, or binds, last
+	print uint64     // the fingerprint of that
+
+	scanner *sql.Scanner // of a text that passes in pieces; nil: none does
+}
+
+// Reset empties the request.
+func (r *Request) Reset() {
+	n := r.n
+	r.n = 0
+	clear(r.steps[:n])
+	r.reading = reading{mute: true}
+}
+
+// Empty is true if there is no message in the request.
+func (r *Request) Empty() bool { return r.n == 0 }
+
+// Full is true if no message may be added: it is complete, or cut off within one, or has as many as it may.
+func (r *Request) Full() bool { return r.complete || r.left > 0 || r.n == MaxSteps }
+
+// Left is how many bytes of the last message are still to come, and its type.
+func (r *Request) Left() (n int, typ byte) {
+	if r.n == 0 {
+		return 0, 0
+	}
+	return r.left, r.steps[r.n-1].typ
+}
+
+// Scanner is to be fed with the rest of a text of which the request has the start, nil if there is none.
+func (r *Request) Scanner() *sql.Scanner { return r.scanner }
+
+// Urgent is true if the request begins with set-up or clean-up, which pressure must not refuse.
+func (r *Request) Urgent() bool { return r.urgent }
+
+// Mute is true if nothing in the request is answered where no COPY is under way.
+func (r *Request) Mute() bool { return r.mute }
+
+// Print is the fingerprint of the statement that it runs last, 0 if that is not known.
+func (r *Request) Print() uint64 { return r.print }
+
+// Runs is how many statements it runs, and what the last of them may do.
+func (r *Request) Runs() (n int, last sql.Result) { return r.runs, r.last }
+
+// Writes is true if it may write, Commits if it may end a transaction for good.
+func (r *Request) Writes() bool  { return r.write }
+func (r *Request) Commits() bool { return r.commit }
+
+// Setting returns the text of a request that is a single SET or RESET by a simple query, in the messages that it was made of.
+func (r *Request) Setting(from []byte) (text []byte, ok bool) {
+	if r.n != 1 || r.steps[0].typ != wire.Query || r.left > 0 || r.undo&Pins(sql.Setting) == 0 {
+		return nil, false
+	}
+	if r.last.Statements != 1 || (r.last.First != sql.Set && r.last.First != sql.Reset) {
+		return nil, false
+	}
+	text, _, ok = wire.CString(from[wire.HeaderSize:])
+	return text, ok
+}
+
+// Repeatable is true for a request that may be sent again in a transaction of its own if its server has found that a plan is stale:
+// it is all of one exchange, uses a prepared statement, and its client is told what columns there are.
+func (r *Request) Repeatable() bool {
+	if !r.describe || r.left > 0 {
+		return false
+	}
+	uses := false
+	for i, st := range r.steps[:r.n] {
+		switch st.typ {
+		case wire.Bind, wire.Describe:
+			uses = true
+		case wire.Sync:
+			return uses && i == r.n-1
+		case wire.Parse, wire.Execute, wire.Close:
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// Note adds a message to a request: what may it leave behind, what would its loss mean?
+func (c *Client) Note(r *Request, m *Message, on Standing) {
+	r.steps[r.n] = step{typ: m.Type, size: int32(len(m.Bytes)), long: m.Left > 0}
+	switch m.Type {
+	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
+	case wire.Sync:
+		r.mute = false
+	case wire.Query:
+		r.mute = false
+		c.noteQuery(r, m)
+	case wire.Parse:
+		r.mute = false
+		r.steps[r.n].st = c.noteParse(r, m, on)
+	case wire.Bind:
+		r.mute = false
+		c.noteBind(r, m.Body(), on)
+	case wire.Execute:
+		r.mute = false
+		r.runs++
+	case wire.FunctionCall:
+		r.mute = false
+		r.suspect |= PinFunction
+		r.write = true
+	default:
+		r.mute = false
+		r.describe = r.describe || m.Type == wire.Describe
+	}
+	r.n++
+	r.left = m.Left
+	r.complete = ends(m.Type) || (on.Copying && (m.Type == wire.CopyDone || m.Type == wire.CopyFail))
+}
+
+// Standing is what must be known of a client's lease to read its next messages.
+type Standing struct {
+	Flux bool // its settings are not those of the last end of a transaction
+	Held Pins // it keeps, or may come to keep, its server for these
+
+	Copying bool // the server waits for copy data: a ReadyForQuery may answer their end
+}
+
+func (c *Client) noteQuery(r *Request, m *Message) {
+	r.runs++
+	if m.Left > 0 {
+		r.scanner = new(sql.Scanner)
+		r.scanner.Feed(m.Text())
+	}
+	r.last, r.print = m.Scan, m.Print
+	c.suspects(r, m.Scan)
+	c.learn(r, m.Scan, m.Text())
+	r.names = (m.Left > 0 && mayName(m.Text())) || (m.Left == 0 && naming(m.Scan, m.Text()))
+}
+
+// noteParse finds what a Parse prepares, and notes what it may do when it is run.
+func (c *Client) noteParse(r *Request, m *Message, on Standing) *Statement {
+	called, body, ok := wire.CString(m.Body())
+	if !ok { // not a Parse
+		r.write = true
+		return nil
+	}
+	text, _, whole := wire.CString(body)
+	r.steps[r.n].anon = len(called) == 0
+	if m.Left > 0 || c.Session {
+		res := sql.Result{First: sql.Other}
+		switch {
+		case whole:
+			res = sql.Scan(text)
+		case m.Left > 0:
+			r.scanner = new(sql.Scanner)
+			r.scanner.Feed(body)
+		}
+		c.suspects(r, res)
+		c.learn(r, sql.Result{Residue: sql.Setting}, text)
+		return nil
+	}
+	var st *Statement
+	switch flux := on.Flux || r.sets; {
+	case len(called) > 0 && flux:
+		st = c.Library.Private(body, c.Catalog.Age())
+	case len(called) > 0:
+		st = c.Library.Named(body, c.settings.parsing, c.Catalog.Age())
+	case flux || !c.PrepareUnnamed:
+		st = NewStatement(body, c.settings.parsing)
+	default:
+		st = c.Library.Unnamed(body, c.settings.parsing, c.Catalog.Age())
+	}
+	if st == nil { // there is no room for it
+		c.suspects(r, scanBody(body))
+		c.learn(r, sql.Result{Residue: sql.Setting}, text)
+		return nil
+	}
+	r.last, r.print = st.Scan, st.Print
+	c.suspects(r, st.Scan)
+	c.learn(r, st.Scan, text)
+	return st
+}
+
+// noteBind notes what the statement of a Bind may do when it is run.
+func (c *Client) noteBind(r *Request, body []byte, on Standing) {
+	_, rest, _ := wire.CString(body)
+	called, _, ok := wire.CString(rest)
+	if !ok {
+		r.write = true
+		return
+	}
+	st := c.called(called)
+	for i := r.n - 1; i >= 0 && len(called) == 0; i-- {
+		if r.steps[i].anon {
+			return // it is of that, which has been noted
+		}
+	}
+	switch {
+	case st != nil && st.Body != "":
+		r.last, r.print = st.Scan, st.Print
+		c.suspects(r, st.Scan)
+	case st != nil, c.Session, (on.Held|r.suspect)&(Pins(sql.Prepared)|PinDedicated) != 0:
+		r.suspect |= PinFunction // what it does is not known any more
+		r.write = true
+	default:
+		r.write = r.write || r.n == 0
+	}
+}
+
+// learn remembers the names of custom settings in a text that may set some: the server does not list them.
+func (c *Client) learn(r *Request, res sql.Result, text []byte) {
+	if (res.Residue&sql.Setting == 0 && !res.Ask) || len(text) == 0 {
+		return
+	}
+	if c.Catalog.Learn(text) {
+		r.suspect |= pinOpaque
+	}
+}
+
+// suspects notes what a statement may do.
+func (c *Client) suspects(r *Request, res sql.Result) {
+	r.suspect |= pinsOf(res)
+	switch {
+	case res.Currval && !res.Ambiguous && !c.Catalog.Currval():
+		c.Catalog.NoteCurrval()
+	case takesDefaults(res) && c.Catalog.Currval():
+		r.suspect |= PinSequence
+	}
+	r.undo |= Pins(res.Undo)
+	r.defaults = r.defaults || res.Ask || takesDefaults(res)
+	r.ddl = r.ddl || res.Ddl
+	r.sets = r.sets || res.Sets || res.Ask
+	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)
+	r.commit = r.commit || res.Ask || (res.TxControl && !harmless)
+	r.write = r.write || !res.ReadOnly
+	switch res.First {
+	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
+		r.urgent = r.urgent || r.n == 0
+		r.touches = r.touches || res.Statements > 1
+	case sql.Begin, sql.Savepoint:
+		r.touches = r.touches || res.Statements > 1
+	default:
+		r.touches = r.touches || !res.ReadOnly
+	}
+}
+
+// takesDefaults is true for statements that may take values from sequences by the defaults of columns.
+func takesDefaults(res sql.Result) bool {
+	switch res.First {
+	case sql.Insert, sql.Merge, sql.With, sql.Copy:
+		return !res.ReadOnly
+	}
+	return false
+}

@@ -1,0 +1,260 @@
+package translate
+
+import (
+	"encoding/binary"
+
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
+
+// sending writes a request for one server: names of statements are replaced by the guard's, and what the server lacks
+// is prepared.
+type sending struct {
+	l    *Lease
+	r    *Request
+	from []byte // the client's messages
+	done int    // bytes of from that are in out
+	at   int    // start of the message at hand
+	out  []byte // nil: nothing but from itself
+
+	scratch []byte // what out begins in
+}
+
+// Send returns what must be written to the server for r, whose messages are in from, and notes what the server owes for it. The
+// result is from itself, or begins in scratch, or is new.
+func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
+	w := sending{l: l, r: r, from: from, scratch: scratch}
+	read := false // the server reads some of it
+	for i := range r.steps[:r.n] {
+		st := &r.steps[i]
+		m := from[w.at : w.at+int(st.size)]
+		switch {
+		case l.skipping && st.typ != wire.Sync: // the server drops it
+			w.replace(len(m))
+			w.at += len(m)
+			continue
+		case l.Untouched():
+			if l.skipped {
+				w.forgetUnnamed(st.typ)
+			}
+			if st.anon || st.typ == wire.Query || (st.typ == wire.Close && len(m) == wire.HeaderSize+2) {
+				l.c.unnamed = nil // only the server knows what it is
+			}
+			l.passes(st.typ)
+		case !w.message(st, m):
+			l.passes(st.typ)
+		}
+		w.at += len(m)
+		read = read || st.typ != wire.Sync
+	}
+	l.partial = r.left > 0 && !l.skipping
+	if read {
+		l.mayHaveDone(r, from)
+	}
+	if w.out == nil {
+		return from
+	}
+	return append(w.out, from[w.done:]...)
+}
+
+// mayHaveDone notes what a request that is sent may leave behind.
+func (l *Lease) mayHaveDone(r *Request, from []byte) {
+	l.suspect |= r.suspect
+	l.c.hide(r.suspect)
+	l.undo |= r.undo
+	l.flux = l.flux || r.sets
+	l.commit = l.commit || r.commit
+	l.write = l.write || r.write
+	if r.ddl {
+		l.ddl = true
+		l.shape = l.c.Catalog.Changed(from) || l.shape
+	}
+}
+
+// SentRest notes that the rest of a long message has been sent; res is what its text may have done, if it has one.
+func (l *Lease) SentRest(res *sql.Result) {
+	l.partial = false
+	if res == nil {
+		return
+	}
+	l.suspect |= pinsOf(*res)
+	l.undo |= Pins(res.Undo)
+	l.flux = l.flux || res.Sets
+	if res.Ddl {
+		l.ddl = true
+		l.shape = l.c.Catalog.Changed(nil) || l.shape
+	}
+}
+
+// passes notes a message that is sent as it is.
+func (l *Lease) passes(typ byte) {
+	switch typ {
+	case wire.Sync:
+		l.sync()
+	case wire.CopyData, wire.CopyDone, wire.CopyFail:
+		l.copy(typ != wire.CopyData)
+	case wire.Flush:
+	case wire.Query, wire.FunctionCall:
+		l.query(effect{})
+	case wire.Bind:
+		l.extended(expectation{kind: bind})
+	case wire.Describe:
+		l.extended(expectation{kind: describe})
+	case wire.Execute:
+		l.extended(expectation{kind: execute})
+	case wire.Parse:
+		l.extended(expectation{kind: parse})
+	case wire.Close:
+		l.extended(expectation{kind: closing})
+	}
+}
+
+// extended notes a message of the extended protocol.
+func (l *Lease) extended(e expectation) {
+	l.misplaced()
+	l.unsynced, l.executed = true, l.executed || e.kind == execute
+	if !l.skipping {
+		l.owed.add(e)
+	}
+}
+
+// query notes a simple query, or a function call.
+func (l *Lease) query(e effect) {
+	l.misplaced()
+	if l.skipping {
+		return
+	}
+	l.owed.add(expectation{kind: query, effect: e})
+	l.readies++
+	l.unsynced, l.executed = false, false // its ReadyForQuery comes also without a Sync
+}
+
+// copy notes copy data, or their end. Without a COPY the server ignores both.
+func (l *Lease) copy(end bool) {
+	if l.copying.in {
+		l.copying.data, l.copying.end = true, l.copying.end || end
+	} else if n := len(l.owed.row); n > l.owed.first { // of a COPY that the server has yet to begin
+		e := &l.owed.row[n-1]
+		e.data, e.end = true, e.end || end
+	}
+}
+
+// sync notes a Sync.
+func (l *Lease) sync() {
+	if l.copying.in && !l.copying.end {
+		// The server drops it, unless it has found wrong data meanwhile.
+		l.unsynced = true
+		l.doubt = l.doubt || l.copying.data
+		return
+	}
+	l.unsynced, l.executed, l.skipping = false, false, false
+	l.owed.add(expectation{kind: sync})
+	l.readies++
+}
+
+// misplaced notes that something was sent that has no place in copy data. If the server reads some it takes the message
+// for an error; but it may have found wrong data meanwhile, and then it runs it.
+func (l *Lease) misplaced() {
+	l.doubt = l.doubt || (l.copying.in && !l.copying.end)
+}
+
+// failing is true if a statement meets a transaction that has failed.
+func (l *Lease) failing() bool { return l.status == wire.Failed }
+
+// rejecting is true if the next message meets a transaction that has failed: nothing that may have ended it was sent since the
+// server said so.
+func (l *Lease) rejecting() bool {
+	return l.status == wire.Failed && !l.executed && !l.partial && l.readies == 0
+}
+
+// message writes one message, and answers false if it passes as it is and is not noted yet.
+func (w *sending) message(st *step, m []byte) bool {
+	switch st.typ {
+	case wire.Query:
+		w.query(m)
+		return true
+	case wire.Parse:
+		return w.parse(st, m)
+	case wire.Bind:
+		return w.bind(m)
+	case wire.Describe, wire.Close:
+		if len(m) > wire.HeaderSize && m[wire.HeaderSize] == 'S' {
+			return w.describeOrClose(st.typ, m)
+		}
+	}
+	return false
+}
+
+// forgetUnnamed has the server forget its unnamed statement ahead of a message that may be about it.
+func (w *sending) forgetUnnamed(typ byte) {
+	switch typ {
+	case wire.Query:
+		w.l.skipped = false // it will
+	case wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
+		w.l.skipped = false
+		w.guards(closing, effect{server: true})
+		w.out = wire.AppendText(w.out, wire.Close, "S")
+	}
+}
+
+// before makes sure that everything up to the message at hand is in out.
+func (w *sending) before() {
+	if w.out == nil {
+		w.out = w.scratch[:0]
+	}
+	w.out = append(w.out, w.from[w.done:w.at]...)
+	w.done = w.at
+}
+
+// replace leaves n bytes of the message at hand away.
+func (w *sending) replace(n int) {
+	w.before()
+	w.done += n
+}
+
+// guards notes and writes a message of the guard's within the client's batch.
+func (w *sending) guards(k kind, e effect) {
+	w.before()
+	w.l.extended(expectation{kind: k, whose: guard, effect: e})
+}
+
+// ensure has st prepared on the server.
+func (w *sending) ensure(st *Statement) {
+	if w.present(st) {
+		return
+	}
+	w.guards(parse, effect{adds: st})
+	w.out = wire.AppendParse(w.out, st.Name, st.Body)
+	w.l.s.prepared.add(st)
+}
+
+// present answers whether the server has st. If not, there is room for it.
+func (w *sending) present(st *Statement) bool {
+	if w.l.s.prepared.has(st) {
+		return true
+	}
+	w.makeRoom()
+	return false
+}
+
+// makeRoom drops what has not been used for long, so that one more statement fits. What a client that keeps its server has
+// prepared by name stays: its temporary tables may have given the text another meaning since.
+func (w *sending) makeRoom() {
+	p := &w.l.s.prepared
+	for n := len(p.entries); n > 0 && len(p.entries) >= w.l.c.MaxPrepared; n-- {
+		old := p.last()
+		if old.Held.Load() > 0 && w.l.pins|w.l.suspect != 0 {
+			p.has(old) // the next
+			continue
+		}
+		w.guards(closing, effect{drops: old})
+		w.out = wire.AppendText(w.out, wire.Close, "S"+old.Name)
+		p.remove(old)
+	}
+}
+
+// appendHead appends the header of m, whose length changes by delta.
+func appendHead(dst []byte, typ byte, m []byte, delta int) []byte {
+	dst = append(dst, typ)
+	return binary.BigEndian.AppendUint32(dst, uint32(int(binary.BigEndian.Uint32(m[1:]))+delta))
+}

@@ -1,0 +1,197 @@
+package translate
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+	"unique"
+
+	"pgguard/proxy/wire"
+)
+
+// Settings are what a session has set: the names and values in which it differs from a new session of its key. Equal
+// ones are equal values, so that comparing costs nothing. The zero value is none of them: it means unknown.
+type Settings struct {
+	all     unique.Handle[string] // name \0 value \0 …, sorted by name
+	parsing Parsing               // of those that change the meaning of a text
+	haste   haste                 // of the timeouts among them
+}
+
+// haste says what timeouts mean for the queries that the guard runs ahead of a client's statement.
+type haste uint8
+
+const (
+	unhurried haste = iota // no timeout is set
+	patient                // those set are long enough
+	hasty                  // one may end them
+)
+
+// hastyBelow is how short a timeout must be, in milliseconds, to be feared: what the guard runs takes one, and a thousand times that
+// where a thousand processes want the processor.
+const hastyBelow = 1000
+
+// hasteOf is that of a timeout in the units of pg_settings, or of a start-up packet, which may name another: that is feared.
+func hasteOf(name, value string) haste {
+	if name != "statement_timeout" && name != "transaction_timeout" {
+		return unhurried
+	}
+	if ms, err := strconv.Atoi(value); err == nil && (ms <= 0 || ms >= hastyBelow) {
+		return patient
+	}
+	return hasty
+}
+
+// PlainParsing is of a session that has set nothing that matters to it.
+var PlainParsing = unique.Make("")
+
+// Plain is a session that has set nothing.
+var Plain = Settings{all: PlainParsing, parsing: PlainParsing}
+
+// harmless has the settings that do not change what a statement means once it is prepared, beside those with a dot.
+var harmless = map[string]bool{
+	"application_name": true, "statement_timeout": true, "lock_timeout": true, "idle_in_transaction_session_timeout": true,
+	"idle_session_timeout": true, "transaction_timeout": true, "client_min_messages": true, "log_min_messages": true,
+	"log_statement": true, "log_duration": true, "log_min_duration_statement": true, "log_min_error_statement": true,
+	"work_mem": true, "maintenance_work_mem": true, "temp_buffers": true, "bytea_output": true, "extra_float_digits": true,
+	"default_transaction_isolation": true, "default_transaction_read_only": true, "default_transaction_deferrable": true,
+	"synchronous_commit":               true,
+	"client_connection_check_interval": true, "tcp_keepalives_idle": true, "tcp_keepalives_interval": true,
+	"tcp_keepalives_count": true, "tcp_user_timeout": true, "lc_messages": true, "session_replication_role": true,
+}
+
+// Pair is one setting with its value.
+type Pair struct{ Name, Value string }
+
+// NewSettings returns the settings made of pairs, which are sorted in place.
+func NewSettings(pairs []Pair) Settings {
+	if len(pairs) == 0 {
+		return Plain
+	}
+	sort.Slice(pairs, func(i, j int) bool { return pairs[i].Name < pairs[j].Name })
+	var all, parse strings.Builder
+	var h haste
+	for _, p := range pairs {
+		h = max(h, hasteOf(p.Name, p.Value))
+		for _, b := range []*strings.Builder{&all, &parse} {
+			if b == &parse && (harmless[p.Name] || strings.Contains(p.Name, ".")) {
+				continue
+			}
+			b.WriteString(p.Name)
+			b.WriteByte(0)
+			b.WriteString(p.Value)
+			b.WriteByte(0)
+		}
+	}
+	return Settings{unique.Make(all.String()), unique.Make(parse.String()), h}
+}
+
+// Parsing is what of them decides how a text is read.
+func (s Settings) Parsing() Parsing { return s.parsing }
+
+// pairs returns the settings one by one, sorted by name.
+func (s Settings) pairs() (out []Pair) {
+	rest := s.all.Value()
+	for rest != "" {
+		var p Pair
+		p.Name, rest, _ = strings.Cut(rest, "\x00")
+		p.Value, rest, _ = strings.Cut(rest, "\x00")
+		out = append(out, p)
+	}
+	return out
+}
+
+// Get returns the value of a setting, if it is set.
+func (s Settings) Get(name string) (value string, ok bool) {
+	for _, p := range s.pairs() {
+		if p.Name == name {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
+// Roles decide what may be set and run, so that they are left first and taken last.
+const (
+	settingRole          = "role"
+	settingAuthorization = "session_authorization"
+	settingEncoding      = "client_encoding"
+)
+
+// change is one step from some settings to others. A reset goes back to the value of a new session.
+type change struct {
+	Pair
+	reset bool
+}
+
+// changes returns what must be done, in order, to get from from to to.
+func changes(from, to Settings) (list []change, takesRole bool) {
+	was, is := map[string]string{}, map[string]string{}
+	for _, p := range from.pairs() {
+		was[p.Name] = p.Value
+	}
+	for _, p := range to.pairs() {
+		is[p.Name] = p.Value
+	}
+	_, wasRole := was[settingRole]
+	_, wasUser := was[settingAuthorization]
+	if wasRole {
+		list = append(list, change{Pair{settingRole, "none"}, false})
+	}
+	if wasUser {
+		list = append(list, change{Pair{settingAuthorization, ""}, true})
+	}
+	for _, p := range to.pairs() {
+		if v, ok := was[p.Name]; (!ok || v != p.Value) && p.Name != settingRole && p.Name != settingAuthorization {
+			list = append(list, change{p, false})
+		}
+	}
+	for _, p := range from.pairs() {
+		if _, ok := is[p.Name]; !ok && p.Name != settingRole && p.Name != settingAuthorization {
+			list = append(list, change{Pair{p.Name, ""}, true})
+		}
+	}
+	for _, name := range []string{settingAuthorization, settingRole} {
+		if v, ok := is[name]; ok {
+			list = append(list, change{Pair{name, v}, false})
+			takesRole = true
+		}
+	}
+	_, isUser := is[settingAuthorization]
+	if _, ok := is[settingRole]; !ok && (wasRole || wasUser || isUser) {
+		list = append(list, change{Pair{settingRole, ""}, true}) // that of a new session need not be none
+	}
+	return list, takesRole
+}
+
+// appendChanges appends the simple queries that carry out list, and returns how many. The encoding comes in a query of
+// its own, because the text after it is read in the new one.
+func appendChanges(dst []byte, list []change) (out []byte, queries int) {
+	for _, encoding := range []bool{true, false} {
+		var text strings.Builder
+		for _, c := range list {
+			if (c.Name == settingEncoding) != encoding {
+				continue
+			}
+			if text.Len() == 0 {
+				text.WriteString("SELECT ")
+			} else {
+				text.WriteString(",")
+			}
+			value := "NULL"
+			if !c.reset {
+				value = literal(c.Value)
+			}
+			text.WriteString("pg_catalog.set_config(" + literal(c.Name) + "," + value + ",false)")
+		}
+		if text.Len() > 0 {
+			dst = wire.AppendText(dst, wire.Query, text.String())
+			queries++
+		}
+	}
+	return dst, queries
+}
+
+// literal quotes a text for SQL, whatever standard_conforming_strings says.
+func literal(text string) string {
+	return "E'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(text) + "'"
+}

@@ -1,0 +1,82 @@
+package translate
+
+import "pgguard/proxy/sql"
+
+// Room is where the clients that keep their servers are counted. Any goroutine may call its methods.
+type Room interface {
+	// Pin notes that a client keeps its server for more reasons; first: it has not kept it before. false: too many do already.
+	Pin(more Pins, first bool) bool
+	// Unpin notes that one keeps its server no longer.
+	Unpin()
+}
+
+// verdict ends the suspicions of a transaction: of the reasons asked about, found are those that are there.
+func (l *Lease) verdict(of, found Pins) {
+	was := l.pins
+	if of&Pins(sql.Prepared) != 0 && found&Pins(sql.Prepared) == 0 && (l.pins|found)&PinDedicated != 0 { // nothing is there by its own name
+		found &^= PinDedicated
+		l.forgotten |= PinDedicated
+	}
+	l.dedicated = l.dedicated && found&PinDedicated|l.pins&^l.forgotten&PinDedicated != 0
+	l.pins = l.pins&^(of|l.forgotten) | found
+	l.forgotten = 0
+	if (l.pins^was)&Pins(sql.TempTable) != 0 {
+		age := l.c.Catalog.Renew() // names of tables mean something else
+		if !l.c.hidden && l.c.hides == 0 {
+			l.c.hides = age.Schema
+		}
+		l.c.hidden = l.c.hidden || found&Pins(sql.TempTable) != 0
+	}
+	more := l.pins &^ was
+	switch {
+	case more != 0 && !l.c.Room.Pin(more, was == 0) && was == 0:
+		l.pins &^= PinSequence
+		l.excess = l.pins != 0
+		if l.pins == 0 {
+			l.c.Room.Unpin()
+		}
+	case was != 0 && l.pins == 0:
+		l.c.Room.Unpin()
+	}
+}
+
+// Transaction ends the suspicions of a transaction about which the server need not be asked.
+func (l *Lease) Transaction() {
+	if l.suspect|l.undo == 0 && !l.flux && l.forgotten == 0 {
+		return
+	}
+	found := l.suspect & unasked
+	l.suspect, l.undo, l.flux = 0, 0, false
+	l.verdict(0, found)
+}
+
+// Unpin notes that the server holds nothing for the client any more, or that the client has none.
+func (l *Lease) Unpin() {
+	if l.pins != 0 {
+		l.c.Room.Unpin()
+	}
+	l.pins, l.suspect, l.undo, l.forgotten, l.flux, l.excess = 0, 0, 0, 0, false, false
+}
+
+// endExcess ends what a client has left that may not keep its server: the server is discarded, and the client is to be told.
+func (l *Lease) endExcess() {
+	if !l.discarded {
+		l.doubt = true // what it left is still there
+		return
+	}
+	l.excessive = l.pins
+	l.Unpin()
+	l.dedicated = false
+	l.s.settings = Plain
+	l.c.Set(Plain)
+}
+
+// Excess takes the reasons for which the client would have kept its server, if it has just been refused that: its state is discarded.
+// told: it waits for a ReadyForQuery.
+func (l *Lease) Excess() (reasons Pins, told bool) {
+	reasons, told = l.excessive, l.held
+	if reasons != 0 {
+		l.excessive, l.held = 0, false
+	}
+	return reasons, told
+}
