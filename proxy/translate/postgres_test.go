@@ -621,7 +621,7 @@ func (p *postgres) ends() {
 
 // believes returns what is not as a guard believes that it is.
 func (p *postgres) believes(s *Server) string {
-	for st := range s.prepared.of {
+	for st := range s.prepared.entries {
 		is := p.statements[st.Name]
 		if is == nil {
 			return fmt.Sprintf("the server lacks %s %q", st.Name, st.Text())
@@ -632,20 +632,20 @@ func (p *postgres) believes(s *Server) string {
 	}
 	for name := range p.statements {
 		known := !strings.HasPrefix(name, StatementPrefix) || name == askName
-		for st := range s.prepared.of {
+		for st := range s.prepared.entries {
 			known = known || st.Name == name
 		}
 		if !known {
 			return fmt.Sprintf("the server has %s, of which nobody knows", name)
 		}
 	}
-	switch st := s.unnamed; {
-	case st == nil:
-	case st == noStatement && p.unnamed != nil:
+	switch st := s.unnamed.st; {
+	case !s.unnamed.known:
+	case st == nil && p.unnamed != nil:
 		return fmt.Sprintf("the server has an unnamed statement %q", p.unnamed.text)
-	case st != noStatement && p.unnamed == nil:
+	case st != nil && p.unnamed == nil:
 		return fmt.Sprintf("the server has no unnamed statement, not %q", st.Text())
-	case st != noStatement && st.Body != "":
+	case st != nil && st.Body != "":
 		if list := append(split(string(st.Text())), ""); list[0] != p.unnamed.text {
 			return fmt.Sprintf("the server's unnamed statement is %q, not %q", p.unnamed.text, st.Text())
 		}

@@ -172,9 +172,6 @@ func (k *talk) gather(m Message) *pending {
 		if p.Full() || len(k.in) == 1 {
 			return p
 		}
-		if k.careful && k.srv != nil && k.lease.copying.in && k.lease.readies > 0 && (m.Type == wire.CopyDone || m.Type == wire.CopyFail) {
-			return p // see faults/query_sent_with_the_end_of_copy_data.txt
-		}
 		k.in = k.in[1:]
 		m = k.message(k.in[0])
 	}
@@ -333,14 +330,16 @@ func (k *talk) first(prefix []byte) {
 	k.local, k.phase = wire.Idle, running
 	if keep {
 		k.kept = p
-		k.lease.Keep()
+		if !opens {
+			k.lease.Keep()
+		}
 	}
 	k.write(append(bytes.Clone(prefix), k.send(p)...))
 }
 
 // send gives what is to be written for a request.
 func (k *talk) send(p *pending) []byte {
-	dedicated, lacks := k.lease.dedicated, k.client.unnamed == nil && k.srv.session.unnamed != noStatement
+	dedicated, lacks := k.lease.dedicated, k.client.unnamed == nil && k.srv.session.unnamed != none
 	out := k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
 	if !dedicated && k.lease.dedicated && lacks && k.forgets != nil {
 		k.forgets() // see faults/unnamed_statement_of_another_is_bound_by_a_dedicated_client.txt

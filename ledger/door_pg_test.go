@@ -1,0 +1,170 @@
+//go:build pg
+
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"strconv"
+	"time"
+
+	"pgguard/pool/queue"
+	"pgguard/proxy"
+	"pgguard/proxy/upstream"
+)
+
+// door is where clients come in, a guard or PostgreSQL itself, and how those who do behave.
+type door struct {
+	name    string
+	addr    string
+	guard   *guard // nil: PostgreSQL itself
+	clients int
+	leaves  float64       // how likely one leaves at each step
+	cancels float64       // and cancels
+	pins    float64       // how likely one leaves something in its session
+	long    float64       // how likely a text is about as long as a buffer
+	kinds   float64       // how likely one is another user, or has another setting from the start
+	sleepy  int           // how many do nothing in the middle of transactions
+	idle    time.Duration // for how long
+
+	set func(cfg *proxy.Config, rnd *rand.Rand)
+}
+
+func (d *door) String() string { return d.name }
+
+// doors are the guards of a round, each of another kind. All are short of servers.
+func doors() []*door {
+	return []*door{
+		{
+			name: "short", clients: 8, leaves: 0.02, cancels: 0.03, pins: 0.04, long: 0.1, kinds: 0.1,
+			set: func(cfg *proxy.Config, rnd *rand.Rand) {
+				cfg.WriteTimeout, cfg.Observe = time.Second, rnd.IntN(6) == 0
+				cfg.Pool.MaxServers, cfg.Limit = 3, 2
+				cfg.Pool.Classes = class(150*time.Millisecond, 4)
+				cfg.Pool.Classes[0].Interactive = rnd.IntN(2) == 0
+			},
+		},
+		{
+			name: "one", clients: 5, leaves: 0.02, cancels: 0.05, pins: 0.02, long: 0.3,
+			set: func(cfg *proxy.Config, rnd *rand.Rand) {
+				cfg.Pool.MaxServers, cfg.Limit = 1, 1
+				cfg.Pool.Classes = class(80*time.Millisecond, 3)
+				cfg.DeferBegin, cfg.PrepareUnnamed = rnd.IntN(2) == 0, rnd.IntN(2) == 0
+				cfg.MaxPrepared = 2
+				if rnd.IntN(4) == 0 {
+					cfg.Mode = proxy.PoolModeStatement
+				}
+			},
+		},
+		{
+			name: "session", clients: 6, leaves: 0.02, cancels: 0.03, pins: 0.1, long: 0.1,
+			set: func(cfg *proxy.Config, rnd *rand.Rand) {
+				cfg.Mode = proxy.PoolModeSession
+				cfg.Pool.MaxServers, cfg.Limit = 4, 1+rnd.IntN(2)
+				cfg.Pool.Classes = class(120*time.Millisecond, 4)
+			},
+		},
+		{
+			name: "pinned", clients: 7, leaves: 0.02, cancels: 0.03, pins: 0.25, long: 0.1,
+			set: func(cfg *proxy.Config, rnd *rand.Rand) {
+				cfg.Pool.MaxServers, cfg.Limit = 5, 1
+				cfg.MaxPinned = 2 + 2*rnd.IntN(2)
+				cfg.Pool.Classes = class(60*time.Millisecond, 6)
+			},
+		},
+		{
+			name: "patient", clients: 7, leaves: 0.02, cancels: 0.02, pins: 0.02, long: 0.1, sleepy: 2, idle: 12500 * time.Millisecond,
+			set: func(cfg *proxy.Config, _ *rand.Rand) {
+				cfg.Pool.MaxServers, cfg.Limit = 3, 0
+				cfg.Pool.Classes = class(4*time.Second, 100)
+			},
+		},
+	}
+}
+
+// class is the only class of a guard.
+func class(wait time.Duration, length int) []queue.Class {
+	return []queue.Class{{Name: "all", Weight: 1, MaxWait: wait, MaxLength: length, MaxShare: 1}}
+}
+
+// guard is a server of package proxy.
+type guard struct {
+	*proxy.Server
+	served chan error
+}
+
+// open starts the guard of a door, in front of PostgreSQL at host and port.
+func (d *door) open(host string, port int, direct bool, rnd *rand.Rand) error {
+	if direct {
+		d.addr = net.JoinHostPort(host, strconv.Itoa(port))
+		return nil
+	}
+	cfg := proxy.Default()
+	cfg.Listen = []proxy.Listener{{Addr: "127.0.0.1:0"}}
+	cfg.Upstream = upstream.Upstream{Host: host, Port: port, User: "postgres", ConnectTimeout: 5 * time.Second}
+	cfg.Rules = nil
+	d.set(&cfg, rnd)
+	srv, err := proxy.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := srv.Listen(); err != nil {
+		return err
+	}
+	d.guard = &guard{Server: srv, served: make(chan error, 1)}
+	d.addr = srv.Addrs()[0].String()
+	go func() { d.guard.served <- srv.Serve(context.Background()) }()
+	return nil
+}
+
+// close ends the guard, and says so if that hangs.
+func (d *door) close() error {
+	if d.guard == nil {
+		return nil
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- errors.Join(d.guard.Close(), <-d.guard.served) }()
+	select {
+	case err := <-ended:
+		if n := d.guard.Stats().Panics; n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d sessions of guard %q panicked", n, d.name))
+		}
+		return err
+	case <-time.After(patience):
+		b := make([]byte, 1<<20)
+		return fmt.Errorf("guard %q does not close: %s", d.name, b[:runtime.Stack(b, true)])
+	}
+}
+
+// state is what a guard is doing.
+func (d *door) state() string {
+	if d.guard == nil {
+		return "no guard"
+	}
+	st := d.guard.Stats()
+	text := fmt.Sprintf("clients %v", st.Clients)
+	for _, p := range st.Pools {
+		text += fmt.Sprintf(", servers %v, breaker %s", p.Servers, p.Breaker)
+	}
+	return text
+}
+
+// quiet is whether nobody uses the guard any more.
+func (d *door) quiet() bool {
+	if d.guard == nil {
+		return true
+	}
+	st := d.guard.Stats()
+	n := 0
+	for _, k := range st.Clients {
+		n += k
+	}
+	for _, p := range st.Pools {
+		n += p.Servers["active"]
+	}
+	return n == 0
+}
