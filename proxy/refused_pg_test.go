@@ -96,18 +96,19 @@ func TestRefusedParseLeavesNoUnnamedStatement(t *testing.T) {
 	for what, keep := range map[string][]step{
 		"free":      nil,
 		"pinned":    queries("create temporary table tt (a int)"),
+		"begun":     append(append(queries("listen news"), batches("begin", "commit", "begin")...), queries("commit")...),
 		"dedicated": append([]step{say("Z", parse("s", "select 1"), msgSync)}, queries("explain execute s", "prepare q as select 1")...),
 		"session":   queries("select 1"),
 	} {
 		t.Run(what, func(t *testing.T) {
-			g := crowded(t, 30*time.Millisecond, 100)
-			if what == "session" {
-				g = newGuard(t, address(shared), func(c *Config) {
-					c.Limit, c.Mode, c.Pool.MaxServers = 1, PoolModeSession, 8
-					c.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 30 * time.Millisecond, MaxLength: 100, MaxShare: 1}}
-					c.Rules = nil
-				})
-			}
+			g := newGuard(t, address(shared), func(c *Config) {
+				c.Limit, c.Pool.MaxServers = 1, 8
+				c.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 30 * time.Millisecond, MaxLength: 100, MaxShare: 1}}
+				c.Rules = nil
+				if what == "session" {
+					c.Mode = PoolModeSession
+				}
+			})
 			_, _ = admin.query("drop table if exists once; create table once (a int)")
 			p, _ := enter(t, g.addr)
 			p.play(keep)
