@@ -10,6 +10,7 @@ type Client struct {
 	warns    bool
 	names    map[string]*name // its prepared statements
 	unnamed  *Statement       // the unnamed one; nil: none
+	memory   *memory          // its mark; nil: it has not used a sequence
 	hides    uint64           // schema age from which its first temporary objects may hide others; 0: none
 	hidden   bool             // it has had some
 }
@@ -171,6 +172,14 @@ func (t *Terms) began(name, usual string) string {
 		}
 	}
 	return usual
+}
+
+// mark is what a server's memory of sequences is called if it is this client's alone.
+func (c *Client) mark() *memory {
+	if c.memory == nil {
+		c.memory = new(memory)
+	}
+	return c.memory
 }
 
 // hide notes that what has been sent may make the client's first temporary object, for which suspect has the reason: PostgreSQL reads

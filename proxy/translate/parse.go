@@ -14,7 +14,7 @@ func (w *sending) parse(st *step, m []byte) bool {
 	if !ok {
 		return false // the server says what is wrong with it
 	}
-	if (st.long && !st.anon) || (st.st != nil && w.namesOthers(st.st)) {
+	if (st.long && !st.anon && !l.rejecting()) || (st.st != nil && w.namesOthers(st.st)) {
 		w.dedicate(true)
 		if !st.anon {
 			return false

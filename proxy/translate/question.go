@@ -102,7 +102,7 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	}
 	text := strings.Join(queries, " UNION ALL ")
 	l.question = q
-	l.owed.add(expectation{kind: query, whose: guard, why: ask})
+	l.owed.add(expectation{kind: query, whose: guard, why: ask, own: true})
 	if again == patiently { // two statements
 		l.s.unnamed = none
 		return wire.AppendText(nil, wire.Query, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); `+

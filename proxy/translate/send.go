@@ -37,10 +37,7 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 			if l.skipped {
 				w.forgetUnnamed(st.typ)
 			}
-			if st.anon || st.typ == wire.Query || (st.typ == wire.Close && len(m) == wire.HeaderSize+2) {
-				l.c.unnamed = nil // only the server knows what it is
-			}
-			l.passes(st.typ)
+			l.untouched(st, m)
 		case !w.message(st, m):
 			l.passes(st.typ)
 		}
@@ -55,6 +52,18 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 		return from
 	}
 	return append(w.out, from[w.done:]...)
+}
+
+// untouched notes a message that passes as it is because the client has the server to itself.
+func (l *Lease) untouched(st *step, m []byte) {
+	statement := st.typ == wire.Close && len(m) > wire.HeaderSize+1 && m[wire.HeaderSize] == 'S'
+	switch {
+	case st.anon, st.typ == wire.Query, statement && m[wire.HeaderSize+1] == 0:
+		l.c.unnamed, l.s.unnamed = nil, unnamed{} // only the server knows what it is
+	case statement:
+		l.undo |= Pins(sql.Prepared)
+	}
+	l.passes(st.typ)
 }
 
 // mayHaveDone notes what a request that is sent may leave behind.
