@@ -10,6 +10,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"pgguard/pool/queue"
@@ -126,18 +127,36 @@ func (d *door) close() error {
 	if d.guard == nil {
 		return nil
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(d.guard.Close(), <-d.guard.served) }()
-	select {
-	case err := <-ended:
-		if n := d.guard.Stats().Panics; n > 0 {
-			err = errors.Join(err, fmt.Errorf("%d sessions of guard %q panicked", n, d.name))
-		}
-		return err
-	case <-time.After(patience):
-		b := make([]byte, 1<<20)
-		return fmt.Errorf("guard %q does not close: %s", d.name, b[:runtime.Stack(b, true)])
+	err := d.within(func() { err := errors.Join(d.guard.Close(), <-d.guard.served); d.guard.served <- err })
+	if err == nil {
+		err = <-d.guard.served
 	}
+	if n := d.guard.Stats().Panics; n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d sessions of guard %q panicked", n, d.name))
+	}
+	return err
+}
+
+// within runs f, and returns an error with what every goroutine of the guards waits for if that does not end.
+func (d *door) within(f func()) error {
+	ended := make(chan struct{})
+	go func() { f(); close(ended) }()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timeout.C:
+	}
+	b := make([]byte, 4<<20)
+	var stuck []string
+	for g := range strings.SplitSeq(string(b[:runtime.Stack(b, true)]), "\n\n") {
+		head, _, _ := strings.Cut(g, "\n")
+		if strings.Contains(g, "pgguard/proxy") && !strings.Contains(head, "[IO wait") && !strings.Contains(head, "[select") {
+			stuck = append(stuck, g)
+		}
+	}
+	return fmt.Errorf("guard %q does not end:\n%s", d.name, strings.Join(stuck, "\n\n"))
 }
 
 // state is what a guard is doing.

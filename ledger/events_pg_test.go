@@ -135,16 +135,15 @@ func (r *round) restart(rnd *rand.Rand, length time.Duration) error {
 // closeOne ends a guard under its clients, at once or in good order.
 func (r *round) closeOne(ctx context.Context, rnd *rand.Rand) error {
 	d := r.doors[rnd.IntN(len(r.doors))]
-	switch {
-	case d.guard == nil:
+	if d.guard == nil {
 		return nil
-	case rnd.IntN(2) == 0:
+	}
+	if rnd.IntN(2) == 0 {
 		r.count("event: guard closed, " + d.name)
-		return d.guard.Close()
+		return d.within(func() { _ = d.guard.Close() })
 	}
 	r.count("event: guard shut down, " + d.name)
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
-	_ = d.guard.Shutdown(ctx) // closes when its time is over, which is no fault
-	return nil
+	return d.within(func() { _ = d.guard.Shutdown(ctx) }) // closes when its time is over, which is no fault
 }
