@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,10 +20,13 @@ import (
 // is repaired; `make difference` looks for more.
 const (
 	usualSeed   = 1000
-	usualCrowds = 5
+	usualCrowds = 8
 )
 
-// together is how many scripts meet the same guard, one after the other.
+// usual are the guards that crowds meet in turn.
+var usual = []kind{plainGuard, impatient, plainGuard, cancelling, plainGuard, full, plainGuard, narrow}
+
+// together is how many scripts meet the same guard, one after the other, and half as many if it refuses.
 const together = 20
 
 // TestDifference plays random scripts for as long as DIFFERENCE says (such as 1h), from DIFFERENCE_SEED on.
@@ -50,12 +54,22 @@ func TestDifference(t *testing.T) {
 	for _, k := range knownAnswers {
 		t.Logf("known, ends a session: %s for %s: %s", k.guard, k.direct, k.reason)
 	}
+	only := os.Getenv("DIFFERENCE_GUARD")
+	if only != "" && only != "plain" && !slices.Contains(kinds, kind(only)) {
+		t.Fatalf("DIFFERENCE_GUARD: there is no %q", only)
+	}
 	var c counts
 	noise := crowds == 0 && seed%2 == 1 // then the other, crowd by crowd
 	end := time.Now().Add(d)
 	for n := 0; time.Now().Before(end) && (crowds == 0 || n < crowds) && !t.Failed(); n++ {
-		c.crowd(t, &seed, end, noise)
-		noise = crowds == 0 && !noise
+		k := usual[n%len(usual)]
+		if only != "" {
+			k = kind(strings.TrimPrefix(only, "plain"))
+		}
+		c.crowd(t, k, &seed, end, noise && k == plainGuard)
+		if k == plainGuard {
+			noise = crowds == 0 && !noise
+		}
 	}
 	t.Log(&c)
 	if c.moves == 0 {
@@ -65,21 +79,22 @@ func TestDifference(t *testing.T) {
 
 // counts are what a run has covered.
 type counts struct {
-	scripts, steps, lines, moves, accepted, crashes int
-	pins                                            uint64
+	scripts, steps, lines, moves, accepted, crashes, left, fewer, refused int
+	pins                                                                  uint64
 }
 
 func (c *counts) String() string {
 	return fmt.Sprintf("%d sessions, %d steps, %d messages received, %d pins (the neighbours' too), server changed under the client %d times, "+
+		"%d clients left in the middle, after %d of them less was done than they had sent, %d steps refused and tried again, "+
 		"%d sessions ended at a known difference, %d crashed PostgreSQL itself",
-		c.scripts, c.steps, c.lines, c.pins, c.moves, c.accepted, c.crashes)
+		c.scripts, c.steps, c.lines, c.pins, c.moves, c.left, c.fewer, c.refused, c.accepted, c.crashes)
 }
 
 // crowd plays scripts from *seed on against one guard.
-func (c *counts) crowd(t *testing.T, seed *uint64, end time.Time, noise bool) {
+func (c *counts) crowd(t *testing.T, k kind, seed *uint64, end time.Time, noise bool) {
 	t.Helper()
 	ctx := t.Context()
-	g, err := newGuard(ctx, shared, noise)
+	g, err := newGuard(ctx, shared, k, noise)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +104,11 @@ func (c *counts) crowd(t *testing.T, seed *uint64, end time.Time, noise bool) {
 		}
 	}()
 	var before []script
-	for range together {
-		s, pins := generate(*seed), g.pinned()
+	for n := range together {
+		if k != plainGuard && n >= together/2 {
+			return
+		}
+		s, pins := generateFor(k, *seed), g.pinned()
 		v, err := shared.judge(ctx, s, g)
 		if err != nil {
 			t.Fatalf("seed %d: %v\n%s", *seed, err, s)
@@ -126,8 +144,13 @@ func (c *counts) count(s script, v verdict, pins uint64) {
 	c.lines += len(v.got.lines)
 	c.moves += v.got.moves()
 	c.pins += pins
+	c.left += s.leaves()
+	c.refused += v.got.refused
 	if v.accepted {
 		c.accepted++
+	}
+	if v.fewer {
+		c.fewer++
 	}
 }
 
@@ -136,6 +159,7 @@ type verdict struct {
 	want, got transcript
 	at        int
 	accepted  bool
+	fewer     bool // the guard did less for a client that left: what comes after that is not compared
 }
 
 // crashed is whether PostgreSQL did not outlive the script: it uses memory of the message before where a failed
@@ -149,8 +173,11 @@ func (v verdict) String() string {
 	return fmt.Sprintf("direct:\n%s\nthrough the guard:\n%s", v.want.around(v.at), v.got.around(v.at))
 }
 
-// judge plays s in both ways.
+// judge plays s in both ways. With a guard that refuses it is played directly as the guard has taken it.
 func (a *arena) judge(ctx context.Context, s script, g *guard) (v verdict, err error) {
+	if g.kind != plainGuard {
+		return a.judgeTaken(ctx, s, g)
+	}
 	if v.want, err = a.play(ctx, s, nil); err != nil && a.admin[direct].IsClosed() {
 		v.at, v.want.cut = -1, true
 		return v, a.recover(ctx)
@@ -169,14 +196,48 @@ func (a *arena) judge(ctx context.Context, s script, g *guard) (v verdict, err e
 	if err != nil {
 		return v, fmt.Errorf("through the guard: %w", err)
 	}
-	v.at = differs(v.want, v.got)
-	v.accepted = isKnownAnswer(v.want, v.got, v.at)
+	v.compare()
 	return v, nil
+}
+
+// judgeTaken plays s through the guard first, and what that took directly.
+func (a *arena) judgeTaken(ctx context.Context, s script, g *guard) (v verdict, err error) {
+	if v.got, err = a.play(ctx, s, g); err != nil && a.admin[guarded].IsClosed() {
+		v.at, v.got.cut = -1, true
+		return v, a.recover(ctx)
+	}
+	if err != nil {
+		return v, fmt.Errorf("through the guard: %w", err)
+	}
+	s.steps = v.got.played
+	if v.want, err = a.play(ctx, s, nil); err != nil && a.admin[direct].IsClosed() {
+		v.at, v.want.cut = -1, true
+		return v, a.recover(ctx)
+	}
+	if err != nil {
+		return v, fmt.Errorf("directly: %w", err)
+	}
+	if v.want.cut {
+		v.at = -1
+		return v, nil
+	}
+	v.compare()
+	return v, nil
+}
+
+// compare finds the first difference.
+func (v *verdict) compare() {
+	v.at = differs(v.want, v.got)
+	if fewer(v.want, v.got, v.at) {
+		v.fewer, v.at = true, v.got.broken(v.at)
+		return
+	}
+	v.accepted = isKnownAnswer(v.want, v.got, v.at)
 }
 
 // replay plays the scripts against a guard that nobody has used, and judges the last.
 func (a *arena) replay(ctx context.Context, all []script, noise bool) (v verdict, err error) {
-	g, err := newGuard(ctx, a, noise)
+	g, err := newGuard(ctx, a, all[0].guard, noise)
 	if err != nil {
 		return v, err
 	}

@@ -28,7 +28,7 @@ func TestNothingOfNeighbourIsSeen(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	g, err := newGuard(t.Context(), shared, false)
+	g, err := newGuard(t.Context(), shared, plainGuard, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,21 @@
 // that a script plays the same way each time. Every other guard is noisy instead: its neighbours do what they like while
 // the client works, for what only happens when two things happen at once.
 //
+// A client may leave in the middle: with a batch that has no Sync, in a COPY, with half a message, in a transaction. The next
+// client then goes on with the script.
+//
+// # Guards that refuse
+//
+// Some guards let one statement run at a time, and refuse the client who has waited for a while, for whom there is no room in
+// the line, or who cancels; a neighbour holds what there is. What is refused must be refused as a whole, with one error, and
+// is sent again. Then what the guard has taken is played directly, in the order in which it took it.
+//
 // # What is compared
 //
 // The transcript: every message the client was sent, in order, field by field. normalise lists the little that must
-// differ from one run to another; known lists what does differ, with the reason why that is accepted.
+// differ from one run to another; known lists what does differ, with the reason why that is accepted. A client that leaves
+// is told nothing more: what is in the tables then is compared. Each thing it does leaves a number there, so that the guard
+// may have done less, from some place on, but never more, nor what comes behind a gap.
 //
 // # When there is a difference
 //
@@ -23,5 +34,6 @@
 //
 //	DIFFERENCE=1h                    how long TestDifference plays
 //	DIFFERENCE_SEED=7                from which seed on
+//	DIFFERENCE_GUARD=impatient       only this kind of guard: plain, impatient, cancelling, full or narrow
 //	DIFFERENCE_WITHOUT='listen|load' leaves out texts, of a fault that is found and not repaired
 package difference

@@ -18,6 +18,10 @@ insert into t3 values ('sad', default, 1.0 / 3, '1 day 02:03', '\x00ff5c');
 create sequence s1;
 create table ids (id serial primary key, v text);
 create table sly (v text);
+create table went (n int);
+create function adds(int) returns int language sql as $$ insert into w.went values ($1) returning n $$;
+create function fails(int) returns int language plpgsql as
+	$$ begin insert into w.went values ($1); raise exception 'fails %', $1; end $$;
 create function say(text) returns void language plpgsql as $$ begin raise notice '%', $1; end $$;
 create function warn(text) returns int language plpgsql as $$ begin raise warning '%', $1; return 1; end $$;
 create function put(text, text) returns text language sql as $$ select pg_catalog.set_config($1, $2, false) $$;
@@ -43,7 +47,8 @@ create function set_config(text, text, boolean) returns text language sql as $$ 
 create function pg_listening_channels() returns setof text language sql as $$ select 'not what you think'::text $$;
 grant all on all tables in schema w to other;
 grant all on all sequences in schema w to other;
-reset role`
+reset role;
+select lo_unlink(oid) from pg_largeobject_metadata`
 
 // neighbourFixture is what the neighbours have, apart from the client: they must not wait for one another. A client whose
 // search_path leads there may change it, but for the sequence theirs.
@@ -56,5 +61,6 @@ insert into n.t1 values (1, 'theirs', 1), (2, 'theirs', 2);
 create sequence n.s1 start 1000;
 create sequence n.theirs;
 create table n.ids (id serial primary key, v text);
+create table n.held (v text);
 grant all on all tables in schema n to app, other;
 grant all on all sequences in schema n to app, other`

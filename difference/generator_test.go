@@ -13,15 +13,23 @@ type generator struct {
 	steps  []step
 	inTx   bool
 	params map[string]int // arguments of the prepared statements, by name
+	longs  bool           // some texts are long
+	left   bool           // clients leave in the middle
+	called bool           // functions are called by message
+	went   int            // the last number put into went
+	kind   kind           // of the guard
 }
 
 // longest is how many steps of the client a script has at most.
 const longest = 40
 
-// generate returns the script of a seed.
-func generate(seed uint64) script {
-	g := &generator{r: rand.New(rand.NewPCG(seed, 0x5eed)), params: map[string]int{}}
-	s := script{user: "app"}
+// generate returns the script of a seed for a guard without refusals.
+func generate(seed uint64) script { return generateFor(plainGuard, seed) }
+
+// generateFor returns the script of a seed for a kind of guard.
+func generateFor(k kind, seed uint64) script {
+	g := &generator{r: rand.New(rand.NewPCG(seed, 0x5eed)), params: map[string]int{}, kind: k}
+	s := script{guard: k, user: "app"}
 	if g.one(5) {
 		s.user = "postgres"
 	}
@@ -29,8 +37,16 @@ func generate(seed uint64) script {
 		s.options = g.startup()
 	}
 	g.choose()
-	for range 3 + g.r.IntN(longest-3) {
-		if g.one(3) {
+	g.longs, g.left, g.called = g.one(6), g.one(4), g.one(5)
+	steps := longest
+	if k != plainGuard {
+		steps /= 2 // to be refused takes its time
+	}
+	for range 3 + g.r.IntN(steps-3) {
+		if k != plainGuard && (len(g.steps) == 0 || g.one(3)) {
+			st := g.neighbour()
+			g.steps = append(g.steps, step{kind: neighbour, messages: st.messages, holds: true})
+		} else if g.one(3) {
 			g.steps = append(g.steps, g.neighbour())
 			if g.one(2) {
 				g.steps = append(g.steps, simple(ownPid))
@@ -133,6 +149,17 @@ func simple(text string) step { return step{kind: client, messages: []message{qu
 
 // client adds a step of the client.
 func (g *generator) client() {
+	switch {
+	case g.longs && g.one(8):
+		g.steps = append(g.steps, g.longStep())
+		return
+	case g.left && g.one(5):
+		g.leaves()
+		return
+	case g.called && g.one(6):
+		g.calls()
+		return
+	}
 	switch n := g.r.IntN(20); {
 	case n < 8:
 		g.steps = append(g.steps, simple(g.text()))

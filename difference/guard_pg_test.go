@@ -24,14 +24,16 @@ type guard struct {
 	*proxy.Server
 	addr   string
 	served chan error
+	kind   kind
+	room   int // for servers
 	noisy  bool
 
 	stop chan struct{} // ends the noise; nil without
 	work gosync.WaitGroup
 }
 
-// newGuard starts a guard where nobody is refused for having waited.
-func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
+// newGuard starts a guard. With a plain one nobody is refused for having waited.
+func newGuard(ctx context.Context, a *arena, k kind, noise bool) (*guard, error) {
 	for _, db := range []string{direct, guarded} { // a search_path with the neighbours' schema finds it in both
 		err := a.exec(ctx, db, neighbourFixture)
 		if err != nil && a.admin[db].IsClosed() { // PostgreSQL has crashed after the last script
@@ -55,6 +57,7 @@ func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
 	cfg.CancelTimeout = 2 * patience // a server that is not cleaned is seen before the guard gives up on it and closes it
 	cfg.MaxPrepared = 5              // fewer than the texts of a script: they are put out of a server all the time
 	cfg.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 2 * patience, MaxLength: 1000, MaxShare: 1}}
+	k.configure(&cfg)
 	srv, err := proxy.New(cfg)
 	if err != nil {
 		return nil, err
@@ -62,7 +65,7 @@ func newGuard(ctx context.Context, a *arena, noise bool) (*guard, error) {
 	if err := srv.Listen(); err != nil {
 		return nil, err
 	}
-	g := &guard{Server: srv, addr: srv.Addrs()[0].String(), served: make(chan error, 1), noisy: noise}
+	g := &guard{Server: srv, addr: srv.Addrs()[0].String(), served: make(chan error, 1), kind: k, room: cfg.Pool.MaxServers, noisy: noise}
 	go func() { g.served <- srv.Serve(ctx) }()
 	return g, nil
 }
@@ -79,9 +82,10 @@ func (g *guard) disturb(user string) {
 	if !g.noisy {
 		return
 	}
-	g.stop = make(chan struct{})
+	stop := make(chan struct{})
+	g.stop = stop
 	for range noisy {
-		g.work.Go(func() { g.noise(user) })
+		g.work.Go(func() { g.noise(user, stop) })
 	}
 }
 
@@ -95,9 +99,9 @@ func (g *guard) quieten() {
 }
 
 // noise logs in, does a few things and leaves as it is, again and again until it is stopped.
-func (g *guard) noise(user string) {
+func (g *guard) noise(user string, stop chan struct{}) {
 	dirty := &generator{r: rand.New(rand.NewPCG(rand.Uint64(), 0))} // in what order things happen is not to be repeated anyway
-	for stop := g.stop; ; {
+	for {
 		p, err := dial(g.addr, user, guarded, nil)
 		if err != nil {
 			return // the guard is not there: the client says so

@@ -35,6 +35,8 @@ var knownAnswers = []struct {
 	{regexp.MustCompile(``), regexp.MustCompile(`^E .*C=25P02 .*R=exec_parse_message$`),
 		"in a failed transaction a statement that was prepared on another server cannot be prepared here, and its description or a " +
 			"wrong number of arguments is not told"},
+	{regexp.MustCompile(``), regexp.MustCompile(`^` + regexp.QuoteMeta(onlyBegun)),
+		"a BEGIN is answered by the guard: the transaction is refused with its first statement, and has failed"},
 	{regexp.MustCompile(`^(E .*C=(08P01|22\w\w\w) |t)`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
 		"a statement that has become wrong, by DDL or search_path, is prepared again on another server before its arguments are " +
 			"looked at, or to be described; here it would be found wrong when it runs"},

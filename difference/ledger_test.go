@@ -43,7 +43,7 @@ func (l *ledger) head() (m message, ok bool) {
 
 // answers says which message types complete the answer to each kind. ErrorResponse is in receive.
 var answers = map[string]string{
-	"Query": "Z", "Sync": "Z", "Parse": "1", "Bind": "2", "Close": "3", "Describe": "Tn", "Execute": "CIs",
+	"Query": "Z", "FunctionCall": "Z", "Sync": "Z", "Parse": "1", "Bind": "2", "Close": "3", "Describe": "Tn", "Execute": "CIs",
 }
 
 // receive enters the type of a message that has come.
@@ -63,7 +63,7 @@ func (l *ledger) receive(typ byte) {
 // failed follows an error in the answer to m.
 func (l *ledger) failed(m message) {
 	l.copying = false
-	if m.kind == "Query" || m.kind == "Sync" { // ReadyForQuery follows at once
+	if m.kind == "Query" || m.kind == "FunctionCall" || m.kind == "Sync" { // ReadyForQuery follows at once
 		return
 	}
 	next := slices.IndexFunc(l.owed, func(m message) bool { return m.kind == "Sync" })
@@ -93,7 +93,7 @@ func (l *ledger) waiting() bool {
 	}
 	last := -1
 	for i, m := range l.owed {
-		if m.kind == "Sync" || m.kind == "Query" || m.kind == "Flush" {
+		if m.kind == "Sync" || m.kind == "Query" || m.kind == "FunctionCall" || m.kind == "Flush" {
 			last = i
 		}
 	}

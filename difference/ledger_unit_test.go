@@ -14,6 +14,9 @@ func TestLedgerKnowsWhatIsOwed(t *testing.T) {
 	}{
 		{"a query", "Q", "TDC", true, "Q"},
 		{"answered", "Q", "TDCZ", false, ""},
+		{"a function call", "FF", "V", true, "FF"},
+		{"a function call's error", "PFF", "1EZ", true, "F"},
+		{"read over", "PFS", "E", true, "S"},
 		{"no Sync yet", "PBE", "", false, "PBE"},
 		{"flushed", "PBEH", "12", true, "EH"},
 		{"flushed, answered", "PBEH", "12C", false, ""},
@@ -33,7 +36,7 @@ func TestLedgerKnowsWhatIsOwed(t *testing.T) {
 	} {
 		var l ledger
 		for _, k := range c.send {
-			l.send(message{kind: kinds[k]})
+			l.send(message{kind: letters[k]})
 		}
 		for _, typ := range c.come {
 			l.receive(byte(typ))
@@ -52,7 +55,7 @@ func TestLedgerKnowsWhatIsOwed(t *testing.T) {
 func TestLedgerReadsOverWhatFollowsAnError(t *testing.T) {
 	var l ledger
 	for _, k := range "PH" {
-		l.send(message{kind: kinds[k]})
+		l.send(message{kind: letters[k]})
 	}
 	l.receive('E')
 	l.send(message{kind: "Query"})
@@ -65,14 +68,14 @@ func TestLedgerReadsOverWhatFollowsAnError(t *testing.T) {
 	}
 }
 
-// kinds are the message types that the protocol gives the kinds.
-var kinds = map[rune]string{
+// letters are the message types that the protocol gives the kinds.
+var letters = map[rune]string{
 	'Q': "Query", 'P': "Parse", 'B': "Bind", 'D': "Describe", 'E': "Execute", 'C': "Close", 'S': "Sync", 'H': "Flush",
-	'd': "CopyData", 'c': "CopyDone", 'f': "CopyFail",
+	'F': "FunctionCall", 'd': "CopyData", 'c': "CopyDone", 'f': "CopyFail",
 }
 
 func letter(kind string) string {
-	for k, name := range kinds {
+	for k, name := range letters {
 		if name == kind {
 			return string(k)
 		}

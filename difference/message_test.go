@@ -13,14 +13,15 @@ import (
 type message struct {
 	kind    string
 	portal  string   // Bind, Execute; Describe and Close of a portal
-	name    string   // Parse, Bind; Describe and Close of a statement
+	name    string   // Parse, Bind; Describe and Close of a statement; of FunctionCall the function, with its arguments' types
 	what    byte     // Describe, Close: 'S' or 'P'
 	sql     string   // Query, Parse; the reason of CopyFail
-	types   []uint32 // Parse
-	args    []arg    // Bind
-	formats []int16  // Bind: of the results
+	types   []uint32 // Parse; of FunctionCall the function's number, once that is known
+	args    []arg    // Bind, FunctionCall
+	formats []int16  // Bind, FunctionCall: of the results
 	rows    uint32   // Execute
 	data    []byte   // CopyData
+	n       int      // its number in the step, for one that may be refused
 }
 
 // arg is one argument of a Bind.
@@ -44,6 +45,9 @@ func describe(what byte, name string) message { return aimed("Describe", what, n
 func closing(what byte, name string) message  { return aimed("Close", what, name) }
 func copyData(data string) message            { return message{kind: "CopyData", data: []byte(data)} }
 func copyFail(reason string) message          { return message{kind: "CopyFail", sql: reason} }
+func call(function string, args ...arg) message {
+	return message{kind: "FunctionCall", name: function, args: args}
+}
 
 func aimed(kind string, what byte, name string) message {
 	if what == 'P' {
@@ -84,6 +88,8 @@ func (m message) wire() pgproto3.FrontendMessage {
 		return &pgproto3.Close{ObjectType: m.what, Name: m.target()}
 	case "Execute":
 		return &pgproto3.Execute{Portal: m.portal, MaxRows: m.rows}
+	case "FunctionCall":
+		return m.call()
 	case "CopyData":
 		return &pgproto3.CopyData{Data: m.data}
 	case "CopyDone":
@@ -114,6 +120,24 @@ func (m message) bind() *pgproto3.Bind {
 	return b
 }
 
+// nobodysFunction is the number of a function that does not exist.
+const nobodysFunction = 1
+
+func (m message) call() *pgproto3.FunctionCall {
+	b, f := m.bind(), &pgproto3.FunctionCall{Function: nobodysFunction}
+	if len(m.types) > 0 {
+		f.Function = m.types[0]
+	}
+	f.Arguments = b.Parameters
+	for _, code := range b.ParameterFormatCodes {
+		f.ArgFormatCodes = append(f.ArgFormatCodes, uint16(code))
+	}
+	if len(m.formats) > 0 {
+		f.ResultFormatCode = uint16(m.formats[0])
+	}
+	return f
+}
+
 // String is the message as a line of a script; parseMessage reads it.
 func (m message) String() string {
 	w := []string{m.kind}
@@ -127,13 +151,9 @@ func (m message) String() string {
 		}
 		w = append(w, quote(m.name), types, plain(m.sql))
 	case "Bind":
-		w = append(w, quote(m.portal), quote(m.name))
-		for _, a := range m.args {
-			w = append(w, a.String())
-		}
-		if len(m.formats) > 0 {
-			w = append(w, "=>", joinNumbers(m.formats))
-		}
+		w = append(append(w, quote(m.portal), quote(m.name)), m.arguments()...)
+	case "FunctionCall":
+		w = append(append(w, quote(m.name)), m.arguments()...)
 	case "Describe", "Close":
 		w = append(w, string(m.what), quote(m.target()))
 	case "Execute":
@@ -141,7 +161,18 @@ func (m message) String() string {
 	case "CopyData":
 		w = append(w, strconv.Quote(string(m.data)))
 	}
-	return strings.Join(w, " ")
+	return squeeze(strings.Join(w, " "))
+}
+
+// arguments are the words of a Bind or a FunctionCall after its names.
+func (m message) arguments() (w []string) {
+	for _, a := range m.args {
+		w = append(w, a.String())
+	}
+	if len(m.formats) > 0 {
+		w = append(w, "=>", joinNumbers(m.formats))
+	}
+	return w
 }
 
 func (a arg) String() string {
@@ -171,10 +202,20 @@ func plain(text string) string {
 	return text
 }
 
+// joinNumbers writes many equal ones as one of them and how many.
 func joinNumbers[T uint32 | int16](numbers []T) string {
 	var w []string
-	for _, n := range numbers {
-		w = append(w, strconv.Itoa(int(n)))
+	for i, end := 0, 0; i < len(numbers); i = end {
+		for end = i; end < len(numbers) && numbers[end] == numbers[i]; end++ {
+		}
+		word := strconv.Itoa(int(numbers[i]))
+		if end-i > 9 {
+			w = append(w, word+"*"+strconv.Itoa(end-i))
+			continue
+		}
+		for range end - i {
+			w = append(w, word)
+		}
 	}
 	return strings.Join(w, ",")
 }

@@ -30,7 +30,7 @@ func TestNothingOfNoiseIsSeen(t *testing.T) {
 // unseen plays looks against a guard of their own.
 func unseen(t *testing.T, user string) {
 	t.Helper()
-	g, err := newGuard(t.Context(), shared, true)
+	g, err := newGuard(t.Context(), shared, plainGuard, true)
 	if err != nil {
 		t.Fatal(err)
 	}

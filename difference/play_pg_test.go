@@ -20,24 +20,41 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	if err := a.prepare(ctx, db); err != nil {
 		return transcript{}, err
 	}
-	p, err := dial(addr, s.user, db, s.options)
+	functions, err := a.functions(ctx, db, s)
 	if err != nil {
+		return transcript{}, err
+	}
+	p := &speaker{functions: functions}
+	if err := p.dial(addr, s.user, db, s.options); err != nil {
 		return transcript{}, err
 	}
 	n := neighbours{user: s.user}
 	if g != nil && !g.noisy {
 		n.g = g
 	}
+	defer n.release()
 	for i, st := range s.steps {
 		if p.over {
 			break
 		}
 		p.said.mark(fmt.Sprintf("%d %s", i+1, st))
-		if err := a.step(ctx, db, p, &n, st); err != nil {
+		if st.kind != client {
+			p.said.played = append(p.said.played, st)
+		}
+		if st.kind == leave {
+			err = a.leave(ctx, p, &n, st, g)
+			if err == nil {
+				err = p.dial(addr, s.user, db, s.options)
+			}
+		} else {
+			err = a.step(ctx, db, p, &n, st)
+		}
+		if err != nil {
 			return p.said, err
 		}
 	}
 	p.said.mark("Sync and leave") // what was sent without a Flush is answered before
+	n.clear(p)
 	p.play(step{messages: []message{sync}})
 	p.said.cut = p.over
 	p.leave()
@@ -61,26 +78,40 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, st step) error {
 	switch st.kind {
 	case client:
-		from := len(p.said.lines)
-		p.play(st)
-		p.said.early(from)
+		if n.refuses() {
+			p.persist(st, n)
+			return nil
+		}
+		p.hear(st)
 	case neighbour:
-		if n.g != nil {
+		switch {
+		case n.g == nil, n.refuses() && p.open(): // nobody else's statement runs before the batch has ended
+		case n.g.kind == plainGuard:
 			return n.exchange(st)
+		case st.holds:
+			return n.hold(st, p)
+		default:
+			return n.visit(st, p)
 		}
 	case visitor:
-		if n.g != nil {
-			return n.visit(st)
+		if n.g != nil && !(n.refuses() && p.open()) {
+			return n.visit(st, p)
 		}
 	case notify:
 		if err := a.exec(ctx, db, fmt.Sprintf("select pg_notify('%s', 'from outside')", st.channel)); err != nil {
 			return err
 		}
-		from := len(p.said.lines)
-		p.play(step{messages: []message{query("select 'after the notification'")}})
-		p.said.early(from)
+		n.clear(p)
+		p.hear(step{messages: []message{query("select 'after the notification'")}})
 	}
 	return nil
+}
+
+// hear plays a step and puts notifications first.
+func (p *speaker) hear(st step) {
+	from := len(p.said.lines)
+	p.play(st)
+	p.said.early(from)
 }
 
 // neighbours are two clients of the guard, or none without one; one stays in a transaction, so that one server is left for everybody else.
@@ -88,6 +119,7 @@ type neighbours struct {
 	g        *guard
 	user     string
 	in, next *speaker // in holds a server
+	holder   holder
 }
 
 // exchange has the next neighbour do what the step says and stay in a transaction, while the one before gives its
@@ -121,8 +153,9 @@ func (n *neighbours) exchange(st step) error {
 }
 
 // visit has somebody come, do what the step says and leave, if there is a server to be had.
-func (n *neighbours) visit(st step) error {
-	if n.g.taken() == servers {
+func (n *neighbours) visit(st step, client *speaker) error {
+	n.clear(client)
+	if n.g.taken() == n.g.room {
 		return nil
 	}
 	p, err := dial(n.g.addr, n.user, guarded, nil)
@@ -150,7 +183,7 @@ func (n *neighbours) until(done chan struct{}) error {
 }
 
 func (n *neighbours) leave() {
-	for _, p := range []*speaker{n.in, n.next} {
+	for _, p := range []*speaker{n.in, n.next, n.holder.holds, n.holder.waits} {
 		if p != nil && !p.over {
 			p.leave()
 		}

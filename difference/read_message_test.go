@@ -75,7 +75,7 @@ func (w *words) number(s string) int {
 
 // parseMessage reads what message.String writes.
 func parseMessage(line string) (message, error) {
-	w := &words{rest: line}
+	w := &words{rest: stretch(line)}
 	m := message{kind: w.next()}
 	switch m.kind {
 	case "Query", "CopyFail":
@@ -83,11 +83,14 @@ func parseMessage(line string) (message, error) {
 	case "Parse":
 		m.name = w.name()
 		for _, t := range w.list(w.next()) {
-			m.types = append(m.types, uint32(w.number(t)))
+			m.types = append(m.types, uint32(t))
 		}
 		m.sql = w.text()
 	case "Bind":
 		m.portal, m.name = w.name(), w.name()
+		w.arguments(&m)
+	case "FunctionCall":
+		m.name = w.name()
 		w.arguments(&m)
 	case "Describe", "Close":
 		what := w.next()
@@ -111,21 +114,31 @@ func parseMessage(line string) (message, error) {
 	return m, w.err
 }
 
-// list splits numbers at their commas; "-" is none.
-func (w *words) list(s string) []string {
+// list splits numbers at their commas; "-" is none, 23*10 is 23 ten times.
+func (w *words) list(s string) (numbers []int) {
 	if s == "-" || s == "" {
 		return nil
 	}
-	return strings.Split(s, ",")
+	for _, word := range strings.Split(s, ",") {
+		word, times, many := strings.Cut(word, "*")
+		n := 1
+		if many {
+			n = w.number(times)
+		}
+		for v := w.number(word); n > 0; n-- {
+			numbers = append(numbers, v)
+		}
+	}
+	return numbers
 }
 
-// arguments reads what follows the names of a Bind.
+// arguments reads what follows the names of a Bind or a FunctionCall.
 func (w *words) arguments(m *message) {
 	for strings.TrimSpace(w.rest) != "" && w.err == nil {
 		switch word := w.next(); {
 		case word == "=>":
 			for _, f := range w.list(w.next()) {
-				m.formats = append(m.formats, int16(w.number(f)))
+				m.formats = append(m.formats, int16(f))
 			}
 		case word == "null":
 			m.args = append(m.args, arg{null: true})

@@ -11,7 +11,7 @@ const generated = 300
 
 func TestScriptsAreReadBack(t *testing.T) {
 	for seed := range uint64(generated) {
-		all := []script{generate(seed), generate(seed + generated)}
+		all := []script{generateFor(kinds[seed%uint64(len(kinds))], seed), generate(seed + generated)}
 		text := format(all)
 		read, err := parseScripts(text)
 		if err != nil {
@@ -48,10 +48,29 @@ func TestFaultyScriptsAreRefused(t *testing.T) {
 		"client\n  Execute p many":              "line 2: many is not a number",
 		"client\n  Bind p \"a":                  "line 2: \"a: the quotes do not close",
 		"client\n  Parse a":                     "line 2: a word is missing",
+		"leave quietly":                         "line 1: \"quietly\" is no way to leave",
+		"leave fin all":                         "line 1: all is not a number",
+		"guard rude":                            "line 1: there is no guard \"rude\"",
 		"client\n---\nclient\n  Execute \"\" x": "line 4: x is not a number",
 	} {
 		if _, err := parseScripts(text); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestLongRunsAreShortInScripts(t *testing.T) {
+	z := strings.Repeat("z", 70000)
+	for text, want := range map[string]string{
+		"":                         "",
+		"select 1":                 "select 1",
+		z:                          "<z*70000>",
+		"'" + z + "' || '" + z[:9]: "'<z*70000>' || 'zzzzzzzzz",
+		"a" + z + z[:50] + "bb":    "a<z*70050>bb",
+		strings.Repeat(" ", 100):   strings.Repeat(" ", 100),
+	} {
+		if got := squeeze(text); got != want || stretch(got) != text {
+			t.Errorf("got %.100s, want %.100s; read back as %d letters, want %d", got, want, len(stretch(got)), len(text))
 		}
 	}
 }
@@ -87,7 +106,7 @@ func TestEverythingElseIsGenerated(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range strings.Fields("client neighbour visitor notify Query Parse Bind Describe Execute Close Sync Flush CopyData CopyDone CopyFail") {
+	for _, kind := range strings.Fields("client neighbour visitor notify leave Query Parse Bind Describe Execute Close Sync Flush FunctionCall CopyData CopyDone CopyFail") {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s in %d scripts", kind, generated)
 		}

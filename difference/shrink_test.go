@@ -34,18 +34,30 @@ func shrink(all []script, end time.Time, fails func([]script) bool) (small []scr
 
 // shrink leaves out of one script what it can.
 func (s script) shrink(end time.Time, fails func(script) bool) script {
-	s.steps = shorten(s.steps, end, func(steps []step) bool {
-		return fails(script{s.user, s.options, steps})
-	})
+	with := func(steps []step) script {
+		other := s
+		other.steps = steps
+		return other
+	}
+	s.steps = shorten(s.steps, end, func(steps []step) bool { return fails(with(steps)) })
 	for i := range s.steps {
 		s.steps[i].messages = shorten(s.steps[i].messages, end, func(ms []message) bool {
 			steps := slices.Clone(s.steps)
 			steps[i].messages = ms
-			return fails(script{s.user, s.options, steps})
+			return fails(with(steps))
 		})
+		if s.steps[i].cut > 0 && time.Now().Before(end) {
+			steps := slices.Clone(s.steps)
+			steps[i].cut = 0
+			if fails(with(steps)) {
+				s.steps = steps
+			}
+		}
 	}
-	if len(s.options) > 0 && time.Now().Before(end) && fails(script{s.user, nil, s.steps}) {
-		s.options = nil
+	if options := s.options; len(options) > 0 && time.Now().Before(end) {
+		if s.options = nil; !fails(s) {
+			s.options = options
+		}
 	}
 	return s
 }

@@ -31,28 +31,41 @@ type speaker struct {
 	names  normaliser
 	over   bool
 	got    []message // answers to copy requests that have not been given yet
+	goes   bool      // and are not going to be complete: it leaves
+
+	functions map[string]uint32 // their numbers, for FunctionCall
+	batch     bool              // a batch has been begun and not ended
+	key       []byte            // to cancel with
+	refusals  *refusals         // of the step, with a guard that refuses
 }
 
 // dial logs in. The end of the login is the first line of the transcript.
 func dial(addr, user, database string, options []string) (*speaker, error) {
+	p := &speaker{}
+	return p, p.dial(addr, user, database, options)
+}
+
+// dial goes on with the transcript of the client before.
+func (p *speaker) dial(addr, user, database string, options []string) error {
 	nc, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := &speaker{nc: nc, r: bufio.NewReaderSize(nc, 64<<10)}
+	from := len(p.said.lines)
+	*p = speaker{nc: nc, r: bufio.NewReaderSize(nc, 64<<10), said: p.said, names: p.names, functions: p.functions}
 	params := map[string]string{"user": user, "database": database}
 	for i := 0; i+1 < len(options); i += 2 {
 		params[options[i]] = options[i+1]
 	}
 	hello, err := (&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersionNumber, Parameters: params}).Encode(nil)
 	if err != nil {
-		return nil, errors.Join(err, nc.Close())
+		return errors.Join(err, nc.Close())
 	}
 	p.write(hello)
 	p.ledger.owed = []message{sync}
 	p.settle()
-	p.said.login()
-	return p, nil
+	p.said.login(from)
+	return nil
 }
 
 func (p *speaker) write(b []byte) {
@@ -61,19 +74,28 @@ func (p *speaker) write(b []byte) {
 	}
 	_ = p.nc.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := p.nc.Write(b); err != nil {
-		p.end("the connection is closed")
+		p.end(closed)
 	}
 }
 
 // send writes the messages at once.
-func (p *speaker) send(messages ...message) {
-	var b []byte
+func (p *speaker) send(messages ...message) { p.write(p.bytes(messages)) }
+
+// bytes enters the messages as sent.
+func (p *speaker) bytes(messages []message) (b []byte) {
 	for _, m := range messages {
+		if oid := p.functions[m.name]; m.kind == "FunctionCall" && oid != 0 {
+			m.types = []uint32{oid}
+		}
 		p.ledger.send(m)
+		p.batch = (p.batch || extends(m)) && units([]message{m}) == 0
 		b = m.append(b)
 	}
-	p.write(b)
+	return b
 }
+
+// open is whether a batch has been begun that has not ended: its server is the client's.
+func (p *speaker) open() bool { return p.batch || p.ledger.skipping }
 
 // play makes a step of the client: it writes, answers requests for copy data, and reads what is owed.
 func (p *speaker) play(st step) {
@@ -96,13 +118,18 @@ func (p *speaker) receive() {
 		p.end(reason(err))
 		return
 	}
-	p.said.add(p.names.line(typ, body))
+	if typ == wire.BackendKeyData {
+		p.key = body
+	}
+	if line := p.names.line(typ, body); p.refusals == nil || !p.refusals.take(&p.said, &p.ledger, line) {
+		p.said.add(line)
+	}
 	if typ == wire.DataRow && p.names.pidColumn {
 		p.said.pids = append(p.said.pids, string(body))
 	}
 	extended := len(p.ledger.owed) > 0 && p.ledger.owed[0].kind == "Execute"
 	p.ledger.receive(typ)
-	if typ != wire.CopyInResponse || !p.ledger.copying {
+	if typ != wire.CopyInResponse || !p.ledger.copying || p.goes {
 		return
 	}
 	end := slices.IndexFunc(p.got, endsCopy)
@@ -135,7 +162,7 @@ func reason(err error) string {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Sprintf("nothing has come for %s", patience)
 	}
-	return "the connection is closed"
+	return closed
 }
 
 // end closes; why becomes the last line of the transcript.

@@ -15,6 +15,9 @@ type transcript struct {
 	marks map[int]string // what the client did before the line of this number
 	pids  []string       // what it saw as its server's process, in order
 	cut   bool           // it ended before the client left
+
+	played  []step // of a guard that refuses: what it took, in order
+	refused int    // how often it did
 }
 
 // lost is whether the guard has said that it lost the client's server.
@@ -41,6 +44,18 @@ func setting(line string) string {
 	return name
 }
 
+// state says whether the client is outside a transaction, and, if it is in one, whether that has only begun.
+func (t *transcript) state() (idle, begun bool) {
+	for i := len(t.lines) - 1; i >= 0; i-- {
+		switch line := t.lines[i]; {
+		case strings.HasPrefix(line, "Z "):
+			begun = i > 0 && (t.lines[i-1] == "C BEGIN" || t.lines[i-1] == "C |START TRANSACTION|")
+			return line == "Z I", begun && line == "Z T"
+		}
+	}
+	return true, false
+}
+
 // mark notes what the client does now. It is shown, and not compared.
 func (t *transcript) mark(what string) {
 	if t.marks == nil {
@@ -49,8 +64,8 @@ func (t *transcript) mark(what string) {
 	t.marks[len(t.lines)] += what
 }
 
-// login puts the lines of a login in an order of their own.
-func (t *transcript) login() { slices.Sort(t.lines) }
+// login puts the lines since line from, which are those of a login, in an order of their own.
+func (t *transcript) login(from int) { slices.Sort(t.lines[from:]) }
 
 // early puts the notifications that came since line from before what else came: a server sends them whenever it waits
 // outside a transaction, which depends on how fast its client sends.

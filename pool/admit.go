@@ -25,7 +25,7 @@ func (p *Pool) SetBlocked(n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.refund = refund{max(0, n), now.Add(refundFor)}
-	p.settle(now)
+	p.grantAll(now)
 }
 
 // blockedLocked is how many running statements are taken to be blocked.
@@ -52,7 +52,7 @@ func (p *Pool) SetCeiling(n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.ceiling = n
-	p.settle(now)
+	p.grantAll(now)
 }
 
 // limitLocked is L as it holds now.

@@ -74,7 +74,7 @@ func (p *Pool) SetCaps(c Caps) {
 	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {
 		p.cap.now = p.cap.full()
 	}
-	p.settle(now)
+	p.grantAll(now)
 }
 
 // overLocked says whether there are more servers than the cap allows.

@@ -7,5 +7,5 @@ func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.prints.bound[index] = b
-	p.settle(now)
+	p.grantAll(now)
 }

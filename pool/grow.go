@@ -164,7 +164,7 @@ func (p *Pool) serve(s *Server) {
 		conn.Close("shutdown")
 	} else {
 		p.moveLocked(s, Idle, now)
-		p.settle(now)
+		p.grantAll(now)
 	}
 	conn.Run()
 	p.gone(s)
@@ -194,7 +194,7 @@ func (p *Pool) failed(s *Server, err error, now time.Time) {
 		p.logins["failed"]++
 		p.backoff = backoff{p.backoff.failures + 1, now.Add(after(p.backoff.failures, backoffLast)), err}
 	}
-	p.settle(now)
+	p.grantAll(now)
 	if rejected != nil {
 		p.refuse(err, func(w *Waiter) bool { return w.Key == k })
 	}
@@ -212,7 +212,7 @@ func (p *Pool) gone(s *Server) {
 		return
 	}
 	p.removeLocked(s)
-	p.settle(now)
+	p.grantAll(now)
 }
 
 func (p *Pool) removeLocked(s *Server) {

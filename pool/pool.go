@@ -144,10 +144,10 @@ func (p *Pool) ask(w *Waiter, now time.Time) {
 		w.Grantee.Refused(err)
 		return
 	}
-	p.settle(now)
+	p.grantAll(now)
 }
 
-// admitLocked puts w in the queue, where settle finds it at once if it can be served.
+// admitLocked puts w in the queue, where grantAll finds it at once if it can be served.
 func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if p.closed {
 		return ErrClosed
@@ -214,7 +214,7 @@ func (p *Pool) Idle(s *Server, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.idleLocked(s, now)
-	p.settle(now)
+	p.grantAll(now)
 }
 
 // Busy takes a run token without waiting: a statement of this fingerprint begins in an open transaction. It does nothing if
@@ -239,18 +239,18 @@ func (p *Pool) Release(s *Server, now time.Time) {
 		p.removeLocked(s)
 	case p.closed || (!s.expires.IsZero() && now.After(s.expires)) || p.overLocked():
 		p.moveLocked(s, Closing, now)
-		p.settle(now)
+		p.grantAll(now)
 		s.Conn.Close("lifetime")
 		return
 	case p.starvedLocked(s.Key, now):
 		p.moveLocked(s, Closing, now)
-		p.settle(now)
+		p.grantAll(now)
 		s.Conn.Close("room for another user or database")
 		return
 	default:
 		p.moveLocked(s, Idle, now)
 	}
-	p.settle(now)
+	p.grantAll(now)
 }
 
 // Discard gives the slot and the token back but not the server, which is closed: its state is not known any more.
@@ -264,7 +264,7 @@ func (p *Pool) Discard(s *Server, why string, now time.Time) {
 	} else {
 		p.moveLocked(s, Closing, now)
 	}
-	p.settle(now)
+	p.grantAll(now)
 	if !dead {
 		s.Conn.Close(why)
 	}
@@ -281,8 +281,8 @@ func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 	p.queue.Charge(s.class, now.Sub(s.since))
 }
 
-// settle grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
-func (p *Pool) settle(now time.Time) {
+// grantAll grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
+func (p *Pool) grantAll(now time.Time) {
 	p.queue.Suspend(p.growingLocked(), now)
 	p.queue.Advance(now)
 	for {
@@ -372,5 +372,5 @@ func (p *Pool) SetLimit(l limit.Limit) {
 	p.tallyLocked(now)
 	p.limit = l
 	p.changes++
-	p.settle(now)
+	p.grantAll(now)
 }

@@ -44,7 +44,7 @@ func (p *Pool) SetConvoy(index uint16, n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.prints.bound[index].Cap = n
-	p.settle(now)
+	p.grantAll(now)
 }
 
 // slowTime is from when on a statement counts as slow, by the moving average of its times over about eight.

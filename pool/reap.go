@@ -75,7 +75,7 @@ func (p *Pool) Park(s *Server, now time.Time) {
 		p.parked++
 		p.parkedBy[s.class]++
 	}
-	p.settle(now)
+	p.grantAll(now)
 }
 
 func (p *Pool) unparkLocked(s *Server) {

@@ -38,7 +38,7 @@ func (p *Pool) expire(now time.Time) {
 		place := p.queue.Expire(now)
 		if place == nil {
 			p.watchLocked(now)
-			p.settle(now)
+			p.grantAll(now)
 			return
 		}
 		w := place.Value
@@ -80,7 +80,7 @@ func (p *Pool) tidy(now time.Time) {
 	if s != nil {
 		p.moveLocked(s, Closing, now)
 	}
-	p.settle(now)
+	p.grantAll(now)
 	if s != nil {
 		s.Conn.Close(why)
 	}

@@ -17,7 +17,7 @@ func (p *Pool) Step(now time.Time, s limit.Signals) (Window, limit.Decision) {
 	if d.Reason != "" {
 		p.changes++
 	}
-	p.settle(now)
+	p.grantAll(now)
 	return w, d
 }
 

@@ -38,8 +38,8 @@ func newCounters(classes int) *counters {
 	return c
 }
 
-// refused counts a refusal.
-func (srv *Server) refused(r *Refusal, class int) { srv.count.refusals[r.Reason][class].Add(1) }
+// countRefusal counts a refusal.
+func (srv *Server) countRefusal(r *Refusal, class int) { srv.count.refusals[r.Reason][class].Add(1) }
 
 // times are the histograms of a Server, by class.
 type times struct {

@@ -52,7 +52,7 @@ func (l *link) clean(timeout time.Duration) {
 	stop := time.AfterFunc(timeout, func() { _ = b.conn.Conn.Close() })
 	defer stop.Stop()
 	l.mu.Lock()
-	fit := l.settleLocked() && l.resetLocked()
+	fit := l.quietLocked() && l.resetLocked()
 	if l.dead {
 		l.mu.Unlock()
 		return // its backend has answered for it
@@ -111,12 +111,12 @@ const cancelFirst = 20 * time.Millisecond
 // its statement on the way to the server finds nothing to cancel.
 const cancelAgain = 50 * time.Millisecond
 
-// settleLocked ends what the client left unfinished and waits until the server owes nothing. It returns false if the server
+// quietLocked ends what the client left unfinished and waits until the server owes nothing. It returns false if the server
 // is lost, or cannot be brought to that state. It is called with mu held, and gives it up meanwhile.
-func (l *link) settleLocked() bool {
+func (l *link) quietLocked() bool {
 	lease := &l.lease
 	if lease.Outstanding() && !lease.Partial() && !lease.Copying() && !lease.Unsynced() {
-		l.settlesLocked(cancelFirst)
+		l.awaitQuietLocked(cancelFirst)
 	}
 	for pause := cancelAgain; !l.dead && !lease.Quiet(); pause *= 2 {
 		if lease.Doubt() {
@@ -132,13 +132,13 @@ func (l *link) settleLocked() bool {
 		if !l.dead && lease.Partial() && !l.padLocked() {
 			return false
 		}
-		l.settlesLocked(pause)
+		l.awaitQuietLocked(pause)
 	}
 	return !l.dead
 }
 
-// settlesLocked waits until the server owes nothing, at most for d, and sends what it needs for that. It gives mu up meanwhile.
-func (l *link) settlesLocked(d time.Duration) {
+// awaitQuietLocked waits until the server owes nothing, at most for d, and sends what it needs for that. It gives mu up meanwhile.
+func (l *link) awaitQuietLocked(d time.Duration) {
 	due := false
 	timer := time.AfterFunc(d, func() {
 		l.mu.Lock()

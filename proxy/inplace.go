@@ -21,11 +21,16 @@ func (s *session) inPlace(m *translate.Message, at state) (n int, err error) {
 	}
 	switch {
 	case drop:
+		s.skipParse(m.Type, m.Bytes)
 		s.stream = stream{left: m.Left, drop: m.Left > 0}
 		return len(m.Bytes), nil
 	case m.Type == wire.Sync:
 		s.skip = false
-		return len(m.Bytes), s.ready(nil)
+		var told []byte
+		if s.lost != nil { // the batch that it ends has gone with its server
+			told = s.answerLost(nil, sql.Result{Statements: 1})
+		}
+		return len(m.Bytes), s.ready(told)
 	case at == parked:
 		if m.Type == wire.Query && m.Proper() && m.Scan.Statements == 0 && len(m.Bytes) <= wire.HeaderSize+2 && s.dropUnnamed() {
 			return len(m.Bytes), s.say(emptyIdle)
@@ -54,6 +59,20 @@ func (s *session) dropUnnamed() bool {
 	}
 	s.client.ForgetUnnamed()
 	return true
+}
+
+// skipParse notes that a message is not sent on. A Parse of the unnamed statement leaves none behind: what is bound next is not the one
+// before it.
+func (s *session) skipParse(typ byte, m []byte) {
+	if typ != wire.Parse || len(m) <= wire.HeaderSize || m[wire.HeaderSize] != 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client.ForgetUnnamed()
+	if s.link != nil {
+		s.link.lease.SkipUnnamed()
+	}
 }
 
 // forgetUnnamed forgets the unnamed statement, as a simple query does, while the session is free.
@@ -123,7 +142,7 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 		case res.PlainEnd && s.client.MayWarn():
 			return wire.AppendText(append(out, warnNoTransaction(res.First)...), wire.CommandComplete, endTag(res.First)), true
 		case res.TxControl && s.route.mode == PoolModeStatement:
-			s.srv.refused(refusedBlocks, s.class)
+			s.srv.countRefusal(refusedBlocks, s.class)
 			return refusedBlocks.append(out, false), true
 		}
 	case wire.InTransaction:
@@ -157,7 +176,7 @@ func (s *session) answerLost(out []byte, res sql.Result) []byte {
 	r := s.lost
 	s.lost = nil
 	if s.local != wire.Failed { // what was lost was not a transaction of the client's
-		s.srv.refused(r, s.class)
+		s.srv.countRefusal(r, s.class)
 		return r.append(out, false)
 	}
 	if res.PlainEnd {
@@ -166,7 +185,7 @@ func (s *session) answerLost(out []byte, res sql.Result) []byte {
 			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK")
 		}
 	}
-	s.srv.refused(r, s.class)
+	s.srv.countRefusal(r, s.class)
 	return r.append(out, false)
 }
 
@@ -180,11 +199,11 @@ func (s *session) batchInPlace(m *translate.Message) (int, error) {
 	if b, ok := parseBatch(s.in.Data[s.in.R:s.in.W]); ok {
 		out = b.appendPrelude(out)
 		prelude := len(out)
-		wasLost, was := s.lost != nil, s.local
+		was := s.local
 		answer, ok := s.command(out, sql.Scan(b.text), b.text)
 		if ok {
 			s.opening.Bound = was == wire.Idle && s.local == wire.InTransaction
-			if len(answer) > prelude && answer[prelude] == wire.ErrorResponse || wasLost {
+			if answer[prelude] == wire.ErrorResponse {
 				answer = answer[prelude:]
 			}
 			s.mu.Lock()
@@ -208,6 +227,7 @@ func (s *session) batchInPlace(m *translate.Message) (int, error) {
 		}
 		out = s.answerLost(out[:0], res)
 	}
+	s.skipParse(m.Type, m.Bytes)
 	s.stream = stream{left: m.Left, drop: m.Left > 0}
 	if m.Type == wire.FunctionCall { // which no Sync follows
 		out = wire.AppendReady(out, s.local)

@@ -11,8 +11,8 @@ import (
 // lessons are what SET and RESET statements have been seen to do, for one key: under the same settings the same text does
 // the same, so that no server is needed for it a second time. Any goroutine may call its methods.
 type lessons struct {
-	mu sync.RWMutex
-	of map[lesson]outcome
+	mu    sync.RWMutex
+	known map[lesson]outcome
 }
 
 // lesson is a text run under some settings.
@@ -37,17 +37,17 @@ const maxLesson = 256
 func (l *lessons) recall(k lesson) (outcome, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	o, ok := l.of[k]
+	o, ok := l.known[k]
 	return o, ok
 }
 
 func (l *lessons) learn(k lesson, o outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.of == nil || len(l.of) >= maxLessons {
-		l.of = map[lesson]outcome{}
+	if l.known == nil || len(l.known) >= maxLessons {
+		l.known = map[lesson]outcome{}
 	}
-	l.of[k] = o
+	l.known[k] = o
 }
 
 // lessonLocked returns what may be learned from a request: a single SET or RESET outside a transaction.

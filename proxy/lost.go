@@ -88,8 +88,8 @@ func (l *link) lost(b *backend, cause error) bool {
 	switch {
 	case then.close:
 		s.kick(cause)
-	case then.refused != nil:
-		s.Refused(then.refused)
+	case then.refusal != nil:
+		s.Refused(then.refusal)
 	case then.anew:
 		b.inst.Pool.Get(&s.waiter, time.Now())
 	case was.at == awaiting && b.inst.Pool.Withdraw(&s.waiter):
@@ -103,7 +103,7 @@ type afterLoss struct {
 	answer  []byte // for the client
 	close   bool   // the client's connection ends
 	anew    bool   // the request waits for another server
-	refused error  // the request is answered with this
+	refusal error  // the request is answered with this
 }
 
 // afterLossLocked decides what is done about a lost server. torn: what the client was told, or waits for, cannot be told from the outside.
@@ -116,7 +116,7 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	switch {
 	case was.at == leaving: // nobody is there to be told
 	case was.at == preparing && was.failed != nil: // the request has not been sent
-		then.refused = was.failed
+		then.refusal = was.failed
 	case was.at == preparing:
 		s.moveLocked(queued)
 		s.asked, then.anew = true, true
@@ -217,7 +217,7 @@ func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 		s.local = wire.Failed
 	}
 	r := b.demoted(refusal)
-	s.srv.refused(r, s.class)
+	s.srv.countRefusal(r, s.class)
 	out = r.append(nil, false)
 	if was.owes {
 		return wire.AppendReady(out, s.local)

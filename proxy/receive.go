@@ -57,8 +57,13 @@ func (b *backend) afterReady(l *link, was translate.Settings) {
 	if reasons, told := l.lease.Excess(); reasons != 0 && told {
 		refusal := *refusedPins
 		refusal.Detail = "reason=" + reasons.String()
-		s.srv.refused(&refusal, s.class)
-		b.extra = wire.AppendReady(refusal.append(nil, false), l.lease.Status())
+		s.srv.countRefusal(&refusal, s.class)
+		if b.extra = nil; l.ran.failed { // one error for a statement is enough
+			b.extra = refusal.appendWarning(nil)
+		} else {
+			b.extra = refusal.append(nil, false)
+		}
+		b.extra = wire.AppendReady(b.extra, l.lease.Status())
 	}
 	if l.lease.Prepared() {
 		b.news = append(b.news, s.newsLocked(b)...)

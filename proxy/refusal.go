@@ -93,6 +93,14 @@ func (r *Refusal) append(dst []byte, fatal bool) []byte {
 	})
 }
 
+// appendWarning appends the same as a warning, for a statement that has been answered with an error of its own.
+func (r *Refusal) appendWarning(dst []byte) []byte {
+	t := refusals[r.Reason]
+	return encode(dst, &pgproto3.NoticeResponse{
+		Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: t.code, Message: r.Message, Detail: r.Detail, Hint: t.hint,
+	})
+}
+
 // encode appends a message of ours, which is always short enough to be encoded.
 func encode(dst []byte, m interface {
 	Encode(dst []byte) ([]byte, error)

@@ -14,7 +14,7 @@ import (
 func (s *session) Refused(err error) {
 	s.mu.Lock()
 	s.asked = false
-	s.refused = err
+	s.denied = err
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	s.conn.Interrupt()
@@ -24,11 +24,11 @@ func (s *session) Refused(err error) {
 // back, to be dealt with as if they had just come.
 func (s *session) answerRefused() error {
 	s.mu.Lock()
-	refusal := refusalFor(s.refused)
-	if errors.Is(s.refused, pool.ErrClosed) && s.close == nil {
+	refusal := refusalFor(s.denied)
+	if errors.Is(s.denied, pool.ErrClosed) && s.close == nil {
 		s.close = errDrained
 	}
-	s.refused = nil
+	s.denied = nil
 	r := s.request
 	s.request = nil
 	if s.link != nil {
@@ -47,7 +47,7 @@ func (s *session) answerRefused() error {
 	s.putBack(back)
 
 	typ, size, _, _ := wire.Peek(s.in.Bytes())
-	s.srv.refused(refusal, s.class)
+	s.srv.countRefusal(refusal, s.class)
 	var out [1024]byte
 	answer := refusal.append(out[:0], false)
 	if typ == wire.Query || typ == wire.FunctionCall {
@@ -65,6 +65,7 @@ func (s *session) answerRefused() error {
 		s.in.R += size
 	} else {
 		s.skip = true
+		s.skipParse(typ, s.in.Bytes())
 	}
 	return s.say(answer)
 }

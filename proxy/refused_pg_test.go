@@ -88,3 +88,43 @@ func TestRefusedBatchOfAPinnedClientIsNotRun(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedParseLeavesNoUnnamedStatement: what is bound after a Parse that was refused is not the statement before it, which would
+// run twice.
+func TestRefusedParseLeavesNoUnnamedStatement(t *testing.T) {
+	admin := direct(t, shared)
+	for what, keep := range map[string][]step{
+		"free":      nil,
+		"pinned":    queries("create temporary table tt (a int)"),
+		"begun":     append(append(queries("listen news"), batches("begin", "commit", "begin")...), queries("commit")...),
+		"dedicated": append([]step{say("Z", parse("s", "select 1"), msgSync)}, queries("explain execute s", "prepare q as select 1")...),
+		"session":   queries("select 1"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			g := newGuard(t, address(shared), func(c *Config) {
+				c.Limit, c.Pool.MaxServers = 1, 8
+				c.Pool.Classes = []queue.Class{{Name: "high", Weight: 1, MaxWait: 30 * time.Millisecond, MaxLength: 100, MaxShare: 1}}
+				c.Rules = nil
+				if what == "session" {
+					c.Mode = PoolModeSession
+				}
+			})
+			_, _ = admin.query("drop table if exists once; create table once (a int)")
+			p, _ := enter(t, g.addr)
+			p.play(keep)
+			p.play([]step{say("Z", unnamed("insert into once values (1)"))})
+			release := g.hold(t)
+			p.play([]step{say("Z", parse("", "insert into once values (2)"), describe('S', ""), msgSync)})
+			release()
+			for range 2 {
+				got := p.play([]step{say("Z", bound("", ""), execute("", 0), msgSync)})
+				compare(t, []string{"-- 0", "E SERROR VERROR C26000 Munnamed prepared statement does not exist", "Z I"}, got)
+			}
+			p.play(batches("insert into once values (3)"))
+			p.leave()
+			if rows := admin.one(t, "select string_agg(a::text, ',' order by a) from once"); rows != "1,3" {
+				t.Errorf("rows %s, want 1,3", rows)
+			}
+		})
+	}
+}

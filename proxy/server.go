@@ -269,7 +269,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	switch {
 	case errors.Is(err, errCancelRequest):
 	case errors.As(err, &r):
-		srv.refused(r, s.class)
+		srv.countRefusal(r, s.class)
 		out = r.append(nil, true)
 	case errors.As(err, &se):
 		out = wire.AppendMessage(nil, wire.ErrorResponse, se.Body)
@@ -336,7 +336,7 @@ func (srv *Server) goodbye(s *session, err error) *link {
 	var last []byte
 	switch {
 	case errors.As(err, &r):
-		srv.refused(r, s.class)
+		srv.countRefusal(r, s.class)
 		last = r.append(nil, true)
 	case errors.Is(err, errDrained):
 		last = (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)

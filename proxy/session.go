@@ -56,7 +56,7 @@ type session struct {
 	skip    bool              // after an error of ours: drop everything up to Sync
 	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
 	asked   bool              // the waiter is in the pool's hands
-	refused error             // what the pool has said
+	denied  error             // what the pool has said against the request; nil: nothing
 	close   error             // why the guard wants the client closed
 	class   int               // of the transaction
 
@@ -95,7 +95,7 @@ func (s *session) run() error {
 		}
 		s.conn.Resume()
 		s.mu.Lock()
-		cause, refused := s.close, s.refused
+		cause, refused := s.close, s.denied
 		s.mu.Unlock()
 		if cause != nil {
 			return cause
@@ -165,7 +165,7 @@ func (s *session) awaitTurn() error {
 			s.cond.Wait()
 		}
 		s.heldUp.Store(false)
-		cause, refused := s.close, s.refused
+		cause, refused := s.close, s.denied
 		s.mu.Unlock()
 		switch {
 		case cause != nil:
@@ -181,7 +181,7 @@ func (s *session) awaitTurn() error {
 
 // heldUpLocked is true if the client's next bytes must wait.
 func (s *session) heldUpLocked() bool {
-	if s.close != nil || s.refused != nil {
+	if s.close != nil || s.denied != nil {
 		return false
 	}
 	switch s.state {

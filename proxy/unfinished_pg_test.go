@@ -29,19 +29,20 @@ func TestBatchWithoutSyncIsNotCommitted(t *testing.T) {
 	}
 	whole := append(insert(""), msgSync...)
 	for what, sent := range map[string][]step{
-		"not answered":   {say("", insert(""))},
-		"answered":       {say("C", insert(""), msgFlush)},
-		"named":          {say("C", insert("a"), msgFlush)},
-		"twice":          {say("CC", insert(""), insert(""), msgFlush)},
-		"half a Bind":    {say("C", insert(""), msgFlush), say("", bound("", "", "x")[:8])},
-		"half a long":    {say("C", insert(""), msgFlush), say("", wire.AppendText(nil, wire.Query, string(make([]byte, 20000)))[:18000])},
-		"half a Sync":    {say("C", insert(""), msgFlush), say("", msgSync[:3])},
-		"copy":           {say("G", parse("", "copy ns from stdin"), bound("", ""), execute("", 0), msgFlush), say("", copyData("1\n"))},
-		"copy, done":     {say("G", parse("", "copy ns from stdin"), bound("", ""), execute("", 0), msgFlush), say("C", copyData("1\n"), msgCopyDone, msgFlush)},
-		"simple copy":    {say("G", simple("copy ns from stdin")), say("", copyData("1\n"))},
-		"behind another": {say("Z", unnamed("select 1")), say("", insert(""))},
-		"pinned":         {say("Z", simple("create temporary table tt (a int)")), say("C", insert(""), msgFlush)},
-		"transaction":    {say("Z", simple("begin")), say("Z", whole)},
+		"not answered":            {say("", insert(""))},
+		"answered":                {say("C", insert(""), msgFlush)},
+		"named":                   {say("C", insert("a"), msgFlush)},
+		"twice":                   {say("CC", insert(""), insert(""), msgFlush)},
+		"half a Bind":             {say("C", insert(""), msgFlush), say("", bound("", "", "x")[:8])},
+		"half a long":             {say("C", insert(""), msgFlush), say("", wire.AppendText(nil, wire.Query, string(make([]byte, 20000)))[:18000])},
+		"half a Sync":             {say("C", insert(""), msgFlush), say("", msgSync[:3])},
+		"copy":                    {say("G", parse("", "copy ns from stdin"), bound("", ""), execute("", 0), msgFlush), say("", copyData("1\n"))},
+		"copy, done":              {say("G", parse("", "copy ns from stdin"), bound("", ""), execute("", 0), msgFlush), say("C", copyData("1\n"), msgCopyDone, msgFlush)},
+		"simple copy":             {say("G", simple("copy ns from stdin")), say("", copyData("1\n"))},
+		"a query behind an error": {say("", insert("a"), execute("none", 0), simple("insert into ns values (2)"))},
+		"behind another":          {say("Z", unnamed("select 1")), say("", insert(""))},
+		"pinned":                  {say("Z", simple("create temporary table tt (a int)")), say("C", insert(""), msgFlush)},
+		"transaction":             {say("Z", simple("begin")), say("Z", whole)},
 	} {
 		for way, leave := range ways {
 			if strings.HasPrefix(what, "half") && way == "Terminate" {

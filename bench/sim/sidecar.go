@@ -94,11 +94,11 @@ func (c *sidecar) get(s *session) {
 		c.m.refused(s)
 		return
 	}
-	c.settle()
+	c.serve()
 }
 
-// settle grants what can be granted and opens the connections that are wanted.
-func (c *sidecar) settle() {
+// serve grants what can be granted and opens the connections that are wanted.
+func (c *sidecar) serve() {
 	now := c.m.clock()
 	c.queue.Suspend(c.slots+c.idle == 0, now)
 	c.queue.Advance(now)
@@ -146,7 +146,7 @@ func (c *sidecar) loggedIn(s *session) {
 	c.opening--
 	c.idle++
 	c.dials.Report(true, c.m.clock())
-	c.settle()
+	c.serve()
 }
 
 func (c *sidecar) loginFailed() {
@@ -199,7 +199,7 @@ func (c *sidecar) report(s *session, aborted bool) {
 		}
 	}
 	if s.step+1 < uint8(len(c.m.work(s))) {
-		c.settle()
+		c.serve()
 	}
 }
 
@@ -215,12 +215,12 @@ func (c *sidecar) release(s *session) {
 	if !c.m.phase.Down {
 		c.idle++
 	}
-	c.settle()
+	c.serve()
 }
 
 func (c *sidecar) withdraw(s *session) {
 	c.queue.Remove(&s.waiter)
-	c.settle()
+	c.serve()
 }
 
 // lost is the end of every connection.
@@ -243,7 +243,7 @@ func (c *sidecar) tick() {
 	for w := c.queue.Expire(now); w != nil; w = c.queue.Expire(now) {
 		c.m.refused(w.Value)
 	}
-	c.settle()
+	c.serve()
 }
 
 // look is the side channel's sample.
@@ -279,7 +279,7 @@ func (c *sidecar) step() {
 	if c.down && !c.m.phase.Down || c.m.rng.Float64() < 0.25/retryLogin {
 		c.down = false
 	}
-	c.settle()
+	c.serve()
 }
 
 // refused ends a try that the guard turned away.

@@ -89,7 +89,7 @@ func (l *law) verified(now time.Time, win *window) Reason {
 		}
 		// What was measured while everything became slow is of two worlds: asked again before anything is made of it.
 		l.base = window{}
-		l.unsettle()
+		l.disturbed()
 		l.startProbe()
 		return ReasonRestore
 	case e <= l.t.Free && trusted && l.limit > l.t.Floor:

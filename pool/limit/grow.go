@@ -9,7 +9,7 @@ import (
 func (l *law) grow() {
 	l.mode, l.fails, l.paid = growing, 0, 0
 	l.prev, l.win = window{}, window{}
-	l.unsettle()
+	l.disturbed()
 }
 
 // grown looks at a window of the growth phase: the next step, the same again, or the end of growth.

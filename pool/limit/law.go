@@ -46,20 +46,20 @@ type law struct {
 	meter meter
 	slope *dither // nil: AIMD
 
-	limit   float64
-	mode    mode
-	last    time.Time
-	settle  int // steps to leave out after a change of the limit
-	blocked float64
-	refund  int
-	cap     float64
-	share   float64 // our part of the statements on the server; 0: unknown
-	strange float64 // the part of strangers
-	crowd   float64 // the same when the goal was set
-	lwlock  float64
-	typical float64 // time of a statement, in seconds
-	peak    float64
-	good    float64 // the limit of the last half minute in which it bound
+	limit    float64
+	mode     mode
+	last     time.Time
+	leaveOut int // steps to leave out after a change of the limit
+	blocked  float64
+	refund   int
+	cap      float64
+	share    float64 // our part of the statements on the server; 0: unknown
+	strange  float64 // the part of strangers
+	crowd    float64 // the same when the goal was set
+	lwlock   float64
+	typical  float64 // time of a statement, in seconds
+	peak     float64
+	good     float64 // the limit of the last half minute in which it bound
 
 	win   window  // being filled
 	prev  window  // growing: at the limit before; probing and braking: before the cut
@@ -104,7 +104,7 @@ func newLaw(c Config) law {
 	l.starting = c.First == 0
 	l.limit = max(l.limit, l.t.Floor)
 	l.interval = l.t.Every
-	l.variance = unsure
+	l.variance = ignorance
 	l.blind = l.limit > l.t.Start
 	return l
 }
@@ -214,8 +214,8 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 	if r := l.brakeTest(now, step); r != "" {
 		return r
 	}
-	if l.settle > 0 {
-		l.settle--
+	if l.leaveOut > 0 {
+		l.leaveOut--
 		return ""
 	}
 	l.win.add(step)
@@ -283,19 +283,19 @@ func (l *law) reset() {
 
 // changed forgets what experiments have told: the world is another.
 func (l *law) changed() {
-	l.variance = unsure
+	l.variance = ignorance
 	l.topWait = 0
 }
 
 // move sets the limit and leaves out the steps in which it takes effect.
 func (l *law) move(to float64) {
 	l.limit = max(to, l.t.Floor)
-	l.unsettle()
+	l.disturbed()
 	l.win = window{}
 }
 
 // unsettle leaves out the next steps: those in which statements that began at the old limit end.
-func (l *law) unsettle() { l.settle = 1 + min(int(4*l.typical/0.25), 12) }
+func (l *law) disturbed() { l.leaveOut = 1 + min(int(4*l.typical/0.25), 12) }
 
 // clamp keeps the limit between the floor, the cap and what is used.
 func (l *law) clamp(s *Signals, step *window) Reason {

@@ -25,7 +25,7 @@ func (l *law) dipDown() Reason {
 		to = math.Round(l.limit) + 1
 	}
 	l.limit, l.stage = to, 1
-	l.unsettle()
+	l.disturbed()
 	return ReasonTry
 }
 
@@ -51,14 +51,14 @@ func (l *law) probed(now time.Time, win *window) Reason {
 			return ReasonTried
 		case much:
 			l.limit, l.prevL = l.prevL, 0
-			l.variance = unsure
+			l.variance = ignorance
 			l.grow()
 			l.paid = l.evidence.Elasticity
 			return ReasonTried
 		}
 		l.tail, l.stage = *win, 2
 		l.limit = l.prevL
-		l.unsettle()
+		l.disturbed()
 		return ReasonTry
 	}
 	if l.apart(&l.prev, win) {
@@ -74,7 +74,7 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	e, se, ok := elasticity(&l.tail, &l.prev, &l.world)
 	switch {
 	case !ok && e < 0: // the same on both sides of the dip, so that it is an edge and not another world: stay on the near side
-		l.variance = unsure
+		l.variance = ignorance
 		return l.endProbe(now, math.Log(l.t.Dip), ReasonTried)
 	case !ok:
 		return l.endProbe(now, 0, ReasonTried)
@@ -126,12 +126,12 @@ func (l *law) costOf(win *window) cost {
 		return unclear // steeper than crowding is: an edge, or a world that changed meanwhile; going back up tells
 	}
 	// Where the knee has been found before, one experiment is not enough to leave it.
-	unsettled := l.variance > unsure/3
+	vague := l.variance > ignorance/3
 	switch {
-	case e+se < 0 && unsettled, e+2*se < 0:
-		l.variance = unsure
+	case e+se < 0 && vague, e+2*se < 0:
+		l.variance = ignorance
 		return nothing
-	case e+se/2 < l.t.Free && unsettled:
+	case e+se/2 < l.t.Free && vague:
 		return little
 	case e-1.5*se > l.t.Worth && e < 1.3 && l.share > 0.75:
 		return much
@@ -148,7 +148,7 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 		}
 	}
 	if e >= l.t.Worth && e-se >= l.t.Worth/2 && e-2*se >= 0 {
-		l.variance = unsure
+		l.variance = ignorance
 		l.grow()
 		l.paid = e
 		l.prev, l.prevL = window{}, l.limit
@@ -159,7 +159,7 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 	off := e - l.t.Price
 	l.variance += l.t.Drift
 	if off*off > 4*(l.variance+se*se) {
-		l.variance = unsure
+		l.variance = ignorance
 	}
 	k := l.variance / (l.variance + se*se)
 	l.variance *= 1 - k
@@ -170,9 +170,9 @@ func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
 // its price.
 const faintShare = 0.2
 
-// unsure is the variance of the distance from the best limit, in e, when nothing is known: anything from far below to
+// ignorance is the variance of the distance from the best limit, in e, when nothing is known: anything from far below to
 // far beyond it.
-const unsure = 0.3
+const ignorance = 0.3
 
 // endProbe moves ln L by step, with the goal where R will be then, and sets the time of the next experiment.
 func (l *law) endProbe(now time.Time, step float64, why Reason) Reason {

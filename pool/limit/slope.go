@@ -13,7 +13,7 @@ type Slope struct{ law }
 // NewSlope returns the law at its first limit.
 func NewSlope(c Config) *Slope {
 	s := &Slope{newLaw(c)}
-	s.slope = &dither{width: s.t.Dither, variance: unsure}
+	s.slope = &dither{width: s.t.Dither, variance: ignorance}
 	return s
 }
 
@@ -37,12 +37,12 @@ func (l *law) dithered(now time.Time, win *window) Reason {
 		d.resting--
 		l.world.note(win)
 		if off := l.goal - l.level; math.Abs(off) > l.t.Surprise {
-			d.resting, d.variance = 0, unsure
+			d.resting, d.variance = 0, ignorance
 		}
 		return ""
 	}
 	if d.centre == 0 || math.Abs(math.Log(l.limit/d.centre)) > d.width+0.2 {
-		*d = dither{centre: l.limit, width: l.t.Dither, variance: unsure}
+		*d = dither{centre: l.limit, width: l.t.Dither, variance: ignorance}
 		return l.ditherTo(1)
 	}
 	if d.stage == 0 || d.stage == 3 {
@@ -109,7 +109,7 @@ func (l *law) ditherTo(side float64) Reason {
 		to = max(1, d.centre+side*0.5)
 	}
 	if math.Round(to) != math.Round(l.limit) {
-		l.unsettle()
+		l.disturbed()
 	}
 	l.limit = to
 	l.win = window{}

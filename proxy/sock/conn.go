@@ -32,7 +32,7 @@ type Conn struct {
 	first   bool // the socket has not been asked since Serve began
 	readErr error
 	onRead  func(fd uintptr) bool
-	waits   atomic.Uint32 // unsure, sure or looked
+	waits   atomic.Uint32 // assumed, empty or looked
 
 	// of the writer, during Send
 	out      []byte
@@ -44,9 +44,9 @@ type Conn struct {
 
 // What is known of a socket whose reader waits.
 const (
-	sure   = iota // the kernel has said that there is nothing, not even an end
-	unsure        // the last read left room, the kernel was not asked again
-	looked        // unsure, and Look has seen it once
+	empty   = iota // the kernel has said that there is nothing, not even an end
+	assumed        // the last read left room, the kernel was not asked again
+	looked         // assumed, and Look has seen it once
 )
 
 // Init prepares c to use nc. What is read goes to *in, and deal is called after each read.
@@ -83,10 +83,10 @@ func (c *Conn) Resume() { _ = c.SetReadDeadline(time.Time{}) }
 // Interrupted is true for the error of a Serve that Interrupt ended.
 func Interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-// Look interrupts a reader that has waited unsure since the last Look. It is called for every connection every
+// Look interrupts a reader that has waited assumed since the last Look. It is called for every connection every
 // LookEvery, by one goroutine.
 func (c *Conn) Look() {
-	if !c.waits.CompareAndSwap(unsure, looked) && c.waits.CompareAndSwap(looked, sure) {
+	if !c.waits.CompareAndSwap(assumed, looked) && c.waits.CompareAndSwap(looked, empty) {
 		c.Interrupt()
 	}
 }

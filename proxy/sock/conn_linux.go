@@ -34,7 +34,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 			case 0:
 				c.readErr = io.EOF
 			case syscall.EAGAIN:
-				c.waits.Store(sure)
+				c.waits.Store(empty)
 				return false
 			default:
 				c.readErr = os.NewSyscallError("read", errno)
@@ -47,7 +47,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 			return true
 		}
 		if n < room && !c.first {
-			c.waits.Store(unsure)
+			c.waits.Store(assumed)
 			return false
 		}
 		c.first = false

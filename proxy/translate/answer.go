@@ -248,7 +248,7 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 // queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows.
 func (l *Lease) queryFailed(e *expectation) {
 	if l.code == "22021" && e.unnamed {
-		l.c.unnamed, l.s.unnamed = e.was, nil // the server could not read the query, and has forgotten nothing
+		l.c.unnamed, l.s.unnamed = e.before, unnamed{} // the server could not read the query, and has forgotten nothing
 	}
 	if !e.deallocates {
 		return
@@ -284,6 +284,7 @@ func (l *Lease) skip(unread bool) {
 	}
 	l.owed.first = to
 	l.skipping = l.owed.len() == 0
+	l.unsynced = l.unsynced || l.skipping // a query behind, which would have ended the batch, is read over, too
 	if l.skipping && rescue {
 		l.sync()
 		l.out = wire.AppendEmpty(nil, wire.Sync)
@@ -312,11 +313,11 @@ func (l *Lease) takeBack(e *expectation, failed bool) {
 		l.owns = false
 	}
 	if e.unnamed || e.server {
-		l.s.unnamed = nil
+		l.s.unnamed = unnamed{}
 	}
 	if e.unnamed {
 		l.lingers = false
-		if l.c.unnamed = e.was; failed && e.kind == parse {
+		if l.c.unnamed = e.before; failed && (e.kind == parse || e.whose == standIn) {
 			l.c.unnamed = nil
 		}
 	}
@@ -372,9 +373,9 @@ func (l *Lease) inClientsWords(body []byte, said *name) []byte {
 // Rewind makes things as they were before the request that is kept, which is to be sent again.
 func (l *Lease) Rewind() {
 	for _, r := range slices.Backward(l.renamed) {
-		l.c.setName(r.text, r.was)
+		l.c.setName(r.text, r.meant)
 	}
-	l.c.unnamed, l.s.unnamed = l.first.unnamed, nil
+	l.c.unnamed, l.s.unnamed = l.first.unnamed, unnamed{}
 	l.first = first{renews: true}
 }
 

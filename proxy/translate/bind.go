@@ -113,18 +113,18 @@ func (w *sending) resolve(called []byte, size int) *Statement {
 	st := l.c.called(called)
 	if len(called) == 0 {
 		switch {
-		case st == nil, st.Body == "" && l.s.unnamed != st: // none, or one that was too long to be kept
-			if l.s.unnamed != noStatement { // what is there is another client's
+		case st == nil, st.Body == "" && l.s.unnamed != only(st): // none, or one that was too long to be kept
+			if l.s.unnamed != none { // what is there is another client's
 				w.guards(closing, effect{server: true})
 				w.out = wire.AppendText(w.out, wire.Close, "S")
-				l.s.unnamed = noStatement
+				l.s.unnamed = none
 			}
 			return nil
 		case st.Name == "":
-			if l.s.unnamed != st {
+			if l.s.unnamed != only(st) {
 				w.guards(parse, effect{server: true})
 				w.out = wire.AppendParse(w.out, "", st.Body)
-				l.s.unnamed = st
+				l.s.unnamed = only(st)
 			}
 			return nil
 		}

@@ -51,11 +51,11 @@ func (w *sending) namesOthers(st *Statement) bool {
 // query writes a simple query, which makes an end of the unnamed statement.
 func (w *sending) query(m []byte) {
 	l := w.l
-	e := effect{unnamed: true, was: l.c.unnamed}
+	e := effect{unnamed: true, before: l.c.unnamed}
 	if w.r.names && len(l.c.names) > 0 && !l.rejecting() {
 		w.queryNaming(m, &e)
 	}
-	l.c.unnamed, l.s.unnamed, l.lingers = nil, noStatement, false
+	l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
 	l.query(e)
 }
 
@@ -110,8 +110,8 @@ func (w *sending) dedicate(inBatch bool) {
 	for called := range l.c.names {
 		l.rename(called, nil)
 	}
-	if st := l.c.unnamed; st != nil && st.Body != "" && l.s.unnamed != st {
+	if st := l.c.unnamed; st != nil && st.Body != "" && l.s.unnamed != only(st) {
 		hand("", st.Body, effect{server: true})
 	}
-	l.s.unnamed = nil
+	l.s.unnamed = unnamed{}
 }

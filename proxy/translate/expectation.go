@@ -74,7 +74,7 @@ type effect struct {
 	name        string     // what the client's name means; "": none
 	meant       *Statement // what it meant before
 	unnamed     bool       // the client's unnamed statement
-	was         *Statement // what that was before
+	before      *Statement // what that was
 	server      bool       // the server's unnamed statement
 	sequences   bool       // what the server remembers of sequences is the client's
 	deallocates bool       // by SQL: the server was given something of that name to drop

@@ -26,6 +26,7 @@ type Lease struct {
 	gone      bool // the client has left
 	pins      Pins // why the client keeps its server between transactions
 	dedicated bool // its messages pass untouched
+	skipped   bool // a Parse of the unnamed statement was refused: the server is to forget the one it has
 	lingers   bool // its unnamed statement, too long to be kept, has not been bound yet: the server is kept for it
 	residue
 
@@ -67,21 +68,21 @@ type first struct {
 
 // renamed is a name and what it meant.
 type renamed struct {
-	text string
-	was  *Statement
+	text  string
+	meant *Statement
 }
 
 // effects are what is to be done after an answer.
 type effects struct {
-	out      []byte // for the server
-	say      []byte // for the client, behind what is passed on
-	fatal    []byte // the body of the error with which the server ends the connection
-	failed   []byte // the body of the error by which it did not take the client's settings, or its BEGIN
-	code     string // of an error of the client's statement
-	prepared bool   // what goes ahead of the request has just succeeded
-	again    bool   // the request is to be sent again
-	noticed  bool   // the server had something to remark on the client's statement
-	refused  Pins   // why the client would have kept its server
+	out       []byte // for the server
+	say       []byte // for the client, behind what is passed on
+	fatal     []byte // the body of the error with which the server ends the connection
+	failed    []byte // the body of the error by which it did not take the client's settings, or its BEGIN
+	code      string // of an error of the client's statement
+	prepared  bool   // what goes ahead of the request has just succeeded
+	again     bool   // the request is to be sent again
+	noticed   bool   // the server had something to remark on the client's statement
+	excessive Pins   // why the client would have kept its server
 
 	unanswered bool // the residue query was not answered, twice
 }
@@ -106,10 +107,10 @@ func (l *Lease) Orphan() Lease {
 	return o
 }
 
-// Lose takes back what has not succeeded, because the server has gone.
+// Lose takes back what has not succeeded, because the server has gone. An unnamed statement that was being prepared is none.
 func (l *Lease) Lose() {
 	for i := len(l.owed.row) - 1; i >= l.owed.first; i-- {
-		l.takeBack(&l.owed.row[i], false)
+		l.takeBack(&l.owed.row[i], true)
 	}
 	l.owed.first = len(l.owed.row)
 	l.readies = 0
@@ -132,7 +133,7 @@ func (l *Lease) Outstanding() bool { return l.owed.len() > 0 }
 // Holds is true if the client's next message must wait: the ReadyForQuery before it has not come, and the server does not wait for
 // copy data.
 func (l *Lease) Holds() bool {
-	return (l.readies > 0 && (!l.copying.in || l.copying.end)) || l.heals || l.question != nil || l.refused != 0 || l.owed.len() > MaxOwed
+	return (l.readies > 0 && (!l.copying.in || l.copying.end)) || l.heals || l.question != nil || l.excessive != 0 || l.owed.len() > MaxOwed
 }
 
 // MaxOwed bounds how far a client may run ahead of its answers within a batch; it waits then.
@@ -168,8 +169,11 @@ func (l *Lease) Writes() bool { return l.write }
 // Untouched is true if the client's messages pass as they are: it has its server to itself.
 func (l *Lease) Untouched() bool { return l.dedicated || l.c.Session }
 
+// SkipUnnamed notes that a Parse of the unnamed statement was not sent: there is none after it.
+func (l *Lease) SkipUnnamed() { l.skipped = l.Untouched() }
+
 // Standing is what must be known of l to read the client's next messages.
-func (l *Lease) Standing() Standing { return Standing{l.flux, l.pins | l.suspect} }
+func (l *Lease) Standing() Standing { return Standing{l.flux, l.pins | l.suspect, l.copying.in} }
 
 // Pins are why the client keeps its server between transactions.
 func (l *Lease) Pins() Pins { return l.pins }
@@ -252,11 +256,11 @@ func (l *Lease) Drop() { l.first = first{heals: l.heals} }
 // rename makes a name of the client's mean st.
 func (l *Lease) rename(text string, st *Statement) {
 	if l.kept {
-		var was *Statement
+		var meant *Statement
 		if n := l.c.names[text]; n != nil {
-			was = n.st
+			meant = n.st
 		}
-		l.renamed = append(l.renamed, renamed{text, was})
+		l.renamed = append(l.renamed, renamed{text, meant})
 	}
 	l.c.setName(text, st)
 }

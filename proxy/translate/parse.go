@@ -54,7 +54,7 @@ func (w *sending) parse(st *step, m []byte) bool {
 // parseUnnamed writes a Parse of the unnamed statement.
 func (w *sending) parseUnnamed(st *step, m []byte) {
 	l := w.l
-	e := effect{unnamed: true, was: l.c.unnamed}
+	e := effect{unnamed: true, before: l.c.unnamed}
 	is := st.st
 	if is == nil { // too long to be kept: only this server will know it
 		is = &Statement{}
@@ -62,7 +62,7 @@ func (w *sending) parseUnnamed(st *step, m []byte) {
 	}
 	l.c.unnamed = is
 	if is.Name == "" {
-		l.s.unnamed = is
+		l.s.unnamed = only(is)
 		l.extended(expectation{kind: parse, effect: e})
 		return
 	}
@@ -78,7 +78,7 @@ func (w *sending) prepare(st *Statement, e effect, size int) {
 	case l.failing():
 		w.replace(size)
 		w.out = wire.AppendParse(w.out, "", st.Body)
-		l.s.unnamed = nil
+		l.s.unnamed = unnamed{}
 		l.extended(expectation{kind: parse, effect: e})
 	case w.present(st):
 		w.replace(size)
@@ -121,8 +121,8 @@ func (w *sending) describeOrClose(typ byte, m []byte) bool {
 		return true
 	}
 	if len(called) == 0 {
-		e := effect{unnamed: true, was: l.c.unnamed}
-		l.c.unnamed, l.s.unnamed, l.lingers = nil, noStatement, false
+		e := effect{unnamed: true, before: l.c.unnamed}
+		l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
 		l.extended(expectation{kind: closing, effect: e})
 		return true
 	}

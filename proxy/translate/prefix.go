@@ -27,7 +27,9 @@ func (l *Lease) Prefix(r *Request, fresh bool, open *Opening) (prefix []byte, aw
 	l.owed.add(expectation{kind: query, whose: guard, why: begin})
 	l.ahead++
 	l.status = wire.InTransaction
-	l.s.unnamed = noStatement
+	if l.s.unnamed = none; open.Bound {
+		l.s.unnamed = unnamed{} // the BEGIN
+	}
 	switch {
 	case open.Bound && len(prefix)+len(open.Text) == 0:
 		prefix = plainBoundBegin
@@ -57,7 +59,7 @@ func (l *Lease) appendSettings(prefix []byte) (_ []byte, await bool) {
 	}
 	l.ahead += n
 	l.s.settings = l.c.settings
-	l.s.unnamed = noStatement
+	l.s.unnamed = none
 	return prefix, await && n > 0
 }
 
@@ -70,7 +72,7 @@ func (l *Lease) appendForget(prefix []byte, alone, ended bool) []byte {
 	case alone:
 		l.owed.add(expectation{kind: query, whose: guard, why: sequence})
 		prefix = append(prefix, forgetSequences...)
-		l.s.unnamed = noStatement
+		l.s.unnamed = none
 	case l.status == wire.Failed:
 		return prefix // it would fail, too
 	case l.unsynced && !ends:

@@ -3,9 +3,9 @@ package translate
 // prepared is the set of the guard's statements that one server has, the least recently used first to go. It belongs to
 // whoever has the server.
 type prepared struct {
-	of     map[*Statement]*preparedEntry
-	oldest *preparedEntry
-	newest *preparedEntry
+	entries map[*Statement]*preparedEntry
+	oldest  *preparedEntry
+	newest  *preparedEntry
 }
 
 type preparedEntry struct {
@@ -15,7 +15,7 @@ type preparedEntry struct {
 
 // has answers whether the server has st, which is then the one used last.
 func (p *prepared) has(st *Statement) bool {
-	e := p.of[st]
+	e := p.entries[st]
 	if e != nil && p.newest != e {
 		p.unlink(e)
 		p.link(e)
@@ -25,22 +25,22 @@ func (p *prepared) has(st *Statement) bool {
 
 // add notes that the server has st.
 func (p *prepared) add(st *Statement) {
-	if p.of[st] != nil {
+	if p.entries[st] != nil {
 		return
 	}
-	if p.of == nil {
-		p.of = map[*Statement]*preparedEntry{}
+	if p.entries == nil {
+		p.entries = map[*Statement]*preparedEntry{}
 	}
 	e := &preparedEntry{st: st}
-	p.of[st] = e
+	p.entries[st] = e
 	p.link(e)
 }
 
 // remove notes that the server does not have st any more.
 func (p *prepared) remove(st *Statement) {
-	if e := p.of[st]; e != nil {
+	if e := p.entries[st]; e != nil {
 		p.unlink(e)
-		delete(p.of, st)
+		delete(p.entries, st)
 	}
 }
 

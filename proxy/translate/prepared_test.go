@@ -16,7 +16,7 @@ func TestPreparedForgetsTheOldest(t *testing.T) {
 	}
 	p.remove(all[1])
 	p.remove(all[3])
-	if p.last() != all[2] || len(p.of) != 2 || !p.has(all[0]) || p.has(all[3]) {
-		t.Errorf("after removal: %d statements", len(p.of))
+	if p.last() != all[2] || len(p.entries) != 2 || !p.has(all[0]) || p.has(all[3]) {
+		t.Errorf("after removal: %d statements", len(p.entries))
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // question is a residue query under way: what it asks, and what has been answered.
 type question struct {
-	of        Pins
+	asks      Pins
 	suspect   Pins   // why it is asked
 	bodies    uint64 // how often the bodies of functions had changed when it was asked
 	functions bool   // they are asked for
@@ -26,7 +26,7 @@ const patiently = 100
 
 // residueQueries say what a session holds: rows of a kind, a name and a value.
 var residueQueries = []struct {
-	of   Pins
+	pin  Pins
 	kind byte
 	text string
 }{
@@ -81,7 +81,7 @@ func (l *Lease) asking() bool {
 // ask returns the residue query for what is suspicious, and notes that it is under way.
 func (l *Lease) ask(of Pins, again int) []byte {
 	customs, stale, bodies := l.c.Catalog.Customs()
-	q := &question{of: of, suspect: l.suspect, bodies: bodies, again: again}
+	q := &question{asks: of, suspect: l.suspect, bodies: bodies, again: again}
 	if before := l.question; before != nil {
 		q.suspect = before.suspect
 	} else {
@@ -90,7 +90,7 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	q.functions = stale && q.suspect&PinFunction != 0 && again < patiently
 	var queries []string
 	for _, r := range residueQueries {
-		if of&r.of != 0 {
+		if of&r.pin != 0 {
 			queries = append(queries, r.text)
 		}
 	}
@@ -104,7 +104,7 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	l.question = q
 	l.owed.add(expectation{kind: query, whose: guard, why: ask})
 	if again == patiently { // two statements
-		l.s.unnamed = noStatement
+		l.s.unnamed = none
 		return wire.AppendText(nil, wire.Query, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); `+
 			`SET LOCAL statement_timeout = 0; `+text)
 	}
@@ -175,7 +175,7 @@ func (q *question) row(body []byte, whole bool) {
 	default:
 		for _, r := range residueQueries {
 			if kind == string(r.kind) {
-				q.found |= r.of
+				q.found |= r.pin
 			}
 		}
 	}
@@ -190,7 +190,7 @@ func (l *Lease) askAnswered() Fate {
 	}
 	catalog := l.c.Catalog
 	if q.failed && q.again < patiently {
-		l.out = l.ask(q.of, patiently)
+		l.out = l.ask(q.asks, patiently)
 		return Drop
 	}
 	if q.failed {
@@ -198,17 +198,17 @@ func (l *Lease) askAnswered() Fate {
 		q.found |= PinFunction
 	}
 	if q.functions && !q.failed && catalog.Functions(q.read, q.bodies) && q.again < 3 {
-		l.out = l.ask(q.of, q.again+1)
+		l.out = l.ask(q.asks, q.again+1)
 		return Drop
 	}
 	l.question = nil
 	if (q.suspect&PinFunction != 0 && catalog.Opaque()) || q.suspect&pinOpaque != 0 {
 		q.found |= PinFunction
 	}
-	if q.of&Pins(sql.Setting) != 0 && !q.failed {
+	if q.asks&Pins(sql.Setting) != 0 && !q.failed {
 		l.takeSettings(q.pairs)
 	}
-	l.verdict(q.of, q.found|q.suspect&unasked)
+	l.verdict(q.asks, q.found|q.suspect&unasked)
 	if l.excess && l.pins != 0 && l.Quiet() {
 		l.discarded = false
 		l.owed.add(expectation{kind: query, whose: guard, why: discard})

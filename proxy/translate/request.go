@@ -17,7 +17,7 @@ type step struct {
 	st   *Statement // of a Parse: what it prepares; nil: too many are kept already, or it is too long
 }
 
-// Request is a stretch of a client's messages, up to the first that a ReadyForQuery answers, that are sent on in one write.
+// Request is a stretch of a client's messages, up to the first that a ReadyForQuery may answer, that are sent on in one write.
 type Request struct {
 	steps [MaxSteps]step
 	n     int
@@ -38,7 +38,7 @@ type reading struct {
 	write    bool // may write
 	urgent   bool // begins with set-up or clean-up, which pressure must not refuse
 	mute     bool // nothing in it is answered where no COPY is under way
-	complete bool // ends with a message that a ReadyForQuery answers
+	complete bool // ends with a message that a ReadyForQuery may answer
 	left     int  // bytes of the last message that have not been read yet
 
 	runs  int        // statements it runs
@@ -151,13 +151,15 @@ func (c *Client) Note(r *Request, m *Message, on Standing) {
 	}
 	r.n++
 	r.left = m.Left
-	r.complete = ends(m.Type)
+	r.complete = ends(m.Type) || (on.Copying && (m.Type == wire.CopyDone || m.Type == wire.CopyFail))
 }
 
 // Standing is what must be known of a client's lease to read its next messages.
 type Standing struct {
 	Flux bool // its settings are not those of the last end of a transaction
 	Held Pins // it keeps, or may come to keep, its server for these
+
+	Copying bool // the server waits for copy data: a ReadyForQuery may answer their end
 }
 
 func (c *Client) noteQuery(r *Request, m *Message) {

@@ -24,13 +24,19 @@ type sending struct {
 // result is from itself, or begins in scratch, or is new.
 func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 	w := sending{l: l, r: r, from: from, scratch: scratch}
+	read := false // the server reads some of it
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
 		m := from[w.at : w.at+int(st.size)]
 		switch {
 		case l.skipping && st.typ != wire.Sync: // the server drops it
 			w.replace(len(m))
+			w.at += len(m)
+			continue
 		case l.Untouched():
+			if l.skipped {
+				w.forgetUnnamed(st.typ)
+			}
 			if st.anon || st.typ == wire.Query || (st.typ == wire.Close && len(m) == wire.HeaderSize+2) {
 				l.c.unnamed = nil // only the server knows what it is
 			}
@@ -39,22 +45,30 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 			l.passes(st.typ)
 		}
 		w.at += len(m)
+		read = read || st.typ != wire.Sync
 	}
+	l.partial = r.left > 0 && !l.skipping
+	if read {
+		l.mayHaveDone(r, from)
+	}
+	if w.out == nil {
+		return from
+	}
+	return append(w.out, from[w.done:]...)
+}
+
+// mayHaveDone notes what a request that is sent may leave behind.
+func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.suspect |= r.suspect
 	l.c.hide(r.suspect)
 	l.undo |= r.undo
 	l.flux = l.flux || r.sets
-	l.partial = r.left > 0 && !l.skipping
 	l.commit = l.commit || r.commit
 	l.write = l.write || r.write
 	if r.ddl {
 		l.ddl = true
 		l.shape = l.c.Catalog.Changed(from) || l.shape
 	}
-	if w.out == nil {
-		return from
-	}
-	return append(w.out, from[w.done:]...)
 }
 
 // SentRest notes that the rest of a long message has been sent; res is what its text may have done, if it has one.
@@ -171,6 +185,18 @@ func (w *sending) message(st *step, m []byte) bool {
 	return false
 }
 
+// forgetUnnamed has the server forget its unnamed statement ahead of a message that may be about it.
+func (w *sending) forgetUnnamed(typ byte) {
+	switch typ {
+	case wire.Query:
+		w.l.skipped = false // it will
+	case wire.Parse, wire.Bind, wire.Describe, wire.Execute, wire.Close:
+		w.l.skipped = false
+		w.guards(closing, effect{server: true})
+		w.out = wire.AppendText(w.out, wire.Close, "S")
+	}
+}
+
 // before makes sure that everything up to the message at hand is in out.
 func (w *sending) before() {
 	if w.out == nil {
@@ -215,7 +241,7 @@ func (w *sending) present(st *Statement) bool {
 // prepared by name stays: its temporary tables may have given the text another meaning since.
 func (w *sending) makeRoom() {
 	p := &w.l.s.prepared
-	for n := len(p.of); n > 0 && len(p.of) >= w.l.c.MaxPrepared; n-- {
+	for n := len(p.entries); n > 0 && len(p.entries) >= w.l.c.MaxPrepared; n-- {
 		old := p.last()
 		if old.Held.Load() > 0 && w.l.pins|w.l.suspect != 0 {
 			p.has(old) // the next

@@ -2,14 +2,26 @@ package translate
 
 // Server is what a server's session is. It belongs to whoever has the server.
 type Server struct {
-	settings Settings   // what is set in it
-	encoding string     // its client_encoding, as it says itself
-	prepared prepared   // the guard's statements in it
-	unnamed  *Statement // its unnamed statement; nil: not known
+	settings Settings // what is set in it
+	encoding string   // its client_encoding, as it says itself
+	prepared prepared // the guard's statements in it
+	unnamed  unnamed  // its unnamed statement
 }
 
+// unnamed is what is known of a server's unnamed statement. The zero value is: nothing.
+type unnamed struct {
+	known bool
+	st    *Statement // nil: there is none
+}
+
+// none is of a server that has no unnamed statement.
+var none = unnamed{known: true}
+
+// only is of a server whose unnamed statement is st.
+func only(st *Statement) unnamed { return unnamed{true, st} }
+
 // NewServer returns a server that has just been logged in to.
-func NewServer() Server { return Server{settings: Plain, unnamed: noStatement} }
+func NewServer() Server { return Server{settings: Plain, unnamed: none} }
 
 // Told notes a setting that the server reports, before it was lent: a lease notes those after.
 func (s *Server) Told(name, value string) {
@@ -21,5 +33,5 @@ func (s *Server) Told(name, value string) {
 // forgetStatements notes that the server has none any more.
 func (s *Server) forgetStatements() {
 	s.prepared.clear()
-	s.unnamed = nil
+	s.unnamed = unnamed{}
 }

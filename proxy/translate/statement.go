@@ -99,11 +99,8 @@ const (
 	goneBody = "select ('guard: statement cannot be prepared any more'::pg_catalog.text)::pg_catalog.int4\x00\x00\x00"
 )
 
-// Statements that stand for something.
-var (
-	takenStatement = &Statement{Name: StatementPrefix + "taken", Body: emptyBody} // a name that the client has used already
-	noStatement    = &Statement{}                                                 // a server's unnamed one, when there is none
-)
+// takenStatement stands on a server for a name that the client has used already.
+var takenStatement = &Statement{Name: StatementPrefix + "taken", Body: emptyBody}
 
 // staleName is no statement: a Bind of it is an error, which is turned into the one about a changed result.
 const staleName = StatementPrefix + "stale"

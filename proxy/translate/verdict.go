@@ -64,7 +64,7 @@ func (l *Lease) endExcess() {
 		l.doubt = true // what it left is still there
 		return
 	}
-	l.refused = l.pins
+	l.excessive = l.pins
 	l.Unpin()
 	l.dedicated = false
 	l.s.settings = Plain
@@ -74,9 +74,9 @@ func (l *Lease) endExcess() {
 // Excess takes the reasons for which the client would have kept its server, if it has just been refused that: its state is discarded.
 // told: it waits for a ReadyForQuery.
 func (l *Lease) Excess() (reasons Pins, told bool) {
-	reasons, told = l.refused, l.held
+	reasons, told = l.excessive, l.held
 	if reasons != 0 {
-		l.refused, l.held = 0, false
+		l.excessive, l.held = 0, false
 	}
 	return reasons, told
 }

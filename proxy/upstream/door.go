@@ -79,7 +79,7 @@ func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 		version = wire.Version32
 	}
 	err := d.attempt(ctx, h, version)
-	if version != wire.Version30 && h.refused(err, known) {
+	if version != wire.Version30 && h.rejectsVersion(err, known) {
 		version = wire.Version30
 		err = d.attempt(ctx, h, version)
 	}

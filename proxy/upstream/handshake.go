@@ -69,9 +69,9 @@ func (h *Handshake) run(nc net.Conn, version uint32) error {
 	}
 }
 
-// refused is true if err says, or may say, that the server does not take the version that it was asked for. Where the
+// rejectsVersion is true if err says, or may say, that the server does not take the version that it was asked for. Where the
 // version is known to be taken, a connection closed without a word has another cause.
-func (h *Handshake) refused(err error, known bool) bool {
+func (h *Handshake) rejectsVersion(err error, known bool) bool {
 	var se *Error
 	switch {
 	case err == nil || h.accepted:

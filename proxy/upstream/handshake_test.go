@@ -33,7 +33,7 @@ func TestVersionIsNotBlamedForOtherFailures(t *testing.T) {
 		{Handshake{}, errors.New("connection reset"), false, false},
 		{Handshake{}, nil, false, false},
 	} {
-		if got := c.h.refused(c.err, c.known); got != c.want {
+		if got := c.h.rejectsVersion(c.err, c.known); got != c.want {
 			t.Errorf("%v known=%v %+v: got %v", c.err, c.known, c.h, got)
 		}
 	}

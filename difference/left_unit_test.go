@@ -1,0 +1,46 @@
+package difference
+
+import "testing"
+
+// Each line: what was in went before, what is there after a client has left directly and through the guard, and whether the guard
+// may have done less.
+func TestLessIsDoneOnlyFromSomePlaceOn(t *testing.T) {
+	for _, c := range []struct {
+		before, want, got string
+		fewer             bool
+	}{
+		{"1", "1 2 3", "1 2", true},
+		{"1", "1 2 3", "1", true},
+		{"", "2", "", true},
+		{"1", "1 2 3", "1 3", false},
+		{"1 2", "1 2 3", "1", false},
+		{"1", "1 2", "1 2 3", false},
+		{"1", "1 2", "1 2", false},
+		{"", "11", "1", false},
+	} {
+		said := func(now string) transcript {
+			return transcript{lines: []string{"(before: " + c.before + ")", leftBehind + now + "; in the other tables x)"}}
+		}
+		if got := fewer(said(c.want), said(c.got), 1); got != c.fewer {
+			t.Errorf("before %q, direct %q, guard %q: got %t", c.before, c.want, c.got, got)
+		}
+	}
+}
+
+func TestWhatBreaksASessionIsSeen(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		cut   bool
+		at    int
+	}{
+		{[]string{"(before: )", "(left behind: ; x)", "Z I", "(the connection is closed)"}, false, -1},
+		{[]string{"(before: )", "(left behind: ; x)", "Z I", "(the connection is closed)"}, true, 3},
+		{[]string{"(before: )", "(left behind: ; x)", "(before: 1)", "(left behind: 1; x)", "(nothing has come for 20s)"}, true, 4},
+		{[]string{"(before: )", "(left behind: ; x)", "(the connection is closed)", "(remains: a lock)"}, false, 3},
+	} {
+		said := transcript{lines: c.lines, cut: c.cut}
+		if got := said.broken(1); got != c.at {
+			t.Errorf("%q: got %d, want %d", c.lines, got, c.at)
+		}
+	}
+}
