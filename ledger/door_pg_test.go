@@ -43,7 +43,8 @@ func doors() []*door {
 		{
 			name: "short", clients: 8, leaves: 0.02, cancels: 0.03, pins: 0.04, long: 0.1, kinds: 0.1,
 			set: func(cfg *proxy.Config, rnd *rand.Rand) {
-				cfg.WriteTimeout, cfg.Observe = time.Second, rnd.IntN(6) == 0
+				cfg.WriteTimeout, cfg.CancelTimeout, cfg.Observe = time.Second, 300*time.Millisecond, rnd.IntN(6) == 0
+				cfg.Pool.Lifetime, cfg.Pool.IdleTimeout = 2*time.Second, time.Second
 				cfg.Pool.MaxServers, cfg.Limit = 3, 2
 				cfg.Pool.Classes = class(150*time.Millisecond, 4)
 				cfg.Pool.Classes[0].Interactive = rnd.IntN(2) == 0
@@ -55,7 +56,7 @@ func doors() []*door {
 				cfg.Pool.MaxServers, cfg.Limit = 1, 1
 				cfg.Pool.Classes = class(80*time.Millisecond, 3)
 				cfg.DeferBegin, cfg.PrepareUnnamed = rnd.IntN(2) == 0, rnd.IntN(2) == 0
-				cfg.MaxPrepared = 2
+				cfg.MaxPrepared, cfg.MaxClients = 2, 4+rnd.IntN(2)
 				if rnd.IntN(4) == 0 {
 					cfg.Mode = proxy.PoolModeStatement
 				}

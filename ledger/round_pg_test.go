@@ -76,6 +76,8 @@ func (r *round) report(kind, text string, life *chapter) {
 const fixture = `
 	do $$ begin if to_regrole('writer') is null then create role writer superuser login; end if; end $$;
 	create table T (id bigint not null, note text, late bool, pid int default pg_backend_pid(), at timestamptz default clock_timestamp());
+	create table T_hot (k int primary key, n int);
+	insert into T_hot select k, 0 from generate_series(0, 2) k;
 	create function T_put(bigint) returns bigint language sql as 'insert into T (id) values ($1) returning id';
 	create function T_fail(i bigint, size int) returns bigint language plpgsql as $$
 		begin insert into T (id) values (i); raise exception '%', repeat('e', size); end $$;

@@ -159,6 +159,10 @@ func (c *client) transaction(_ string, rows []*attempt) error {
 			steps = append(steps, []*message{query("savepoint "+point, deed{act: actSavepoint, name: point})})
 		}
 		steps = append(steps, c.inBlock(part))
+		if c.chance(0.1) { // others wait for it, or deadlock with it
+			text := fmt.Sprintf("update %s_hot set n = n + 1 where k = %d", c.table, c.rnd.IntN(3))
+			steps = append(steps, []*message{query(text, deed{act: actOther, tag: "UPDATE 1"})})
+		}
 		if saves && c.chance(0.4) {
 			back := deed{act: actRollbackTo, name: point, tag: "ROLLBACK"}
 			steps = append(steps, []*message{query("rollback to "+point, back)})
