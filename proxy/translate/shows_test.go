@@ -11,8 +11,6 @@ func (st *Statement) shows() string {
 	switch {
 	case st == nil:
 		return "?"
-	case st == noStatement:
-		return "none"
 	case st.Name != "":
 		return "#" + strings.TrimPrefix(st.Name, StatementPrefix)
 	case st.Body == "":
@@ -45,7 +43,7 @@ func (e *expectation) shows() string {
 	note(e.adds != nil, "adds %s", e.adds.shows())
 	note(e.drops != nil, "drops %s", e.drops.shows())
 	note(e.name != "", "%s was %s", e.name, was(e.meant))
-	note(e.unnamed, "unnamed was %s", was(e.was))
+	note(e.unnamed, "unnamed was %s", was(e.before))
 	note(e.server, "server's unnamed")
 	note(e.sequences, "sequences")
 	note(e.deallocates, "deallocates")
@@ -122,7 +120,7 @@ func (l *Lease) shows() string {
 	for _, p := range []struct {
 		is   Pins
 		text string
-	}{{l.pins, "pins"}, {l.suspect, "suspects"}, {l.undo, "undoes"}, {l.forgotten, "forgot"}, {l.refused, "refused"}} {
+	}{{l.pins, "pins"}, {l.suspect, "suspects"}, {l.undo, "undoes"}, {l.forgotten, "forgot"}, {l.excessive, "refused"}} {
 		if p.is != 0 {
 			list = append(list, p.text+" "+p.is.String())
 		}
@@ -160,4 +158,15 @@ func (s Settings) shows() (list []string) {
 		list = append(list, "set "+p.Name+"="+p.Value)
 	}
 	return list
+}
+
+// shows is what is known of a server's unnamed statement, for a story.
+func (u unnamed) shows() string {
+	switch {
+	case !u.known:
+		return "?"
+	case u.st == nil:
+		return "none"
+	}
+	return u.st.shows()
 }

@@ -320,7 +320,7 @@ func texts(body []byte, n int) (list []string, rest []byte) {
 var brief = func() *strings.Replacer {
 	list := []string{" UNION ALL ", " ", functionsQuery, "<functions>"}
 	for _, r := range residueQueries {
-		list = append(list, r.text, "<"+r.of.String()+">")
+		list = append(list, r.text, "<"+r.pin.String()+">")
 	}
 	list = append(list, `SELECT 's', 'session_authorization', session_user::text WHERE session_user <> `, "<authorization> not ")
 	list = append(list, `SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> `, "<role> not ")
