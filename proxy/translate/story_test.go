@@ -20,7 +20,7 @@ import (
 //	server      the server's messages, read at once: what becomes of each, what goes to the server and to the client
 //	each        the same, read one by one
 //	leave       the client goes: what goes to the server
-//	another     another client has the server next
+//	another     another client comes; the server is another, too, if the one before keeps its own
 //	switch      the client's next transaction has another server
 //	lose        the server ends
 //	catalog …   what is known of the database: currval, opaque, stale, custom=name, renew
@@ -29,17 +29,13 @@ func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
 		s := newStory()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			out, err := s.run(d)
-			if err != nil {
-				d.Fatalf(t, "%v", err)
-			}
-			return out
+			return s.run(d)
 		})
 	})
 }
 
-// TestFaults runs testdata/faults/*.txt. Each says what should be and is not: the first line says what is wrong. When one is mended it
-// belongs to the stories.
+// TestFaults runs testdata/faults/*.txt. Each says what should be and is not: the first line says what is wrong, the last part shows it. When
+// one is mended it belongs to the stories.
 func TestFaults(t *testing.T) {
 	paths, err := filepath.Glob("testdata/faults/*.txt")
 	if err != nil {
@@ -52,18 +48,19 @@ func TestFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := &witness{TB: t}
-			s := newStory()
+			s, run := newStory(), 0
 			w.runs(func() {
 				datadriven.RunTestFromStringAny(w, string(text), func(t testing.TB, d *datadriven.TestData) string {
-					out, err := s.run(d)
-					if err != nil {
-						d.Fatalf(t, "%v", err)
-					}
-					return out
+					run++
+					return s.run(d)
 				})
 			})
-			if t.Log(w.text); w.text == "" {
+			t.Log(w.text)
+			if w.text == "" {
 				t.Errorf("it is mended: git mv %s testdata/stories/", path)
+			}
+			if last := strings.Count(string(text), "\n----\n"); run != last {
+				t.Errorf("it is told wrongly in part %d of %d: what is wrong should be in the last", run, last)
 			}
 		})
 	}
@@ -112,6 +109,8 @@ type story struct {
 	fated  []string // those
 	passed []byte   // those of them that pass
 
+	resting bool // the next bytes for the server are the rest of a message
+
 	told [3]string // of the client, the server and the room
 }
 
@@ -131,14 +130,21 @@ func (s *story) begin() {
 	s.told = [3]string{s.talk.client.shows(), s.srv.session.shows(), "0"}
 }
 
-func (s *story) wrote(b []byte) { s.say("to server: %s", shown(b, showClients)) }
+func (s *story) wrote(b []byte) {
+	if s.resting {
+		s.resting = false
+		s.say("to server: the rest")
+		return
+	}
+	s.say("to server: %s", shown(b, showClients))
+}
 
 func (s *story) say(format string, args ...any) {
 	s.endLine()
 	fmt.Fprintf(&s.out, format+"\n", args...)
 }
 
-func (s *story) run(d *datadriven.TestData) (string, error) {
+func (s *story) run(d *datadriven.TestData) string {
 	s.out.Reset()
 	var err error
 	switch d.Cmd {
@@ -148,9 +154,12 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 		err = s.client(d.Input)
 	case "rest":
 		if len(s.talk.tail) == 0 {
-			return "", fmt.Errorf("no message is without its end")
+			err = fmt.Errorf("no message is without its end")
+			break
 		}
+		s.resting = true
 		s.talk.piece(s.talk.tail)
+		s.resting = false
 		s.pump()
 	case "server", "each":
 		err = s.server(d.Input, d.Cmd == "each")
@@ -161,6 +170,9 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 	case "another":
 		s.talk = newTalk(s.terms)
 		s.talk.wrote = s.wrote
+		if s.srv.lent {
+			s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+		}
 	case "switch":
 		s.srv = &far{session: NewServer(), taken: func([]byte) {}}
 	case "lose":
@@ -172,8 +184,11 @@ func (s *story) run(d *datadriven.TestData) (string, error) {
 	default:
 		err = fmt.Errorf("unknown command %s", d.Cmd)
 	}
+	if err != nil {
+		s.say("error in the story: %v", err)
+	}
 	s.state()
-	return s.out.String(), err
+	return s.out.String()
 }
 
 // anew begins anew, under other terms.
@@ -282,6 +297,9 @@ func (s *story) hears(m said) error {
 	if fate == Pass && s.gone == nil {
 		s.passed = append(s.passed, m.bytes...)
 	}
+	if fate == Retract {
+		s.passed = nil
+	}
 	if s.gone != nil {
 		s.clean()
 	}
@@ -342,11 +360,11 @@ func (s *story) state() {
 		s.say("%s", s.talk)
 	}
 	if n := len(s.talk.in); n > 0 {
-		var list []byte
+		var list []string
 		for _, m := range s.talk.in {
-			list = append(list, m.bytes...)
+			list = append(list, shown(m.bytes, showClients))
 		}
-		s.say("waits: %s", shown(list, showClients))
+		s.say("waits: %s", strings.Join(list, " "))
 	}
 	s.news(0, "client", s.talk.client.shows())
 	s.news(1, "server", s.srv.session.shows())

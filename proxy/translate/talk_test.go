@@ -40,13 +40,14 @@ const (
 // talk is a client's session as the proxy has it: it reads requests, sends them to a server when it gets one, and passes the answers
 // on. Its rules are those of package proxy, without time, sockets and refusals.
 type talk struct {
-	client Client
-	lease  Lease
-	phase  phase
-	srv    *far
-	local  byte // the transaction state, as the client sees it, while the session is free
-	open   Opening
-	eager  bool // what the guard can answer by itself it does
+	client  Client
+	lease   Lease
+	phase   phase
+	srv     *far
+	local   byte // the transaction state, as the client sees it, while the session is free
+	open    Opening
+	eager   bool // what the guard can answer by itself it does
+	careful bool // it does what the guard does not, to get past the faults that are known
 
 	in      []said         // what the client has sent and was not read yet
 	tail    []byte         // the rest of a message of which the start was read
@@ -59,6 +60,8 @@ type talk struct {
 	heard   []byte         // what the client was told
 	read    func(m said)   // is told of each message that was taken from in; nil: nobody cares
 	wrote   func(b []byte) // is told what was written to the server; nil: nobody cares
+
+	forgets func() // has the server forget its unnamed statement; nil: nobody does
 
 	again int // how often a request was sent again
 }
@@ -86,9 +89,18 @@ func (k *talk) holds() bool {
 	case waiting, preparing, lost:
 		return true
 	case running:
-		return len(k.tail) == 0 && k.lease.Holds()
+		return len(k.tail) == 0 && (k.lease.Holds() || k.dares())
 	}
 	return false
+}
+
+// dares is true if the client's next message must wait because of a fault that is known.
+func (k *talk) dares() bool {
+	if !k.careful || len(k.in) == 0 || !k.lease.unsynced || !k.lease.Outstanding() || !endsBatch(k.in[0].bytes[0]) {
+		return false
+	}
+	m := k.message(k.in[0])
+	return forgets(&m) // see faults/query_behind_a_batch_that_fails_is_run.txt
 }
 
 // next deals with the client's next messages: false if there are none, or they must wait.
@@ -124,6 +136,11 @@ func (k *talk) next() bool {
 		}
 	}
 	return true
+}
+
+// forgets is true for a message ahead of which the server may be to forget its sequences.
+func forgets(m *Message) bool {
+	return m.Type == wire.FunctionCall || m.Scan.Ask || m.Scan.Residue&sql.Sequence != 0
 }
 
 // message reads one.
@@ -201,7 +218,7 @@ func (k *talk) inPlace(m *Message) bool {
 			tag = "COMMIT"
 		}
 		return answer(wire.AppendReady(wire.AppendText(nil, wire.CommandComplete, tag), k.local))
-	case local == wire.Idle && k.eager && scan.Statements == 1 && k.forgets(text, scan):
+	case local == wire.Idle && k.eager && scan.Statements == 1 && k.ends(text, scan):
 		k.client.ForgetUnnamed()
 		tag := "DEALLOCATE"
 		switch _, _, every, _ := sql.Target(text); {
@@ -215,8 +232,8 @@ func (k *talk) inPlace(m *Message) bool {
 	return false
 }
 
-// forgets carries out DISCARD ALL, and DEALLOCATE of what the client has prepared by the protocol.
-func (k *talk) forgets(text []byte, scan sql.Result) bool {
+// ends carries out DISCARD ALL, and DEALLOCATE of what the client has prepared by the protocol.
+func (k *talk) ends(text []byte, scan sql.Result) bool {
 	switch scan.First {
 	case sql.Discard:
 		if sql.DiscardsAll(text) {
@@ -284,13 +301,23 @@ func (k *talk) granted(srv *far) {
 			open = &k.open
 		}
 	}
-	prefix, await := k.lease.Prefix(&k.request.Request, fresh, open)
+	prefix, await := k.prefix(k.request, fresh, open)
 	if await {
 		k.phase = preparing
 		k.write(prefix)
 		return
 	}
 	k.first(prefix)
+}
+
+// prefix is what goes ahead of a request.
+func (k *talk) prefix(p *pending, fresh bool, open *Opening) (prefix []byte, await bool) {
+	if k.careful && k.lease.Untouched() { // see faults/unnamed_statement_of_an_untouched_client_is_forgotten.txt
+		was := k.lease.touched
+		k.lease.touched = true
+		defer func() { k.lease.touched = was || p.defaults }()
+	}
+	return k.lease.Prefix(&p.Request, fresh, open)
 }
 
 // first sends the client's first request of a transaction.
@@ -303,18 +330,29 @@ func (k *talk) first(prefix []byte) {
 	k.local, k.phase = wire.Idle, running
 	if keep {
 		k.kept = p
-		k.lease.Keep()
+		if !opens {
+			k.lease.Keep()
+		}
 	}
+	k.write(append(bytes.Clone(prefix), k.send(p)...))
+}
+
+// send gives what is to be written for a request.
+func (k *talk) send(p *pending) []byte {
+	dedicated, lacks := k.lease.dedicated, k.client.unnamed == nil && k.srv.session.unnamed != none
 	out := k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
-	k.write(append(bytes.Clone(prefix), out...))
+	if !dedicated && k.lease.dedicated && lacks && k.forgets != nil {
+		k.forgets() // see faults/unnamed_statement_of_another_is_bound_by_a_dedicated_client.txt
+	}
+	return out
 }
 
 // sendNow sends a request to the server that the session has.
 func (k *talk) sendNow(p *pending) {
 	k.dropKept()
-	prefix, _ := k.lease.Prefix(&p.Request, false, nil)
+	prefix, _ := k.prefix(p, false, nil)
 	prefix = bytes.Clone(prefix)
-	out := k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
+	out := k.send(p)
 	if k.lease.Quiet() || k.lease.Skipping() {
 		k.drop = len(k.tail) > 0
 	}
@@ -421,7 +459,7 @@ func (k *talk) ready() {
 		k.kept = nil
 		k.again++
 		k.lease.Rewind()
-		out := k.lease.Send(&p.Request, p.from, nil)
+		out := k.send(p)
 		k.lease.Renewed()
 		k.write(out)
 	}
