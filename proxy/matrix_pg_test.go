@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,8 +79,9 @@ func askedTable(t *testing.T, c *pgtest.Cluster) (admin *caller) {
 
 // calling is a FunctionCall with a text for its argument.
 func calling(oid uint32, arg string) []byte {
-	body := []byte{byte(oid >> 24), byte(oid >> 16), byte(oid >> 8), byte(oid), 0, 0, 0, 1}
-	body = append(body, 0, 0, byte(len(arg)>>8), byte(len(arg)))
+	body := binary.BigEndian.AppendUint32(nil, oid)
+	body = append(body, 0, 0, 0, 1)
+	body = binary.BigEndian.AppendUint32(body, uint32(len(arg)))
 	return appendMessage(nil, wire.FunctionCall, string(append(append(body, arg...), 0, 0)))
 }
 
