@@ -23,8 +23,12 @@ func (a *arena) leave(ctx context.Context, p *speaker, n *neighbours, st step, g
 		return err
 	}
 	p.said.add("(before: " + base + ")")
+	if len(st.answers) > 0 {
+		n.clear(p) // it waits for the copy to begin
+	}
 	p.leaves(st, g == nil)
-	n.release()
+	n.clear(&speaker{}) // who leaves in turn may wait for its turn
+	p.drain()
 	if g != nil {
 		if g.noisy {
 			g.quieten()
@@ -86,7 +90,7 @@ func (a *arena) functions(ctx context.Context, db string, s script) (map[string]
 	return out, nil
 }
 
-// leaves writes what the step says and goes. gently: whatever the step says it sends a Terminate if that does, and reads to the end.
+// leaves writes what the step says and goes. gently: in whatever way the step says, there is more to be read.
 func (p *speaker) leaves(st step, gently bool) {
 	b := p.bytes(st.messages)
 	p.goes = true
@@ -105,7 +109,7 @@ func (p *speaker) leaves(st step, gently bool) {
 	}
 	if tcp := p.nc.(*net.TCPConn); gently || st.how == goodbye || st.how == fin {
 		_ = tcp.CloseWrite()
-		p.drain()
+		return
 	} else if st.how == resets {
 		_ = tcp.SetLinger(0)
 	}
@@ -125,14 +129,15 @@ func (p *speaker) settleCopy() {
 	}
 }
 
-// drain reads to the end, and keeps nothing of it but that there is none.
+// drain reads to the end, if there is more to be read, and keeps nothing of it but that there is none.
 func (p *speaker) drain() {
-	for {
+	for !p.over {
 		if _, _, err := p.message(); err != nil {
 			if r := reason(err); r != closed {
 				p.said.add("(after it has left: " + r + ")")
 			}
-			return
+			p.over = true
+			_ = p.nc.Close()
 		}
 	}
 }

@@ -41,20 +41,17 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 		if st.kind != client {
 			p.said.played = append(p.said.played, st)
 		}
-		if st.kind == leave {
-			err = a.leave(ctx, p, &n, st, g)
-			if err == nil {
-				err = p.dial(addr, s.user, db, s.options)
-			}
-		} else {
+		if st.kind != leave {
 			err = a.step(ctx, db, p, &n, st)
+		} else if err = a.leave(ctx, p, &n, st, g); err == nil {
+			err = p.dial(addr, s.user, db, s.options)
 		}
 		if err != nil {
 			return p.said, err
 		}
 	}
 	p.said.mark("Sync and leave") // what was sent without a Flush is answered before
-	n.release()
+	n.clear(p)
 	p.play(step{messages: []message{sync}})
 	p.said.cut = p.over
 	p.leave()
@@ -85,23 +82,23 @@ func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, 
 		p.hear(st)
 	case neighbour:
 		switch {
-		case n.g == nil:
+		case n.g == nil, n.refuses() && p.open(): // nobody else's statement runs before the batch has ended
 		case n.g.kind == plainGuard:
 			return n.exchange(st)
 		case st.holds:
-			return n.hold(st)
+			return n.hold(st, p)
 		default:
-			return n.visit(st)
+			return n.visit(st, p)
 		}
 	case visitor:
-		if n.g != nil {
-			return n.visit(st)
+		if n.g != nil && !(n.refuses() && p.open()) {
+			return n.visit(st, p)
 		}
 	case notify:
 		if err := a.exec(ctx, db, fmt.Sprintf("select pg_notify('%s', 'from outside')", st.channel)); err != nil {
 			return err
 		}
-		n.release()
+		n.clear(p)
 		p.hear(step{messages: []message{query("select 'after the notification'")}})
 	}
 	return nil
@@ -153,8 +150,8 @@ func (n *neighbours) exchange(st step) error {
 }
 
 // visit has somebody come, do what the step says and leave, if there is a server to be had.
-func (n *neighbours) visit(st step) error {
-	n.release()
+func (n *neighbours) visit(st step, client *speaker) error {
+	n.clear(client)
 	if n.g.taken() == n.g.room {
 		return nil
 	}

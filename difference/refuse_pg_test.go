@@ -57,8 +57,8 @@ type holder struct {
 func (n *neighbours) refuses() bool { return n.g != nil && n.g.kind != plainGuard }
 
 // hold has somebody do what the step says, and then the holder take what there is, if it gets that.
-func (n *neighbours) hold(st step) error {
-	if err := n.visit(st); err != nil {
+func (n *neighbours) hold(st step, client *speaker) error {
+	if err := n.visit(st, client); err != nil {
 		return err
 	}
 	h := &n.holder
@@ -109,8 +109,14 @@ func (n *neighbours) release() {
 		h.holds.send(copyDone)
 	}
 	h.holds.leave()
-	if h.waits != nil {
-		h.waits.leave()
+}
+
+// clear makes room, and waits until the line is empty, too. A client that has a batch open holds up who stands in it.
+func (n *neighbours) clear(client *speaker) {
+	n.release()
+	if p := n.holder.waits; p != nil && !p.over && !client.open() {
+		p.settle()
+		p.leave()
 	}
 }
 
@@ -118,11 +124,11 @@ func (n *neighbours) release() {
 // the transcript but for what is wrong with that. The steps that were taken are kept there, to be played directly.
 func (p *speaker) persist(st step, n *neighbours) {
 	idle, begun := p.said.state()
-	switch {
-	case p.batch || openEnded(st.messages) || !idle && begun:
-		n.release()
-		fallthrough
-	case !idle && units(st.messages) < 2: // in a transaction nobody is refused, and nobody waits
+	if !n.holder.held || p.open() || openEnded(st.messages) || !idle && begun {
+		n.clear(p)
+	}
+	// In a transaction nobody is refused, and nobody waits.
+	if p.open() || openEnded(st.messages) || !idle && (begun || units(st.messages) < 2) {
 		p.hear(st)
 		p.said.played = append(p.said.played, st)
 		return
@@ -150,7 +156,7 @@ func (p *speaker) persist(st step, n *neighbours) {
 			return
 		}
 		p.said.refused++
-		n.release()
+		n.clear(p)
 		st = again
 	}
 }

@@ -94,6 +94,9 @@ func (p *speaker) bytes(messages []message) (b []byte) {
 	return b
 }
 
+// open is whether a batch has been begun that has not ended: its server is the client's.
+func (p *speaker) open() bool { return p.batch || p.ledger.skipping }
+
 // play makes a step of the client: it writes, answers requests for copy data, and reads what is owed.
 func (p *speaker) play(st step) {
 	p.got = st.answers

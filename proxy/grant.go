@@ -76,7 +76,9 @@ func (l *link) firstLocked(prefix, scratch []byte) (out []byte, used *request) {
 	s.moveLocked(running)
 	if keep {
 		l.kept, l.opens = r, opens
-		l.lease.Keep()
+		if !opens {
+			l.lease.Keep()
+		}
 	}
 	buf := r.buf
 	out = l.lease.Send(&r.Request, buf.Data[r.at:buf.W], scratch)

@@ -27,7 +27,9 @@ func (l *Lease) Prefix(r *Request, fresh bool, open *Opening) (prefix []byte, aw
 	l.owed.add(expectation{kind: query, whose: guard, why: begin})
 	l.ahead++
 	l.status = wire.InTransaction
-	l.s.unnamed = none
+	if l.s.unnamed = none; open.Bound {
+		l.s.unnamed = unnamed{} // the BEGIN
+	}
 	switch {
 	case open.Bound && len(prefix)+len(open.Text) == 0:
 		prefix = plainBoundBegin

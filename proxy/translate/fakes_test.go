@@ -1,0 +1,143 @@
+package translate
+
+import (
+	"slices"
+	"strconv"
+
+	"pgguard/proxy/sql"
+)
+
+// shelf is a Library that gives names in the order in which they are asked for.
+type shelf struct {
+	all  map[book]*Statement
+	seen map[book]bool
+	last int
+	full bool // it takes no more
+}
+
+// book is what makes shared statements differ.
+type book struct {
+	body  string
+	under Parsing
+	at    Age
+}
+
+func newShelf() *shelf { return &shelf{all: map[book]*Statement{}, seen: map[book]bool{}} }
+
+func (s *shelf) name() string {
+	s.last++
+	return StatementPrefix + strconv.Itoa(s.last)
+}
+
+func (s *shelf) Named(body []byte, under Parsing, at Age) *Statement {
+	k := book{string(body), under, at}
+	if st := s.all[k]; st != nil {
+		return st
+	}
+	st := NewStatement(body, under)
+	switch {
+	case !st.Shareable():
+		return s.Private(body, at)
+	case s.full:
+		return nil
+	}
+	st.Name, st.Age, st.Shared = s.name(), at, true
+	s.all[k] = st
+	return st
+}
+
+func (s *shelf) Unnamed(body []byte, under Parsing, at Age) *Statement {
+	k := book{string(body), under, at}
+	if st := s.all[k]; st != nil {
+		return st
+	}
+	st := NewStatement(body, under)
+	if !s.seen[k] || !st.Shareable() || s.full {
+		s.seen[k] = true
+		return st
+	}
+	return s.Named(body, under, at)
+}
+
+func (s *shelf) Private(body []byte, at Age) *Statement {
+	st := NewStatement(body, PlainParsing)
+	st.Name, st.Age = s.name(), at
+	return st
+}
+
+func (s *shelf) Look(text []byte) (sql.Result, uint64) { return sql.Scan(text), 0 }
+
+// card is a Catalog that does what it is told.
+type card struct {
+	age     Age
+	currval bool
+	customs []string
+	stale   bool
+	bodies  uint64
+	opaque  bool
+	changed []string // what was told to change, and committed
+}
+
+func (c *card) Age() Age { return c.age }
+
+func (c *card) Renew() Age {
+	c.age.Schema++
+	return c.age
+}
+
+func (c *card) Changed(text []byte) (shape bool) {
+	c.age.Schema++
+	c.changed = append(c.changed, "changed")
+	return c.columns(sql.Scan(text).First == sql.Ddl || text == nil)
+}
+
+func (c *card) Committed(shape bool) {
+	c.age.Schema++
+	c.columns(shape)
+	c.changed = append(c.changed, "committed")
+}
+
+func (c *card) columns(may bool) bool {
+	if may {
+		c.age.Shape++
+	}
+	return may
+}
+
+func (c *card) Currval() bool { return c.currval }
+func (c *card) NoteCurrval()  { c.currval = true }
+func (c *card) Opaque() bool  { return c.opaque }
+
+func (c *card) Learn(text []byte) (opaque bool) {
+	return sql.CustomSettings(text, func(name []byte) {
+		if !slices.Contains(c.customs, string(name)) {
+			c.customs = append(c.customs, string(name))
+		}
+	})
+}
+
+func (c *card) Customs() (names []string, stale bool, bodies uint64) {
+	return c.customs, c.stale, c.bodies
+}
+
+func (c *card) Functions(bodies [][]byte, changes uint64) (news bool) {
+	before := len(c.customs)
+	for _, b := range bodies {
+		c.opaque = c.Learn(b) || c.opaque
+	}
+	c.stale = false
+	return len(c.customs) > before
+}
+
+// seats is a Room for as many clients that keep their servers. Like the real one it counts also those that it refuses.
+type seats struct{ room, taken int }
+
+func (s *seats) Pin(more Pins, first bool) bool {
+	if !first {
+		return true
+	}
+	s.taken++
+	return s.taken <= s.room
+}
+
+func (s *seats) Unpin() { s.taken-- }
