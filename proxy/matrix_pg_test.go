@@ -145,6 +145,22 @@ func (c *calm) hears(p *speaker, typ byte, n int) bool {
 // tooMuch is more than anything that is tried is answered with.
 const tooMuch = 1000
 
+// follow is play, but that it gives up when nothing comes for a while.
+func (p *speaker) follow(steps []step) []string {
+	p.t.Helper()
+	for i, s := range steps {
+		p.said = append(p.said, fmt.Sprintf("-- %d", i))
+		p.write(s.send)
+		for _, typ := range s.until {
+			if !p.hears(byte(typ), 1, time.Now().Add(2*time.Second)) {
+				p.said = append(p.said, "(silence)")
+				return p.lines()
+			}
+		}
+	}
+	return p.lines()
+}
+
 // ended is true if err is the end of the connection.
 func (p *speaker) ended(err error) bool {
 	e, ok := err.(interface{ Timeout() bool })
