@@ -76,6 +76,7 @@ type card struct {
 	bodies  uint64
 	opaque  bool
 	changed []string // what was told to change, and committed
+	news    bool     // there are always names in functions that were not known; see faults/custom_setting_of_a_function_is_left.txt
 }
 
 func (c *card) Age() Age { return c.age }
@@ -126,7 +127,7 @@ func (c *card) Functions(bodies [][]byte, changes uint64) (news bool) {
 		c.opaque = c.Learn(b) || c.opaque
 	}
 	c.stale = false
-	return len(c.customs) > before
+	return c.news || len(c.customs) > before
 }
 
 // seats is a Room for as many clients that keep their servers. Like the real one it counts also those that it refuses.
