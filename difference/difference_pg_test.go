@@ -45,6 +45,35 @@ func TestDifference(t *testing.T) {
 		}
 	}
 	t.Logf("DIFFERENCE_SEED=%d", seed)
+	logKnown(t)
+	meets := usual
+	if v := os.Getenv("DIFFERENCE_GUARD"); v != "" {
+		meets = []kind{kind(strings.TrimPrefix(v, "plain"))}
+		if !slices.Contains(kinds, meets[0]) {
+			t.Fatalf("DIFFERENCE_GUARD: there is no %q", v)
+		}
+	}
+	var c counts
+	noise := crowds == 0 && seed%2 == 1 // then the other, crowd by crowd
+	end := time.Now().Add(d)
+	for n := 0; time.Now().Before(end) && (crowds == 0 || n < crowds) && !t.Failed(); n++ {
+		k := meets[n%len(meets)]
+		c.crowd(t, k, &seed, end, noise && k == plainGuard)
+		if k == plainGuard {
+			noise = crowds == 0 && !noise
+		}
+	}
+	t.Log(&c)
+	if c.moves == 0 && slices.Contains(meets, plainGuard) {
+		t.Error("no client was ever moved to another server: the guard does not share servers, or the test does not see it")
+	}
+	if c.refused == 0 && len(meets) > 1 && crowds > 0 && !t.Failed() {
+		t.Error("nobody was ever refused")
+	}
+}
+
+func logKnown(t *testing.T) {
+	t.Helper()
 	for _, k := range known {
 		t.Logf("known, not generated: %s: %s", k.text, k.reason)
 	}
@@ -53,27 +82,6 @@ func TestDifference(t *testing.T) {
 	}
 	for _, k := range knownAnswers {
 		t.Logf("known, ends a session: %s for %s: %s", k.guard, k.direct, k.reason)
-	}
-	only := os.Getenv("DIFFERENCE_GUARD")
-	if only != "" && only != "plain" && !slices.Contains(kinds, kind(only)) {
-		t.Fatalf("DIFFERENCE_GUARD: there is no %q", only)
-	}
-	var c counts
-	noise := crowds == 0 && seed%2 == 1 // then the other, crowd by crowd
-	end := time.Now().Add(d)
-	for n := 0; time.Now().Before(end) && (crowds == 0 || n < crowds) && !t.Failed(); n++ {
-		k := usual[n%len(usual)]
-		if only != "" {
-			k = kind(strings.TrimPrefix(only, "plain"))
-		}
-		c.crowd(t, k, &seed, end, noise && k == plainGuard)
-		if k == plainGuard {
-			noise = crowds == 0 && !noise
-		}
-	}
-	t.Log(&c)
-	if c.moves == 0 {
-		t.Error("no client was ever moved to another server: the guard does not share servers, or the test does not see it")
 	}
 }
 

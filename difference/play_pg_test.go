@@ -41,13 +41,10 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 		if st.kind != client {
 			p.said.played = append(p.said.played, st)
 		}
-		if st.kind == leave {
-			err = a.leave(ctx, p, &n, st, g)
-			if err == nil {
-				err = p.dial(addr, s.user, db, s.options)
-			}
-		} else {
+		if st.kind != leave {
 			err = a.step(ctx, db, p, &n, st)
+		} else if err = a.leave(ctx, p, &n, st, g); err == nil {
+			err = p.dial(addr, s.user, db, s.options)
 		}
 		if err != nil {
 			return p.said, err

@@ -59,6 +59,7 @@ func (l *link) clean(timeout time.Duration) {
 	}
 	if fit {
 		l.lease.Unpin() // before another client can be pinned to it
+		l.done = true
 	}
 	l.mu.Unlock()
 	if !fit {

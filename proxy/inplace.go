@@ -21,7 +21,6 @@ func (s *session) inPlace(m *translate.Message, at state) (n int, err error) {
 	}
 	switch {
 	case drop:
-		s.skipParse(m.Type, m.Bytes)
 		s.stream = stream{left: m.Left, drop: m.Left > 0}
 		return len(m.Bytes), nil
 	case m.Type == wire.Sync:
@@ -61,9 +60,9 @@ func (s *session) dropUnnamed() bool {
 	return true
 }
 
-// skipParse notes that a message is not sent on. A Parse of the unnamed statement leaves none behind: what is bound next is not the one
-// before it.
-func (s *session) skipParse(typ byte, m []byte) {
+// failParse notes that a message was answered with an error. A Parse of the unnamed statement leaves none behind then: what is bound next
+// is not the one before it.
+func (s *session) failParse(typ byte, m []byte) {
 	if typ != wire.Parse || len(m) <= wire.HeaderSize || m[wire.HeaderSize] != 0 {
 		return
 	}
@@ -227,7 +226,7 @@ func (s *session) batchInPlace(m *translate.Message) (int, error) {
 		}
 		out = s.answerLost(out[:0], res)
 	}
-	s.skipParse(m.Type, m.Bytes)
+	s.failParse(m.Type, m.Bytes)
 	s.stream = stream{left: m.Left, drop: m.Left > 0}
 	if m.Type == wire.FunctionCall { // which no Sync follows
 		out = wire.AppendReady(out, s.local)

@@ -26,6 +26,7 @@ type link struct {
 	ran       ran       // what runs
 	stops     bool      // a cancel request waits for what goes ahead of the client's statement
 	dead      bool      // of a link without a client: the server has gone
+	done      bool      // of a link without a client: the server is given back
 	rest      stream    // of a link without a client: what is missing of its last message
 	started   time.Time // of the statement that runs
 	txStarted time.Time // of the transaction

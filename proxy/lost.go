@@ -60,10 +60,13 @@ func (l *link) lost(b *backend, cause error) bool {
 	l.lock()
 	s := l.s
 	if s == nil {
+		defer l.unlock()
+		if l.done {
+			return false
+		}
 		l.dead = true
 		l.lease.Unpin()
 		l.cond.Broadcast()
-		l.unlock()
 		return true
 	}
 	if s.link != l || l.b != b {

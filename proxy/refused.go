@@ -65,7 +65,7 @@ func (s *session) answerRefused() error {
 		s.in.R += size
 	} else {
 		s.skip = true
-		s.skipParse(typ, s.in.Bytes())
+		s.failParse(typ, s.in.Bytes())
 	}
 	return s.say(answer)
 }

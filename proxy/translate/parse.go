@@ -16,10 +16,13 @@ func (w *sending) parse(st *step, m []byte) bool {
 	}
 	if (st.long && !st.anon) || (st.st != nil && w.namesOthers(st.st)) {
 		w.dedicate(true)
-		if st.anon {
-			l.c.unnamed = nil
+		if !st.anon {
+			return false
 		}
-		return false
+		before := l.c.unnamed
+		l.c.unnamed, l.s.unnamed = st.st, only(st.st)
+		l.extended(expectation{kind: parse, effect: effect{unnamed: true, before: before}})
+		return true
 	}
 	l.lingers = false
 	if st.anon {
