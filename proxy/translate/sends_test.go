@@ -23,7 +23,8 @@ var sessionTexts = []string{
 
 var names = []string{"", "", "a", "b"}
 
-// sends makes something that a client may send.
+// sends makes something that a client may send. With PostgreSQL 18 nothing ahead of which sequences are to be forgotten: an Execute of the guard's in
+// a batch keeps a query from ending it.
 func (y *play) sends(texts []string) []said {
 	var list []said
 	add := func(text string) {
@@ -58,6 +59,10 @@ func (y *play) sends(texts []string) []said {
 			}
 		case 'd':
 			add([]string{`d("1")`, `d("1")`, `d("wrong")`}[y.pick(3)])
+		case 'F':
+			if !y.eighteen {
+				add("F")
+			}
 		default:
 			add(string(typ))
 		}
@@ -92,7 +97,7 @@ func (y *play) sends(texts []string) []said {
 			add("S")
 		}
 	}
-	if y.pick(8) == 7 {
+	if y.pick(8) == 7 && len(list) > 0 && !y.eighteen {
 		i := y.pick(len(list))
 		list[i] = y.cut(list[i])
 	}
@@ -102,6 +107,9 @@ func (y *play) sends(texts []string) []said {
 // cut makes a message longer than a buffer: the names in it are in its start.
 func (y *play) cut(m said) said {
 	from := wire.HeaderSize
+	if strings.Contains(string(m.bytes), "app.") {
+		return m // see faults/custom_setting_of_a_long_text_is_left.txt
+	}
 	switch m.bytes[0] {
 	case wire.Query, wire.CopyData:
 	case wire.Parse, wire.Bind:

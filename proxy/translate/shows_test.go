@@ -100,8 +100,6 @@ func (l *Lease) shows() string {
 		{l.flux, "in flux"},
 		{l.ddl, "ddl"},
 		{l.shape, "shape"},
-		{l.touched, "touched"},
-		{l.owns, "owns sequences"},
 		{l.question != nil, "asks"},
 		{l.kept, "kept"},
 		{l.heals, "heals"},
@@ -158,6 +156,19 @@ func (s Settings) shows() (list []string) {
 		list = append(list, "set "+p.Name+"="+p.Value)
 	}
 	return list
+}
+
+// shows is whose values of sequences a server remembers, for a story.
+func (m *memory) shows(c *Client) string {
+	switch m {
+	case nil:
+		return "nobody's"
+	case mixed:
+		return "several clients'"
+	case c.memory:
+		return "its client's"
+	}
+	return "another's"
 }
 
 // shows is what is known of a server's unnamed statement, for a story.
