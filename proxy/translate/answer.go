@@ -385,6 +385,7 @@ func (l *Lease) Rewind() {
 		l.c.setName(r.text, r.meant)
 	}
 	l.c.unnamed, l.s.unnamed = l.first.unnamed, unnamed{}
+	l.residue, l.commit, l.write = l.left, false, false
 	l.first = first{renews: true}
 }
 
