@@ -99,6 +99,7 @@ func (l *Lease) Orphan() Lease {
 	o := *l
 	o.c = &Client{Terms: l.c.Terms, settings: l.c.settings}
 	o.first, o.effects, o.gone = first{}, effects{}, true
+	o.s.unnamed = unnamed{} // what ends the client's messages may leave it, or not
 	for i := o.owed.first; i < len(o.owed.row); i++ {
 		o.owed.row[i].name, o.owed.row[i].deallocates = "", false
 	}
