@@ -76,7 +76,6 @@ type card struct {
 	bodies  uint64
 	opaque  bool
 	changed []string // what was told to change, and committed
-	news    bool     // there are always names in functions that were not known; see faults/custom_setting_of_a_function_is_left.txt
 }
 
 func (c *card) Age() Age { return c.age }
@@ -121,13 +120,11 @@ func (c *card) Customs() (names []string, stale bool, bodies uint64) {
 	return c.customs, c.stale, c.bodies
 }
 
-func (c *card) Functions(bodies [][]byte, changes uint64) (news bool) {
-	before := len(c.customs)
+func (c *card) Functions(bodies [][]byte, changes uint64) {
 	for _, b := range bodies {
 		c.opaque = c.Learn(b) || c.opaque
 	}
 	c.stale = false
-	return c.news || len(c.customs) > before
 }
 
 // seats is a Room for as many clients that keep their servers. Like the real one it counts also those that it refuses.

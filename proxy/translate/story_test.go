@@ -125,6 +125,7 @@ func newStory() *story {
 // begin has a new client and a new server.
 func (s *story) begin() {
 	s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+	s.srv.session.memory = mixed // others have had it
 	s.talk = newTalk(s.terms)
 	s.talk.wrote = s.wrote
 	s.gone = nil
@@ -176,9 +177,11 @@ func (s *story) run(d *datadriven.TestData) string {
 		s.talk.wrote = s.wrote
 		if s.srv.lent {
 			s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+			s.srv.session.memory = mixed // others have had it
 		}
 	case "switch":
 		s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+		s.srv.session.memory = mixed // others have had it
 	case "lose":
 		s.talk.lose()
 	case "catalog":

@@ -314,11 +314,6 @@ func (k *talk) granted(srv *far) {
 
 // prefix is what goes ahead of a request.
 func (k *talk) prefix(p *pending, fresh bool, open *Opening) (prefix []byte, await bool) {
-	if k.careful && k.lease.Untouched() { // see faults/unnamed_statement_of_an_untouched_client_is_forgotten.txt
-		was := k.lease.touched
-		k.lease.touched = true
-		defer func() { k.lease.touched = was || p.defaults }()
-	}
 	return k.lease.Prefix(&p.Request, fresh, open)
 }
 
