@@ -13,6 +13,15 @@ var plainTexts = []string{
 	"insert into t values (5); update t set a = fail", "commit; insert into t values (6)", "copy t from stdin", "copy t to stdout",
 }
 
+// sessionTexts leave something in a session, or may, or ask for it.
+var sessionTexts = []string{
+	"set work_mem = '1MB'", "set work_mem = '2MB'", "set timezone = 'CET'", "reset work_mem", "reset all", "set local work_mem = '3MB'", "show work_mem", "show timezone",
+	"set app.x = '1'", "select current_setting('app.x', true)", "set role = 'r'", "reset role", "listen n", "unlisten n", "create temp table tt as select 1",
+	"drop table tt", "select a from tt", "declare c cursor with hold for select 1", "close c", "select pg_advisory_lock(1)", "select pg_advisory_unlock(1)",
+	"select nextval('s')", "select lastval()", "select f()", "select g()", "discard all", "discard sequences",
+	"prepare q as select 3", "execute q", "deallocate q", "execute a", "deallocate a", "deallocate b", "deallocate all", "load 'x'",
+}
+
 var names = []string{"", "", "a", "b"}
 
 // sends makes something that a client may send. With PostgreSQL 18 nothing ahead of which sequences are to be forgotten: an Execute of the guard's in
