@@ -75,10 +75,8 @@ func (y *play) enter(who string, t *Terms) {
 	c := &player{who: who, talk: newTalk(t), direct: newPostgres()}
 	c.direct.who, c.direct.eighteen = who, y.eighteen
 	c.direct.commits = func(w string) { c.should = append(c.should, w) }
-	c.talk.eager, c.talk.careful = y.eager, true
+	c.talk.eager = y.eager
 	c.talk.read = func(m said) { c.goes(m.bytes) }
-	c.talk.forgets = func() { c.at.pg.unnamed = nil }
-	c.talk.undedicated = func() { c.direct.unnamed = nil }
 	c.talk.wrote = func(b []byte) { y.note("  %s to its server: %s", who, shown(b, showClients)) }
 	y.players = append(y.players, c)
 }
