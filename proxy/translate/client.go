@@ -56,9 +56,8 @@ type Catalog interface {
 	Learn(text []byte) (opaque bool)
 	// Customs are the names known, whether the bodies of functions should be read for more, and how often those have changed.
 	Customs() (names []string, stale bool, bodies uint64)
-	// Functions takes the bodies of all functions that may set something, read after that many changes, and says whether
-	// there are names in them that were not known.
-	Functions(bodies [][]byte, changes uint64) (news bool)
+	// Functions takes the bodies of all functions that may set something, read after that many changes.
+	Functions(bodies [][]byte, changes uint64)
 	// Opaque is true if a function may set what nobody knows the name of.
 	Opaque() bool
 }

@@ -64,6 +64,7 @@ func (w *sending) queryNaming(m []byte, e *effect) {
 	l := w.l
 	text, _, whole := wire.CString(m[wire.HeaderSize:])
 	if !whole {
+		e.hands = true
 		w.dedicate(l.unsynced)
 		return
 	}
@@ -79,6 +80,7 @@ func (w *sending) queryNaming(m []byte, e *effect) {
 		w.out = wire.AppendParse(w.out, string(called), emptyBody)
 		l.rename(e.name, nil)
 	default:
+		e.hands = true
 		w.dedicate(l.unsynced)
 	}
 }

@@ -79,7 +79,7 @@ type effect struct {
 	server      bool       // the server's unnamed statement
 	sequences   bool       // the server forgets what it remembers of sequences
 	deallocates bool       // by SQL: the server was given something of that name to drop
-	hands       bool       // it is the server's own from now on: the client is dedicated to it
+	hands       bool       // the client is dedicated to the server
 }
 
 // ends is true if a message of this type ends the answer.

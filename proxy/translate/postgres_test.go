@@ -47,17 +47,26 @@ type postgres struct {
 	loads bool
 
 	reports map[string]string // settings that have changed since they were reported
+
+	clock            int  // of what is prepared and bound
+	bound            int  // when what runs was
+	stale            int  // as many messages from now something is found to be stale; 0: nothing is
+	cancel, canceled bool // the next message that runs something is canceled; one was
+
+	odd bool // SQL has named a statement that was prepared after it was bound: a guard looks for that at the Bind
 }
 
 // stored is a prepared statement.
 type stored struct {
 	text string
 	rows bool // it returns some
+	at   int
 }
 
 // portal is one.
 type portal struct {
 	of   *stored
+	at   int
 	rows int  // that are still to come; -1: it has not run
 	done bool // and cannot run again
 	dead bool // its transaction has failed
@@ -216,7 +225,27 @@ func (p *postgres) step() bool {
 	}
 	body := string(p.in[wire.HeaderSize:size])
 	p.in = p.in[size:]
+	runs := bytes.IndexByte([]byte("QPBDEF"), typ) >= 0 && p.copies == 0 && !p.skipping
+	if p.stale > 0 && runs {
+		p.stale--
+		if p.stale == 0 && (typ == wire.Bind || typ == wire.Execute || typ == wire.Describe) {
+			p.open, p.skipping = true, true
+			p.fail(wrong("0A000", "cached plan must not change result type"))
+			return true
+		}
+	}
 	switch {
+	case p.cancel && runs:
+		p.cancel, p.canceled = false, true
+		if typ == wire.Query || (typ == wire.Parse && body[0] == 0) {
+			p.unnamed = nil
+		}
+		p.fail(wrong("57014", "canceling statement due to user request"))
+		if p.skipping = typ != wire.Query && typ != wire.FunctionCall; p.skipping {
+			p.open = true
+		} else {
+			p.ready()
+		}
 	case p.copies != 0:
 		p.copyStep(typ, body)
 	case typ == wire.Sync:
@@ -342,6 +371,7 @@ func (p *postgres) queries(list []string, i int) {
 			end(e)
 			return
 		}
+		p.bound = p.clock
 		tag, e := p.run(s, func(values ...string) { p.row(values...) }, func() { p.say(wire.RowDescription, "\x00\x00") }, len(list) == 1)
 		if e != nil {
 			end(e)
@@ -418,7 +448,8 @@ func (p *postgres) parse(body string) *problem {
 	if len(list) > 1 {
 		return wrong("42601", "cannot insert multiple commands into a prepared statement")
 	}
-	st := &stored{}
+	p.clock++
+	st := &stored{at: p.clock}
 	if len(list) == 1 {
 		if st.text = list[0]; p.block == wire.Failed && !exits(st.text) {
 			return aborted()
@@ -482,7 +513,8 @@ func (p *postgres) bind(body string) *problem {
 	if e := planning(st.text); e != nil {
 		return e
 	}
-	p.portals[name] = &portal{of: st, rows: -1}
+	p.clock++
+	p.portals[name] = &portal{of: st, at: p.clock, rows: -1}
 	p.say(wire.BindComplete, "")
 	return nil
 }
@@ -509,7 +541,7 @@ func (p *postgres) describes(body string) *problem {
 	if e != nil {
 		return e
 	}
-	if p.block == wire.Failed && st.rows {
+	if p.block == wire.Failed && !exits(st.text) { // PostgreSQL describes what returns no rows; a guard may have to prepare it first
 		return aborted()
 	}
 	p.say(wire.ParameterDescription, "\x00\x00")
@@ -565,6 +597,7 @@ func (p *postgres) fetch(o *portal, s string, limit int) *problem {
 	tag := "SELECT 0"
 	if o.rows != 0 {
 		var e *problem
+		p.bound = o.at
 		if tag, e = p.run(s, func(values ...string) { p.row(values...) }, func() {}, true); e != nil {
 			return e
 		}

@@ -54,14 +54,25 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 	return append(w.out, from[w.done:]...)
 }
 
-// untouched notes a message that passes as it is because the client has the server to itself.
+// untouched notes a message that passes as it is because the client has the server to itself. Of its unnamed statement only the server
+// knows what it is.
 func (l *Lease) untouched(st *step, m []byte) {
-	statement := st.typ == wire.Close && len(m) > wire.HeaderSize+1 && m[wire.HeaderSize] == 'S'
 	switch {
-	case st.anon, st.typ == wire.Query, statement && m[wire.HeaderSize+1] == 0:
-		l.c.unnamed, l.s.unnamed = nil, unnamed{} // only the server knows what it is
-	case statement:
-		l.undo |= Pins(sql.Prepared)
+	case st.anon:
+		is, e := &Statement{}, effect{unnamed: true, before: l.c.unnamed}
+		l.c.unnamed, l.s.unnamed, l.lingers = is, only(is), true
+		l.extended(expectation{kind: parse, effect: e})
+		return
+	case st.typ == wire.Query:
+		l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+	case st.typ == wire.Bind:
+		if _, rest, ok := wire.CString(m[wire.HeaderSize:]); ok && len(rest) > 0 && rest[0] == 0 {
+			l.lingers = false
+		}
+	case st.typ == wire.Close && len(m) > wire.HeaderSize+1 && m[wire.HeaderSize] == 'S':
+		if l.undo |= Pins(sql.Prepared); m[wire.HeaderSize+1] == 0 {
+			l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+		}
 	}
 	l.passes(st.typ)
 }
@@ -89,6 +100,9 @@ func (l *Lease) SentRest(res *sql.Result) {
 	l.suspect |= pinsOf(*res)
 	l.undo |= Pins(res.Undo)
 	l.flux = l.flux || res.Sets
+	if res.Residue&sql.Setting != 0 {
+		l.suspect |= pinOpaque // its name has passed
+	}
 	if res.Ddl {
 		l.ddl = true
 		l.shape = l.c.Catalog.Changed(nil) || l.shape

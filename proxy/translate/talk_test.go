@@ -61,6 +61,8 @@ type talk struct {
 	read    func(m said)   // is told of each message that was taken from in; nil: nobody cares
 	wrote   func(b []byte) // is told what was written to the server; nil: nobody cares
 
+	undedicated func() // is told that the client is not dedicated any more; nil: nobody cares
+
 	forgets func() // has the server forget its unnamed statement; nil: nobody does
 
 	again int // how often a request was sent again
@@ -105,7 +107,7 @@ func (k *talk) dares() bool {
 
 // next deals with the client's next messages: false if there are none, or they must wait.
 func (k *talk) next() bool {
-	if len(k.tail) > 0 {
+	if len(k.tail) > 0 && k.phase != preparing {
 		k.piece(k.tail)
 		return true
 	}
@@ -414,8 +416,12 @@ func (k *talk) receive(m []byte, whole bool) Fate {
 	typ := m[0]
 	watches, hidden := k.lease.Watches(typ)
 	fate := passIf(!hidden)
+	dedicated := k.lease.dedicated
 	if watches {
 		fate = k.lease.Receive(m, whole)
+	}
+	if dedicated && !k.lease.dedicated && k.client.unnamed == nil && k.undedicated != nil {
+		k.undedicated() // see faults/unnamed_statement_is_lost_when_dedication_ends.txt
 	}
 	switch fate {
 	case Pass:
@@ -513,6 +519,7 @@ type orphan struct {
 	typ   byte
 	stage byte // of its cleaning: 0, then r and d for what was ordered, then the end: f if it is fit for others, u if not
 	tries int
+	fault string
 	wrote func([]byte)
 }
 
@@ -527,6 +534,13 @@ func (k *talk) leave() *orphan {
 	}
 	k.srv, k.phase, k.in, k.tail = nil, lost, nil, nil
 	k.client.DeallocateAll()
+	return o
+}
+
+// reaped takes the transaction, which does nothing, from the client, which stays.
+func (k *talk) reaped() *orphan {
+	o := &orphan{lease: k.lease.Orphan(), srv: k.srv, wrote: k.wrote}
+	k.srv, k.phase, k.local = nil, free, wire.Idle
 	return o
 }
 
@@ -554,10 +568,19 @@ func (o *orphan) receive(m []byte, whole bool) Fate {
 
 // settle does what the proxy does next to clean the server, and says whether there is more to do without an answer.
 func (o *orphan) settle() bool {
+	if o.stage == 'f' || o.stage == 'u' {
+		return false
+	}
+	more := o.next()
+	if o.stage == 'f' || o.stage == 'u' {
+		o.lease.Unpin()
+	}
+	return more
+}
+
+func (o *orphan) next() bool {
 	l := &o.lease
 	switch {
-	case o.stage == 'f' || o.stage == 'u':
-		return false
 	case l.Doubt() || l.Fatal() != nil:
 		o.stage = 'u'
 		return false
@@ -571,6 +594,9 @@ func (o *orphan) settle() bool {
 		return true
 	}
 	if end := l.Closing(); len(end) > 0 {
+		if failing(end) {
+			o.fault = "a batch is ended by a Sync without what fails it"
+		}
 		o.write(end)
 		return true
 	}
@@ -601,7 +627,6 @@ func (o *orphan) reset() bool {
 		o.stage = 'u'
 	}
 	if o.stage == 'f' {
-		l.Unpin()
 		o.srv.lent = false
 	}
 	return false
