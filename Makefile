@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench sim difference drivers versions regress judge features deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench sim difference ledger drivers versions regress judge features deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -57,6 +57,9 @@ features: build  ## compare session features with a direct connection and PgBoun
 difference: deps  ## random sessions direct and through the guard for DIFFERENCE (1h), until one differs
 	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./difference
 
+ledger: deps  ## what clients were told against what is in the table, while servers die, for LEDGER (1h), until one round is wrong
+	LEDGER=$(or $(LEDGER),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestLedger$$' ./ledger
+
 drivers: build  ## end to end with real drivers, a pool of 4 and 50 noisy neighbours
 	sh drivers/run.sh
 
@@ -85,7 +88,7 @@ hooks:  ## have git run `make check` before each commit
 	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
 fmt:
-	@unformatted=$$(gofmt -l cmd proxy pool breaker bench difference regress); \
+	@unformatted=$$(gofmt -l cmd proxy pool breaker bench difference ledger regress); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:

@@ -18,7 +18,9 @@ mkdir -p "$logs"
 
 # The packages of this module whose tests start a server.
 packages=proxy
-[ ! -d difference ] || packages="$packages difference"
+for package in difference ledger; do
+	[ ! -d "$package" ] || packages="$packages $package"
+done
 for package in $packages; do
 	go test -c -tags pg -o "$logs/$package.test" "./$package"
 done

@@ -25,4 +25,5 @@
 //	LEDGER_SEED=7      from which seed on, as far as what happens at once can be repeated
 //	LEDGER_DIRECT=1    without a guard: what fails then is wrong in this test
 //	LEDGER_KEEP=1      go on after a round that has failed, and count what fails
+//	LEDGER_WITHOUT=re  leave out forms, of a fault that is found and not repaired
 package ledger

@@ -10,6 +10,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"pgguard/pool/queue"
@@ -42,7 +43,8 @@ func doors() []*door {
 		{
 			name: "short", clients: 8, leaves: 0.02, cancels: 0.03, pins: 0.04, long: 0.1, kinds: 0.1,
 			set: func(cfg *proxy.Config, rnd *rand.Rand) {
-				cfg.WriteTimeout, cfg.Observe = time.Second, rnd.IntN(6) == 0
+				cfg.WriteTimeout, cfg.CancelTimeout, cfg.Observe = time.Second, 300*time.Millisecond, rnd.IntN(6) == 0
+				cfg.Pool.Lifetime, cfg.Pool.IdleTimeout = 2*time.Second, time.Second
 				cfg.Pool.MaxServers, cfg.Limit = 3, 2
 				cfg.Pool.Classes = class(150*time.Millisecond, 4)
 				cfg.Pool.Classes[0].Interactive = rnd.IntN(2) == 0
@@ -54,7 +56,7 @@ func doors() []*door {
 				cfg.Pool.MaxServers, cfg.Limit = 1, 1
 				cfg.Pool.Classes = class(80*time.Millisecond, 3)
 				cfg.DeferBegin, cfg.PrepareUnnamed = rnd.IntN(2) == 0, rnd.IntN(2) == 0
-				cfg.MaxPrepared = 2
+				cfg.MaxPrepared, cfg.MaxClients = 2, 4+rnd.IntN(2)
 				if rnd.IntN(4) == 0 {
 					cfg.Mode = proxy.PoolModeStatement
 				}
@@ -126,18 +128,36 @@ func (d *door) close() error {
 	if d.guard == nil {
 		return nil
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- errors.Join(d.guard.Close(), <-d.guard.served) }()
-	select {
-	case err := <-ended:
-		if n := d.guard.Stats().Panics; n > 0 {
-			err = errors.Join(err, fmt.Errorf("%d sessions of guard %q panicked", n, d.name))
-		}
-		return err
-	case <-time.After(patience):
-		b := make([]byte, 1<<20)
-		return fmt.Errorf("guard %q does not close: %s", d.name, b[:runtime.Stack(b, true)])
+	err := d.within(func() { err := errors.Join(d.guard.Close(), <-d.guard.served); d.guard.served <- err })
+	if err == nil {
+		err = <-d.guard.served
 	}
+	if n := d.guard.Stats().Panics; n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d sessions of guard %q panicked", n, d.name))
+	}
+	return err
+}
+
+// within runs f, and returns an error with what every goroutine of the guards waits for if that does not end.
+func (d *door) within(f func()) error {
+	ended := make(chan struct{})
+	go func() { f(); close(ended) }()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timeout.C:
+	}
+	b := make([]byte, 4<<20)
+	var stuck []string
+	for g := range strings.SplitSeq(string(b[:runtime.Stack(b, true)]), "\n\n") {
+		head, _, _ := strings.Cut(g, "\n")
+		if strings.Contains(g, "pgguard/proxy") && !strings.Contains(head, "[IO wait") && !strings.Contains(head, "[select") {
+			stuck = append(stuck, g)
+		}
+	}
+	return fmt.Errorf("guard %q does not end:\n%s", d.name, strings.Join(stuck, "\n\n"))
 }
 
 // state is what a guard is doing.

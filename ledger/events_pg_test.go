@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -39,6 +40,8 @@ func (r *round) disturb(ctx context.Context, rnd *rand.Rand, end time.Time) erro
 		if len(once) > 0 && now.After(once[0].at) {
 			err = once[0].do()
 			once = once[1:]
+		} else if rnd.IntN(12) == 0 {
+			err = r.stall(ctx, rnd)
 		} else {
 			err = r.terminate(ctx, rnd)
 		}
@@ -76,6 +79,28 @@ func (r *round) terminate(ctx context.Context, rnd *rand.Rand) error {
 	return err
 }
 
+// stall halts a server for a moment.
+func (r *round) stall(ctx context.Context, rnd *rand.Rand) error {
+	conn, pid, err := r.victim(ctx, rnd)
+	if conn != nil {
+		defer func() { _ = conn.Close(ctx) }()
+	}
+	if err != nil || pid == "" {
+		return err
+	}
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		return err
+	}
+	r.count("event: server halted")
+	if err := syscall.Kill(n, syscall.SIGSTOP); err != nil {
+		return nil // it has just ended
+	}
+	time.Sleep(time.Duration(rnd.IntN(600)) * time.Millisecond)
+	_ = syscall.Kill(n, syscall.SIGCONT) // nor can it be helped if it ends now
+	return nil
+}
+
 // crash kills a server, so that PostgreSQL restarts all, and waits until it is back.
 func (r *round) crash(ctx context.Context, rnd *rand.Rand) error {
 	conn, pid, err := r.victim(ctx, rnd)
@@ -89,10 +114,12 @@ func (r *round) crash(ctx context.Context, rnd *rand.Rand) error {
 	if err != nil {
 		return err
 	}
-	r.count("event: server killed")
-	if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(n, syscall.SIGKILL); errors.Is(err, syscall.ESRCH) {
+		return nil // it has just ended
+	} else if err != nil {
 		return fmt.Errorf("kill server %d: %w", n, err)
 	}
+	r.count("event: server killed")
 	for limit := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) { // between two looks at a condition
 		if _, err = conn.Exec(ctx, "select 1").ReadAll(); err != nil { // it has crashed indeed
 			break
@@ -135,16 +162,15 @@ func (r *round) restart(rnd *rand.Rand, length time.Duration) error {
 // closeOne ends a guard under its clients, at once or in good order.
 func (r *round) closeOne(ctx context.Context, rnd *rand.Rand) error {
 	d := r.doors[rnd.IntN(len(r.doors))]
-	switch {
-	case d.guard == nil:
+	if d.guard == nil {
 		return nil
-	case rnd.IntN(2) == 0:
+	}
+	if rnd.IntN(2) == 0 {
 		r.count("event: guard closed, " + d.name)
-		return d.guard.Close()
+		return d.within(func() { _ = d.guard.Close() })
 	}
 	r.count("event: guard shut down, " + d.name)
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
-	_ = d.guard.Shutdown(ctx) // closes when its time is over, which is no fault
-	return nil
+	return d.within(func() { _ = d.guard.Shutdown(ctx) }) // closes when its time is over, which is no fault
 }

@@ -97,6 +97,12 @@ func (t *talk) hearError(typ byte, body []byte) error {
 	if h.at < len(h.deeds) {
 		f.ends = h.deeds[h.at].act == actCommit || h.deeds[h.at].act == actRollback
 	}
+	switch {
+	case h.errored && f.discards(): // of what has failed; the first error says more
+		return nil
+	case h.errored && t.failure != nil:
+		f.ends = f.ends || t.failure.ends
+	}
 	t.failure = f
 	var may map[*attempt]bool
 	if f.lossy() {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ const (
 	each      = 30 * time.Second
 )
 
+// without leaves out forms, of a fault that is found and not repaired; nil: none.
+var without *regexp.Regexp
+
 // Rounds of clients, guards and disturbances, until one ends with a table that does not say what the ledgers do.
 func TestLedger(t *testing.T) {
 	seed, direct, keep := rand.Uint64()>>40, os.Getenv("LEDGER_DIRECT") != "", os.Getenv("LEDGER_KEEP") != ""
@@ -29,6 +33,9 @@ func TestLedger(t *testing.T) {
 			t.Fatalf("LEDGER_SEED: %v", err)
 		}
 		seed = n
+	}
+	if v := os.Getenv("LEDGER_WITHOUT"); v != "" {
+		without = regexp.MustCompile(v)
 	}
 	length, end := byDefault, time.Now()
 	if v := os.Getenv("LEDGER"); v != "" {

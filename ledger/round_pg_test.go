@@ -76,6 +76,8 @@ func (r *round) report(kind, text string, life *chapter) {
 const fixture = `
 	do $$ begin if to_regrole('writer') is null then create role writer superuser login; end if; end $$;
 	create table T (id bigint not null, note text, late bool, pid int default pg_backend_pid(), at timestamptz default clock_timestamp());
+	create table T_hot (k int primary key, n int);
+	insert into T_hot select k, 0 from generate_series(0, 2) k;
 	create function T_put(bigint) returns bigint language sql as 'insert into T (id) values ($1) returning id';
 	create function T_fail(i bigint, size int) returns bigint language plpgsql as $$
 		begin insert into T (id) values (i); raise exception '%', repeat('e', size); end $$;
@@ -88,6 +90,9 @@ const fixture = `
 		begin raise exception 'row % is late', new.id; end $$;
 	create constraint trigger T_late after insert on T deferrable initially deferred
 		for each row when (new.late) execute function T_late()`
+
+// remains drops what fixture has made.
+const remains = `drop table T, T_hot; drop function T_put, T_fail, T_say, T_long, T_late`
 
 // admin connects past every guard.
 func (r *round) admin(ctx context.Context) (*pgconn.PgConn, error) {
@@ -110,6 +115,11 @@ func rows(ctx context.Context, conn *pgconn.PgConn, text string) (out [][]string
 	return out, nil
 }
 
+// replaced is a text with the name of a table for T.
+func replaced(text, table string) string {
+	return strings.NewReplacer("T_", table+"_", "T ", table+" ", "T,", table+",").Replace(text)
+}
+
 // prepare makes the table and opens the doors.
 func (r *round) prepare(ctx context.Context, rnd *rand.Rand) error {
 	conn, err := r.admin(ctx)
@@ -117,7 +127,7 @@ func (r *round) prepare(ctx context.Context, rnd *rand.Rand) error {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	if _, err := conn.Exec(ctx, strings.NewReplacer("T_", r.table+"_", "T ", r.table+" ").Replace(fixture)).ReadAll(); err != nil {
+	if _, err := conn.Exec(ctx, replaced(fixture, r.table)).ReadAll(); err != nil {
 		return err
 	}
 	oid, err := rows(ctx, conn, "select '"+r.put()+"'::regproc::oid")
@@ -171,6 +181,11 @@ func play(t *testing.T, c *pgtest.Cluster, seed uint64, direct bool, d time.Dura
 		}
 	}
 	t.Logf("seed %d: %s", seed, lines)
+	if len(r.faults) == 0 {
+		if err := r.cluster.Exec(t.Context(), replaced(remains, r.table)); err != nil {
+			t.Errorf("drop what is left of the round: %v", err)
+		}
+	}
 	return r
 }
 

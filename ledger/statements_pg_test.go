@@ -197,6 +197,15 @@ var (
 	rollback = deed{act: actRollback, tag: "ROLLBACK"}
 )
 
+// pick takes a form by chance, of those that are not left out.
+func (c *client) pick() form {
+	for {
+		if f := forms[c.rnd.IntN(len(forms))]; without == nil || !without.MatchString(f.name) {
+			return f
+		}
+	}
+}
+
 // unnamed is everything of an extended statement but its Sync.
 func (c *client) unnamed(text string, d deed) []*message {
 	out := []*message{parse("", text)}

@@ -14,6 +14,7 @@ type owed struct {
 	errored bool // it has had its error; only its ReadyForQuery is to come
 	ended   bool // of a COPY: the CopyDone was sent
 	half    bool // of a Describe of a statement: the first of its two answers has come
+	behind  bool // it came behind a batch without a Sync
 	part    bool // only the start of it was sent: it may be refused, and cannot run
 }
 
@@ -71,6 +72,7 @@ func (t *talk) say(m *message) {
 		t.each(m, 0, func(a *attempt) { a.settle(t.verdict, "read over after "+t.last.String()) })
 		return
 	}
+	o := &owed{message: m, behind: t.unsynced}
 	switch t.skipping = false; m.typ {
 	case wire.Query, wire.FunctionCall, wire.Sync:
 		t.unsynced = false
@@ -79,7 +81,7 @@ func (t *talk) say(m *message) {
 		t.unsynced = true
 	}
 	t.each(m, 0, func(a *attempt) { a.settle(sent, "") })
-	t.owed = append(t.owed, &owed{message: m})
+	t.owed = append(t.owed, o)
 }
 
 // begin enters a message of which only the start was sent, before the client leaves.
@@ -223,7 +225,7 @@ func (t *talk) hearReady(h *owed, typ byte, body []byte) error {
 	}
 	t.owed = t.owed[1:]
 	now := body[0]
-	if want := t.mayBe(); !contains(want, now) {
+	if want := t.mayBe(h); !contains(want, now) {
 		t.broken = append(t.broken, fmt.Sprintf("ReadyForQuery says %c, want one of %s, after %s", now, want, h.short))
 	}
 	t.status, t.explicit, t.poisoned = now, now != wire.Idle, now == wire.Failed
@@ -245,9 +247,11 @@ func contains(set string, b byte) bool {
 	return false
 }
 
-// mayBe are the states in which the exchange that ends now may leave the session.
-func (t *talk) mayBe() string {
+// mayBe are the states in which the exchange that ends now, with h, may leave the session.
+func (t *talk) mayBe(h *owed) string {
 	switch f := t.failure; {
+	case f == nil && !t.explicit && h.typ == wire.Query && h.behind: // PostgreSQL 18 leaves the batch's transaction open
+		return "IT"
 	case f != nil && (f.lossy() || f.ends || f.code == "25P03"): // a COMMIT may be among what it is the answer to
 		return "IE"
 	case !t.explicit:

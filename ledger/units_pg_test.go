@@ -100,7 +100,7 @@ func (c *client) retried(form string, do func(form string, rows []*attempt) erro
 
 // one writes rows in one of the forms, outside of a transaction.
 func (c *client) one(_ string, rows []*attempt) error {
-	f := forms[c.rnd.IntN(len(forms))]
+	f := c.pick()
 	for _, a := range rows {
 		a.form = strings.TrimSpace(f.name + a.form)
 	}
@@ -116,7 +116,7 @@ func (c *client) pipeline() error {
 		n = 150
 	}
 	for ; n > 0; n-- {
-		f := forms[c.rnd.IntN(len(forms))]
+		f := c.pick()
 		all = append(all, f.build(c, c.rows("pipeline: "+f.name, 1+c.rnd.IntN(3)))...)
 	}
 	if err := c.play(all...); err != nil {
@@ -159,6 +159,10 @@ func (c *client) transaction(_ string, rows []*attempt) error {
 			steps = append(steps, []*message{query("savepoint "+point, deed{act: actSavepoint, name: point})})
 		}
 		steps = append(steps, c.inBlock(part))
+		if c.chance(0.1) { // others wait for it, or deadlock with it
+			text := fmt.Sprintf("update %s_hot set n = n + 1 where k = %d", c.table, c.rnd.IntN(3))
+			steps = append(steps, []*message{query(text, deed{act: actOther, tag: "UPDATE 1"})})
+		}
 		if saves && c.chance(0.4) {
 			back := deed{act: actRollbackTo, name: point, tag: "ROLLBACK"}
 			steps = append(steps, []*message{query("rollback to "+point, back)})
@@ -197,7 +201,7 @@ func (c *client) transaction(_ string, rows []*attempt) error {
 // inBlock writes rows in one of the forms that a transaction block allows; few of them fail.
 func (c *client) inBlock(rows []*attempt) []*message {
 	for {
-		f := forms[c.rnd.IntN(len(forms))]
+		f := c.pick()
 		if f.alone || strings.HasPrefix(f.name, "mistaken") && !c.chance(0.2) {
 			continue
 		}

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,8 +79,9 @@ func askedTable(t *testing.T, c *pgtest.Cluster) (admin *caller) {
 
 // calling is a FunctionCall with a text for its argument.
 func calling(oid uint32, arg string) []byte {
-	body := []byte{byte(oid >> 24), byte(oid >> 16), byte(oid >> 8), byte(oid), 0, 0, 0, 1}
-	body = append(body, 0, 0, byte(len(arg)>>8), byte(len(arg)))
+	body := binary.BigEndian.AppendUint32(nil, oid)
+	body = append(body, 0, 0, 0, 1)
+	body = binary.BigEndian.AppendUint32(body, uint32(len(arg)))
 	return appendMessage(nil, wire.FunctionCall, string(append(append(body, arg...), 0, 0)))
 }
 
@@ -142,6 +144,22 @@ func (c *calm) hears(p *speaker, typ byte, n int) bool {
 
 // tooMuch is more than anything that is tried is answered with.
 const tooMuch = 1000
+
+// follow is play, but that it gives up when nothing comes for a while.
+func (p *speaker) follow(steps []step) []string {
+	p.t.Helper()
+	for i, s := range steps {
+		p.said = append(p.said, fmt.Sprintf("-- %d", i))
+		p.write(s.send)
+		for _, typ := range s.until {
+			if !p.hears(byte(typ), 1, time.Now().Add(2*time.Second)) {
+				p.said = append(p.said, "(silence)")
+				return p.lines()
+			}
+		}
+	}
+	return p.lines()
+}
 
 // ended is true if err is the end of the connection.
 func (p *speaker) ended(err error) bool {

@@ -123,8 +123,7 @@ func (c *Catalog) Customs() (names []string, stale bool, bodies uint64) {
 }
 
 // Functions implements translate.Catalog.
-func (c *Catalog) Functions(bodies [][]byte, changes uint64) (news bool) {
-	before := c.count()
+func (c *Catalog) Functions(bodies [][]byte, changes uint64) {
 	opaque := false
 	for _, body := range bodies {
 		opaque = c.Learn(body) || opaque
@@ -132,13 +131,6 @@ func (c *Catalog) Functions(bodies [][]byte, changes uint64) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.opaque, c.looked, c.at = opaque, changes, time.Now()
-	return len(c.customs) > before
-}
-
-func (c *Catalog) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.customs)
 }
 
 // Opaque implements translate.Catalog.

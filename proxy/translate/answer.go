@@ -129,10 +129,14 @@ func (l *Lease) completed(body []byte) {
 	}
 	switch string(body[:len(body)-1]) {
 	case "DISCARD ALL":
+		l.s.memory = nil
 		l.forgotten |= PinSequence | PinFunction | PinDedicated
 		l.discarded, l.dedicated = true, false
 	case "DISCARD SEQUENCES":
-		l.forgotten |= PinSequence
+		if e := l.owed.front(); e == nil || e.whose == client {
+			l.s.memory = nil
+			l.forgotten |= PinSequence
+		}
 		return
 	case "DEALLOCATE ALL":
 	default:
@@ -222,7 +226,10 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		case ask:
 			l.question.failed = true
 		case sequence:
-			l.owns = false // the transaction had failed before it
+			// The client's statement is on its way: it must not be told what others have left.
+			if l.s.memory = mixed; !e.own {
+				l.failed = slices.Clone(body)
+			}
 		}
 		return Drop
 	}
@@ -258,25 +265,27 @@ func (l *Lease) queryFailed(e *expectation) {
 		l.rename(e.name, e.meant)
 	}
 	// The server is rid of what stood in for the statement.
-	l.owed.add(expectation{kind: query, whose: guard})
-	l.out = wire.AppendEmpty(wire.AppendText(nil, wire.Close, "S"+e.name), wire.Sync)
+	called := e.name
+	l.owed.add(expectation{kind: query, whose: guard, own: true})
+	l.out = wire.AppendEmpty(wire.AppendText(nil, wire.Close, "S"+called), wire.Sync)
 }
 
 // skip notes that the server reads over what was sent up to the next Sync, and takes back what that would have changed. unread: it
 // could not read the text of the message that failed.
 func (l *Lease) skip(unread bool) {
 	from, to := l.owed.first, l.owed.first
-	rescue := false
+	rescue, guards := false, true
 	for ; to < len(l.owed.row); to++ {
 		e := &l.owed.row[to]
-		if e.kind == sync || (e.kind == query && e.whose == guard) {
+		if e.kind == sync || e.own {
 			break
 		}
 		if endsClients(e) {
 			l.readies--
-			// The server would wait for a Sync, the client for the end of its query.
-			rescue = rescue || l.owed.row[from].whose == guard
+			// The server waits for a Sync that its client, who has sent but a query, does not know of.
+			rescue = guards
 		}
+		guards = guards && e.whose == guard
 	}
 	for i := to - 1; i >= from; i-- {
 		l.takeBack(&l.owed.row[i], i == from && !(unread && !readable(l.c.unnamed)))
@@ -310,7 +319,7 @@ func (l *Lease) takeBack(e *expectation, failed bool) {
 		l.dedicated = false
 	}
 	if e.sequences {
-		l.owns = false
+		l.s.memory = mixed
 	}
 	if e.unnamed || e.server {
 		l.s.unnamed = unnamed{}
@@ -376,6 +385,7 @@ func (l *Lease) Rewind() {
 		l.c.setName(r.text, r.meant)
 	}
 	l.c.unnamed, l.s.unnamed = l.first.unnamed, unnamed{}
+	l.residue, l.commit, l.write = l.left, false, false
 	l.first = first{renews: true}
 }
 

@@ -20,7 +20,8 @@ func (w *sending) bind(m []byte) bool {
 	}
 	if st := l.c.called(called); st != nil && w.namesOthers(st) {
 		w.dedicate(true)
-		return false
+		l.extended(expectation{kind: bind, effect: effect{hands: true}})
+		return true
 	}
 	if w.changed(called) || w.misread(called) {
 		w.bindTo(staleName, portal, called, rest, m)

@@ -10,6 +10,7 @@ type Client struct {
 	warns    bool
 	names    map[string]*name // its prepared statements
 	unnamed  *Statement       // the unnamed one; nil: none
+	memory   *memory          // its mark; nil: it has not used a sequence
 	hides    uint64           // schema age from which its first temporary objects may hide others; 0: none
 	hidden   bool             // it has had some
 }
@@ -55,9 +56,8 @@ type Catalog interface {
 	Learn(text []byte) (opaque bool)
 	// Customs are the names known, whether the bodies of functions should be read for more, and how often those have changed.
 	Customs() (names []string, stale bool, bodies uint64)
-	// Functions takes the bodies of all functions that may set something, read after that many changes, and says whether
-	// there are names in them that were not known.
-	Functions(bodies [][]byte, changes uint64) (news bool)
+	// Functions takes the bodies of all functions that may set something, read after that many changes.
+	Functions(bodies [][]byte, changes uint64)
 	// Opaque is true if a function may set what nobody knows the name of.
 	Opaque() bool
 }
@@ -171,6 +171,14 @@ func (t *Terms) began(name, usual string) string {
 		}
 	}
 	return usual
+}
+
+// mark is what a server's memory of sequences is called if it is this client's alone.
+func (c *Client) mark() *memory {
+	if c.memory == nil {
+		c.memory = new(memory)
+	}
+	return c.memory
 }
 
 // hide notes that what has been sent may make the client's first temporary object, for which suspect has the reason: PostgreSQL reads

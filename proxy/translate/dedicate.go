@@ -64,6 +64,7 @@ func (w *sending) queryNaming(m []byte, e *effect) {
 	l := w.l
 	text, _, whole := wire.CString(m[wire.HeaderSize:])
 	if !whole {
+		e.hands = true
 		w.dedicate(l.unsynced)
 		return
 	}
@@ -79,6 +80,7 @@ func (w *sending) queryNaming(m []byte, e *effect) {
 		w.out = wire.AppendParse(w.out, string(called), emptyBody)
 		l.rename(e.name, nil)
 	default:
+		e.hands = true
 		w.dedicate(l.unsynced)
 	}
 }
@@ -99,7 +101,7 @@ func (w *sending) dedicate(inBatch bool) {
 			return
 		}
 		w.out = wire.AppendEmpty(w.out, wire.Sync)
-		l.owed.add(expectation{kind: query, whose: guard})
+		l.owed.add(expectation{kind: query, whose: guard, own: true})
 	}
 	for called, n := range l.c.names {
 		hand(called, n.st.Body, effect{name: called, meant: n.st, hands: true})
@@ -112,6 +114,15 @@ func (w *sending) dedicate(inBatch bool) {
 	}
 	if st := l.c.unnamed; st != nil && st.Body != "" && l.s.unnamed != only(st) {
 		hand("", st.Body, effect{server: true})
+	}
+	if l.c.unnamed == nil && l.s.unnamed != none { // what is there is another client's
+		if inBatch {
+			w.guards(closing, effect{server: true})
+			w.out = wire.AppendText(w.out, wire.Close, "S")
+		} else {
+			w.out = wire.AppendEmpty(wire.AppendText(w.out, wire.Close, "S"), wire.Sync)
+			l.owed.add(expectation{kind: query, whose: guard, own: true})
+		}
 	}
 	l.s.unnamed = unnamed{}
 }

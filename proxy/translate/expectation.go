@@ -62,6 +62,7 @@ type expectation struct {
 	kind  kind
 	whose whose
 	why   purpose
+	own   bool  // of the guard's: it has a Sync of its own, so that an error before it ends there
 	said  *name // of a Bind or Describe: what the client calls the statement; nil: it has no name
 	data  bool  // copy data were sent behind it
 	end   bool  // and their end
@@ -76,9 +77,9 @@ type effect struct {
 	unnamed     bool       // the client's unnamed statement
 	before      *Statement // what that was
 	server      bool       // the server's unnamed statement
-	sequences   bool       // what the server remembers of sequences is the client's
+	sequences   bool       // the server forgets what it remembers of sequences
 	deallocates bool       // by SQL: the server was given something of that name to drop
-	hands       bool       // it is the server's own from now on: the client is dedicated to it
+	hands       bool       // the client is dedicated to the server
 }
 
 // ends is true if a message of this type ends the answer.

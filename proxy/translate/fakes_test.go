@@ -120,13 +120,11 @@ func (c *card) Customs() (names []string, stale bool, bodies uint64) {
 	return c.customs, c.stale, c.bodies
 }
 
-func (c *card) Functions(bodies [][]byte, changes uint64) (news bool) {
-	before := len(c.customs)
+func (c *card) Functions(bodies [][]byte, changes uint64) {
 	for _, b := range bodies {
 		c.opaque = c.Learn(b) || c.opaque
 	}
 	c.stale = false
-	return len(c.customs) > before
 }
 
 // seats is a Room for as many clients that keep their servers. Like the real one it counts also those that it refuses.

@@ -48,7 +48,7 @@ func FuzzTranslate(f *testing.F) {
 		y := newPlay(p, s)
 		y.logs = true
 		if text := y.perform(plainTexts, min(len(p.data), 400)); text != "" {
-			t.Fatalf("%s\n%s", y.told(), text)
+			t.Fatalf("%s\n%s", y.story(), text)
 		}
 	})
 }

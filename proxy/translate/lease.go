@@ -48,8 +48,6 @@ type residue struct {
 	flux      bool      // settings were changed, if only for the transaction
 	ddl       bool      // what statements mean was changed
 	shape     bool      // columns may have been, too
-	touched   bool      // the server's memory of sequences may be from a statement of this lease
-	owns      bool      // it is from this lease alone
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone
@@ -63,6 +61,7 @@ type first struct {
 	heals   bool       // the server's next ReadyForQuery is the signal to send it again
 	renews  bool       // statements are prepared as if their clients had just done so
 	unnamed *Statement // the client's, as it was before
+	left    residue    // what was suspected before
 	renamed []renamed  // its names, as they were before, in the order in which they were changed
 }
 
@@ -133,7 +132,7 @@ func (l *Lease) Outstanding() bool { return l.owed.len() > 0 }
 // Holds is true if the client's next message must wait: the ReadyForQuery before it has not come, and the server does not wait for
 // copy data.
 func (l *Lease) Holds() bool {
-	return (l.readies > 0 && (!l.copying.in || l.copying.end)) || l.heals || l.question != nil || l.excessive != 0 || l.owed.len() > MaxOwed
+	return (l.readies > 0 && (!l.copying.in || l.copying.end)) || l.heals || l.held || l.question != nil || l.owed.len() > MaxOwed
 }
 
 // MaxOwed bounds how far a client may run ahead of its answers within a batch; it waits then.
@@ -143,7 +142,10 @@ const MaxOwed = 1 << 16
 func (l *Lease) Owes() bool { return l.readies > 0 }
 
 // Preparing is true while the server is at what goes ahead of the client's request.
-func (l *Lease) Preparing() bool { return l.ahead > 0 }
+func (l *Lease) Preparing() bool {
+	e := l.owed.front()
+	return l.ahead > 0 || (e != nil && e.why == sequence)
+}
 
 // Unsynced is true if extended messages were sent after the last Sync.
 func (l *Lease) Unsynced() bool { return l.unsynced }
@@ -248,7 +250,7 @@ func (l *Lease) Unanswered() bool {
 }
 
 // Keep remembers how things are before a request that may be sent again.
-func (l *Lease) Keep() { l.first = first{kept: true, unnamed: l.c.unnamed} }
+func (l *Lease) Keep() { l.first = first{kept: true, unnamed: l.c.unnamed, left: l.residue} }
 
 // Drop forgets that: the request is not sent again.
 func (l *Lease) Drop() { l.first = first{heals: l.heals} }

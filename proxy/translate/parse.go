@@ -14,14 +14,14 @@ func (w *sending) parse(st *step, m []byte) bool {
 	if !ok {
 		return false // the server says what is wrong with it
 	}
-	if (st.long && !st.anon) || (st.st != nil && w.namesOthers(st.st)) {
+	if (st.long && !st.anon && !l.rejecting()) || (st.st != nil && w.namesOthers(st.st)) {
 		w.dedicate(true)
-		if !st.anon {
-			return false
+		e := effect{hands: true}
+		if st.anon {
+			e.unnamed, e.before = true, l.c.unnamed
+			l.c.unnamed, l.s.unnamed = st.st, only(st.st)
 		}
-		before := l.c.unnamed
-		l.c.unnamed, l.s.unnamed = st.st, only(st.st)
-		l.extended(expectation{kind: parse, effect: effect{unnamed: true, before: before}})
+		l.extended(expectation{kind: parse, effect: e})
 		return true
 	}
 	l.lingers = false

@@ -29,12 +29,13 @@ type player struct {
 	seen   []byte // what it was told, but for settings that are reported
 	writes []string
 	should []string // what direct has committed
-	doubt  bool     // it could not be kept in step with its server, and the guard says so
+	doubt  bool     // it could not be kept in step with its server, and the guard says so; or it did what no guard follows
 }
 
 // play is a few clients and servers with a guard between.
 type play struct {
 	picker
+	stage
 	shelf   *shelf
 	card    *card
 	seats   *seats
@@ -53,7 +54,7 @@ type stage struct {
 }
 
 func newPlay(p picker, s stage) *play {
-	y := &play{picker: p, shelf: newShelf(), card: &card{age: Age{Schema: 1}, bodies: 1, stale: true}, seats: &seats{room: s.room}}
+	y := &play{picker: p, stage: s, shelf: newShelf(), card: &card{age: Age{Schema: 1}, bodies: 1, stale: true}, seats: &seats{room: s.room}}
 	for range s.servers {
 		h := &house{pg: newPostgres()}
 		h.session = NewServer()
@@ -64,24 +65,26 @@ func newPlay(p picker, s stage) *play {
 	for i := range s.clients {
 		t := terms(y.shelf, y.card, y.seats)
 		t.MaxPrepared, t.Session, t.PrepareUnnamed = s.max, s.session, !s.unshare
-		y.enter(fmt.Sprintf("client %d", i), t, s)
+		y.enter(fmt.Sprintf("client %d", i), t)
 	}
 	return y
 }
 
 // enter has a client come.
-func (y *play) enter(who string, t *Terms, s stage) {
+func (y *play) enter(who string, t *Terms) {
 	c := &player{who: who, talk: newTalk(t), direct: newPostgres()}
-	c.direct.who, c.direct.eighteen = who, s.eighteen
+	c.direct.who, c.direct.eighteen = who, y.eighteen
 	c.direct.commits = func(w string) { c.should = append(c.should, w) }
-	c.talk.eager, c.talk.careful = s.eager, true
+	c.talk.eager, c.talk.careful = y.eager, true
 	c.talk.read = func(m said) {
 		whole := append(bytes.Clone(m.bytes), m.tail...)
 		c.direct.in = append(c.direct.in, whole...)
 		for c.direct.step() {
 		}
+		c.doubt = c.doubt || c.direct.odd
 	}
 	c.talk.forgets = func() { c.at.pg.unnamed = nil }
+	c.talk.undedicated = func() { c.direct.unnamed = nil }
 	c.talk.wrote = func(b []byte) { y.note("  %s to its server: %s", who, shown(b, showClients)) }
 	y.players = append(y.players, c)
 }
@@ -117,8 +120,11 @@ func (y *play) act() bool {
 
 // moves is true if a client has something to do.
 func (y *play) moves(c *player) bool {
-	if c.talk.phase == waiting {
+	switch c.talk.phase {
+	case waiting:
 		return y.vacant() != nil
+	case preparing:
+		return false
 	}
 	return len(c.talk.tail) > 0 || (len(c.talk.in) > 0 && !c.talk.holds())
 }
@@ -179,7 +185,7 @@ func (y *play) deliver(i int, h *house) {
 // after notes what a client was told, and whether it still has its server.
 func (y *play) after(c *player) {
 	eachMessage(c.talk.heard, func(m []byte, whole bool) {
-		if m[0] != wire.ParameterStatus {
+		if m = told(m); m != nil {
 			c.seen = append(c.seen, m...)
 			y.note("  %s hears %s", c.who, shown(m, showServers))
 		}
@@ -197,11 +203,24 @@ func (y *play) after(c *player) {
 // heard is what a client would be told without a guard.
 func (c *player) wants() (stream []byte) {
 	for _, m := range c.direct.out {
-		if m[0] != wire.ParameterStatus {
-			stream = append(stream, m...)
-		}
+		stream = append(stream, told(m)...)
 	}
 	return stream
+}
+
+// told is what a message that a client is told is for a comparison. Settings that are reported are another part's to tell; a text that must
+// fail in a transaction that has failed may have been handed over behind another that fails first; and what a server finds where copy data
+// should be may be the guard's.
+func told(m []byte) []byte {
+	switch {
+	case m[0] == wire.ParameterStatus:
+		return nil
+	case m[0] == wire.ErrorResponse && (bytes.Contains(m, []byte("C25P02\x00")) || bytes.Contains(m, []byte("C42601\x00"))):
+		return wire.AppendText(nil, wire.ErrorResponse, "SERROR", "C25P02", "")
+	case m[0] == wire.ErrorResponse && bytes.Contains(m, []byte("unexpected message type")):
+		return wire.AppendText(nil, wire.ErrorResponse, "SERROR", "C08P01", "")
+	}
+	return m
 }
 
 // fault returns what is wrong now, "" if nothing is.
@@ -331,5 +350,5 @@ func (y *play) counts() string {
 	return ""
 }
 
-// told is the story of a play, for a failure.
-func (y *play) told() string { return strings.Join(y.log, "\n") }
+// story is that of a play, for a failure.
+func (y *play) story() string { return strings.Join(y.log, "\n") }

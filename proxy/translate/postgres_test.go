@@ -47,17 +47,23 @@ type postgres struct {
 	loads bool
 
 	reports map[string]string // settings that have changed since they were reported
+
+	clock int  // of what is prepared and bound
+	bound int  // when what runs was
+	odd   bool // SQL has named a statement that was prepared after it was bound: a guard looks for that at the Bind
 }
 
 // stored is a prepared statement.
 type stored struct {
 	text string
 	rows bool // it returns some
+	at   int
 }
 
 // portal is one.
 type portal struct {
 	of   *stored
+	at   int
 	rows int  // that are still to come; -1: it has not run
 	done bool // and cannot run again
 	dead bool // its transaction has failed
@@ -342,6 +348,7 @@ func (p *postgres) queries(list []string, i int) {
 			end(e)
 			return
 		}
+		p.bound = p.clock
 		tag, e := p.run(s, func(values ...string) { p.row(values...) }, func() { p.say(wire.RowDescription, "\x00\x00") }, len(list) == 1)
 		if e != nil {
 			end(e)
@@ -418,7 +425,8 @@ func (p *postgres) parse(body string) *problem {
 	if len(list) > 1 {
 		return wrong("42601", "cannot insert multiple commands into a prepared statement")
 	}
-	st := &stored{}
+	p.clock++
+	st := &stored{at: p.clock}
 	if len(list) == 1 {
 		if st.text = list[0]; p.block == wire.Failed && !exits(st.text) {
 			return aborted()
@@ -482,7 +490,8 @@ func (p *postgres) bind(body string) *problem {
 	if e := planning(st.text); e != nil {
 		return e
 	}
-	p.portals[name] = &portal{of: st, rows: -1}
+	p.clock++
+	p.portals[name] = &portal{of: st, at: p.clock, rows: -1}
 	p.say(wire.BindComplete, "")
 	return nil
 }
@@ -509,7 +518,7 @@ func (p *postgres) describes(body string) *problem {
 	if e != nil {
 		return e
 	}
-	if p.block == wire.Failed && st.rows {
+	if p.block == wire.Failed && !exits(st.text) { // PostgreSQL describes what returns no rows; a guard may have to prepare it first
 		return aborted()
 	}
 	p.say(wire.ParameterDescription, "\x00\x00")
@@ -565,6 +574,7 @@ func (p *postgres) fetch(o *portal, s string, limit int) *problem {
 	tag := "SELECT 0"
 	if o.rows != 0 {
 		var e *problem
+		p.bound = o.at
 		if tag, e = p.run(s, func(values ...string) { p.row(values...) }, func() {}, true); e != nil {
 			return e
 		}

@@ -14,13 +14,9 @@ func (l *Lease) Prefix(r *Request, fresh bool, open *Opening) (prefix []byte, aw
 	if fresh && l.s.settings != l.c.settings {
 		prefix, await = l.appendSettings(prefix)
 	}
-	idle := fresh || l.status == wire.Idle
-	alone := idle && !l.unsynced && !l.lingers
-	counts := r.suspect&PinSequence != 0 || (idle && r.suspect&PinFunction != 0) || (alone && r.touches && l.c.Catalog.Currval())
-	if counts && !l.touched && !l.owns && l.pins&PinSequence == 0 && !l.skipping {
-		prefix = l.appendForget(prefix, alone, r.n > 0 && endsBatch(r.steps[0].typ))
+	if !l.c.Session && !l.skipping {
+		prefix = l.appendOwnMemory(prefix, r, fresh)
 	}
-	l.touched = l.touched || r.defaults
 	if !fresh || open == nil {
 		return prefix, await
 	}
@@ -63,33 +59,48 @@ func (l *Lease) appendSettings(prefix []byte) (_ []byte, await bool) {
 	return prefix, await && n > 0
 }
 
-// appendForget appends what makes the server forget what it remembers of sequences for others. alone: there is neither a batch
-// nor an unnamed statement that it would disturb. ended: what follows ends a batch.
-func (l *Lease) appendForget(prefix []byte, alone, ended bool) []byte {
+// appendOwnMemory sees to it that a request which may read what the server remembers of sequences (lastval, currval) finds its client's
+// values there, or none, and notes whose are there after it.
+func (l *Lease) appendOwnMemory(prefix []byte, r *Request, fresh bool) []byte {
+	reads := r.suspect&(PinSequence|PinFunction) != 0 || (r.touches && l.c.Catalog.Currval())
+	if !reads && !r.defaults && !r.touches {
+		return prefix
+	}
+	own := l.c.mark()
+	if reads && l.s.memory != nil && l.s.memory != own && l.status != wire.Failed {
+		prefix = l.appendForget(prefix, fresh || l.status == wire.Idle, r.n > 0 && endsBatch(r.steps[0].typ))
+		l.s.memory = nil
+	}
+	if l.s.memory == nil {
+		l.s.memory = own
+	} else if l.s.memory != own {
+		l.s.memory = mixed
+	}
+	return prefix
+}
+
+// appendForget appends what makes the server forget what it remembers of sequences for others. idle: no transaction is open. ended: what
+// follows ends a batch.
+func (l *Lease) appendForget(prefix []byte, idle, ended bool) []byte {
 	// Behind an Execute without a Sync PostgreSQL 18 runs a query in a transaction that does not end with it.
-	ends := ended && !l.executed && l.status == wire.Idle
+	ends := l.unsynced && ended && !l.executed && idle
+	alone := idle && !l.unsynced && !l.lingers && !l.Untouched()
 	switch {
-	case alone:
+	case alone, ends:
 		l.owed.add(expectation{kind: query, whose: guard, why: sequence})
-		prefix = append(prefix, forgetSequences...)
 		l.s.unnamed = none
-	case l.status == wire.Failed:
-		return prefix // it would fail, too
-	case l.unsynced && !ends:
+		return append(prefix, forgetSequences...)
+	case l.unsynced:
 		l.owed.add(expectation{kind: parse, whose: guard, effect: effect{sequences: true}})
 		l.owed.add(expectation{kind: bind, whose: guard})
-		l.owed.add(expectation{kind: execute, whose: guard})
-		l.owed.add(expectation{kind: closing, whose: guard, effect: effect{sequences: true}})
-		l.owed.add(expectation{kind: closing, whose: guard, effect: effect{sequences: true}})
+		l.owed.add(expectation{kind: execute, whose: guard, effect: effect{sequences: true}})
+		l.owed.add(expectation{kind: closing, whose: guard})
+		l.owed.add(expectation{kind: closing, whose: guard})
 		l.executed = true
-		prefix = append(prefix, forgetSequencesBeside...)
-	default:
-		l.unsynced = false
-		l.owed.add(expectation{kind: query, whose: guard, why: sequence})
-		prefix = wire.AppendEmpty(append(prefix, forgetSequencesBeside...), wire.Sync)
+		return append(prefix, forgetSequencesBeside...)
 	}
-	l.owns = true
-	return prefix
+	l.owed.add(expectation{kind: query, whose: guard, why: sequence, own: true})
+	return wire.AppendEmpty(append(prefix, forgetSequencesBeside...), wire.Sync)
 }
 
 // plainBegin is what is sent to a server for a deferred BEGIN without modes.

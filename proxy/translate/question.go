@@ -13,7 +13,8 @@ type question struct {
 	asks      Pins
 	suspect   Pins   // why it is asked
 	bodies    uint64 // how often the bodies of functions had changed when it was asked
-	functions bool   // they are asked for
+	customs   int    // how many names of custom settings it asks for
+	functions bool   // the bodies of functions are asked for
 	again     int    // how often it has been asked already, or patiently
 	found     Pins
 	pairs     []Pair
@@ -81,7 +82,7 @@ func (l *Lease) asking() bool {
 // ask returns the residue query for what is suspicious, and notes that it is under way.
 func (l *Lease) ask(of Pins, again int) []byte {
 	customs, stale, bodies := l.c.Catalog.Customs()
-	q := &question{asks: of, suspect: l.suspect, bodies: bodies, again: again}
+	q := &question{asks: of, suspect: l.suspect, bodies: bodies, customs: len(customs), again: again}
 	if before := l.question; before != nil {
 		q.suspect = before.suspect
 	} else {
@@ -102,7 +103,7 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	}
 	text := strings.Join(queries, " UNION ALL ")
 	l.question = q
-	l.owed.add(expectation{kind: query, whose: guard, why: ask})
+	l.owed.add(expectation{kind: query, whose: guard, why: ask, own: true})
 	if again == patiently { // two statements
 		l.s.unnamed = none
 		return wire.AppendText(nil, wire.Query, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); `+
@@ -197,9 +198,13 @@ func (l *Lease) askAnswered() Fate {
 		l.unanswered = true
 		q.found |= PinFunction
 	}
-	if q.functions && !q.failed && catalog.Functions(q.read, q.bodies) && q.again < 3 {
-		l.out = l.ask(q.asks, q.again+1)
-		return Drop
+	if q.functions && !q.failed {
+		catalog.Functions(q.read, q.bodies)
+		// Others may have read them meanwhile: what counts is what was asked for.
+		if known, _, _ := catalog.Customs(); len(known) > q.customs && q.again < 3 {
+			l.out = l.ask(q.asks, q.again+1)
+			return Drop
+		}
 	}
 	l.question = nil
 	if (q.suspect&PinFunction != 0 && catalog.Opaque()) || q.suspect&pinOpaque != 0 {

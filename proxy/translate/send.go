@@ -37,10 +37,7 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 			if l.skipped {
 				w.forgetUnnamed(st.typ)
 			}
-			if st.anon || st.typ == wire.Query || (st.typ == wire.Close && len(m) == wire.HeaderSize+2) {
-				l.c.unnamed = nil // only the server knows what it is
-			}
-			l.passes(st.typ)
+			l.untouched(st, m)
 		case !w.message(st, m):
 			l.passes(st.typ)
 		}
@@ -55,6 +52,27 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 		return from
 	}
 	return append(w.out, from[w.done:]...)
+}
+
+// untouched notes a message that passes as it is because the client has the server to itself. Of its unnamed statement only the server
+// knows what it is.
+func (l *Lease) untouched(st *step, m []byte) {
+	switch {
+	case st.anon:
+		is := &Statement{}
+		l.c.unnamed, l.s.unnamed, l.lingers = is, only(is), true
+	case st.typ == wire.Query:
+		l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+	case st.typ == wire.Bind:
+		if _, rest, ok := wire.CString(m[wire.HeaderSize:]); ok && len(rest) > 0 && rest[0] == 0 {
+			l.lingers = false
+		}
+	case st.typ == wire.Close && len(m) > wire.HeaderSize+1 && m[wire.HeaderSize] == 'S':
+		if l.undo |= Pins(sql.Prepared); m[wire.HeaderSize+1] == 0 {
+			l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+		}
+	}
+	l.passes(st.typ)
 }
 
 // mayHaveDone notes what a request that is sent may leave behind.
@@ -80,6 +98,9 @@ func (l *Lease) SentRest(res *sql.Result) {
 	l.suspect |= pinsOf(*res)
 	l.undo |= Pins(res.Undo)
 	l.flux = l.flux || res.Sets
+	if res.Residue&sql.Setting != 0 {
+		l.suspect |= pinOpaque // its name has passed
+	}
 	if res.Ddl {
 		l.ddl = true
 		l.shape = l.c.Catalog.Changed(nil) || l.shape

@@ -6,7 +6,14 @@ type Server struct {
 	encoding string   // its client_encoding, as it says itself
 	prepared prepared // the guard's statements in it
 	unnamed  unnamed  // its unnamed statement
+	memory   *memory  // whose values of sequences it remembers; nil: nobody's
 }
+
+// memory tells apart clients whose values of sequences a server remembers (lastval and currval).
+type memory struct{ _ byte }
+
+// mixed is of a server that remembers several clients' values.
+var mixed = new(memory)
 
 // unnamed is what is known of a server's unnamed statement. The zero value is: nothing.
 type unnamed struct {

@@ -100,8 +100,6 @@ func (l *Lease) shows() string {
 		{l.flux, "in flux"},
 		{l.ddl, "ddl"},
 		{l.shape, "shape"},
-		{l.touched, "touched"},
-		{l.owns, "owns sequences"},
 		{l.question != nil, "asks"},
 		{l.kept, "kept"},
 		{l.heals, "heals"},

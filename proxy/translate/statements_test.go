@@ -109,6 +109,7 @@ func (p *postgres) run(s string, rows func(...string), head func(), alone bool) 
 		if p.statements[name] == nil {
 			return "", wrong("26000", "prepared statement \"%s\" does not exist", name)
 		}
+		p.odd = p.odd || p.statements[name].at > p.bound
 		delete(p.statements, name)
 		return "DEALLOCATE", nil
 	case "prepare":
@@ -117,6 +118,12 @@ func (p *postgres) run(s string, rows func(...string), head func(), alone bool) 
 		st := p.statements[word(1)]
 		if st == nil {
 			return "", wrong("26000", "prepared statement \"%s\" does not exist", word(1))
+		}
+		p.odd = p.odd || st.at > p.bound
+		switch verb(st.text) {
+		case "select", "insert", "update":
+		default:
+			return "", wrong("0A000", "EXECUTE of that is not supported")
 		}
 		if e := p.analyze(&stored{text: st.text}); e != nil {
 			return "", e
@@ -294,7 +301,7 @@ func (p *postgres) discard(what string, alone bool) (string, *problem) {
 		return "DISCARD SEQUENCES", nil
 	}
 	p.immediate = true
-	if p.block != 'I' || !alone || p.implicit || p.executed {
+	if p.block != 'I' || !alone || p.implicit { // since 14.6 also in a pipeline, which the guard's own Execute may have made of a batch
 		p.immediate = false
 		return "", wrong("25001", "DISCARD ALL cannot run inside a transaction block")
 	}

@@ -124,6 +124,7 @@ func newStory() *story {
 // begin has a new client and a new server.
 func (s *story) begin() {
 	s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+	s.srv.session.memory = mixed // others have had it
 	s.talk = newTalk(s.terms)
 	s.talk.wrote = s.wrote
 	s.gone = nil
@@ -172,9 +173,11 @@ func (s *story) run(d *datadriven.TestData) string {
 		s.talk.wrote = s.wrote
 		if s.srv.lent {
 			s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+			s.srv.session.memory = mixed // others have had it
 		}
 	case "switch":
 		s.srv = &far{session: NewServer(), taken: func([]byte) {}}
+		s.srv.session.memory = mixed // others have had it
 	case "lose":
 		s.talk.lose()
 	case "catalog":

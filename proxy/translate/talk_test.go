@@ -61,6 +61,8 @@ type talk struct {
 	read    func(m said)   // is told of each message that was taken from in; nil: nobody cares
 	wrote   func(b []byte) // is told what was written to the server; nil: nobody cares
 
+	undedicated func() // is told that the client is not dedicated any more; nil: nobody cares
+
 	forgets func() // has the server forget its unnamed statement; nil: nobody does
 
 	again int // how often a request was sent again
@@ -105,7 +107,7 @@ func (k *talk) dares() bool {
 
 // next deals with the client's next messages: false if there are none, or they must wait.
 func (k *talk) next() bool {
-	if len(k.tail) > 0 {
+	if len(k.tail) > 0 && k.phase != preparing {
 		k.piece(k.tail)
 		return true
 	}
@@ -312,11 +314,6 @@ func (k *talk) granted(srv *far) {
 
 // prefix is what goes ahead of a request.
 func (k *talk) prefix(p *pending, fresh bool, open *Opening) (prefix []byte, await bool) {
-	if k.careful && k.lease.Untouched() { // see faults/unnamed_statement_of_an_untouched_client_is_forgotten.txt
-		was := k.lease.touched
-		k.lease.touched = true
-		defer func() { k.lease.touched = was || p.defaults }()
-	}
 	return k.lease.Prefix(&p.Request, fresh, open)
 }
 
@@ -419,8 +416,12 @@ func (k *talk) receive(m []byte, whole bool) Fate {
 	typ := m[0]
 	watches, hidden := k.lease.Watches(typ)
 	fate := passIf(!hidden)
+	dedicated := k.lease.dedicated
 	if watches {
 		fate = k.lease.Receive(m, whole)
+	}
+	if dedicated && !k.lease.dedicated && k.client.unnamed == nil && k.undedicated != nil {
+		k.undedicated() // see faults/unnamed_statement_is_lost_when_dedication_ends.txt
 	}
 	switch fate {
 	case Pass:
