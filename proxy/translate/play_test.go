@@ -76,17 +76,19 @@ func (y *play) enter(who string, t *Terms) {
 	c.direct.who, c.direct.eighteen = who, y.eighteen
 	c.direct.commits = func(w string) { c.should = append(c.should, w) }
 	c.talk.eager, c.talk.careful = y.eager, true
-	c.talk.read = func(m said) {
-		whole := append(bytes.Clone(m.bytes), m.tail...)
-		c.direct.in = append(c.direct.in, whole...)
-		for c.direct.step() {
-		}
-		c.doubt = c.doubt || c.direct.odd
-	}
+	c.talk.read = func(m said) { c.goes(m.bytes) }
 	c.talk.forgets = func() { c.at.pg.unnamed = nil }
 	c.talk.undedicated = func() { c.direct.unnamed = nil }
 	c.talk.wrote = func(b []byte) { y.note("  %s to its server: %s", who, shown(b, showClients)) }
 	y.players = append(y.players, c)
+}
+
+// goes has some of what a client sends reach the server that it would have without a guard.
+func (c *player) goes(b []byte) {
+	c.direct.in = append(c.direct.in, b...)
+	for c.direct.step() {
+	}
+	c.doubt = c.doubt || c.direct.odd
 }
 
 func (y *play) note(format string, args ...any) {
@@ -151,7 +153,9 @@ func (y *play) move(c *player) {
 		h.pg.commits = func(w string) { c.writes = append(c.writes, w) }
 		c.talk.granted(&h.far)
 	case len(c.talk.tail) > 0:
-		c.talk.piece(c.talk.tail[:1+y.pick(len(c.talk.tail))])
+		piece := c.talk.tail[:1+y.pick(len(c.talk.tail))]
+		c.goes(piece)
+		c.talk.piece(piece)
 	default:
 		y.note("%s: %s", c.who, shown(c.talk.in[0].bytes, showClients))
 		c.talk.next()

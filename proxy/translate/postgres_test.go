@@ -48,9 +48,12 @@ type postgres struct {
 
 	reports map[string]string // settings that have changed since they were reported
 
-	clock int  // of what is prepared and bound
-	bound int  // when what runs was
-	odd   bool // SQL has named a statement that was prepared after it was bound: a guard looks for that at the Bind
+	clock            int  // of what is prepared and bound
+	bound            int  // when what runs was
+	stale            int  // as many messages from now something is found to be stale; 0: nothing is
+	cancel, canceled bool // the next message that runs something is canceled; one was
+
+	odd bool // SQL has named a statement that was prepared after it was bound: a guard looks for that at the Bind
 }
 
 // stored is a prepared statement.
@@ -222,7 +225,27 @@ func (p *postgres) step() bool {
 	}
 	body := string(p.in[wire.HeaderSize:size])
 	p.in = p.in[size:]
+	runs := bytes.IndexByte([]byte("QPBDEF"), typ) >= 0 && p.copies == 0 && !p.skipping
+	if p.stale > 0 && runs {
+		p.stale--
+		if p.stale == 0 && (typ == wire.Bind || typ == wire.Execute || typ == wire.Describe) {
+			p.open, p.skipping = true, true
+			p.fail(wrong("0A000", "cached plan must not change result type"))
+			return true
+		}
+	}
 	switch {
+	case p.cancel && runs:
+		p.cancel, p.canceled = false, true
+		if typ == wire.Query || (typ == wire.Parse && body[0] == 0) {
+			p.unnamed = nil
+		}
+		p.fail(wrong("57014", "canceling statement due to user request"))
+		if p.skipping = typ != wire.Query && typ != wire.FunctionCall; p.skipping {
+			p.open = true
+		} else {
+			p.ready()
+		}
 	case p.copies != 0:
 		p.copyStep(typ, body)
 	case typ == wire.Sync:

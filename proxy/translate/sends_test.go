@@ -13,6 +13,7 @@ var plainTexts = []string{
 	"insert into t values (5); update t set a = fail", "commit; insert into t values (6)", "copy t from stdin", "copy t to stdout",
 }
 
+// sessionTexts leave something in a session, or may, or ask for it.
 var sessionTexts = []string{
 	"set work_mem = '1MB'", "set work_mem = '2MB'", "set timezone = 'CET'", "reset work_mem", "reset all", "set local work_mem = '3MB'", "show work_mem", "show timezone",
 	"set app.x = '1'", "select current_setting('app.x', true)", "set role = 'r'", "reset role", "listen n", "unlisten n", "create temp table tt as select 1",

@@ -158,19 +158,6 @@ func (s Settings) shows() (list []string) {
 	return list
 }
 
-// shows is whose values of sequences a server remembers, for a story.
-func (m *memory) shows(c *Client) string {
-	switch m {
-	case nil:
-		return "nobody's"
-	case mixed:
-		return "several clients'"
-	case c.memory:
-		return "its client's"
-	}
-	return "another's"
-}
-
 // shows is what is known of a server's unnamed statement, for a story.
 func (u unnamed) shows() string {
 	switch {

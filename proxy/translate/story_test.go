@@ -20,6 +20,7 @@ import (
 //	server      the server's messages, read at once: what becomes of each, what goes to the server and to the client
 //	each        the same, read one by one
 //	leave       the client goes: what goes to the server
+//	reap        its transaction, which does nothing, is taken from it
 //	another     another client comes; the server is another, too, if the one before keeps its own
 //	switch      the client's next transaction has another server
 //	lose        the server ends
@@ -168,6 +169,9 @@ func (s *story) run(d *datadriven.TestData) string {
 		if s.gone = s.talk.leave(); s.gone != nil {
 			s.clean()
 		}
+	case "reap":
+		s.gone = s.talk.reaped()
+		s.clean()
 	case "another":
 		s.talk = newTalk(s.terms)
 		s.talk.wrote = s.wrote
@@ -341,6 +345,9 @@ func (s *story) clean() {
 	switch s.gone.stage {
 	case 'f':
 		s.say("the server is fit for others")
+		if s.talk.phase == free { // its client is still there
+			s.gone = nil
+		}
 	case 'u':
 		s.say("the server is thrown away")
 	}

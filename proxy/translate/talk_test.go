@@ -519,6 +519,7 @@ type orphan struct {
 	typ   byte
 	stage byte // of its cleaning: 0, then r and d for what was ordered, then the end: f if it is fit for others, u if not
 	tries int
+	fault string
 	wrote func([]byte)
 }
 
@@ -533,6 +534,13 @@ func (k *talk) leave() *orphan {
 	}
 	k.srv, k.phase, k.in, k.tail = nil, lost, nil, nil
 	k.client.DeallocateAll()
+	return o
+}
+
+// reaped takes the transaction, which does nothing, from the client, which stays.
+func (k *talk) reaped() *orphan {
+	o := &orphan{lease: k.lease.Orphan(), srv: k.srv, wrote: k.wrote}
+	k.srv, k.phase, k.local = nil, free, wire.Idle
 	return o
 }
 
@@ -560,10 +568,19 @@ func (o *orphan) receive(m []byte, whole bool) Fate {
 
 // settle does what the proxy does next to clean the server, and says whether there is more to do without an answer.
 func (o *orphan) settle() bool {
+	if o.stage == 'f' || o.stage == 'u' {
+		return false
+	}
+	more := o.next()
+	if o.stage == 'f' || o.stage == 'u' {
+		o.lease.Unpin()
+	}
+	return more
+}
+
+func (o *orphan) next() bool {
 	l := &o.lease
 	switch {
-	case o.stage == 'f' || o.stage == 'u':
-		return false
 	case l.Doubt() || l.Fatal() != nil:
 		o.stage = 'u'
 		return false
@@ -577,6 +594,9 @@ func (o *orphan) settle() bool {
 		return true
 	}
 	if end := l.Closing(); len(end) > 0 {
+		if failing(end) {
+			o.fault = "a batch is ended by a Sync without what fails it"
+		}
 		o.write(end)
 		return true
 	}
@@ -607,7 +627,6 @@ func (o *orphan) reset() bool {
 		o.stage = 'u'
 	}
 	if o.stage == 'f' {
-		l.Unpin()
 		o.srv.lent = false
 	}
 	return false
