@@ -83,11 +83,10 @@ func (l *Lease) appendOwnMemory(prefix []byte, r *Request, fresh bool) []byte {
 // follows ends a batch.
 func (l *Lease) appendForget(prefix []byte, idle, ended bool) []byte {
 	// Behind an Execute without a Sync PostgreSQL 18 runs a query in a transaction that does not end with it.
-	ends := l.unsynced && ended && !l.executed && idle
-	alone := idle && !l.unsynced && !l.lingers && !l.Untouched()
+	ends := l.unsynced && ended && !l.executed
 	switch {
-	case alone, ends:
-		l.owed.add(expectation{kind: query, whose: guard, why: sequence})
+	case idle && (!l.unsynced || ends) && !l.lingers && !l.Untouched():
+		l.owed.add(expectation{kind: query, whose: guard, why: sequence, effect: effect{server: true, sequences: true}})
 		l.s.unnamed = none
 		return append(prefix, forgetSequences...)
 	case l.unsynced:
