@@ -75,10 +75,8 @@ func (y *play) enter(who string, t *Terms) {
 	c := &player{who: who, talk: newTalk(t), direct: newPostgres()}
 	c.direct.who, c.direct.eighteen = who, y.eighteen
 	c.direct.commits = func(w string) { c.should = append(c.should, w) }
-	c.talk.eager, c.talk.careful = y.eager, true
+	c.talk.eager = y.eager
 	c.talk.read = func(m said) { c.goes(m.bytes) }
-	c.talk.forgets = func() { c.at.pg.unnamed = nil }
-	c.talk.undedicated = func() { c.direct.unnamed = nil }
 	c.talk.wrote = func(b []byte) { y.note("  %s to its server: %s", who, shown(b, showClients)) }
 	y.players = append(y.players, c)
 }
@@ -195,7 +193,7 @@ func (y *play) after(c *player) {
 		}
 	})
 	c.talk.heard = nil
-	c.doubt = c.doubt || c.talk.phase == lost || (c.talk.srv != nil && c.talk.lease.Doubt())
+	c.doubt = c.doubt || c.talk.vague || c.talk.phase == lost || (c.talk.srv != nil && c.talk.lease.Doubt())
 	if c.at != nil && c.talk.srv == nil {
 		if c.talk.phase == lost {
 			c.at.pg.ends()
@@ -230,7 +228,7 @@ func told(m []byte) []byte {
 // fault returns what is wrong now, "" if nothing is.
 func (y *play) fault() string {
 	for _, c := range y.players {
-		if c.doubt {
+		if c.doubt || len(c.talk.tail) > 0 { // what goes ahead of a message may fail before its end is there
 			continue
 		}
 		if want := c.wants(); !bytes.HasPrefix(want, c.seen) {

@@ -40,14 +40,13 @@ const (
 // talk is a client's session as the proxy has it: it reads requests, sends them to a server when it gets one, and passes the answers
 // on. Its rules are those of package proxy, without time, sockets and refusals.
 type talk struct {
-	client  Client
-	lease   Lease
-	phase   phase
-	srv     *far
-	local   byte // the transaction state, as the client sees it, while the session is free
-	open    Opening
-	eager   bool // what the guard can answer by itself it does
-	careful bool // it does what the guard does not, to get past the faults that are known
+	client Client
+	lease  Lease
+	phase  phase
+	srv    *far
+	local  byte // the transaction state, as the client sees it, while the session is free
+	open   Opening
+	eager  bool // what the guard can answer by itself it does
 
 	in      []said         // what the client has sent and was not read yet
 	tail    []byte         // the rest of a message of which the start was read
@@ -61,10 +60,8 @@ type talk struct {
 	read    func(m said)   // is told of each message that was taken from in; nil: nobody cares
 	wrote   func(b []byte) // is told what was written to the server; nil: nobody cares
 
-	undedicated func() // is told that the client is not dedicated any more; nil: nobody cares
-
-	forgets func() // has the server forget its unnamed statement; nil: nobody does
-
+	vague bool // its unnamed statement is long, or was never translated, and it need not be there any more: in a server that went back, or in a
+	// transaction that has failed
 	again int // how often a request was sent again
 }
 
@@ -91,18 +88,9 @@ func (k *talk) holds() bool {
 	case waiting, preparing, lost:
 		return true
 	case running:
-		return len(k.tail) == 0 && (k.lease.Holds() || k.dares())
+		return len(k.tail) == 0 && k.lease.Holds()
 	}
 	return false
-}
-
-// dares is true if the client's next message must wait because of a fault that is known.
-func (k *talk) dares() bool {
-	if !k.careful || len(k.in) == 0 || !k.lease.unsynced || !k.lease.Outstanding() || !endsBatch(k.in[0].bytes[0]) {
-		return false
-	}
-	m := k.message(k.in[0])
-	return forgets(&m) // see faults/query_behind_a_batch_that_fails_is_run.txt
 }
 
 // next deals with the client's next messages: false if there are none, or they must wait.
@@ -138,11 +126,6 @@ func (k *talk) next() bool {
 		}
 	}
 	return true
-}
-
-// forgets is true for a message ahead of which the server may be to forget its sequences.
-func forgets(m *Message) bool {
-	return m.Type == wire.FunctionCall || m.Scan.Ask || m.Scan.Residue&sql.Sequence != 0
 }
 
 // message reads one.
@@ -303,18 +286,13 @@ func (k *talk) granted(srv *far) {
 			open = &k.open
 		}
 	}
-	prefix, await := k.prefix(k.request, fresh, open)
+	prefix, await := k.lease.Prefix(&k.request.Request, fresh, open)
 	if await {
 		k.phase = preparing
 		k.write(prefix)
 		return
 	}
 	k.first(prefix)
-}
-
-// prefix is what goes ahead of a request.
-func (k *talk) prefix(p *pending, fresh bool, open *Opening) (prefix []byte, await bool) {
-	return k.lease.Prefix(&p.Request, fresh, open)
 }
 
 // first sends the client's first request of a transaction.
@@ -336,18 +314,14 @@ func (k *talk) first(prefix []byte) {
 
 // send gives what is to be written for a request.
 func (k *talk) send(p *pending) []byte {
-	dedicated, lacks := k.lease.dedicated, k.client.unnamed == nil && k.srv.session.unnamed != none
-	out := k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
-	if !dedicated && k.lease.dedicated && lacks && k.forgets != nil {
-		k.forgets() // see faults/unnamed_statement_of_another_is_bound_by_a_dedicated_client.txt
-	}
-	return out
+	k.vague = k.vague || (k.lease.failing() && k.client.unnamed != nil && k.client.unnamed.Body == "")
+	return k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
 }
 
 // sendNow sends a request to the server that the session has.
 func (k *talk) sendNow(p *pending) {
 	k.dropKept()
-	prefix, _ := k.prefix(p, false, nil)
+	prefix, _ := k.lease.Prefix(&p.Request, false, nil)
 	prefix = bytes.Clone(prefix)
 	out := k.send(p)
 	if k.lease.Quiet() || k.lease.Skipping() {
@@ -416,12 +390,8 @@ func (k *talk) receive(m []byte, whole bool) Fate {
 	typ := m[0]
 	watches, hidden := k.lease.Watches(typ)
 	fate := passIf(!hidden)
-	dedicated := k.lease.dedicated
 	if watches {
 		fate = k.lease.Receive(m, whole)
-	}
-	if dedicated && !k.lease.dedicated && k.client.unnamed == nil && k.undedicated != nil {
-		k.undedicated() // see faults/unnamed_statement_is_lost_when_dedication_ends.txt
 	}
 	switch fate {
 	case Pass:
@@ -500,6 +470,7 @@ func (k *talk) end() {
 func (k *talk) part() {
 	k.dropKept()
 	k.lease.Rest()
+	k.vague = k.vague || (k.client.unnamed != nil && k.client.unnamed.Body == "")
 	k.srv.lent = false
 	k.srv, k.local = nil, wire.Idle
 }
