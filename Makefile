@@ -24,7 +24,7 @@ demo: deps build  ## see an overload direct and guarded, on a PostgreSQL of its 
 check: fmt vet lint unit  ## what every commit needs: format, vet, lint, unit tests; no PostgreSQL, under a minute
 
 test: check deps  ## check, then every test with the race detector and a real PostgreSQL
-	go test -race -tags pg ./...
+	go test -race -tags pg -timeout 25m ./...
 
 race:  ## the unit tests with the race detector
 	go test -race $(UNIT)

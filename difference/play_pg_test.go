@@ -52,7 +52,11 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	}
 	p.said.mark("Sync and leave") // what was sent without a Flush is answered before
 	n.clear(p)
-	p.play(step{messages: []message{sync}})
+	if last := (step{messages: []message{sync}}); n.refuses() {
+		p.persist(last, &n)
+	} else {
+		p.play(last)
+	}
 	p.said.cut = p.over
 	p.leave()
 	n.leave()
@@ -62,21 +66,27 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	if g != nil {
 		g.quieten()
 	}
+	err = a.remember(ctx, db, &p.said)
+	return p.said, err
+}
+
+// remember enters what remains in db.
+func (a *arena) remember(ctx context.Context, db string, said *transcript) error {
 	remaining, err := a.left(ctx, db)
-	if err == nil && p.said.lost() {
+	if err == nil && said.lost() {
 		err = a.goesDown(ctx, db)
 	}
 	for _, line := range remaining {
-		p.said.add("(remains: " + line + ")")
+		said.add("(remains: " + line + ")")
 	}
-	return p.said, err
+	return err
 }
 
 func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, st step) error {
 	switch st.kind {
 	case client:
 		if n.refuses() {
-			p.persist(st, n)
+			p.said.played = append(p.said.played, p.persist(st, n)...)
 			return nil
 		}
 		p.hear(st)
@@ -98,8 +108,11 @@ func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, 
 		if err := a.exec(ctx, db, fmt.Sprintf("select pg_notify('%s', 'from outside')", st.channel)); err != nil {
 			return err
 		}
-		n.clear(p)
-		p.hear(step{messages: []message{query("select 'after the notification'")}})
+		if st := simple("select 'after the notification'"); n.refuses() {
+			p.persist(st, n)
+		} else {
+			p.hear(st)
+		}
 	}
 	return nil
 }

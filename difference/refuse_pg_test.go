@@ -121,23 +121,25 @@ func (n *neighbours) clear(client *speaker) {
 }
 
 // persist plays a step with a guard that may refuse it, or parts of it, until all has been taken. What it was refused is not in
-// the transcript but for what is wrong with that. The steps that were taken are kept there, to be played directly.
-func (p *speaker) persist(st step, n *neighbours) {
+// the transcript but for what is wrong with that. It returns the steps that were taken, to be played directly.
+func (p *speaker) persist(st step, n *neighbours) (played []step) {
 	idle, begun := p.said.state()
-	if !n.holder.held || p.open() || openEnded(st.messages) || !idle && begun {
+	if !n.holder.held || p.open() || !idle && begun {
 		n.clear(p)
 	}
 	// In a transaction nobody is refused, and nobody waits.
-	if p.open() || openEnded(st.messages) || !idle && (begun || units(st.messages) < 2) {
+	if p.open() || !idle && !begun && units(st.messages) < 2 {
 		p.hear(st)
-		p.said.played = append(p.said.played, st)
-		return
+		return []step{st}
+	}
+	if openEnded(st.messages) { // it is to be known whether it was refused
+		st.messages = append(slices.Clone(st.messages), flush)
 	}
 	st.messages = slices.Clone(st.messages)
 	for i := range st.messages {
 		st.messages[i].n = i
 	}
-	for {
+	for end := time.Now().Add(patience); ; {
 		r := &refusals{step: st}
 		p.refusals = r
 		stop := n.watch(p.key)
@@ -150,10 +152,14 @@ func (p *speaker) persist(st step, n *neighbours) {
 		p.refusals = nil
 		taken, again := r.split(p.got)
 		if len(taken.messages) > 0 || len(again.messages) == 0 {
-			p.said.played = append(p.said.played, taken)
+			played = append(played, taken)
 		}
 		if len(again.messages) == 0 || p.over {
-			return
+			return played
+		}
+		if time.Now().After(end) {
+			p.said.add("(refused again and again: " + again.String() + ")")
+			return played
 		}
 		p.said.refused++
 		n.clear(p)

@@ -153,7 +153,7 @@ func (d *door) within(f func()) error {
 	var stuck []string
 	for g := range strings.SplitSeq(string(b[:runtime.Stack(b, true)]), "\n\n") {
 		head, _, _ := strings.Cut(g, "\n")
-		if strings.Contains(g, "pgguard/proxy") && !strings.Contains(head, "[IO wait") && !strings.Contains(head, "[select") {
+		if strings.Contains(g, "pgguard/proxy.(") && !strings.Contains(head, "[IO wait") && !strings.Contains(head, "[select") {
 			stuck = append(stuck, g)
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// clientsOf lists a few servers' processes, those that do something first. A transaction that has done nothing for long is left
-// to the guards.
+// clientsOf lists a few servers' processes: any, or those that do something first. A transaction that has done nothing for long is
+// left to the guards.
 const clientsOf = `select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
 	and not (state = 'idle in transaction' and state_change < now() - interval '1 s')
-	order by (state <> 'idle') desc, random() limit 3`
+	order by (state <> 'idle') and %t desc, random() limit 3`
 
 // disturb does harm to PostgreSQL until the end.
 func (r *round) disturb(ctx context.Context, rnd *rand.Rand, end time.Time) error {
@@ -48,7 +48,7 @@ func (r *round) disturb(ctx context.Context, rnd *rand.Rand, end time.Time) erro
 		if err != nil {
 			return err
 		}
-		time.Sleep(min(time.Until(end), time.Duration(rnd.IntN(300))*time.Millisecond)) // between two blows
+		time.Sleep(min(time.Until(end), time.Duration(rnd.IntN(200))*time.Millisecond)) // between two blows
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (r *round) victim(ctx context.Context, rnd *rand.Rand) (conn *pgconn.PgConn
 	if conn, err = r.admin(ctx); err != nil {
 		return nil, "", err
 	}
-	list, err := rows(ctx, conn, clientsOf)
+	list, err := rows(ctx, conn, fmt.Sprintf(clientsOf, rnd.IntN(2) == 0))
 	if err != nil || len(list) == 0 {
 		return conn, "", err
 	}

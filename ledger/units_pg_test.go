@@ -119,7 +119,18 @@ func (c *client) pipeline() error {
 		f := c.pick()
 		all = append(all, f.build(c, c.rows("pipeline: "+f.name, 1+c.rnd.IntN(3)))...)
 	}
-	if err := c.play(all...); err != nil {
+	if err := c.send(all...); err != nil {
+		return err
+	}
+	if c.chance(0.1) { // answers are being written, and others are being refused
+		for n := c.rnd.IntN(10); n > 0 && c.talk.waiting(); n-- {
+			if err := c.hear(); err != nil {
+				return err
+			}
+		}
+		return c.leave("rst", "in the middle of a pipeline")
+	}
+	if err := c.settle(); err != nil {
 		return err
 	}
 	return c.calm()

@@ -5,8 +5,8 @@
 // A client's connection is a session, a server's is a backend; each has one goroutine, which is the only reader of its
 // socket and lives as long as it. A session whose client sends a statement asks the pool for a server. When it is
 // granted one, whoever granted it - the session itself if a server was idle, else the backend that has just become free -
-// writes the waiting bytes to the server. The session meanwhile waits in its read, where it also sees its client go. The
-// backend reads the answer and writes it to the client, and at ReadyForQuery in state I, with nothing outstanding, gives
+// joins the two by a link, has package translate write the waiting request for that server, and sends it. The session
+// meanwhile waits in its read, where it also sees its client go. The backend reads the answer and writes it to the client, and at ReadyForQuery in state I, with nothing outstanding, gives
 // the server back. So a query costs two reads, two writes and two wake-ups, also when it had to wait.
 //
 // What the guard can answer itself never reaches a server: the empty query, BEGIN, which is sent with the first
@@ -14,6 +14,8 @@
 //
 // # Rooms
 //
+// Package translate turns a client's messages into those for one server, and says of each answer whose it is; it is pure.
+// Package library keeps the texts of statements for all clients.
 // Package sock is one socket. Package upstream says where a PostgreSQL is and how to log in to it. Package instance keeps
 // what is about one PostgreSQL, whoever its clients are: its pool, the law, the breaker, the side channel. None of them
 // knows the proxy: the instance calls two functions that it is given, to open a server and to reap a transaction, and sees
@@ -26,11 +28,13 @@
 // to its ReadyForQuery. slot: a server held by a transaction. run token: a statement running. limit (L): how many may
 // run, chosen. cap (H): how many servers may exist, given. class: a kind of work. refusal: an answer in the database's
 // place. pin: keeping a server between transactions. residue: what a transaction left in its server. drain: ending
-// without interrupting. side channel: the guard's own connection to the server.
+// without interrupting. side channel: the guard's own connection to the server. state: what a session is doing.
+// expectation: an answer that the server owes, and to whom. dedicate: to give a client a server of its own, in which its
+// statements have their own names.
 //
 // # Locks
 //
-// session.mu guards a session's state, session.wmu is held while writing to its client, backend.wmu while writing to a
+// session.mu guards a session's state and its link; a link without a client has a mutex of its own. session.wmu is held while writing to its client, backend.wmu while writing to a
 // server. The order is backend.wmu after session.mu, and session.mu after session.wmu: who decides what goes to a client
 // holds the right to write to it first, so that a client that does not read holds up nobody who only needs its mu; who
 // decides what goes to a server locks that writer before it unlocks mu. So bytes leave in the order in which they were

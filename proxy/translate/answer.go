@@ -254,8 +254,11 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 
 // queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows.
 func (l *Lease) queryFailed(e *expectation) {
-	if l.code == "22021" && e.unnamed {
+	switch {
+	case l.code == "22021" && e.unnamed:
 		l.c.unnamed, l.s.unnamed = e.before, unnamed{} // the server could not read the query, and has forgotten nothing
+	case l.code == "08P01":
+		l.s.unnamed = unnamed{} // nor may it have done if the query had no end
 	}
 	if !e.deallocates {
 		return
@@ -385,6 +388,7 @@ func (l *Lease) Rewind() {
 		l.c.setName(r.text, r.meant)
 	}
 	l.c.unnamed, l.s.unnamed = l.first.unnamed, unnamed{}
+	l.residue, l.commit, l.write = l.left, false, false
 	l.first = first{renews: true}
 }
 

@@ -61,6 +61,7 @@ type first struct {
 	heals   bool       // the server's next ReadyForQuery is the signal to send it again
 	renews  bool       // statements are prepared as if their clients had just done so
 	unnamed *Statement // the client's, as it was before
+	left    residue    // what was suspected before
 	renamed []renamed  // its names, as they were before, in the order in which they were changed
 }
 
@@ -98,6 +99,7 @@ func (l *Lease) Orphan() Lease {
 	o := *l
 	o.c = &Client{Terms: l.c.Terms, settings: l.c.settings}
 	o.first, o.effects, o.gone = first{}, effects{}, true
+	o.s.unnamed = unnamed{} // what ends the client's messages may leave it, or not
 	for i := o.owed.first; i < len(o.owed.row); i++ {
 		o.owed.row[i].name, o.owed.row[i].deallocates = "", false
 	}
@@ -249,7 +251,7 @@ func (l *Lease) Unanswered() bool {
 }
 
 // Keep remembers how things are before a request that may be sent again.
-func (l *Lease) Keep() { l.first = first{kept: true, unnamed: l.c.unnamed} }
+func (l *Lease) Keep() { l.first = first{kept: true, unnamed: l.c.unnamed, left: l.residue} }
 
 // Drop forgets that: the request is not sent again.
 func (l *Lease) Drop() { l.first = first{heals: l.heals} }

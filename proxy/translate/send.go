@@ -59,8 +59,10 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 func (l *Lease) untouched(st *step, m []byte) {
 	switch {
 	case st.anon:
-		is := &Statement{}
+		is, e := &Statement{}, effect{unnamed: true, before: l.c.unnamed}
 		l.c.unnamed, l.s.unnamed, l.lingers = is, only(is), true
+		l.extended(expectation{kind: parse, effect: e})
+		return
 	case st.typ == wire.Query:
 		l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
 	case st.typ == wire.Bind:

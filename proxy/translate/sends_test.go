@@ -6,7 +6,7 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// texts that clients send. A fault of the package that has not been mended may forbid one: see faults.
+// texts that clients send.
 var plainTexts = []string{
 	"select 1", "select 2", "insert into t values (1)", "insert into t values (2)", "select 1/0", "selec", "update t set a = fail", "", "begin",
 	"commit", "rollback", "begin isolation level repeatable read", "select 1; insert into t values (3)", "begin; insert into t values (4); commit",

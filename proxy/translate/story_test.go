@@ -3,8 +3,6 @@ package translate
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,66 +32,6 @@ func TestStories(t *testing.T) {
 		})
 	})
 }
-
-// TestFaults runs testdata/faults/*.txt. Each says what should be and is not: the first line says what is wrong, the last part shows it. When
-// one is mended it belongs to the stories.
-func TestFaults(t *testing.T) {
-	paths, err := filepath.Glob("testdata/faults/*.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := &witness{TB: t}
-			s, run := newStory(), 0
-			w.runs(func() {
-				datadriven.RunTestFromStringAny(w, string(text), func(t testing.TB, d *datadriven.TestData) string {
-					run++
-					return s.run(d)
-				})
-			})
-			t.Log(w.text)
-			if w.text == "" {
-				t.Errorf("it is mended: git mv %s testdata/stories/", path)
-			}
-			if last := strings.Count(string(text), "\n----\n"); run != last {
-				t.Errorf("it is told wrongly in part %d of %d: what is wrong should be in the last", run, last)
-			}
-		})
-	}
-}
-
-// witness takes note of the failure of a test that is to fail.
-type witness struct {
-	testing.TB
-	text string
-}
-
-type failed struct{}
-
-func (w *witness) runs(f func()) {
-	defer func() {
-		if v := recover(); v != nil && v != (failed{}) {
-			w.text += fmt.Sprint(v)
-		}
-	}()
-	f()
-}
-
-func (w *witness) Fatal(args ...any) {
-	w.text += fmt.Sprintln(args...)
-	panic(failed{})
-}
-
-func (w *witness) Fatalf(format string, args ...any) { w.Fatal(fmt.Sprintf(format, args...)) }
-func (w *witness) Error(args ...any)                 { w.text += fmt.Sprintln(args...) }
-func (w *witness) Errorf(format string, args ...any) { w.Error(fmt.Sprintf(format, args...)) }
-func (w *witness) FailNow()                          { w.Fatal("failed") }
-func (w *witness) Logf(string, ...any)               {}
 
 // story is a client, its server, and what is told of them.
 type story struct {
