@@ -193,7 +193,7 @@ func (y *play) after(c *player) {
 		}
 	})
 	c.talk.heard = nil
-	c.doubt = c.doubt || c.talk.phase == lost || (c.talk.srv != nil && c.talk.lease.Doubt())
+	c.doubt = c.doubt || c.talk.vague || c.talk.phase == lost || (c.talk.srv != nil && c.talk.lease.Doubt())
 	if c.at != nil && c.talk.srv == nil {
 		if c.talk.phase == lost {
 			c.at.pg.ends()
@@ -228,7 +228,7 @@ func told(m []byte) []byte {
 // fault returns what is wrong now, "" if nothing is.
 func (y *play) fault() string {
 	for _, c := range y.players {
-		if c.doubt {
+		if c.doubt || len(c.talk.tail) > 0 { // what goes ahead of a message may fail before its end is there
 			continue
 		}
 		if want := c.wants(); !bytes.HasPrefix(want, c.seen) {

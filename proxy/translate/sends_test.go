@@ -119,7 +119,7 @@ func (y *play) cut(m said) said {
 		return m
 	}
 	if from >= len(m.bytes) || (m.bytes[0] == wire.Parse && m.bytes[wire.HeaderSize] == 0) {
-		return m // an unnamed statement that is too long to be kept may be bound once only
+		return m // an unnamed statement that is too long to be kept is promised to be there for one Bind only
 	}
 	from += y.pick(len(m.bytes) - from)
 	return said{m.bytes[:from], m.bytes[from:]}

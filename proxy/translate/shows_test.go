@@ -148,7 +148,11 @@ func (s *Server) shows() string {
 	for e := s.prepared.oldest; e != nil; e = e.newer {
 		list = append(list, e.st.shows())
 	}
-	return strings.Join(append(append(list, "unnamed="+s.unnamed.shows()), s.settings.shows()...), " ")
+	list = append(append(list, "unnamed="+s.unnamed.shows()), s.settings.shows()...)
+	if s.memory != nil && s.memory != mixed {
+		list = append(list, "sequences of one client")
+	}
+	return strings.Join(list, " ")
 }
 
 func (s Settings) shows() (list []string) {

@@ -60,6 +60,8 @@ type talk struct {
 	read    func(m said)   // is told of each message that was taken from in; nil: nobody cares
 	wrote   func(b []byte) // is told what was written to the server; nil: nobody cares
 
+	vague bool // its unnamed statement is long, or was never translated, and it need not be there any more: in a server that went back, or in a
+	// transaction that has failed
 	again int // how often a request was sent again
 }
 
@@ -284,18 +286,13 @@ func (k *talk) granted(srv *far) {
 			open = &k.open
 		}
 	}
-	prefix, await := k.prefix(k.request, fresh, open)
+	prefix, await := k.lease.Prefix(&k.request.Request, fresh, open)
 	if await {
 		k.phase = preparing
 		k.write(prefix)
 		return
 	}
 	k.first(prefix)
-}
-
-// prefix is what goes ahead of a request.
-func (k *talk) prefix(p *pending, fresh bool, open *Opening) (prefix []byte, await bool) {
-	return k.lease.Prefix(&p.Request, fresh, open)
 }
 
 // first sends the client's first request of a transaction.
@@ -317,13 +314,14 @@ func (k *talk) first(prefix []byte) {
 
 // send gives what is to be written for a request.
 func (k *talk) send(p *pending) []byte {
+	k.vague = k.vague || (k.lease.failing() && k.client.unnamed != nil && k.client.unnamed.Body == "")
 	return k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
 }
 
 // sendNow sends a request to the server that the session has.
 func (k *talk) sendNow(p *pending) {
 	k.dropKept()
-	prefix, _ := k.prefix(p, false, nil)
+	prefix, _ := k.lease.Prefix(&p.Request, false, nil)
 	prefix = bytes.Clone(prefix)
 	out := k.send(p)
 	if k.lease.Quiet() || k.lease.Skipping() {
@@ -472,6 +470,7 @@ func (k *talk) end() {
 func (k *talk) part() {
 	k.dropKept()
 	k.lease.Rest()
+	k.vague = k.vague || (k.client.unnamed != nil && k.client.unnamed.Body == "")
 	k.srv.lent = false
 	k.srv, k.local = nil, wire.Idle
 }
