@@ -338,7 +338,8 @@ func (l *Lease) takeBack(e *expectation, failed bool) {
 // reworded deals with an error that is about the guard's own doing: the request is sent again, or the error told in the
 // client's words.
 func (l *Lease) reworded(body []byte, f wire.ErrorFields, said *name) Fate {
-	stale := l.code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))
+	stale := (l.code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))) ||
+		(l.code == "42804" && (bytes.Contains(body, []byte("RCheckVarSlotCompatibility\x00")) || bytes.Contains(body, []byte("Rtupledesc_match\x00")))) // of a function's result
 	lost := l.code == "26000" && bytes.Contains(f.Message, []byte(StatementPrefix))
 	if stale || lost {
 		l.c.Catalog.Renew() // who prepares the text again gets another statement
