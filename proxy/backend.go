@@ -153,7 +153,7 @@ func (b *backend) pass(l *link) error {
 		from, b.news, b.extra = to, nil, nil
 	}
 	l.cond.Broadcast()
-	if from < to || b.extra != nil {
+	if (from < to || b.extra != nil) && !l.lease.Heals() { // what is told while its answer is held back is not of it
 		l.dropKept()
 	}
 	stops := l.stopsLocked()

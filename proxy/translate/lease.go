@@ -250,6 +250,9 @@ func (l *Lease) Unanswered() bool {
 	return was
 }
 
+// Heals is true from the error after which the request that is kept is to be sent again to the ReadyForQuery behind it.
+func (l *Lease) Heals() bool { return l.heals }
+
 // Keep remembers how things are before a request that may be sent again.
 func (l *Lease) Keep() { l.first = first{kept: true, unnamed: l.c.unnamed, left: l.residue} }
 

@@ -64,14 +64,20 @@ func (l *Lease) untouched(st *step, m []byte) {
 		l.extended(expectation{kind: parse, effect: e})
 		return
 	case st.typ == wire.Query:
+		e := effect{unnamed: true, before: l.c.unnamed}
 		l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+		l.query(e)
+		return
 	case st.typ == wire.Bind:
 		if _, rest, ok := wire.CString(m[wire.HeaderSize:]); ok && len(rest) > 0 && rest[0] == 0 {
 			l.lingers = false
 		}
 	case st.typ == wire.Close && len(m) > wire.HeaderSize+1 && m[wire.HeaderSize] == 'S':
 		if l.undo |= Pins(sql.Prepared); m[wire.HeaderSize+1] == 0 {
+			e := effect{unnamed: true, before: l.c.unnamed}
 			l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
+			l.extended(expectation{kind: closing, effect: e})
+			return
 		}
 	}
 	l.passes(st.typ)
