@@ -28,6 +28,7 @@ type door struct {
 	cancels float64       // and cancels
 	pins    float64       // how likely one leaves something in its session
 	long    float64       // how likely a text is about as long as a buffer
+	tapped  bool          // its connections to PostgreSQL are cut now and then
 	kinds   float64       // how likely one is another user, or has another setting from the start
 	sleepy  int           // how many do nothing in the middle of transactions
 	idle    time.Duration // for how long
@@ -41,7 +42,7 @@ func (d *door) String() string { return d.name }
 func doors() []*door {
 	return []*door{
 		{
-			name: "short", clients: 8, leaves: 0.02, cancels: 0.03, pins: 0.04, long: 0.1, kinds: 0.1,
+			name: "short", tapped: true, clients: 8, leaves: 0.02, cancels: 0.03, pins: 0.04, long: 0.1, kinds: 0.1,
 			set: func(cfg *proxy.Config, rnd *rand.Rand) {
 				cfg.WriteTimeout, cfg.CancelTimeout, cfg.Observe = time.Second, 300*time.Millisecond, rnd.IntN(6) == 0
 				cfg.Pool.Lifetime, cfg.Pool.IdleTimeout = 2*time.Second, time.Second
@@ -51,7 +52,7 @@ func doors() []*door {
 			},
 		},
 		{
-			name: "one", clients: 5, leaves: 0.02, cancels: 0.05, pins: 0.02, long: 0.3,
+			name: "one", tapped: true, clients: 5, leaves: 0.02, cancels: 0.05, pins: 0.02, long: 0.3,
 			set: func(cfg *proxy.Config, rnd *rand.Rand) {
 				cfg.Pool.MaxServers, cfg.Limit = 1, 1
 				cfg.Pool.Classes = class(80*time.Millisecond, 3)
@@ -99,11 +100,19 @@ type guard struct {
 	served chan error
 }
 
-// open starts the guard of a door, in front of PostgreSQL at host and port.
-func (d *door) open(host string, port int, direct bool, rnd *rand.Rand) error {
+// open starts the guard of a door, in front of PostgreSQL at an address.
+func (d *door) open(addr string, direct bool, rnd *rand.Rand) error {
 	if direct {
-		d.addr = net.JoinHostPort(host, strconv.Itoa(port))
+		d.addr = addr
 		return nil
+	}
+	host, number, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	port, err := strconv.Atoi(number)
+	if err != nil {
+		return err
 	}
 	cfg := proxy.Default()
 	cfg.Listen = []proxy.Listener{{Addr: "127.0.0.1:0"}}

@@ -40,10 +40,8 @@ func (r *round) disturb(ctx context.Context, rnd *rand.Rand, end time.Time) erro
 		if len(once) > 0 && now.After(once[0].at) {
 			err = once[0].do()
 			once = once[1:]
-		} else if rnd.IntN(12) == 0 {
-			err = r.stall(ctx, rnd)
 		} else {
-			err = r.terminate(ctx, rnd)
+			err = r.blow(ctx, rnd)
 		}
 		if err != nil {
 			return err
@@ -51,6 +49,29 @@ func (r *round) disturb(ctx context.Context, rnd *rand.Rand, end time.Time) erro
 		time.Sleep(min(time.Until(end), time.Duration(rnd.IntN(200))*time.Millisecond)) // between two blows
 	}
 	return nil
+}
+
+// blow does one of the lesser harms.
+func (r *round) blow(ctx context.Context, rnd *rand.Rand) error {
+	switch n := rnd.IntN(24); {
+	case n < 2:
+		return r.stall(ctx, rnd)
+	case n < 6:
+		r.cut(rnd)
+		return nil
+	default:
+		return r.terminate(ctx, rnd)
+	}
+}
+
+// cut breaks the connections of some guards to PostgreSQL, after it has kept back for a moment what goes either way: what was
+// committed meanwhile is not told.
+func (r *round) cut(rnd *rand.Rand) {
+	r.count("event: connections cut")
+	r.tap.Stall(true)
+	time.Sleep(time.Duration(rnd.IntN(40)) * time.Millisecond)
+	r.tap.Cut()
+	r.tap.Stall(false)
 }
 
 // victim is a server's process.

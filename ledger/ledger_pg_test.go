@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgguard/proxy/pgtest"
 )
 
 // The lengths of a round: of the only one by default, and of those that are played with LEDGER.
@@ -45,9 +48,10 @@ func TestLedger(t *testing.T) {
 		}
 		length, end = min(each, d), time.Now().Add(d)
 	}
+	tap := pgtest.NewTap(t, net.JoinHostPort(shared.Host(), strconv.Itoa(shared.Port())))
 	found := map[string]int{}
 	for n := 0; n == 0 || time.Now().Before(end) && (keep || !t.Failed()); n++ {
-		for k, count := range play(t, shared, seed, direct, length).show(t, seed, keep) {
+		for k, count := range play(t, shared, tap, seed, direct, length).show(t, seed, keep) {
 			found[k] += count
 		}
 		seed++

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,6 +28,7 @@ const shown = 6
 // round is one table, the guards before it, and all that happens to it.
 type round struct {
 	cluster *pgtest.Cluster
+	tap     *pgtest.Tap // before the cluster, for some doors
 	table   string
 	putOID  uint32
 	direct  bool
@@ -138,7 +140,11 @@ func (r *round) prepare(ctx context.Context, rnd *rand.Rand) error {
 		return err
 	}
 	for _, d := range r.doors {
-		if err := d.open(r.cluster.Host(), r.cluster.Port(), r.direct, rnd); err != nil {
+		addr := net.JoinHostPort(r.cluster.Host(), strconv.Itoa(r.cluster.Port()))
+		if d.tapped {
+			addr = r.tap.Addr()
+		}
+		if err := d.open(addr, r.direct, rnd); err != nil {
 			return err
 		}
 	}
@@ -146,11 +152,11 @@ func (r *round) prepare(ctx context.Context, rnd *rand.Rand) error {
 }
 
 // play plays a round of length d and compares.
-func play(t *testing.T, c *pgtest.Cluster, seed uint64, direct bool, d time.Duration) *round {
+func play(t *testing.T, c *pgtest.Cluster, tap *pgtest.Tap, seed uint64, direct bool, d time.Duration) *round {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	r := &round{
-		cluster: c, table: fmt.Sprintf("ledger_%d", seed), direct: direct, doors: doors(), ends: make(chan struct{}),
+		cluster: c, tap: tap, table: fmt.Sprintf("ledger_%d", seed), direct: direct, doors: doors(), ends: make(chan struct{}),
 		counts: map[string]int{},
 	}
 	if err := r.prepare(t.Context(), rnd); err != nil {
