@@ -7,8 +7,11 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// hintSafe is what the guard says of a statement that it has not sent.
-const hintSafe = "The statement was not sent; it is safe to try again."
+// What the guard says of a statement that it has not sent, and of what is rolled back for certain.
+const (
+	hintSafe  = "The statement was not sent; it is safe to try again."
+	hintAgain = "Run the whole transaction again."
+)
 
 // failure is an ErrorResponse.
 type failure struct {
@@ -64,7 +67,7 @@ func (f *failure) outcome(may bool) outcome {
 	switch {
 	case f.refuses():
 		return refused
-	case f.lossy() && may:
+	case f.lossy() && f.hint != hintAgain && may:
 		return unknown
 	}
 	return failed

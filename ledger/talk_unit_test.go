@@ -8,7 +8,8 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// answer is one message of a server: its type, and the tag of C, the code of E, the state of Z or the number of D.
+// answer is one message of a server: its type, and the tag of C, the code of E, the state of Z or the number of D. Before a code
+// stands ! for FATAL, ? for what was not sent, and * for what is rolled back for certain.
 func answer(t *talk, text string) error {
 	typ, rest, body := text[0], text[1:], []byte(nil)
 	switch typ {
@@ -25,6 +26,8 @@ func answer(t *talk, text string) error {
 			severity, rest = "FATAL", rest[1:]
 		case '?':
 			hint, rest = "H"+hintSafe+"\x00", rest[1:]
+		case '*':
+			hint, rest = "H"+hintAgain+"\x00", rest[1:]
 		}
 		body = []byte("V" + severity + "\x00C" + rest + "\x00Mwords\x00" + hint + "\x00")
 	}
@@ -43,6 +46,7 @@ func TestTalkKnowsWhatBecameOfEachRow(t *testing.T) {
 		{"an error", "Q1", "E23505 ZI", "failed"},
 		{"refused", "Q1", "E?53300 ZI", "refused"},
 		{"the server is lost", "Q1", "E08007 ZI", "unknown"},
+		{"the server is lost, and nothing is committed", "Q1", "E*08006 ZI", "failed"},
 		{"the connection is ended", "Q1", "E!57P01", "unknown"},
 		{"no Sync", "E1", "", "unfinished"},
 		{"no Sync, answered", "E1 H", "1 2 CINSERT", "unfinished"},

@@ -160,8 +160,21 @@ func (c *client) ending() []*message {
 	return []*message{query(text, d)}
 }
 
+// whole is a transaction in two exchanges: its beginning, and all the rest.
+func (c *client) whole(rows []*attempt) [][]*message {
+	text, d := c.insert(rows)
+	rest := []*message{query(text+"; commit", d, commit)}
+	if c.chance(0.5) {
+		rest = append(append(c.unnamed(text, d), c.unnamed("commit", commit)...), sync())
+	}
+	return [][]*message{c.beginning(), rest}
+}
+
 // transaction writes rows in a transaction block.
 func (c *client) transaction(_ string, rows []*attempt) error {
+	if c.chance(0.15) {
+		return c.steps(c.whole(rows))
+	}
 	steps := [][]*message{c.beginning()}
 	for i, part := range c.parts(rows) {
 		point := fmt.Sprintf("p%d", i)
@@ -182,6 +195,11 @@ func (c *client) transaction(_ string, rows []*attempt) error {
 	if !c.chance(0.1) {
 		steps = append(steps, c.ending())
 	}
+	return c.steps(steps)
+}
+
+// steps plays the exchanges of a transaction, one after the other or all at once.
+func (c *client) steps(steps [][]*message) error {
 	if c.chance(0.25) {
 		var all []*message
 		for _, s := range steps {
