@@ -56,7 +56,7 @@ func (r *round) blow(ctx context.Context, rnd *rand.Rand) error {
 	switch n := rnd.IntN(24); {
 	case n < 2:
 		return r.stall(ctx, rnd)
-	case n < 6:
+	case n < 9:
 		r.cut(rnd)
 		return nil
 	default:

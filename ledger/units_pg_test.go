@@ -27,7 +27,7 @@ func (c *client) unit() error {
 		return c.pipeline()
 	case what < 72:
 		return c.retried("transaction", c.transaction)
-	case what < 84:
+	case what < 86:
 		return c.unsynced()
 	case what < 96:
 		return c.retried("copy", c.copies)
@@ -172,7 +172,7 @@ func (c *client) whole(rows []*attempt) [][]*message {
 
 // transaction writes rows in a transaction block.
 func (c *client) transaction(_ string, rows []*attempt) error {
-	if c.chance(0.15) {
+	if c.chance(0.25) {
 		return c.steps(c.whole(rows))
 	}
 	steps := [][]*message{c.beginning()}
@@ -263,7 +263,7 @@ func (c *client) unsynced() error {
 		if err := c.play(all...); err != nil {
 			return err
 		}
-		c.pause(20 * time.Millisecond)
+		c.pause(60 * time.Millisecond)
 	}
 	switch n := c.rnd.IntN(10); {
 	case n < 5:
