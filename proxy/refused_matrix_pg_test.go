@@ -65,12 +65,13 @@ func tryAll(t *testing.T, way pressure, k kept, id string, oid uint32) (out []*t
 		busy = len(all)
 	}
 	sq := newSqueeze(t, k, busy, way.set)
+	if way.hurries {
+		sq.warm(t, len(all)-1)
+	}
 	for i := range all {
 		own := fmt.Sprintf("%s/%d", id, i)
 		c := &trial{kept: k, plea: pleas(own, oid)[i], id: own, mirror: own + " direct"}
-		c.p, _ = enter(t, sq.addr)
-		k.set(c.p, own)
-		c.p.lines()
+		c.p = k.enter(t, sq.addr, own)
 		out = append(out, c)
 		if k.open {
 			c.playDirect(t, i, oid)
@@ -174,9 +175,7 @@ func (c *trial) cancelAll(late *calm, sq *squeeze) {
 func (c *trial) playDirect(t *testing.T, i int, oid uint32) {
 	t.Helper()
 	d := &trial{kept: c.kept, plea: pleas(c.mirror, oid)[i]}
-	d.p, _ = enter(t, address(shared))
-	c.set(d.p, c.mirror)
-	d.p.lines()
+	d.p = c.enter(t, address(shared), c.mirror)
 	d.write()
 	late := calm(patience)
 	d.finish(&late)

@@ -15,6 +15,7 @@ type pressure struct {
 	name    string
 	code    string
 	set     func(*Config)
+	hurries bool // nobody may wait for long, not even before
 	crowded bool // somebody waits before the clients do
 	cancels bool // they cancel what they wait for
 }
@@ -27,7 +28,7 @@ func classes(wait time.Duration, length int) func(*Config) {
 }
 
 var pressures = []pressure{
-	{name: "waited", code: "53300", set: classes(150*time.Millisecond, 1000)},
+	{name: "waited", hurries: true, code: "53300", set: classes(150*time.Millisecond, 1000)},
 	{name: "queue full", code: "53400", set: classes(patience, 1), crowded: true},
 	{name: "canceled", code: "57014", set: classes(patience, 1000), cancels: true},
 }
@@ -56,6 +57,19 @@ func newSqueeze(t *testing.T, k kept, busy int, set func(*Config)) *squeeze {
 	sq.holder, _ = enter(t, g.addr)
 	sq.crowd, _ = enter(t, g.addr)
 	return sq
+}
+
+// warm opens n servers, so that nobody waits for one because the machine is slow.
+func (sq *squeeze) warm(t *testing.T, n int) {
+	t.Helper()
+	var all []*speaker
+	for range n {
+		all = append(all, kept{name: "warm", state: queries("begin", "select 1")}.enter(t, sq.addr, "warm"))
+	}
+	for _, p := range all {
+		p.leave()
+	}
+	sq.atRest(t)
 }
 
 // press takes the last room.

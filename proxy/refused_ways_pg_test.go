@@ -53,9 +53,7 @@ func TestRefusedAsAWhole(t *testing.T) {
 func refuseFirst(t *testing.T, sq *squeeze, k kept, i int, oid uint32, admin *caller, late *calm) {
 	id := fmt.Sprintf("%s/first/%d", k.name, i)
 	c := &trial{kept: k, plea: pleas(id, oid)[i], id: id}
-	c.p, _ = enter(t, sq.addr)
-	k.set(c.p, id)
-	c.p.lines()
+	c.p = k.enter(t, sq.addr, id)
 	sq.press(t, false)
 	c.write()
 	late.hears(c.p, 'E', 1)
@@ -112,9 +110,7 @@ func TestRefusedByAnOpenCircuitIsNotRun(t *testing.T) {
 		for i, all := 0, pleas("", oid); i < len(all); i++ {
 			id := fmt.Sprintf("circuit/%s/%d", k.name, i)
 			c := &trial{kept: k, plea: pleas(id, oid)[i], id: id}
-			c.p, _ = enter(t, g.addr)
-			k.set(c.p, id)
-			c.p.lines()
+			c.p = k.enter(t, g.addr, id)
 			tried = append(tried, c)
 		}
 	}
@@ -156,9 +152,7 @@ func TestRefusedByTheEndIsNotRun(t *testing.T) {
 			for i, all := 0, pleas("", oid); i < len(all); i++ {
 				id := fmt.Sprintf("end/%s/%d", k.name, i)
 				c := &trial{kept: k, plea: pleas(id, oid)[i], id: id}
-				c.p, _ = enter(t, sq.addr)
-				k.set(c.p, id)
-				c.p.lines()
+				c.p = k.enter(t, sq.addr, id)
 				tried = append(tried, c)
 			}
 			sq.press(t, false)

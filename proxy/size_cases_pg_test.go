@@ -12,7 +12,7 @@ import (
 
 // sizes are lengths of messages around those of buffers, and far above.
 var sizes = []int{
-	sock.BufferSize - sock.Headroom, sock.BufferSize - sock.Headroom + 1, sock.BufferSize, sock.BufferSize + 1, 17 << 10, 70_000, 200_000,
+	sock.BufferSize - sock.Headroom, sock.BufferSize - sock.Headroom + 1, sock.BufferSize + 1, 70_000,
 }
 
 // giant is what has a long message in it, of the client or of the server.

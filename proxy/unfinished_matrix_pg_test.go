@@ -78,8 +78,7 @@ func unfinishedDirect(t *testing.T, c *pgtest.Cluster, k kept, oid uint32) []str
 	pids := make([]string, len(all))
 	prefix := func(i int) string { return fmt.Sprintf("%s/direct/%d", k.name, i) }
 	for i := range all {
-		p, _ := enter(t, address(c))
-		k.set(p, prefix(i))
+		p := k.enter(t, address(c), prefix(i))
 		p.play(torsos(prefix(i), oid)[i].steps)
 		_ = p.nc.Close()
 		pids[i] = fmt.Sprint(p.pid)
@@ -121,8 +120,7 @@ func leaveUnfinished(t *testing.T, cluster *pgtest.Cluster, k kept, e exit, oid 
 		classes(5*time.Second, 1000)(c)
 	})
 	for _, c := range all {
-		c.p, _ = enter(t, g.addr)
-		k.set(c.p, c.id)
+		c.p = k.enter(t, g.addr, c.id)
 		c.p.play(c.steps)
 		c.pid = g.pidOf(c.p)
 	}
