@@ -22,6 +22,7 @@ type message struct {
 	rows    uint32   // Execute
 	data    []byte   // CopyData
 	n       int      // its number in the step, for one that may be refused
+	ours    bool     // it stands for something that was refused, and its answer is not in the transcript
 }
 
 // arg is one argument of a Bind.

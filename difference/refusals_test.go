@@ -10,6 +10,7 @@ import (
 type refusals struct {
 	step    step
 	refused map[int]bool // the messages, by number
+	forgets map[int]bool // those at which the unnamed statement has gone
 	ready   bool         // the ReadyForQuery of what was refused comes next
 	mute    bool         // it comes once a Sync is sent
 }
@@ -35,13 +36,14 @@ func (r *refusals) take(said *transcript, l *ledger, line string) bool {
 		return false
 	}
 	if r.refused == nil {
-		r.refused = map[int]bool{}
+		r.refused, r.forgets = map[int]bool{}, map[int]bool{}
 	}
 	if r.refused[m.n] || r.begun(m) {
 		said.add("(refused in the middle of a batch: " + line + ")")
 		return true
 	}
 	r.ready, r.mute = true, extends(m)
+	r.forgets[m.n] = m.kind == "Parse" && m.name == ""
 	for _, other := range r.step.messages {
 		if other.n < m.n {
 			continue
@@ -73,6 +75,8 @@ func (r *refusals) begun(m message) bool {
 	return false
 }
 
+var forgetUnnamed = []message{{kind: "Close", what: 'S', ours: true}, {kind: "Sync", ours: true}}
+
 // onlyBegun stands for a refusal of the first statement of a transaction whose BEGIN the guard has answered by itself.
 const onlyBegun = "(a transaction that had only begun was refused)"
 
@@ -91,10 +95,15 @@ func units(messages []message) (n int) {
 	return n
 }
 
-// split returns the parts of the step that were taken and refused. rest are the answers that were not given.
+// split returns the parts of the step that were taken and refused. rest are the answers that were not given. A refused Parse of the
+// unnamed statement leaves none, like one that fails, because a client that does not wait must not run the one before: directly
+// it is closed at that place.
 func (r *refusals) split(rest []message) (taken, again step) {
 	taken, again = step{kind: client}, step{kind: client}
 	for _, m := range r.step.messages {
+		if r.forgets[m.n] {
+			taken.messages = append(taken.messages, forgetUnnamed...)
+		}
 		if r.refused[m.n] {
 			again.messages = append(again.messages, m)
 		} else {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Each line: what is sent, what comes (! is a refusal), what of it was taken and what is to be sent again, in the kinds' letters.
+// Each line: what is sent, what comes (! is a refusal), what of it was taken and what is to be sent again, in the kinds' letters; ~ is
+// where the unnamed statement is forgotten.
 func TestRefusedIsWhatIsTriedAgain(t *testing.T) {
 	for _, c := range []struct {
 		name, send, come string
@@ -16,16 +17,17 @@ func TestRefusedIsWhatIsTriedAgain(t *testing.T) {
 		{"a query", "Q", "TDCZ", "Q", "", false},
 		{"a refused query", "Q", "!Z", "", "Q", false},
 		{"the second", "QQQ", "CZ!ZCZ", "QQ", "Q", false},
-		{"a batch up to its Sync", "PBESQ", "!ZCZ", "Q", "PBES", false},
-		{"the batch behind one", "PBESPBESQ", "12CZ!ZCZ", "PBESQ", "PBES", false},
-		{"a batch without a Sync", "PBEH", "!", "", "PBEH", false},
-		{"and what is in it", "PBEQPBE", "!", "", "PBEQPBE", false},
+		{"a batch up to its Sync", "PBESQ", "!ZCZ", "~Q", "PBES", false},
+		{"a batch that has its statement", "BESQ", "!ZCZ", "Q", "BES", false},
+		{"the batch behind one", "PBESPBESQ", "12CZ!ZCZ", "PBES~Q", "PBES", false},
+		{"a batch without a Sync", "PBEH", "!", "~", "PBEH", false},
+		{"and what is in it", "PBEQPBE", "!", "~", "PBEQPBE", false},
 		{"copy data with its query", "QddcQ", "!ZCZ", "Q", "Qddc", false},
 		{"a Sync", "SQ", "!ZCZ", "Q", "S", false},
 		{"in mid-batch", "PBES", "1!Z", "PBES", "", true},
 		{"at its Sync", "PBES", "12C!Z", "PBES", "", true},
-		{"twice", "PBESQ", "!!ZCZ", "Q", "PBES", true},
-		{"with more than an error", "PBES", "!12CZ", "", "PBES", true},
+		{"twice", "PBESQ", "!!ZCZ", "~Q", "PBES", true},
+		{"with more than an error", "PBES", "!12CZ", "~", "PBES", true},
 	} {
 		var l ledger
 		var said transcript
@@ -57,7 +59,12 @@ func TestRefusedIsWhatIsTriedAgain(t *testing.T) {
 func short(st step) string {
 	var b strings.Builder
 	for _, m := range st.messages {
-		b.WriteString(letter(m.kind))
+		switch {
+		case m.ours && m.kind == "Close":
+			b.WriteString("~")
+		case !m.ours:
+			b.WriteString(letter(m.kind))
+		}
 	}
 	return b.String()
 }

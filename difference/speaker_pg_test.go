@@ -121,7 +121,10 @@ func (p *speaker) receive() {
 	if typ == wire.BackendKeyData {
 		p.key = body
 	}
-	if line := p.names.line(typ, body); p.refusals == nil || !p.refusals.take(&p.said, &p.ledger, line) {
+	line := p.names.line(typ, body)
+	m, ok := p.ledger.head()
+	ours := ok && m.ours && (typ == wire.CloseComplete || typ == wire.ReadyForQuery)
+	if !ours && (p.refusals == nil || !p.refusals.take(&p.said, &p.ledger, line)) {
 		p.said.add(line)
 	}
 	if typ == wire.DataRow && p.names.pidColumn {
