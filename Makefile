@@ -55,20 +55,20 @@ features: build  ## compare session features with a direct connection and PgBoun
 	bin/pgguard-bench features --start-server --target direct --target pgbouncer$(if $(PGBOUNCER),=$(PGBOUNCER)) --target guard=bin/pgguard --markdown
 
 difference: deps  ## random sessions direct and through the guard for DIFFERENCE (1h), until one differs
-	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./difference
+	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./proxy/conformance/difference
 
 ledger: deps  ## what clients were told against what is in the table, while servers die, for LEDGER (1h), until one round is wrong
-	LEDGER=$(or $(LEDGER),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestLedger$$' ./ledger
+	LEDGER=$(or $(LEDGER),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestLedger$$' ./proxy/conformance/ledger
 
 drivers: build  ## end to end with real drivers, a pool of 4 and 50 noisy neighbours
-	sh drivers/run.sh
+	sh proxy/conformance/drivers/run.sh
 
 versions: deps  ## the tests with servers 14 to 18
 	sh deploy/versions.sh
 
 regress: build  ## PostgreSQL's own regression suite through the guard, in transaction and in session mode
-	sh regress/run.sh transaction
-	sh regress/run.sh session
+	sh proxy/conformance/regress/run.sh transaction
+	sh proxy/conformance/regress/run.sh session
 
 judge:  ## hold the scanner against PostgreSQL's parser, fuzzing for JUDGE_FUZZ (5s)
 	cd proxy/sql/judge && JUDGE_FUZZ=$(or $(JUDGE_FUZZ),5s) go test -timeout 0 -v .
@@ -88,7 +88,7 @@ hooks:  ## have git run `make check` before each commit
 	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
 fmt:
-	@unformatted=$$(gofmt -l cmd proxy pool breaker bench difference ledger regress); \
+	@unformatted=$$(gofmt -l cmd proxy pool breaker bench); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the directory where deploy/versions.sh and regress/run.sh keep what they fetch, and makes it if need be.
+# Prints the directory where deploy/versions.sh and proxy/conformance/regress/run.sh keep what they fetch, and makes it if need be.
 #
 # PGGUARD_CACHE names another. It is not in the checkout, because PostgreSQL does not run as root and must be able to read
 # what lies in there: for root it is below /var/tmp, for everybody else in the user's own cache.

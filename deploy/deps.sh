@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests, the demo and the bench need beside Go: the PostgreSQL server programs and a C compiler for the
 # race detector, and PgBouncer too with the argument "bench". Says nothing and changes nothing where they are there already.
-# With the argument "drivers" it sees to the languages of drivers/.
+# With the argument "drivers" it sees to the languages of proxy/conformance/drivers/.
 # With the argument "versions" it gets PostgreSQL 14 to 18 beside whatever is installed, and prints where they are.
 #
 #   deploy/deps.sh [bench|drivers|versions]

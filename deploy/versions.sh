@@ -17,12 +17,9 @@ logs=$cache/versions
 mkdir -p "$logs"
 
 # The packages of this module whose tests start a server.
-packages=proxy
-for package in difference ledger; do
-	[ ! -d "$package" ] || packages="$packages $package"
-done
+packages="proxy proxy/conformance/difference proxy/conformance/ledger"
 for package in $packages; do
-	go test -c -tags pg -o "$logs/$package.test" "./$package"
+	go test -c -tags pg -o "$logs/$(basename "$package").test" "./$package"
 done
 
 # tools prints the major version of the replication programs, which come with Debian's server and not with these.
@@ -52,13 +49,14 @@ for major in ${*:-14 15 16 17 18}; do
 		note="not run with servers newer than $tools, pg_basebackup's own version: TestBaseBackupByTool, TestReceiveWALByTool"
 	fi
 	for package in $packages; do
-		log=$logs/$package-$major.log
-		echo "PostgreSQL $major, $package" >&2
+		name=$(basename "$package")
+		log=$logs/$name-$major.log
+		echo "PostgreSQL $major, $name" >&2
 		status=0
-		(cd "$package" && PGGUARD_PG_BIN=$bin "$logs/$package.test" -test.v -test.timeout 20m \
+		(cd "$package" && PGGUARD_PG_BIN=$bin "$logs/$name.test" -test.v -test.timeout 20m \
 			-test.run "$PGGUARD_TEST_RUN" -test.skip "$skip") >"$log" 2>&1 || status=$?
 		passed=$(count '^--- PASS' "$log") bad=$(count '^--- FAIL' "$log")
-		printf '%-8s %-12s %7d %7d\n' "$("$bin/postgres" --version | sed 's/.* //')" "$package" "$passed" "$bad" >>"$table"
+		printf '%-8s %-12s %7d %7d\n' "$("$bin/postgres" --version | sed 's/.* //')" "$name" "$passed" "$bad" >>"$table"
 		if [ "$status" -ne 0 ] || [ "$passed$PGGUARD_TEST_RUN" = 0 ]; then
 			failed=1
 			sed -n 's/^--- FAIL: \([^ ]*\).*/  \1/p' "$log" >>"$table"

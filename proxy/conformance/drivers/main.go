@@ -35,7 +35,7 @@ func main() {
 	var s settings
 	flag.StringVar(&s.guard, "guard", "bin/pgguard", "path of the pgguard binary")
 	flag.StringVar(&s.dir, "dir", "drivers", "directory of the drivers' tests")
-	flag.StringVar(&s.cache, "cache", "drivers/.cache", "directory of what was installed, and of the logs")
+	flag.StringVar(&s.cache, "cache", "proxy/conformance/drivers/.cache", "directory of what was installed, and of the logs")
 	flag.IntVar(&s.pool, "pool", 4, "the guard's pool.max_servers")
 	flag.IntVar(&s.pinned, "pinned", 3, "the guard's pool.max_pinned: two for the driver, one for a neighbour; 0 leaves it out")
 	flag.IntVar(&s.neighbours, "neighbours", 50, "noisy neighbours")

@@ -1,5 +1,5 @@
 // Command regress runs PostgreSQL's own regression suite directly and through the guard, and says what fails only through
-// the guard. regress/run.sh gets the suite and calls it.
+// the guard. proxy/conformance/regress/run.sh gets the suite and calls it.
 package main
 
 import (
@@ -33,7 +33,7 @@ func main() {
 	flag.StringVar(&r.suite, "suite", "", "`directory` of the suite")
 	flag.StringVar(&r.program, "program", "bin/pgguard", "`path` of the guard")
 	flag.BoolVar(&r.verbose, "v", false, "print what pg_regress prints")
-	list := flag.String("expected", "regress/expected.txt", "`file` with the tests that may fail")
+	list := flag.String("expected", "proxy/conformance/regress/expected.txt", "`file` with the tests that may fail")
 	printBin := flag.Bool("print-bin-dir", false, "print where the server programs are and exit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

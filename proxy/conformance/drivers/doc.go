@@ -1,6 +1,6 @@
 // Drivers runs real drivers directly against PostgreSQL and through the guard, with the same assertions.
 //
-//	sh drivers/run.sh [driver...]
+//	sh proxy/conformance/drivers/run.sh [driver...]
 //
 // Each driver has a directory with a test program of its own ecosystem, which knows nothing but the environment:
 // DRIVERS_URL and libpq's PGHOST, PGPORT, PGUSER, PGDATABASE and PGSSLMODE. It runs twice, each time in a new database:

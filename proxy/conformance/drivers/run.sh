@@ -1,17 +1,17 @@
 #!/bin/sh
 # Runs the tests of real drivers directly and through the guard, and prints a table: see doc.go.
 #
-#   sh drivers/run.sh [driver...]
+#   sh proxy/conformance/drivers/run.sh [driver...]
 #
 # It gets what it needs: the languages by deploy/deps.sh, the drivers from PyPI, npm, Maven Central and the Go module proxy
-# into drivers/.cache and Maven's and Go's own caches. A driver that cannot be had is reported as NOT RUN and makes the run
+# into proxy/conformance/drivers/.cache and Maven's and Go's own caches. A driver that cannot be had is reported as NOT RUN and makes the run
 # fail, unless DRIVERS_OPTIONAL names it ("activerecord ruby-pg").
 #
 # DRIVERS_GUARD names a pgguard binary (default: built from this checkout), DRIVERS_FLAGS more flags of the program
-# ("-pool 8 -neighbours 10 -seed 7"). The logs are in drivers/.cache/log. Exit codes: 0 all passed, 1 not, 2 it did not run.
+# ("-pool 8 -neighbours 10 -seed 7"). The logs are in proxy/conformance/drivers/.cache/log. Exit codes: 0 all passed, 1 not, 2 it did not run.
 set -eu
-cd "$(dirname "$0")/.."
-cache=$PWD/drivers/.cache
+cd "$(dirname "$0")/../../.."
+cache=$PWD/proxy/conformance/drivers/.cache
 rm -rf "$cache/missing"
 mkdir -p "$cache/missing" "$cache/log"
 
@@ -42,15 +42,15 @@ prepare() {
 python() {
 	[ -x "$cache/venv/bin/python" ] || python3 -m venv "$cache/venv" || return 1
 	"$cache/venv/bin/python" -m pip install -q --disable-pip-version-check \
-		-r drivers/psycopg3/requirements.txt -r drivers/psycopg2/requirements.txt -r drivers/asyncpg/requirements.txt
+		-r proxy/conformance/drivers/psycopg3/requirements.txt -r proxy/conformance/drivers/psycopg2/requirements.txt -r proxy/conformance/drivers/asyncpg/requirements.txt
 }
 
 node_modules() {
-	mkdir -p "$cache/$1" && cp "drivers/$1/package.json" "$cache/$1/" &&
+	mkdir -p "$cache/$1" && cp "proxy/conformance/drivers/$1/package.json" "$cache/$1/" &&
 		npm install --prefix "$cache/$1" --no-audit --no-fund --no-package-lock
 }
 
-java() { (cd drivers/pgjdbc && mvn -q -B test-compile surefire:test -DskipTests -Dstyle.color=never); }
+java() { (cd proxy/conformance/drivers/pgjdbc && mvn -q -B test-compile surefire:test -DskipTests -Dstyle.color=never); }
 
 ruby_gems() { ruby -e 'require "pg"; require "active_record"; require "minitest"'; }
 
@@ -66,7 +66,7 @@ if [ -z "${DRIVERS_GUARD:-}" ]; then
 	DRIVERS_GUARD=$cache/pgguard
 	go build -trimpath -o "$DRIVERS_GUARD" ./cmd/pgguard || exit 2
 fi
-(cd drivers && go build -o "$cache/drivers" .) || exit 2
-if wanted pgx pq; then prepare go sh -c 'cd drivers && go vet -tags pg ./pgx ./pq'; fi
+(cd proxy/conformance/drivers && go build -o "$cache/drivers" .) || exit 2
+if wanted pgx pq; then prepare go sh -c 'cd proxy/conformance/drivers && go vet -tags pg ./pgx ./pq'; fi
 # shellcheck disable=SC2086 # the flags are separate arguments
 exec "$cache/drivers" -guard "$DRIVERS_GUARD" ${DRIVERS_FLAGS:-} "$@"

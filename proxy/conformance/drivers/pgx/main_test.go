@@ -29,7 +29,7 @@ var modes = map[string]pgx.QueryExecMode{
 
 func TestMain(m *testing.M) {
 	if os.Getenv("DRIVERS_URL") == "" {
-		fmt.Fprintln(os.Stderr, "DRIVERS_URL names no database; run sh drivers/run.sh pgx")
+		fmt.Fprintln(os.Stderr, "DRIVERS_URL names no database; run sh proxy/conformance/drivers/run.sh pgx")
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs PostgreSQL's own regression suite through the guard, and fails if a test fails that expected.txt does not name.
 #
-#   sh regress/run.sh [direct|transaction|session]…
+#   sh proxy/conformance/regress/run.sh [direct|transaction|session]…
 #
 # Without an argument it runs all three: direct is the server itself, for comparison. The guard is bin/pgguard, built here,
 # or the program that PGGUARD_PROGRAM names.
@@ -12,7 +12,7 @@
 # PGGUARD_REGRESS_SUITE names that directory, in which `make` has been run so that it holds regress.so.
 set -eu
 
-root=$(cd "$(dirname "$0")/.." && pwd)
+root=$(cd "$(dirname "$0")/../../.." && pwd)
 say() { printf '%s\n' "$*" >&2; }
 
 # sources writes the machine's own package sources, as sources of source packages, into $1.
@@ -56,7 +56,7 @@ fetch() {
 }
 
 suite=${PGGUARD_REGRESS_SUITE:-}
-bin=$(cd "$root" && go run ./regress -print-bin-dir)
+bin=$(cd "$root" && go run ./proxy/conformance/regress -print-bin-dir)
 if [ -z "$suite" ]; then
 	major=$("$bin/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
 	version=$(dpkg-query -W -f '${Version}' "postgresql-$major" 2>/dev/null) || {
@@ -75,4 +75,4 @@ if [ -z "$program" ]; then
 	program=bin/pgguard
 	go build -trimpath -o "$program" ./cmd/pgguard
 fi
-exec go run ./regress -suite "$suite" -program "$program" "$@"
+exec go run ./proxy/conformance/regress -suite "$suite" -program "$program" "$@"

@@ -20,7 +20,7 @@ const patience = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	if os.Getenv("DRIVERS_URL") == "" {
-		fmt.Fprintln(os.Stderr, "DRIVERS_URL names no database; run sh drivers/run.sh pq")
+		fmt.Fprintln(os.Stderr, "DRIVERS_URL names no database; run sh proxy/conformance/drivers/run.sh pq")
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

@@ -21,4 +21,4 @@ require (
 	golang.org/x/text v0.42.0 // indirect
 )
 
-replace pgguard => ../
+replace pgguard => ../../../
