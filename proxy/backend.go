@@ -297,6 +297,8 @@ func (b *backend) relayIdle() error {
 			return errFatal
 		case wire.ParameterStatus:
 			b.note(body)
+			name, _, _ := wire.CString(body)
+			b.session.ToldIdle(string(name))
 		case wire.NoticeResponse, wire.NotificationResponse:
 		default:
 			return errUnasked

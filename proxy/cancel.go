@@ -76,16 +76,16 @@ func (s *session) cancel() (result string) {
 	case l == nil || l.lease.Quiet():
 		s.mu.Unlock()
 		return "idle"
-	case s.state == preparing || l.lease.Preparing(): // it is meant for the client's statement, not for what goes ahead of it
-		l.stops = true
-		s.mu.Unlock()
-		return "sent"
-	default:
+	case (s.state == preparing && s.request.kept) || (s.state != preparing && !l.lease.Preparing()):
 		b := l.b
 		b.beginCancel()
 		s.mu.Unlock()
 		defer b.endCancel()
 		return sentOr(b.deliverCancel())
+	default: // it is meant for the client's statement, not for what goes ahead of it
+		l.stops = true
+		s.mu.Unlock()
+		return "sent"
 	}
 }
 

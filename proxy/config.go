@@ -43,6 +43,9 @@ type Config struct {
 	CancelTimeout time.Duration
 	// MaxPrepared is how many of the guard's prepared statements one server has at most; the least recently used goes.
 	MaxPrepared int
+	// StatementAge is how old a server's copy of a statement may be to stand for one that a client prepares: changes made past the
+	// guard are noticed after so long. 0: every text is read anew, as if nobody had prepared it.
+	StatementAge time.Duration
 	// PreparedMemory bounds the texts of prepared statements that are kept, in bytes. With more, who prepares another
 	// by name keeps its server.
 	PreparedMemory int64
@@ -115,7 +118,7 @@ func Default() Config {
 		CancelTimeout: 5 * time.Second,
 		DeferBegin:    true,
 
-		MaxPrepared: 200, PreparedMemory: 64 << 20, PrepareUnnamed: true,
+		MaxPrepared: 200, StatementAge: time.Second, PreparedMemory: 64 << 20, PrepareUnnamed: true,
 
 		Grace: 60 * time.Second,
 		Log:   slog.New(slog.DiscardHandler),
@@ -165,6 +168,9 @@ func (c Config) Validate() []error {
 	}
 	if c.MaxPrepared < 1 {
 		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
+	}
+	if c.StatementAge < 0 {
+		bad("pool.statement_age: %s is negative", c.StatementAge)
 	}
 	if c.PreparedMemory < 1<<20 {
 		bad("pool.prepared_memory: %d MiB is less than 1", c.PreparedMemory>>20)

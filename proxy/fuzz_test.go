@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"pgguard/proxy/instance"
 	"pgguard/proxy/library"
@@ -20,8 +21,8 @@ func (everybody) Unpin()                        {}
 // lent is a link without a session whose client has sent a request of these messages; hidden: a BEGIN of the guard's goes ahead.
 func lent(hidden bool, messages ...[]byte) *link {
 	client := translate.NewClient(&translate.Terms{
-		Library: library.New(1 << 20), Catalog: &instance.Catalog{}, Room: everybody{}, MaxPrepared: 8,
-		Encoding: func() string { return "UTF8" },
+		Library: library.New(1 << 20).Shelf(), StatementAge: time.Second, Catalog: &instance.Catalog{}, Room: everybody{}, MaxPrepared: 8,
+		Encoding: func() string { return "UTF8" }, CountsWrites: func() bool { return true },
 	})
 	server := translate.NewServer()
 	l := &link{}
@@ -42,8 +43,8 @@ func lent(hidden bool, messages ...[]byte) *link {
 	if hidden {
 		open = &translate.Opening{}
 	}
-	l.lease.Prefix(&r.Request, true, open)
-	l.lease.Send(&r.Request, from, nil)
+	l.lease.Prefix(&r.Request, from, true, open)
+	l.lease.Send(&r.Request, from, nil, time.Now())
 	return l
 }
 

@@ -44,8 +44,10 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	if !keeps && s.local == 'T' {
 		open = &s.opening
 	}
-	prefix, await := l.lease.Prefix(&s.request.Request, !keeps, open)
+	r := s.request
+	prefix, await := l.lease.Prefix(&r.Request, r.buf.Data[r.at:r.buf.W], !keeps, open)
 	if await {
+		r.kept = keeps
 		s.moveLocked(preparing)
 		b.wmu.Lock()
 		s.mu.Unlock()
@@ -55,7 +57,7 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	}
 	scratch := sock.Borrow()
 	defer sock.Return(scratch)
-	out, used := l.firstLocked(prefix, scratch.Data[:0])
+	out, used := l.firstLocked(prefix, scratch.Data[:0], now)
 	b.wmu.Lock()
 	s.mu.Unlock()
 	_ = b.conn.Send(out)
@@ -65,13 +67,13 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 
 // firstLocked takes the session's request and returns what must be written for it, with what goes ahead of it, and the
 // request, which may hold that, if it is not kept. out begins in scratch if it can. It is called with mu held.
-func (l *link) firstLocked(prefix, scratch []byte) (out []byte, used *request) {
+func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, used *request) {
 	s := l.s
 	r := s.request
 	s.request = nil
 	l.lesson = s.lessonLocked(r)
 	opens := s.local == 'T' && mayReplay(r)
-	keep := l.lease.Pins() == 0 && (opens || (s.local == 'I' && r.Repeatable()))
+	keep := l.lease.Pins() == 0 && !r.kept && (opens || (s.local == 'I' && r.Repeatable()))
 	s.local = 'I'
 	s.moveLocked(running)
 	if keep {
@@ -81,8 +83,11 @@ func (l *link) firstLocked(prefix, scratch []byte) (out []byte, used *request) {
 		}
 	}
 	buf := r.buf
-	out = l.lease.Send(&r.Request, buf.Data[r.at:buf.W], scratch)
+	out = l.lease.Send(&r.Request, buf.Data[r.at:buf.W], scratch, now)
 	l.ran.add(r)
+	if l.lease.Skipping() {
+		s.stream.drop = s.stream.left > 0
+	}
 	switch {
 	case len(prefix) == 0:
 	case len(out) > 0 && buf.W > r.at && &out[0] == &buf.Data[r.at] && buf.R == r.at && buf.Prepend(prefix):
@@ -101,7 +106,7 @@ func (l *link) againLocked() (out []byte, used *request) {
 	r := l.kept
 	l.kept, l.ran = nil, ran{}
 	l.lease.Rewind()
-	out = l.lease.Send(&r.Request, r.buf.Data[r.at:r.buf.W], nil)
+	out = l.lease.Send(&r.Request, r.buf.Data[r.at:r.buf.W], nil, time.Now())
 	l.lease.Renewed()
 	l.ran.add(r)
 	return out, r

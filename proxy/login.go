@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"pgguard/proxy/instance"
@@ -19,8 +20,8 @@ type login struct {
 func (srv *Server) newLogin(in *instance.Instance, database, user string, options []translate.Pair) *login {
 	l := &login{options: options}
 	l.terms[0] = translate.Terms{
-		Library: srv.library, Catalog: in.Catalog(database), Room: &room{srv, in}, User: user, Began: options, Warns: true,
-		Encoding: l.encoding, MaxPrepared: srv.cfg.MaxPrepared, PrepareUnnamed: srv.cfg.PrepareUnnamed,
+		Library: srv.library.Shelf(), Catalog: in.Catalog(database), Room: &room{srv, in}, User: user, Began: options, Warns: true,
+		Encoding: l.encoding, CountsWrites: l.countsWrites, MaxPrepared: srv.cfg.MaxPrepared, StatementAge: srv.cfg.StatementAge, PrepareUnnamed: srv.cfg.PrepareUnnamed,
 		SyncApplicationName: srv.cfg.SyncApplicationName,
 	}
 	for _, o := range options {
@@ -39,6 +40,12 @@ func (l *login) encoding() string {
 		return p.Get("client_encoding")
 	}
 	return ""
+}
+
+// countsWrites is true from PostgreSQL 15 on: before, what a server counts is told by a process of its own, half a second late.
+func (l *login) countsWrites() bool {
+	p := l.params.Load()
+	return p != nil && !strings.HasPrefix(p.Get("server_version"), "14.")
 }
 
 // newsLocked returns what the client must be told ahead of anything its server says: in what that server differs from

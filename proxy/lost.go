@@ -22,6 +22,7 @@ const detailKept = "the guard keeps this client connection"
 // loss is what a session had under way when its server went.
 type loss struct {
 	at       state
+	kept     bool     // the request that was not sent yet was for this server alone
 	open     bool     // a transaction was open
 	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own
 	unsynced bool     // extended messages were sent, their Sync was not
@@ -38,7 +39,7 @@ func (s *session) loseLocked() loss {
 	l := s.link
 	lease := &l.lease
 	was := loss{
-		at: s.state, open: lease.Status() != wire.Idle, quiet: !lease.Outstanding() && !lease.Partial(),
+		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Status() != wire.Idle, quiet: !lease.Outstanding() && !lease.Partial(),
 		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), commit: lease.Commits(), write: lease.Writes(), state: lease.Keeps(),
 	}
 	if body := lease.Failed(); body != nil {
@@ -120,7 +121,7 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	case was.at == leaving: // nobody is there to be told
 	case was.at == preparing && was.failed != nil: // the request has not been sent
 		then.refusal = was.failed
-	case was.at == preparing:
+	case was.at == preparing && !was.kept:
 		s.moveLocked(queued)
 		s.asked, then.anew = true, true
 	case torn: // half a row cannot be taken back, and what the client waits for is not known
@@ -130,6 +131,11 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	case was.state: // session state cannot be given back: only a new connection is honest
 		then.answer, then.close = b.lastWords(refusedState, true), true
 	case was.at == awaiting:
+	case was.at == preparing:
+		then.refusal = b.demoted(lostRefusal(was))
+		if was.open {
+			s.local = wire.InTransaction
+		}
 	case again != nil:
 		s.request = again
 		s.local = wire.InTransaction
@@ -210,16 +216,11 @@ func mayReplay(r *request) bool {
 
 // answerLossLocked builds the answer to what was outstanding: an error in the place of the answer still expected.
 func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
-	refusal := refusedRead
 	s.local = wire.Idle
-	switch {
-	case was.commit || (!was.open && was.write):
-		refusal = refusedUnknown
-	case was.open:
-		refusal = refusedLost
+	if was.open && !was.commit {
 		s.local = wire.Failed
 	}
-	r := b.demoted(refusal)
+	r := b.demoted(lostRefusal(was))
 	s.srv.countRefusal(r, s.class)
 	out = r.append(nil, false)
 	if was.owes {
@@ -227,6 +228,17 @@ func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 	}
 	s.skip = true // its ReadyForQuery follows the client's Sync
 	return out
+}
+
+// lostRefusal says what the loss of its server means for what a client has under way.
+func lostRefusal(was loss) *Refusal {
+	switch {
+	case was.commit || (!was.open && was.write):
+		return refusedUnknown
+	case was.open:
+		return refusedLost
+	}
+	return refusedRead
 }
 
 var errServerLost = errors.New("server connection was lost")

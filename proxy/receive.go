@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"pgguard/breaker"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
@@ -33,6 +35,12 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 	case wire.ReadyForQuery:
 		b.afterReady(l, was)
 	}
+	if l.lease.Prepared() && s != nil {
+		b.news = append(b.news, s.newsLocked(b)...)
+		if s.state == preparing {
+			b.todo, b.todoIn = l.firstLocked(nil, nil, time.Now())
+		}
+	}
 	if out := l.lease.Out(); out != nil {
 		b.todo = append(b.todo, out...)
 	}
@@ -64,12 +72,6 @@ func (b *backend) afterReady(l *link, was translate.Settings) {
 			b.extra = refusal.append(nil, false)
 		}
 		b.extra = wire.AppendReady(b.extra, l.lease.Status())
-	}
-	if l.lease.Prepared() {
-		b.news = append(b.news, s.newsLocked(b)...)
-		if s.state == preparing {
-			b.todo, b.todoIn = l.firstLocked(nil, nil)
-		}
 	}
 	if l.lease.Again() {
 		b.todo, b.todoIn = l.againLocked()

@@ -16,6 +16,7 @@ type request struct {
 	buf  *sock.Buffer // the bytes of its messages; nil while they are the session's
 	at   int          // where they begin in buf
 	sent time.Time    // first to a server, if that was going and it is to be sent again; else zero
+	kept bool         // the server at hand is the only one for it: a transaction or a batch is open, or the client keeps it
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -32,7 +33,7 @@ func putRequest(r *request) {
 		return
 	}
 	sock.Return(r.buf)
-	r.buf, r.at, r.sent = nil, 0, time.Time{}
+	r.buf, r.at, r.sent, r.kept = nil, 0, time.Time{}, false
 	r.Reset()
 	requests.Put(r)
 }

@@ -47,12 +47,7 @@ func (s *session) offer(r *request, end int) error {
 	keeps := s.state == parked
 	s.waiter.Urgent = r.Urgent()
 	s.waiter.Print = s.srv.prints.Index(r.Print())
-	s.request = r
-	r.buf, r.at = s.in, s.in.R
-	rest := s.in.Split(end)
-	if s.in = rest; rest == nil {
-		s.in, s.after = s.after, nil
-	}
+	s.holdLocked(r, end)
 	s.asked = true
 	if keeps {
 		b := s.link.b
@@ -74,16 +69,30 @@ func (s *session) offer(r *request, end int) error {
 	return nil
 }
 
+// holdLocked makes r, whose messages end in s.in at end, the request that waits. It is called with mu held.
+func (s *session) holdLocked(r *request, end int) {
+	s.request = r
+	r.buf, r.at = s.in, s.in.R
+	rest := s.in.Split(end)
+	if s.in = rest; rest == nil {
+		s.in, s.after = s.after, nil
+	}
+}
+
 // sendNow writes to the server the session has. It is called with mu held and unlocks it.
 func (s *session) sendNow(r *request, end int) error {
 	l := s.link
 	b := l.b
 	l.dropKept() // it could not be sent again in its place
+	prefix, await := l.lease.Prefix(&r.Request, s.in.Data[s.in.R:end], false, nil)
+	if await {
+		return s.sendLater(r, end, prefix)
+	}
 	scratch := sock.Borrow()
 	defer sock.Return(scratch)
 	defer putRequest(r)
-	prefix, _ := l.lease.Prefix(&r.Request, false, nil)
-	out := l.lease.Send(&r.Request, s.in.Data[s.in.R:end], scratch.Data[:0])
+	now := time.Now()
+	out := l.lease.Send(&r.Request, s.in.Data[s.in.R:end], scratch.Data[:0], now)
 	l.ran.add(r)
 	l.lesson = lesson{}
 	s.in.R = end
@@ -97,10 +106,8 @@ func (s *session) sendNow(r *request, end int) error {
 	print := s.srv.prints.Index(r.Print())
 	b.print.Store(uint32(print))
 	busy := s.state == idling
-	now := time.Time{}
 	if busy {
 		s.moveLocked(running)
-		now = time.Now()
 		l.started = now
 	}
 	idleSince := l.idleSince
@@ -116,6 +123,30 @@ func (s *session) sendNow(r *request, end int) error {
 	if len(out) > 0 {
 		s.tell(l, out)
 	}
+	b.wmu.Unlock()
+	return nil
+}
+
+// sendLater writes what must be answered before r can be sent, to the server the session has. It is called with mu held and unlocks it.
+func (s *session) sendLater(r *request, end int, ahead []byte) error {
+	l := s.link
+	b := l.b
+	now, busy, idleSince := time.Now(), s.state == idling, l.idleSince
+	r.kept = true
+	s.holdLocked(r, end)
+	s.moveLocked(preparing)
+	if busy {
+		l.started = now
+	}
+	print := s.srv.prints.Index(r.Print())
+	b.print.Store(uint32(print))
+	b.wmu.Lock()
+	s.mu.Unlock()
+	if busy {
+		s.route.inst.Pool.Busy(b.server, print, now)
+		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
+	}
+	s.tell(l, ahead)
 	b.wmu.Unlock()
 	return nil
 }

@@ -31,8 +31,8 @@ var moves = [states][]state{
 	queued:    {free, preparing, running, leaving},
 	awaiting:  {free, parked, preparing, running, leaving},
 	preparing: {free, queued, parked, running, leaving},
-	running:   {free, queued, idling, parked, leaving},
-	idling:    {free, running, leaving},
+	running:   {free, queued, preparing, idling, parked, leaving},
+	idling:    {free, preparing, running, leaving},
 	parked:    {free, awaiting, leaving},
 	leaving:   {},
 }

@@ -18,7 +18,7 @@ func (s *session) turn() (more bool, err error) {
 	case m.Type == wire.Terminate:
 		return false, errTerminate
 	}
-	m.Look(s.srv.library)
+	m.Look(s.client.Library)
 	s.mu.Lock()
 	before := s.state
 	s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *session) read(r *request, m translate.Message) (end int) {
 		if !ok || err != nil || m.Type == wire.Terminate {
 			return end
 		}
-		m.Look(s.srv.library)
+		m.Look(s.client.Library)
 	}
 }
 

@@ -59,6 +59,7 @@ func (f *File) ToProxy() proxy.Config {
 		CancelTimeout:       f.CancelTimeout.Std(),
 		DeferBegin:          f.DeferBegin,
 		MaxPrepared:         f.Pool.MaxPreparedStatements,
+		StatementAge:        f.Pool.StatementAge.Std(),
 		PreparedMemory:      int64(f.Pool.PreparedMemory) << 20,
 		PrepareUnnamed:      f.Pool.PrepareUnnamed,
 		MaxPinned:           int(f.Pool.MaxPinned),

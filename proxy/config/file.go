@@ -43,6 +43,7 @@ type Pool struct {
 	IdleTimeout           Duration `yaml:"idle_timeout"`
 	Lifetime              Duration `yaml:"lifetime"`
 	MaxPreparedStatements int      `yaml:"max_prepared_statements"`
+	StatementAge          Duration `yaml:"statement_age"`
 	PreparedMemory        int      `yaml:"prepared_memory"` // MiB
 	PrepareUnnamed        bool     `yaml:"prepare_unnamed"`
 	MaxPinned             Auto     `yaml:"max_pinned"`
@@ -119,6 +120,7 @@ func Default() *File {
 			Lifetime:    Duration(d.Pool.Lifetime),
 
 			MaxPreparedStatements: d.MaxPrepared,
+			StatementAge:          Duration(d.StatementAge),
 			PreparedMemory:        int(d.PreparedMemory >> 20),
 			PrepareUnnamed:        d.PrepareUnnamed,
 			MaxPinned:             Auto(d.MaxPinned),

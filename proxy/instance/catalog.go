@@ -17,10 +17,6 @@ type Catalog struct {
 	// statement.
 	schema atomic.Uint64
 
-	// shape counts those of them that may change the columns of a result: a statement that was described before may
-	// return others now.
-	shape atomic.Uint64
-
 	// bodies counts changes to functions.
 	bodies atomic.Uint64
 
@@ -40,12 +36,12 @@ type Catalog struct {
 
 // Age implements translate.Catalog.
 func (c *Catalog) Age() translate.Age {
-	return translate.Age{Schema: c.schema.Load(), Shape: c.shape.Load()}
+	return translate.Age(c.schema.Load())
 }
 
 // Renew implements translate.Catalog.
 func (c *Catalog) Renew() translate.Age {
-	return translate.Age{Schema: c.schema.Add(1), Shape: c.shape.Load()}
+	return translate.Age(c.schema.Add(1))
 }
 
 // Currval implements translate.Catalog.
@@ -55,34 +51,19 @@ func (c *Catalog) Currval() bool { return c.currval.Load() }
 func (c *Catalog) NoteCurrval() { c.currval.Store(true) }
 
 // Changed implements translate.Catalog.
-func (c *Catalog) Changed(text []byte) (shape bool) {
+func (c *Catalog) Changed(text []byte) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
-	if text == nil || !bytes.Contains(lower, []byte("temp")) {
-		for _, word := range []string{"alter", "drop", "replace", "create table", "create view", "create materialized"} {
-			if text == nil || bytes.Contains(lower, []byte(word)) {
-				c.shape.Add(1)
-				shape = true
-				break
-			}
-		}
-	}
 	for _, word := range []string{"function", "procedure", "extension", "schema", "do"} {
 		if text == nil || bytes.Contains(lower, []byte(word)) {
 			c.bodies.Add(1)
 			break
 		}
 	}
-	return shape
 }
 
 // Committed implements translate.Catalog.
-func (c *Catalog) Committed(shape bool) {
-	c.schema.Add(1)
-	if shape {
-		c.shape.Add(1)
-	}
-}
+func (c *Catalog) Committed() { c.schema.Add(1) }
 
 // maxCustoms bounds the names of custom settings that are asked for; with more, who may set one is pinned.
 const maxCustoms = 256

@@ -23,9 +23,10 @@ const knownTexts = 1024
 // entry is one statement of the table.
 type entry struct {
 	translate.Statement
-	hash uint64
-	next atomic.Pointer[entry] // in its bucket
-	used atomic.Bool           // since the clock's hand passed
+	shelf uint32
+	hash  uint64
+	next  atomic.Pointer[entry] // in its bucket
+	used  atomic.Bool           // since the clock's hand passed
 }
 
 // Library is the table of the statements of all clients. Finding one takes no lock. Any goroutine may call its
@@ -39,6 +40,8 @@ type Library struct {
 
 	used  atomic.Int64 // bytes, exact: the sum of cost over the table
 	count atomic.Int64
+
+	shelves atomic.Uint32
 
 	mu   sync.Mutex
 	all  []*entry // guarded by mu; the clock
@@ -60,9 +63,19 @@ func (t *Library) Stats() (count, bytes int64) { return t.count.Load(), t.used.L
 // Number is a number for a value that is the same for equal ones as long as the library lives.
 func Number[T comparable](t *Library, v T) uint64 { return maphash.Comparable(t.seed, v) }
 
+// Shelf is the part of a library for clients whose servers are alike: what one of them has said of a text holds for the others. Any
+// goroutine may call its methods.
+type Shelf struct {
+	*Library
+	number uint32
+}
+
+// Shelf returns a new one.
+func (t *Library) Shelf() *Shelf { return &Shelf{t, t.shelves.Add(1)} }
+
 // hash is of what makes statements differ but for their age, so that a text is known again after a change.
-func (t *Library) hash(body []byte, under translate.Parsing) uint64 {
-	h := maphash.Bytes(t.seed, body)
+func (t *Shelf) hash(body []byte, under translate.Parsing) uint64 {
+	h := maphash.Bytes(t.seed, body) ^ uint64(t.number)*0x9e3779b97f4a7c15
 	if under != translate.PlainParsing {
 		h ^= maphash.Comparable(t.seed, under)
 	}
@@ -70,9 +83,9 @@ func (t *Library) hash(body []byte, under translate.Parsing) uint64 {
 }
 
 // find returns the shared statement with this body, or nil.
-func (t *Library) find(hash uint64, body []byte, under translate.Parsing, at translate.Age) *translate.Statement {
+func (t *Shelf) find(hash uint64, body []byte, under translate.Parsing, at translate.Age) *translate.Statement {
 	for e := t.heads[hash%buckets].Load(); e != nil; e = e.next.Load() {
-		if e.hash == hash && e.Age == at && e.Body == string(body) && e.Under == under {
+		if e.hash == hash && e.Age == at && e.shelf == t.number && e.Body == string(body) && e.Under == under {
 			if !e.used.Load() {
 				e.used.Store(true)
 			}
@@ -83,7 +96,7 @@ func (t *Library) find(hash uint64, body []byte, under translate.Parsing, at tra
 }
 
 // Named implements translate.Library. There is no room if the table is full of statements that clients hold by name.
-func (t *Library) Named(body []byte, under translate.Parsing, at translate.Age) *translate.Statement {
+func (t *Shelf) Named(body []byte, under translate.Parsing, at translate.Age) *translate.Statement {
 	hash := t.hash(body, under)
 	if st := t.find(hash, body, under, at); st != nil {
 		return st
@@ -97,7 +110,7 @@ func (t *Library) Named(body []byte, under translate.Parsing, at translate.Age) 
 
 // Unnamed implements translate.Library: a shared one if the text has been seen before, so that texts which never come again stay out
 // of the table.
-func (t *Library) Unnamed(body []byte, under translate.Parsing, at translate.Age) *translate.Statement {
+func (t *Shelf) Unnamed(body []byte, under translate.Parsing, at translate.Age) *translate.Statement {
 	hash := t.hash(body, under)
 	if st := t.find(hash, body, under, at); st != nil {
 		return st
@@ -142,7 +155,7 @@ func (e *entry) cost() int64 { return int64(entryCost + len(e.Body)) }
 
 // add enters e, which nobody else has seen, forgetting others as needed, and returns its statement, or its equal that is there
 // already; nil and e unchanged if there is no room.
-func (t *Library) add(e *entry, hash uint64, at translate.Age) *translate.Statement {
+func (t *Shelf) add(e *entry, hash uint64, at translate.Age) *translate.Statement {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if known := t.find(hash, []byte(e.Body), e.Under, at); known != nil {
@@ -151,7 +164,7 @@ func (t *Library) add(e *entry, hash uint64, at translate.Age) *translate.Statem
 	if !t.makeRoom(e.cost()) {
 		return nil
 	}
-	e.hash, e.Age, e.Shared = hash, at, true
+	e.hash, e.Age, e.Shared, e.shelf = hash, at, true, t.number
 	e.Name = t.nextName()
 	e.used.Store(true)
 	head := &t.heads[hash%buckets]
@@ -202,4 +215,4 @@ func (t *Library) forget(e *entry) {
 	t.count.Add(-1)
 }
 
-var _ translate.Library = (*Library)(nil)
+var _ translate.Library = (*Shelf)(nil)

@@ -10,11 +10,11 @@ func body(text string) []byte { return []byte(text + "\x00\x00\x00") }
 
 // The table counts its bytes exactly, stays within its limit whatever comes, and keeps what clients hold by name.
 func TestStatementTableIsBounded(t *testing.T) {
-	table := New(1 << 20)
-	held := table.Named(body("select 'held'"), translate.PlainParsing, translate.Age{})
+	table := New(1 << 20).Shelf()
+	held := table.Named(body("select 'held'"), translate.PlainParsing, 1)
 	held.Held.Add(1)
 	for i := range 20_000 {
-		table.Named(body(fmt.Sprintf("select %d", i)), translate.PlainParsing, translate.Age{})
+		table.Named(body(fmt.Sprintf("select %d", i)), translate.PlainParsing, 1)
 		if used := table.used.Load(); used > table.limit {
 			t.Fatalf("%d bytes are used of %d", used, table.limit)
 		}
@@ -26,16 +26,16 @@ func TestStatementTableIsBounded(t *testing.T) {
 	if sum != table.used.Load() || int64(len(table.all)) != table.count.Load() {
 		t.Errorf("counted %d bytes in %d statements, there are %d in %d", table.used.Load(), table.count.Load(), sum, len(table.all))
 	}
-	if table.Named(body("select 'held'"), translate.PlainParsing, translate.Age{}) != held {
+	if table.Named(body("select 'held'"), translate.PlainParsing, 1) != held {
 		t.Error("a statement that a client holds by name was forgotten")
 	}
 }
 
 func TestStatementTableFullOfHeldOnesTakesNoMore(t *testing.T) {
-	table := New(1 << 12)
+	table := New(1 << 12).Shelf()
 	n := 0
 	for ; ; n++ {
-		st := table.Named(body(fmt.Sprintf("select %d", n)), translate.PlainParsing, translate.Age{})
+		st := table.Named(body(fmt.Sprintf("select %d", n)), translate.PlainParsing, 1)
 		if st == nil {
 			break
 		}
@@ -48,35 +48,37 @@ func TestStatementTableFullOfHeldOnesTakesNoMore(t *testing.T) {
 
 // Statements are one if text, parameter types, the settings under which the text is read and the age agree.
 func TestStatementsAreToldApart(t *testing.T) {
-	table := New(1 << 20)
+	all := New(1 << 20)
+	table := all.Shelf()
 	tokyo := translate.NewSettings([]translate.Pair{{Name: "TimeZone", Value: "Asia/Tokyo"}}).Parsing()
-	a := table.Named(body("select 1"), translate.PlainParsing, translate.Age{})
+	a := table.Named(body("select 1"), translate.PlainParsing, 1)
 	for name, b := range map[string]*translate.Statement{
-		"text":     table.Named(body("select 2"), translate.PlainParsing, translate.Age{}),
-		"types":    table.Named([]byte("select 1\x00\x00\x01\x00\x00\x00\x17"), translate.PlainParsing, translate.Age{}),
-		"settings": table.Named(body("select 1"), tokyo, translate.Age{}),
-		"age":      table.Named(body("select 1"), translate.PlainParsing, translate.Age{Schema: 1}),
+		"text":     table.Named(body("select 2"), translate.PlainParsing, 1),
+		"types":    table.Named([]byte("select 1\x00\x00\x01\x00\x00\x00\x17"), translate.PlainParsing, 1),
+		"settings": table.Named(body("select 1"), tokyo, 1),
+		"age":      table.Named(body("select 1"), translate.PlainParsing, 2),
+		"shelf":    all.Shelf().Named(body("select 1"), translate.PlainParsing, 1),
 	} {
 		if a == b || a.Name == b.Name {
 			t.Errorf("another %s is the same statement", name)
 		}
 	}
-	if table.Named(body("select 1"), translate.PlainParsing, translate.Age{}) != a {
+	if table.Named(body("select 1"), translate.PlainParsing, 1) != a {
 		t.Error("the same statement is another one")
 	}
 }
 
 // A text that is seen once as an unnamed statement takes no room; one that comes again is shared, if it may be.
 func TestUnnamedStatementsAreSharedFromTheSecondTime(t *testing.T) {
-	table := New(1 << 20)
-	if st := table.Unnamed(body("select 1"), translate.PlainParsing, translate.Age{}); st.Name != "" || table.count.Load() != 0 {
+	table := New(1 << 20).Shelf()
+	if st := table.Unnamed(body("select 1"), translate.PlainParsing, 1); st.Name != "" || table.count.Load() != 0 {
 		t.Errorf("seen once: name %q, %d in the table", st.Name, table.count.Load())
 	}
-	if st := table.Unnamed(body("select 1"), translate.PlainParsing, translate.Age{}); st.Name == "" {
+	if st := table.Unnamed(body("select 1"), translate.PlainParsing, 1); st.Name == "" {
 		t.Error("seen twice and not shared")
 	}
 	for range 3 {
-		if st := table.Unnamed(body("fetch 1 from c"), translate.PlainParsing, translate.Age{}); st.Name != "" {
+		if st := table.Unnamed(body("fetch 1 from c"), translate.PlainParsing, 1); st.Name != "" {
 			t.Error("FETCH is shared")
 		}
 	}

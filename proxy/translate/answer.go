@@ -29,7 +29,7 @@ var watched = [256]bool{
 	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true, wire.CopyInResponse: true,
 	wire.ParseComplete: true, wire.CloseComplete: true, wire.BindComplete: true, wire.RowDescription: true,
 	wire.NoData: true, wire.CommandComplete: true, wire.EmptyQueryResponse: true, wire.PortalSuspended: true,
-	wire.NoticeResponse: true,
+	wire.NoticeResponse: true, wire.ParameterDescription: true,
 }
 
 // Watches is true if a message of this type, the server's next, must be given to Receive; hidden if it is not for the client unless
@@ -42,7 +42,16 @@ func (l *Lease) Watches(typ byte) (watches, hidden bool) {
 
 // NeedsWhole is true for a message that means nothing until its end has come.
 func (l *Lease) NeedsWhole(typ byte) bool {
-	return typ == wire.ParameterStatus || (typ == wire.DataRow && l.asking())
+	switch typ {
+	case wire.ParameterStatus:
+		return true
+	case wire.DataRow:
+		return l.asking()
+	case wire.ParameterDescription, wire.RowDescription:
+		e := l.owed.front()
+		return e != nil && e.of != nil
+	}
+	return false
 }
 
 // Receive takes one message of the server, of which whole says whether all of it is in m, and answers what becomes of it. What is
@@ -79,8 +88,16 @@ func (l *Lease) Receive(m []byte, whole bool) Fate {
 		return passIf(!hidden)
 	case wire.CommandComplete:
 		l.completed(body)
+	case wire.ParameterDescription:
+		l.said = nil
+		if e != nil && e.of != nil && whole {
+			l.said = slices.Clone(typesOf(body))
+		}
 	}
 	if e != nil && e.kind != query && e.ends(m[0]) {
+		if e.of != nil {
+			l.described(e, m[0], body, whole)
+		}
 		l.answered(m)
 	}
 	return passIf(!hidden)
@@ -103,6 +120,9 @@ func (l *Lease) told(body []byte) Fate {
 	if called, rest, ok := wire.CString(body); ok {
 		if value, _, ok := wire.CString(rest); ok {
 			l.s.Told(string(called), string(value))
+		}
+		if l.ahead == 0 && !l.flux && l.question == nil {
+			l.s.ToldIdle(string(called))
 		}
 	}
 	return passIf(l.ahead == 0) // the client is told the difference when all its settings are in place
@@ -161,8 +181,8 @@ func (l *Lease) ready(status byte) Fate {
 		l.commit, l.write = false, false
 	}
 	if status == wire.Idle && l.ddl {
-		l.c.Catalog.Committed(l.shape)
-		l.ddl, l.shape = false, false
+		l.c.Catalog.Committed()
+		l.ddl = false
 	}
 	if whose == client {
 		l.readies--
@@ -170,7 +190,7 @@ func (l *Lease) ready(status byte) Fate {
 	switch why {
 	case settings, begin:
 		l.ahead--
-		l.prepared = l.ahead == 0 && l.failed == nil
+		l.prepared = l.ahead+l.checks == 0 && l.failed == nil
 		return Drop
 	case ask:
 		return l.askAnswered()
@@ -283,6 +303,9 @@ func (l *Lease) skip(unread bool) {
 		if e.kind == sync || e.own {
 			break
 		}
+		if e.why == check {
+			l.checked()
+		}
 		if endsClients(e) {
 			l.readies--
 			// The server waits for a Sync that its client, who has sent but a query, does not know of.
@@ -313,7 +336,7 @@ func (l *Lease) takeBack(e *expectation, failed bool) {
 		l.s.prepared.remove(e.adds)
 	}
 	if e.drops != nil {
-		l.s.prepared.add(e.drops)
+		l.s.prepared.spoil(e.drops)
 	}
 	if e.name != "" {
 		l.rename(e.name, e.meant)

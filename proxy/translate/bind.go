@@ -1,9 +1,8 @@
 package translate
 
 import (
-	"strings"
+	"slices"
 
-	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
 
@@ -23,13 +22,16 @@ func (w *sending) bind(m []byte) bool {
 		l.extended(expectation{kind: bind, effect: effect{hands: true}})
 		return true
 	}
-	if w.changed(called) || w.misread(called) {
+	if w.differs(called) || w.misread(called) {
 		w.bindTo(staleName, portal, called, rest, m)
 		l.extended(expectation{kind: bind})
 		return true
 	}
 	st := w.resolve(called, len(m))
-	if st == nil {
+	if w.bound = st; st == nil {
+		if len(called) == 0 && l.c.unnamed != nil && l.c.unnamed.Body != "" {
+			w.bound = l.c.unnamed
+		}
 		return false
 	}
 	l.c.hide(pinsOf(st.Scan))
@@ -46,28 +48,9 @@ func (w *sending) bindTo(statement string, portal, called, rest, m []byte) {
 	w.out = append(append(w.out, 0), rest...)
 }
 
-// changed is true for a Bind of a statement that the server does not have, when columns may have changed since its client
-// has prepared it and the client does not ask what they are now: it would take the rows for what they were.
-func (w *sending) changed(called []byte) bool {
-	if len(called) == 0 || w.r.describe {
-		return false
-	}
-	st := w.l.c.called(called)
-	return st != nil && st.Age.Shape != w.l.c.Catalog.Age().Shape && returnsAll(st) && !w.l.s.prepared.has(st)
-}
-
-// returnsAll is true for a statement that may return whatever columns a table has.
-func returnsAll(st *Statement) bool {
-	star := strings.Contains(strings.ReplaceAll(st.Body, "(*)", ""), "*")
-	switch st.Scan.First {
-	case sql.Table:
-		return true
-	case sql.Select, sql.With:
-		return star
-	case sql.Insert, sql.Update, sql.Delete, sql.Merge:
-		return star && strings.Contains(strings.ToLower(st.Body), "returning")
-	}
-	return false
+// differs is true for a Bind of a statement whose client knows other columns than it has now, and does not ask for them.
+func (w *sending) differs(called []byte) bool {
+	return len(w.l.differ) > 0 && !w.r.described(w.i) && slices.Contains(w.l.differ, w.l.c.called(called))
 }
 
 // misread is true for a statement that the server does not have, if its text would be read in another encoding than when its
@@ -123,9 +106,7 @@ func (w *sending) resolve(called []byte, size int) *Statement {
 			return nil
 		case st.Name == "":
 			if l.s.unnamed != only(st) {
-				w.guards(parse, effect{server: true})
-				w.out = wire.AppendParse(w.out, "", st.Body)
-				l.s.unnamed = only(st)
+				w.unnamedAgain(st)
 			}
 			return nil
 		}
@@ -134,22 +115,40 @@ func (w *sending) resolve(called []byte, size int) *Statement {
 		w.guardName(called, size)
 		return nil
 	}
-	if other := l.underSettings(st); other != st {
-		if st = other; len(called) > 0 {
-			l.rename(string(clip(called)), st)
-		} else {
-			l.c.unnamed = st
-		}
-	}
+	st = l.meant(called)
 	w.ensure(st)
 	return st
+}
+
+// unnamedAgain prepares the server's unnamed statement again.
+func (w *sending) unnamedAgain(st *Statement) {
+	w.guards(parse, effect{server: true})
+	w.out = wire.AppendParse(w.out, "", string(st.appendAgain(nil)))
+	w.l.s.unnamed = only(st)
+}
+
+// meant is the statement that a name of the client's means now, nil if none of that name is known.
+func (l *Lease) meant(called []byte) *Statement {
+	st := l.c.called(called)
+	if st == nil || st.Name == "" {
+		return st
+	}
+	other := l.underSettings(st)
+	switch {
+	case other == st:
+	case len(called) > 0:
+		l.rename(string(clip(called)), other)
+	default:
+		l.c.unnamed = other
+	}
+	return other
 }
 
 // underSettings returns the statement with st's text as it is read under the settings at hand, and by a client that has had
 // its first temporary object since: that makes PostgreSQL read all of a session's statements again, but not on a server
 // that has seen one before.
 func (l *Lease) underSettings(st *Statement) *Statement {
-	hidden := st.Age.Schema < l.c.hides
+	hidden := st.Age < l.c.hides
 	at := st.Age
 	if hidden || l.renews {
 		at = l.c.Catalog.Age()
@@ -157,17 +156,17 @@ func (l *Lease) underSettings(st *Statement) *Statement {
 	switch {
 	case !st.Shared && !hidden: // nobody else's
 	case st.Under == l.c.settings.parsing && !l.flux && !l.renews && !hidden:
-	case !l.renews && !hidden && l.s.prepared.has(st):
+	case !l.renews && !hidden && l.s.prepared.has(st) && (l.flux || !folds(st.Under, l.c.settings.parsing)):
 		// As for a client that has this server to itself: PostgreSQL knows what makes it read a text again.
 	case l.foreign(st): // to be had only as it is
 	default:
 		if st.Shared && !l.flux {
-			if other := l.c.Library.Named([]byte(st.Body), l.c.settings.parsing, at); other != nil {
+			if other := l.c.Library.Named(st.appendAgain(nil), l.c.settings.parsing, at); other != nil {
 				return other
 			}
 		}
 		if hidden || (l.flux && !l.s.prepared.has(st)) {
-			return l.c.Library.Private([]byte(st.Body), at)
+			return l.c.Library.Private(st.appendAgain(nil), at)
 		}
 	}
 	return st

@@ -1,6 +1,10 @@
 package translate
 
-import "pgguard/proxy/sql"
+import (
+	"time"
+
+	"pgguard/proxy/sql"
+)
 
 // Client is what a client's session is, wherever its server: its settings and its statements, as they are when all that was
 // sent succeeds. It belongs to whoever has its session's lock.
@@ -11,7 +15,7 @@ type Client struct {
 	names    map[string]*name // its prepared statements
 	unnamed  *Statement       // the unnamed one; nil: none
 	memory   *memory          // its mark; nil: it has not used a sequence
-	hides    uint64           // schema age from which its first temporary objects may hide others; 0: none
+	hides    Age              // schema age from which its first temporary objects may hide others; 0: none
 	hidden   bool             // it has had some
 }
 
@@ -33,7 +37,9 @@ type Terms struct {
 	Session bool   // the client has its server to itself: nothing is translated
 
 	Encoding            func() string // client_encoding of a new session
+	CountsWrites        func() bool   // servers count what they write to their catalogs at once: PostgreSQL 15
 	MaxPrepared         int           // statements that one server is to have
+	StatementAge        time.Duration // how old a server's copy of one may be that a client prepares anew
 	PrepareUnnamed      bool          // unnamed ones that come again are kept on servers
 	SyncApplicationName bool          // application_name moves like other settings
 }
@@ -44,10 +50,10 @@ type Catalog interface {
 	Age() Age
 	// Renew makes all statements prepared before older than those prepared from now on.
 	Renew() Age
-	// Changed notes a change that text, if it is known, is about to make, and says whether columns may be others after it.
-	Changed(text []byte) (shape bool)
+	// Changed notes a change that text, if it is known, is about to make, or that something has made.
+	Changed(text []byte)
 	// Committed notes the end of a transaction that has changed something.
-	Committed(shape bool)
+	Committed()
 	// Currval says whether any client has asked for the value that its session took from a sequence last.
 	Currval() bool
 	// NoteCurrval notes that one has.
@@ -185,6 +191,6 @@ func (c *Client) mark() *memory {
 // all of a session's statements again then, but not on a server that has seen such an object before.
 func (c *Client) hide(suspect Pins) {
 	if suspect&Pins(sql.TempTable) != 0 && !c.hidden {
-		c.hides = c.Catalog.Renew().Schema
+		c.hides = c.Catalog.Renew()
 	}
 }

@@ -104,7 +104,7 @@ func (w *sending) dedicate(inBatch bool) {
 		l.owed.add(expectation{kind: query, whose: guard, own: true})
 	}
 	for called, n := range l.c.names {
-		hand(called, n.st.Body, effect{name: called, meant: n.st, hands: true})
+		hand(called, string(n.st.appendAgain(nil)), effect{name: called, meant: n.st, hands: true})
 		if !inBatch && l.status == wire.Idle { // in a transaction it would do harm
 			hand(called, goneBody, effect{}) // an error unless the other has gone wrong
 		}
@@ -113,7 +113,7 @@ func (w *sending) dedicate(inBatch bool) {
 		l.rename(called, nil)
 	}
 	if st := l.c.unnamed; st != nil && st.Body != "" && l.s.unnamed != only(st) {
-		hand("", st.Body, effect{server: true})
+		hand("", string(st.appendAgain(nil)), effect{server: true})
 	}
 	if l.c.unnamed == nil && l.s.unnamed != none { // what is there is another client's
 		if inBatch {

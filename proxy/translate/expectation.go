@@ -51,6 +51,8 @@ const (
 	nothing  purpose = iota
 	settings         // to give the server the client's settings
 	begin            // to open the client's transaction
+	fresh            // to know what a text means now, which a client prepares
+	check            // to know whether what the client is about to bind has the columns that it knows
 	sequence         // to forget what the server remembers of sequences
 	ask              // to know what a transaction has left
 	discard          // to be rid of what a client left
@@ -62,10 +64,11 @@ type expectation struct {
 	kind  kind
 	whose whose
 	why   purpose
-	own   bool  // of the guard's: it has a Sync of its own, so that an error before it ends there
-	said  *name // of a Bind or Describe: what the client calls the statement; nil: it has no name
-	data  bool  // copy data were sent behind it
-	end   bool  // and their end
+	own   bool       // of the guard's: it has a Sync of its own, so that an error before it ends there
+	said  *name      // of a Bind or Describe: what the client calls the statement; nil: it has no name
+	of    *Statement // of a Describe whose answer is to be learned, or to be compared with what is known
+	data  bool       // copy data were sent behind it
+	end   bool       // and their end
 	effect
 }
 
@@ -91,7 +94,7 @@ func (e *expectation) hides(typ byte) bool {
 	if e.whose != guard {
 		return false
 	}
-	return e.kind == query || e.ends(typ)
+	return e.kind == query || e.ends(typ) || (e.kind == describe && typ == wire.ParameterDescription)
 }
 
 // owed is the row of expectations, in the order in which the server will answer.

@@ -81,27 +81,18 @@ type card struct {
 func (c *card) Age() Age { return c.age }
 
 func (c *card) Renew() Age {
-	c.age.Schema++
+	c.age++
 	return c.age
 }
 
-func (c *card) Changed(text []byte) (shape bool) {
-	c.age.Schema++
+func (c *card) Changed(text []byte) {
+	c.age++
 	c.changed = append(c.changed, "changed")
-	return c.columns(sql.Scan(text).First == sql.Ddl || text == nil)
 }
 
-func (c *card) Committed(shape bool) {
-	c.age.Schema++
-	c.columns(shape)
+func (c *card) Committed() {
+	c.age++
 	c.changed = append(c.changed, "committed")
-}
-
-func (c *card) columns(may bool) bool {
-	if may {
-		c.age.Shape++
-	}
-	return may
 }
 
 func (c *card) Currval() bool { return c.currval }

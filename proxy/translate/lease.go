@@ -13,6 +13,7 @@ type Lease struct {
 	owed     owed
 	readies  int  // ReadyForQuery that the client expects: 0 or 1
 	ahead    int  // queries under way that go ahead of the client's request
+	checks   int  // and descriptions of what it binds
 	status   byte // of the last ReadyForQuery; 'I' at the start
 	unsynced bool // extended messages were sent after the last Sync
 	executed bool // an Execute was among them
@@ -22,6 +23,9 @@ type Lease struct {
 	copying  copying
 	commit   bool // a COMMIT, or a text that may hold one, is under way
 	write    bool // something that may write is under way
+
+	said   []byte       // types of parameters, of the statement that is being described
+	differ []*Statement // of what the client's request binds: those that have other columns now
 
 	gone      bool // the client has left
 	pins      Pins // why the client keeps its server between transactions
@@ -47,7 +51,6 @@ type residue struct {
 	undo      Pins      // of the reasons for pins, which may be gone
 	flux      bool      // settings were changed, if only for the transaction
 	ddl       bool      // what statements mean was changed
-	shape     bool      // columns may have been, too
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone
@@ -145,7 +148,7 @@ func (l *Lease) Owes() bool { return l.readies > 0 }
 // Preparing is true while the server is at what goes ahead of the client's request.
 func (l *Lease) Preparing() bool {
 	e := l.owed.front()
-	return l.ahead > 0 || (e != nil && e.why == sequence)
+	return l.ahead+l.checks > 0 || (e != nil && e.why == sequence)
 }
 
 // Unsynced is true if extended messages were sent after the last Sync.

@@ -49,8 +49,9 @@ func (w *sending) parse(st *step, m []byte) bool {
 		l.suspect |= Pins(sql.Prepared)
 		return false
 	}
-	w.prepare(st.st, effect{name: key}, len(m))
+	e := effect{name: key}
 	l.rename(key, st.st)
+	w.prepare(st.st, e, len(m), l.c.names[key])
 	return true
 }
 
@@ -67,15 +68,21 @@ func (w *sending) parseUnnamed(st *step, m []byte) {
 	if is.Name == "" {
 		l.s.unnamed = only(is)
 		l.extended(expectation{kind: parse, effect: e})
+		if is.Body != "" && !w.r.binds(w.i) {
+			w.replace(0)
+			w.out = append(w.out, m...)
+			w.done += len(m)
+			w.asks(is, nil)
+		}
 		return
 	}
-	w.prepare(is, e, len(m))
+	w.prepare(is, e, len(m), nil)
 }
 
-// prepare puts in the place of the client's Parse, of size bytes, what gives the server st: nothing that costs it
-// anything if it has it. Where a transaction has failed the Parse is sent as it is, because it must fail, too; what
-// it prepares then is the server's unnamed statement, which nobody needs.
-func (w *sending) prepare(st *Statement, e effect, size int) {
+// prepare puts in the place of the client's Parse, of size bytes, what gives the server st as the text is read now: nothing that costs
+// it anything if it has it from a moment ago. said is the name that the client has for it. Where a transaction has failed the Parse is
+// sent as it is, because it must fail, too; what it prepares then is the server's unnamed statement, which nobody needs.
+func (w *sending) prepare(st *Statement, e effect, size int, said *name) {
 	l := w.l
 	switch {
 	case l.failing():
@@ -83,17 +90,29 @@ func (w *sending) prepare(st *Statement, e effect, size int) {
 		w.out = wire.AppendParse(w.out, "", st.Body)
 		l.s.unnamed = unnamed{}
 		l.extended(expectation{kind: parse, effect: e})
-	case w.present(st):
+	case w.young(st):
 		w.replace(size)
 		w.out = wire.AppendMessage(w.out, wire.Close, nowhere)
 		l.extended(expectation{kind: closing, whose: standIn, effect: e})
 	default:
+		w.makeWay(st)
 		w.replace(size)
 		w.out = wire.AppendParse(w.out, st.Name, st.Body)
-		l.s.prepared.add(st)
+		l.s.prepared.add(st, moment{w.now, l.s.told.Load()})
 		e.adds = st
 		l.extended(expectation{kind: parse, effect: e})
+		w.asks(st, said)
 	}
+}
+
+// young is true if what the server has of st was read a moment ago.
+func (w *sending) young(st *Statement) bool {
+	l := w.l
+	e := l.s.prepared.find(st)
+	if e == nil || e.other || e.read.at.IsZero() || e.read.told != l.s.told.Load() {
+		return false
+	}
+	return w.now.Sub(e.read.at) < l.c.StatementAge
 }
 
 // guardName keeps a client from reaching the guard's statements by their names: it has none of that name.
@@ -106,6 +125,16 @@ func (w *sending) guardName(called []byte, size int) {
 	m[at] = '~' // an underscore before
 }
 
+// describeUnnamed notes a Describe, which passes as it is, of the unnamed statement.
+func (w *sending) describeUnnamed(called []byte) bool {
+	st := w.l.c.unnamed
+	if len(called) > 0 || st == nil || st.Body == "" || st.columns.Load() != 0 {
+		return false
+	}
+	w.l.extended(expectation{kind: describe, of: st})
+	return true
+}
+
 // describeOrClose writes a Describe or Close of a statement.
 func (w *sending) describeOrClose(typ byte, m []byte) bool {
 	l := w.l
@@ -116,11 +145,18 @@ func (w *sending) describeOrClose(typ byte, m []byte) bool {
 	if typ == wire.Describe {
 		st := w.resolve(called, len(m))
 		if st == nil {
-			return false
+			return w.describeUnnamed(called)
 		}
 		w.replace(len(m))
 		w.out = wire.AppendText(w.out, wire.Describe, "S"+st.Name)
-		l.extended(expectation{kind: describe, said: l.c.names[string(clip(called))]})
+		e := expectation{kind: describe, said: l.c.names[string(clip(called))]}
+		if w.news == st {
+			e.why, w.news = fresh, nil
+		}
+		if e.why == fresh || st.columns.Load() == 0 {
+			e.of = st
+		}
+		l.extended(e)
 		return true
 	}
 	if len(called) == 0 {

@@ -54,7 +54,7 @@ type stage struct {
 }
 
 func newPlay(p picker, s stage) *play {
-	y := &play{picker: p, stage: s, shelf: newShelf(), card: &card{age: Age{Schema: 1}, bodies: 1, stale: true}, seats: &seats{room: s.room}}
+	y := &play{picker: p, stage: s, shelf: newShelf(), card: &card{age: 1, bodies: 1, stale: true}, seats: &seats{room: s.room}}
 	for range s.servers {
 		h := &house{pg: newPostgres()}
 		h.session = NewServer()

@@ -9,8 +9,15 @@ type Opening struct {
 }
 
 // Prefix returns what must be sent ahead of a request, and notes it. fresh: the server has just been granted, which needs the
-// client's settings, and open, if it is not nil. await: the request must not be sent before Prepared.
-func (l *Lease) Prefix(r *Request, fresh bool, open *Opening) (prefix []byte, await bool) {
+// client's settings, and open, if it is not nil. from holds the messages of r. await: the request must not be sent before Prepared.
+func (l *Lease) Prefix(r *Request, from []byte, fresh bool, open *Opening) (prefix []byte, await bool) {
+	prefix, await = l.appendAhead(r, fresh, open)
+	prefix, checks := l.appendChecks(prefix, r, from)
+	return prefix, await || checks
+}
+
+// appendAhead returns what goes ahead of a request but for what is to be known of its statements.
+func (l *Lease) appendAhead(r *Request, fresh bool, open *Opening) (prefix []byte, await bool) {
 	if fresh && l.s.settings != l.c.settings {
 		prefix, await = l.appendSettings(prefix)
 	}

@@ -1,5 +1,7 @@
 package translate
 
+import "time"
+
 // prepared is the set of the guard's statements that one server has, the least recently used first to go. It belongs to
 // whoever has the server.
 type prepared struct {
@@ -8,32 +10,55 @@ type prepared struct {
 	newest  *preparedEntry
 }
 
+// preparedEntry is a server's copy of a statement.
 type preparedEntry struct {
 	st           *Statement
 	older, newer *preparedEntry
+
+	read  moment // when a client prepared it there; zero: only the guard did
+	other bool   // it is another statement of the same name: the text has come to mean something else
 }
 
-// has answers whether the server has st, which is then the one used last.
-func (p *prepared) has(st *Statement) bool {
+// moment is when a text is read.
+type moment struct {
+	at   time.Time
+	told uint32 // how often the server has told another environment
+}
+
+// find returns the server's copy of st, which is then the one used last, nil if it has none.
+func (p *prepared) find(st *Statement) *preparedEntry {
 	e := p.entries[st]
 	if e != nil && p.newest != e {
 		p.unlink(e)
 		p.link(e)
 	}
-	return e != nil
+	return e
 }
 
-// add notes that the server has st.
-func (p *prepared) add(st *Statement) {
-	if p.entries[st] != nil {
+// has answers whether the server has st, which is then the one used last.
+func (p *prepared) has(st *Statement) bool {
+	e := p.find(st)
+	return e != nil && !e.other
+}
+
+// add notes that the server has st, prepared by a client at that moment, or by the guard.
+func (p *prepared) add(st *Statement, read moment) {
+	if e := p.entries[st]; e != nil {
+		e.read, e.other = read, false
 		return
 	}
 	if p.entries == nil {
 		p.entries = map[*Statement]*preparedEntry{}
 	}
-	e := &preparedEntry{st: st}
+	e := &preparedEntry{st: st, read: read}
 	p.entries[st] = e
 	p.link(e)
+}
+
+// spoil notes that what the server has by the name of st is another statement, or may be.
+func (p *prepared) spoil(st *Statement) {
+	p.add(st, moment{})
+	p.entries[st].other = true
 }
 
 // remove notes that the server does not have st any more.

@@ -8,7 +8,7 @@ func TestPreparedForgetsTheOldest(t *testing.T) {
 	for range 4 {
 		st := &Statement{}
 		all = append(all, st)
-		p.add(st)
+		p.add(st, moment{})
 	}
 	p.has(all[0])
 	if p.last() != all[1] {

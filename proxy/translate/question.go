@@ -19,6 +19,7 @@ type question struct {
 	found     Pins
 	pairs     []Pair
 	read      [][]byte // bodies of functions
+	writes    string   // to the catalogs, counted by the server
 	failed    bool
 }
 
@@ -46,6 +47,12 @@ var residueQueries = []struct {
 const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT CASE WHEN prosqlbody IS NULL THEN prosrc ` +
 	`ELSE pg_catalog.pg_get_function_sqlbody(oid) END AS body FROM pg_catalog.pg_proc WHERE prolang NOT IN (12, 13)) f ` +
 	`WHERE body ~* 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
+
+// writesQuery counts what was written to the catalogs that say what a text means, by this session at once, by others when they have told.
+// Casts and operators are among them; so are temporary tables.
+const writesQuery = `SELECT 'w', '', pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c) + pg_catalog.pg_stat_get_tuples_updated(c) + ` +
+	`pg_catalog.pg_stat_get_tuples_deleted(c) + pg_catalog.pg_stat_get_xact_tuples_inserted(c) + pg_catalog.pg_stat_get_xact_tuples_updated(c) + ` +
+	`pg_catalog.pg_stat_get_xact_tuples_deleted(c))::pg_catalog.text FROM pg_catalog.unnest('{1247,1249,1255,1259,2605,2615,2617}'::pg_catalog.oid[]) c`
 
 // suspicious returns what the server must be asked before it is lent to another: what the client may have left, and,
 // of what is known to be there, what may be gone.
@@ -100,6 +107,9 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	}
 	if q.functions {
 		queries = append(queries, functionsQuery)
+	}
+	if q.suspect&PinFunction != 0 && l.c.CountsWrites() {
+		queries = append(queries, writesQuery)
 	}
 	text := strings.Join(queries, " UNION ALL ")
 	l.question = q
@@ -171,6 +181,8 @@ func (q *question) row(body []byte, whole bool) {
 	switch kind := string(f[0]); kind {
 	case "s":
 		q.pairs = append(q.pairs, Pair{string(f[1]), string(f[2])})
+	case "w":
+		q.writes = string(f[2])
 	case "f":
 		q.read = append(q.read, append([]byte(nil), f[2]...))
 	default:
@@ -197,6 +209,10 @@ func (l *Lease) askAnswered() Fate {
 	if q.failed {
 		l.unanswered = true
 		q.found |= PinFunction
+	}
+	if q.writes != l.s.writes && q.writes != "" {
+		l.s.writes = q.writes
+		catalog.Changed(nil)
 	}
 	if q.functions && !q.failed {
 		catalog.Functions(q.read, q.bodies)

@@ -1,6 +1,9 @@
 package translate
 
 import (
+	"bytes"
+	"slices"
+
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
 )
@@ -117,6 +120,50 @@ func (r *Request) Repeatable() bool {
 		case wire.Parse, wire.Execute, wire.Close:
 		default:
 			return false
+		}
+	}
+	return false
+}
+
+// blind is true if the request binds what it does not describe.
+func (r *Request) blind() bool {
+	for i := range r.steps[:r.n] {
+		if r.steps[i].typ == wire.Bind && !r.described(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// described is true if a Describe follows the Bind that is step i, before any other.
+func (r *Request) described(i int) bool {
+	for _, st := range r.steps[i+1 : r.n] {
+		switch st.typ {
+		case wire.Describe:
+			return true
+		case wire.Bind:
+			return false
+		}
+	}
+	return false
+}
+
+// binds is true if a Bind follows step i.
+func (r *Request) binds(i int) bool {
+	return slices.ContainsFunc(r.steps[i+1:r.n], func(st step) bool { return st.typ == wire.Bind })
+}
+
+// prepares is true if a step before step i is a Parse of that name. from holds the messages.
+func (r *Request) prepares(i int, called, from []byte) bool {
+	at := 0
+	for _, st := range r.steps[:i] {
+		m := from[at : at+int(st.size)]
+		at += len(m)
+		if st.typ != wire.Parse {
+			continue
+		}
+		if is, _, _ := wire.CString(m[wire.HeaderSize:]); bytes.Equal(clip(is), clip(called)) {
+			return true
 		}
 	}
 	return false

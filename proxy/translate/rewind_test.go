@@ -42,9 +42,9 @@ func TestSecondTryBeginsWhereTheFirstDid(t *testing.T) {
 		l.Begin(&c.talk.client, &h.session)
 		r := y.repeatable(c, texts)
 		before := c.talk.client.shows()
-		out, _ := l.Prefix(&r.Request, true, nil)
+		out, _ := l.Prefix(&r.Request, r.from, true, nil)
 		l.Keep()
-		out = slices.Concat(out, l.Send(&r.Request, r.from, nil))
+		out = slices.Concat(out, l.Send(&r.Request, r.from, nil, c.talk.now))
 		y.note("%s: %s\nto server: %s", before, shown(r.from, showClients), shown(out, showClients))
 		h.pg.in, h.pg.stale = out, 1+p.pick(8)
 		if !y.retracts(h, l) {
@@ -58,7 +58,7 @@ func TestSecondTryBeginsWhereTheFirstDid(t *testing.T) {
 		if text := y.counts(); text != "" {
 			t.Fatalf("%s\n%s", y.story(), text)
 		}
-		h.pg.in = l.Send(&r.Request, r.from, nil)
+		h.pg.in = l.Send(&r.Request, r.from, nil, c.talk.now)
 		l.Renewed()
 		y.note("once more: %s", shown(h.pg.in, showClients))
 		for h.pg.step() {
@@ -199,8 +199,8 @@ func TestWhatIsNotSentChangesNothing(t *testing.T) {
 			r := y.noted(c, texts)
 			l := &c.talk.lease
 			l.Begin(&c.talk.client, &h.session)
-			prefix, _ := l.Prefix(&r.Request, true, nil)
-			sent[i] = renumbered(fmt.Sprintf("%s %s\n%s", shown(prefix, showClients), shown(l.Send(&r.Request, r.from, nil), showClients), l.owed.shows()))
+			prefix, _ := l.Prefix(&r.Request, r.from, true, nil)
+			sent[i] = renumbered(fmt.Sprintf("%s %s\n%s", shown(prefix, showClients), shown(l.Send(&r.Request, r.from, nil, c.talk.now), showClients), l.owed.shows()))
 		}
 		if y := sent[0]; y != sent[1] {
 			t.Fatalf("nothing before it:\n%s\nbehind what was refused:\n%s", sent[0], sent[1])

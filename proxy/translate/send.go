@@ -2,6 +2,7 @@ package translate
 
 import (
 	"encoding/binary"
+	"time"
 
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -18,15 +19,21 @@ type sending struct {
 	out  []byte // nil: nothing but from itself
 
 	scratch []byte // what out begins in
+
+	now   time.Time
+	i     int        // number of the step at hand
+	bound *Statement // of the last Bind, if it is known
+	news  *Statement // that the client has just prepared anew, and describes itself
 }
 
 // Send returns what must be written to the server for r, whose messages are in from, and notes what the server owes for it. The
 // result is from itself, or begins in scratch, or is new.
-func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
-	w := sending{l: l, r: r, from: from, scratch: scratch}
+func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
+	w := sending{l: l, r: r, from: from, scratch: scratch, now: now}
 	read := false // the server reads some of it
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
+		w.i = i
 		m := from[w.at : w.at+int(st.size)]
 		switch {
 		case l.skipping && st.typ != wire.Sync: // the server drops it
@@ -44,6 +51,7 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 		w.at += len(m)
 		read = read || st.typ != wire.Sync
 	}
+	l.differ = nil
 	l.partial = r.left > 0 && !l.skipping
 	if read {
 		l.mayHaveDone(r, from)
@@ -93,7 +101,7 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.write = l.write || r.write
 	if r.ddl {
 		l.ddl = true
-		l.shape = l.c.Catalog.Changed(from) || l.shape
+		l.c.Catalog.Changed(from)
 	}
 }
 
@@ -111,7 +119,7 @@ func (l *Lease) SentRest(res *sql.Result) {
 	}
 	if res.Ddl {
 		l.ddl = true
-		l.shape = l.c.Catalog.Changed(nil) || l.shape
+		l.c.Catalog.Changed(nil)
 	}
 }
 
@@ -210,6 +218,10 @@ func (w *sending) message(st *step, m []byte) bool {
 		if len(m) > wire.HeaderSize && m[wire.HeaderSize] == 'S' {
 			return w.describeOrClose(st.typ, m)
 		}
+		if st.typ == wire.Describe && w.bound != nil && w.bound.columns.Load() == 0 && w.r.steps[w.i-1].typ == wire.Bind {
+			w.l.extended(expectation{kind: describe, of: w.bound})
+			return true
+		}
 	}
 	return false
 }
@@ -249,21 +261,24 @@ func (w *sending) guards(k kind, e effect) {
 
 // ensure has st prepared on the server.
 func (w *sending) ensure(st *Statement) {
-	if w.present(st) {
+	if w.l.s.prepared.has(st) {
 		return
 	}
+	w.makeWay(st)
 	w.guards(parse, effect{adds: st})
-	w.out = wire.AppendParse(w.out, st.Name, st.Body)
-	w.l.s.prepared.add(st)
+	w.out = wire.AppendParse(w.out, st.Name, string(st.appendAgain(nil)))
+	w.l.s.prepared.add(st, moment{})
 }
 
-// present answers whether the server has st. If not, there is room for it.
-func (w *sending) present(st *Statement) bool {
-	if w.l.s.prepared.has(st) {
-		return true
+// makeWay has the name of st free on the server, and room for one more.
+func (w *sending) makeWay(st *Statement) {
+	if w.l.s.prepared.find(st) == nil {
+		w.makeRoom()
+		return
 	}
-	w.makeRoom()
-	return false
+	w.guards(closing, effect{drops: st})
+	w.out = wire.AppendText(w.out, wire.Close, "S"+st.Name)
+	w.l.s.prepared.remove(st)
 }
 
 // makeRoom drops what has not been used for long, so that one more statement fits. What a client that keeps its server has

@@ -1,5 +1,7 @@
 package translate
 
+import "sync/atomic"
+
 // Server is what a server's session is. It belongs to whoever has the server.
 type Server struct {
 	settings Settings // what is set in it
@@ -7,6 +9,9 @@ type Server struct {
 	prepared prepared // the guard's statements in it
 	unnamed  unnamed  // its unnamed statement
 	memory   *memory  // whose values of sequences it remembers; nil: nobody's
+	writes   string   // to the catalogs of its database, as it counts them; "": not asked yet
+
+	told atomic.Uint32 // how often it has told, by itself, another environment in which texts are read
 }
 
 // memory tells apart clients whose values of sequences a server remembers (lastval and currval).
@@ -35,6 +40,18 @@ func (s *Server) Told(name, value string) {
 	if name == settingEncoding {
 		s.encoding = value
 	}
+}
+
+// ToldIdle notes a setting that the server reports while nobody has it: its configuration was read anew. Any goroutine may call it.
+func (s *Server) ToldIdle(name string) {
+	if reads[name] {
+		s.told.Add(1)
+	}
+}
+
+// reads has the settings, of those that servers report, under which texts are read.
+var reads = map[string]bool{
+	"TimeZone": true, "DateStyle": true, "IntervalStyle": true, "standard_conforming_strings": true, "client_encoding": true, "search_path": true,
 }
 
 // forgetStatements notes that the server has none any more.

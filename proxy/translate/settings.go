@@ -52,11 +52,30 @@ var harmless = map[string]bool{
 	"application_name": true, "statement_timeout": true, "lock_timeout": true, "idle_in_transaction_session_timeout": true,
 	"idle_session_timeout": true, "transaction_timeout": true, "client_min_messages": true, "log_min_messages": true,
 	"log_statement": true, "log_duration": true, "log_min_duration_statement": true, "log_min_error_statement": true,
-	"work_mem": true, "maintenance_work_mem": true, "temp_buffers": true, "bytea_output": true, "extra_float_digits": true,
+	"work_mem": true, "maintenance_work_mem": true, "temp_buffers": true,
 	"default_transaction_isolation": true, "default_transaction_read_only": true, "default_transaction_deferrable": true,
 	"synchronous_commit":               true,
 	"client_connection_check_interval": true, "tcp_keepalives_idle": true, "tcp_keepalives_interval": true,
 	"tcp_keepalives_count": true, "tcp_user_timeout": true, "lc_messages": true, "session_replication_role": true,
+}
+
+// folded has the settings that are read by functions which PostgreSQL takes for immutable: what they return is in the plan of a
+// statement, which every client of a server's copy would share.
+var folded = []string{"bytea_output", "extra_float_digits", "IntervalStyle", "lc_monetary", "lc_numeric", "lc_time", "xmlbinary"}
+
+// folds is true if plans that were made under one of them may be wrong under the other.
+func folds(a, b Parsing) bool {
+	if a == b {
+		return false
+	}
+	for _, name := range folded {
+		was, _ := Settings{all: a}.Get(name)
+		is, _ := Settings{all: b}.Get(name)
+		if was != is {
+			return true
+		}
+	}
+	return false
 }
 
 // Pair is one setting with its value.

@@ -22,7 +22,7 @@ func (st *Statement) shows() string {
 var whoses = [...]string{client: "", guard: "guard's ", standIn: "stand-in "}
 
 var purposes = [...]string{
-	nothing: "", settings: " for settings", begin: " for begin", sequence: " for sequences", ask: " to ask", discard: " to discard", order: " as ordered",
+	nothing: "", settings: " for settings", begin: " for begin", fresh: " anew", check: " to check", sequence: " for sequences", ask: " to ask", discard: " to discard", order: " as ordered",
 }
 
 // shows is an expectation for a story.
@@ -49,6 +49,7 @@ func (e *expectation) shows() string {
 	note(e.deallocates, "deallocates")
 	note(e.hands, "hands over")
 	note(e.said != nil, "says %s", e.name2())
+	note(e.of != nil, "of %s", was(e.of))
 	note(e.data, "data")
 	note(e.end, "end of data")
 	if len(list) > 0 {
@@ -86,6 +87,7 @@ func (l *Lease) shows() string {
 		{l.readies > 0, fmt.Sprintf("owes %d", l.readies)},
 		{l.Holds(), "holds"},
 		{l.ahead > 0, "ahead"},
+		{l.checks > 0, "checks"},
 		{l.unsynced, "unsynced"},
 		{l.executed, "executed"},
 		{l.skipping, "skipping"},
@@ -99,7 +101,6 @@ func (l *Lease) shows() string {
 		{l.lingers, "lingers"},
 		{l.flux, "in flux"},
 		{l.ddl, "ddl"},
-		{l.shape, "shape"},
 		{l.question != nil, "asks"},
 		{l.kept, "kept"},
 		{l.heals, "heals"},

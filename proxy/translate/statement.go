@@ -10,7 +10,7 @@ import (
 )
 
 // Statement is one text with its parameter types, as a Parse gives them. One with a Name has the same name on every server; one
-// without was seen once and is prepared as a server's unnamed statement. It does not change but for Held.
+// without was seen once and is prepared as a server's unnamed statement. It does not change but for Held and its description.
 type Statement struct {
 	Name   string // on servers; "": none
 	Body   string // text \0 count, types: a Parse after its name
@@ -22,6 +22,8 @@ type Statement struct {
 
 	// Held is how many clients' names mean it; while there is one it is not forgotten.
 	Held atomic.Int32
+
+	description
 }
 
 // Parsing is what decides how the server reads a text: the settings that can change the meaning of a statement from
@@ -31,10 +33,7 @@ type Parsing = unique.Handle[string]
 
 // Age says since which changes of the database a statement is what it is. A client that prepares a text after one gets a new
 // statement; those who have prepared it before go on with the old, and PostgreSQL tells them when its result has changed.
-type Age struct {
-	Schema uint64 // changes to what names mean
-	Shape  uint64 // changes to the columns of what there is
-}
+type Age uint64
 
 // StatementPrefix begins the names of the guard's statements on servers.
 const StatementPrefix = "__pgguard_"

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 )
@@ -22,6 +23,8 @@ import (
 //	another     another client comes; the server is another, too, if the one before keeps its own
 //	switch      the client's next transaction has another server
 //	lose        the server ends
+//	wait        an hour passes
+//	reload      the server tells, while nobody has it, that texts are read in another environment
 //	catalog …   what is known of the database: currval, opaque, stale, custom=name, renew
 //	settings    what the client, or the server has set: client a=b …, server a=b …
 func TestStories(t *testing.T) {
@@ -54,7 +57,7 @@ type story struct {
 }
 
 func newStory() *story {
-	s := &story{shelf: newShelf(), card: &card{age: Age{Schema: 1}, bodies: 1}, seats: &seats{room: 10}}
+	s := &story{shelf: newShelf(), card: &card{age: 1, bodies: 1}, seats: &seats{room: 10}}
 	s.terms = terms(s.shelf, s.card, s.seats)
 	s.begin()
 	return s
@@ -111,7 +114,9 @@ func (s *story) run(d *datadriven.TestData) string {
 		s.gone = s.talk.reaped()
 		s.clean()
 	case "another":
+		now := s.talk.now
 		s.talk = newTalk(s.terms)
+		s.talk.now = now
 		s.talk.wrote = s.wrote
 		if s.srv.lent {
 			s.srv = &far{session: NewServer(), taken: func([]byte) {}}
@@ -122,6 +127,10 @@ func (s *story) run(d *datadriven.TestData) string {
 		s.srv.session.memory = mixed // others have had it
 	case "lose":
 		s.talk.lose()
+	case "wait":
+		s.talk.now = s.talk.now.Add(time.Hour)
+	case "reload":
+		s.srv.session.ToldIdle("TimeZone")
 	case "catalog":
 		err = s.catalog(d)
 	case "settings":
@@ -341,10 +350,8 @@ func (s *story) catalog(d *datadriven.TestData) error {
 			s.card.customs = append(s.card.customs, a.Vals...)
 		case "renew":
 			s.card.Renew()
-		case "shape":
-			s.card.age.Shape++
 		case "show":
-			s.say("catalog: schema %d, shape %d, %s", s.card.age.Schema, s.card.age.Shape, strings.Join(s.card.changed, " "))
+			s.say("catalog: %d, %s", s.card.age, strings.Join(s.card.changed, " "))
 		default:
 			return fmt.Errorf("nothing is called %s", a.Key)
 		}

@@ -3,6 +3,7 @@ package translate
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -47,6 +48,7 @@ type talk struct {
 	local  byte // the transaction state, as the client sees it, while the session is free
 	open   Opening
 	eager  bool // what the guard can answer by itself it does
+	now    time.Time
 
 	in      []said         // what the client has sent and was not read yet
 	tail    []byte         // the rest of a message of which the start was read
@@ -69,17 +71,18 @@ type talk struct {
 type pending struct {
 	Request
 	from []byte
+	kept bool // it is for the server at hand alone
 }
 
 // terms are those of a client that has set nothing.
 func terms(l Library, c Catalog, r Room) *Terms {
 	return &Terms{
-		Library: l, Catalog: c, Room: r, User: "u", Warns: true, Encoding: func() string { return "UTF8" }, MaxPrepared: 100, PrepareUnnamed: true,
+		Library: l, Catalog: c, Room: r, User: "u", Warns: true, Encoding: func() string { return "UTF8" }, CountsWrites: func() bool { return true }, MaxPrepared: 100, StatementAge: time.Second, PrepareUnnamed: true,
 	}
 }
 
 func newTalk(t *Terms) *talk {
-	return &talk{client: NewClient(t), phase: free, local: wire.Idle}
+	return &talk{client: NewClient(t), phase: free, local: wire.Idle, now: time.Unix(1, 0)}
 }
 
 // holds is true if the client's next message must wait.
@@ -286,9 +289,9 @@ func (k *talk) granted(srv *far) {
 			open = &k.open
 		}
 	}
-	prefix, await := k.lease.Prefix(&k.request.Request, fresh, open)
+	prefix, await := k.lease.Prefix(&k.request.Request, k.request.from, fresh, open)
 	if await {
-		k.phase = preparing
+		k.phase, k.request.kept = preparing, !fresh
 		k.write(prefix)
 		return
 	}
@@ -301,7 +304,7 @@ func (k *talk) first(prefix []byte) {
 	k.request = nil
 	left, _ := p.Left()
 	opens := k.local == wire.InTransaction && left == 0 && !p.Commits()
-	keep := k.lease.Pins() == 0 && (opens || (k.local == wire.Idle && p.Repeatable()))
+	keep := k.lease.Pins() == 0 && !p.kept && (opens || (k.local == wire.Idle && p.Repeatable()))
 	k.local, k.phase = wire.Idle, running
 	if keep {
 		k.kept = p
@@ -315,13 +318,19 @@ func (k *talk) first(prefix []byte) {
 // send gives what is to be written for a request.
 func (k *talk) send(p *pending) []byte {
 	k.vague = k.vague || (k.lease.failing() && k.client.unnamed != nil && k.client.unnamed.Body == "")
-	return k.lease.Send(&p.Request, p.from, make([]byte, 0, 64))
+	return k.lease.Send(&p.Request, p.from, make([]byte, 0, 64), k.now)
 }
 
 // sendNow sends a request to the server that the session has.
 func (k *talk) sendNow(p *pending) {
 	k.dropKept()
-	prefix, _ := k.lease.Prefix(&p.Request, false, nil)
+	prefix, await := k.lease.Prefix(&p.Request, p.from, false, nil)
+	if await {
+		p.kept = true
+		k.request, k.phase = p, preparing
+		k.write(prefix)
+		return
+	}
 	prefix = bytes.Clone(prefix)
 	out := k.send(p)
 	if k.lease.Quiet() || k.lease.Skipping() {
@@ -404,6 +413,10 @@ func (k *talk) receive(m []byte, whole bool) Fate {
 	if typ == wire.ReadyForQuery {
 		k.ready()
 	}
+	if k.lease.Prepared() && k.phase == preparing {
+		k.first(nil)
+		k.drop = k.drop || (k.lease.Skipping() && len(k.tail) > 0)
+	}
 	k.write(k.lease.Out())
 	k.pending = append(k.pending, k.lease.Say()...)
 	if k.lease.Fatal() != nil || k.lease.Failed() != nil || k.lease.Doubt() {
@@ -418,9 +431,6 @@ func (k *talk) ready() {
 	k.lease.Unanswered()
 	if reasons, told := k.lease.Excess(); reasons != 0 && told {
 		k.pending = append(k.pending, wire.AppendReady(tooMany, k.lease.Status())...)
-	}
-	if k.lease.Prepared() && k.phase == preparing {
-		k.first(nil)
 	}
 	if k.lease.Again() {
 		if k.kept == nil {

@@ -23,7 +23,7 @@ func (l *Lease) verdict(of, found Pins) {
 	if (l.pins^was)&Pins(sql.TempTable) != 0 {
 		age := l.c.Catalog.Renew() // names of tables mean something else
 		if !l.c.hidden && l.c.hides == 0 {
-			l.c.hides = age.Schema
+			l.c.hides = age
 		}
 		l.c.hidden = l.c.hidden || found&Pins(sql.TempTable) != 0
 	}

@@ -318,7 +318,7 @@ func texts(body []byte, n int) (list []string, rest []byte) {
 
 // brief makes the guard's long texts short: the parts of a residue query are in angle brackets.
 var brief = func() *strings.Replacer {
-	list := []string{" UNION ALL ", " ", strings.Trim(strconv.Quote(functionsQuery), `"`), "<functions>"}
+	list := []string{" UNION ALL ", " ", strings.Trim(strconv.Quote(functionsQuery), `"`), "<functions>", writesQuery, "<writes>"}
 	for _, r := range residueQueries {
 		list = append(list, r.text, "<"+r.pin.String()+">")
 	}
