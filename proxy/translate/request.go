@@ -30,6 +30,7 @@ type reading struct {
 	undo     Pins // what may be gone after them
 	defaults bool // is likely to use a sequence, by a default or in a function
 	touches  bool // may use a sequence without its name in the text, by a default or a trigger
+	unread   bool // goes on with a text that may do anything with sequences
 	ddl      bool // may change what other statements mean
 	sets     bool // changes settings, if only for the transaction
 	names    bool // names a prepared statement in its SQL
@@ -167,6 +168,7 @@ func (c *Client) noteQuery(r *Request, m *Message) {
 	if m.Left > 0 {
 		r.scanner = new(sql.Scanner)
 		r.scanner.Feed(m.Text())
+		r.unread = true
 	}
 	r.last, r.print = m.Scan, m.Print
 	c.suspects(r, m.Scan)

@@ -103,16 +103,12 @@ func (l *Lease) SentRest(res *sql.Result) {
 	if res == nil {
 		return
 	}
-	l.suspect |= pinsOf(*res)
-	l.undo |= Pins(res.Undo)
-	l.flux = l.flux || res.Sets
+	r := new(Request)
+	l.c.suspects(r, *res)
 	if res.Residue&sql.Setting != 0 {
-		l.suspect |= pinOpaque // its name has passed
+		r.suspect |= pinOpaque // its name has passed
 	}
-	if res.Ddl {
-		l.ddl = true
-		l.shape = l.c.Catalog.Changed(nil) || l.shape
-	}
+	l.mayHaveDone(r, nil)
 }
 
 // passes notes a message that is sent as it is.
