@@ -131,7 +131,7 @@ func (l *Lease) completed(body []byte) {
 	case "DISCARD ALL":
 		l.s.memory = nil
 		l.forgotten |= PinSequence | PinFunction | PinDedicated
-		l.discarded, l.dedicated = true, false
+		l.discarded, l.dedicated, l.reached, l.unrid = true, false, false, false
 	case "DISCARD SEQUENCES":
 		if e := l.owed.front(); e == nil || e.whose == client {
 			l.s.memory = nil
@@ -246,8 +246,8 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	case e.kind == query:
 		l.queryFailed(e)
 	}
-	if err != nil || !whole {
-		return Pass
+	if err != nil || !whole || l.dedicated || (l.reached && said == nil) {
+		return Pass // it is about the client's own statements
 	}
 	return l.reworded(body, f, said)
 }
@@ -341,6 +341,9 @@ func (l *Lease) reworded(body []byte, f wire.ErrorFields, said *name) Fate {
 	stale := (l.code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))) ||
 		(l.code == "42804" && (bytes.Contains(body, []byte("RCheckVarSlotCompatibility\x00")) || bytes.Contains(body, []byte("Rtupledesc_match\x00")))) // of a function's result
 	lost := l.code == "26000" && bytes.Contains(f.Message, []byte(StatementPrefix))
+	if lost {
+		l.s.prepared.lose(f.Message)
+	}
 	if stale || lost {
 		l.c.Catalog.Renew() // who prepares the text again gets another statement
 		if l.kept && !l.skipping && l.readies == 1 {

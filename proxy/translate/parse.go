@@ -14,6 +14,10 @@ func (w *sending) parse(st *step, m []byte) bool {
 	if !ok {
 		return false // the server says what is wrong with it
 	}
+	if w.reaching(st, m) {
+		w.parseReaching(st)
+		return true
+	}
 	if (st.long && !st.anon && !l.rejecting()) || (st.st != nil && w.namesOthers(st.st)) {
 		w.dedicate(true)
 		e := effect{hands: true}

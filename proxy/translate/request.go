@@ -34,6 +34,7 @@ type reading struct {
 	ddl      bool // may change what other statements mean
 	sets     bool // changes settings, if only for the transaction
 	names    bool // names a prepared statement in its SQL
+	reaches  bool // may name the guard's statements in its SQL
 	describe bool // describes a portal or a statement
 	commit   bool // may end a transaction for good
 	write    bool // may write
@@ -173,6 +174,7 @@ func (c *Client) noteQuery(r *Request, m *Message) {
 	r.last, r.print = m.Scan, m.Print
 	c.suspects(r, m.Scan)
 	c.learn(r, m.Scan, m.Text())
+	r.reaches = r.reaches || (m.Left == 0 && reaches(m.Scan, m.Text()))
 	r.names = (m.Left > 0 && mayName(m.Text())) || (m.Left == 0 && naming(m.Scan, m.Text()))
 }
 
@@ -210,11 +212,13 @@ func (c *Client) noteParse(r *Request, m *Message, on Standing) *Statement {
 		st = c.Library.Unnamed(body, c.settings.parsing, c.Catalog.Age())
 	}
 	if st == nil { // there is no room for it
+		r.reaches = r.reaches || reaches(scanBody(body), text)
 		c.suspects(r, scanBody(body))
 		c.learn(r, sql.Result{Residue: sql.Setting}, text)
 		return nil
 	}
 	r.last, r.print = st.Scan, st.Print
+	r.reaches = r.reaches || reaches(st.Scan, text)
 	c.suspects(r, st.Scan)
 	c.learn(r, st.Scan, text)
 	return st

@@ -37,6 +37,9 @@ func (l *Lease) Send(r *Request, from, scratch []byte) []byte {
 			if l.skipped {
 				w.forgetUnnamed(st.typ)
 			}
+			if !l.c.Session && (l.unrid || reachedByName(m) || w.reaching(st, m)) {
+				w.reach(true)
+			}
 			l.untouched(st, m)
 		case !w.message(st, m):
 			l.passes(st.typ)
@@ -107,6 +110,10 @@ func (l *Lease) SentRest(res *sql.Result) {
 	l.c.suspects(r, *res)
 	if res.Residue&sql.Setting != 0 {
 		r.suspect |= pinOpaque // its name has passed
+	}
+	if (res.Residue|res.Undo)&sql.Prepared != 0 && !l.c.Session {
+		l.noteReached()
+		l.unrid = true
 	}
 	l.mayHaveDone(r, nil)
 }
@@ -194,9 +201,12 @@ func (l *Lease) rejecting() bool {
 
 // message writes one message, and answers false if it passes as it is and is not noted yet.
 func (w *sending) message(st *step, m []byte) bool {
+	if w.l.unrid {
+		w.ridOf(st.typ)
+	}
 	switch st.typ {
 	case wire.Query:
-		w.query(m)
+		w.query(st, m)
 		return true
 	case wire.Parse:
 		return w.parse(st, m)
