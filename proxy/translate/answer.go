@@ -144,7 +144,7 @@ func (l *Lease) completed(body []byte) {
 	}
 	l.c.DeallocateAll()
 	l.renamed = nil
-	l.s.forgetStatements()
+	l.s.prepared.clear() // but not its unnamed one, unless a simple query has made an end of that
 }
 
 // ready deals with ReadyForQuery.
@@ -244,7 +244,7 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	case kinds[e.kind].skips:
 		l.skip(l.code == "22021")
 	case e.kind == query:
-		l.queryFailed(e)
+		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
 	}
 	if err != nil || !whole || l.dedicated || (l.reached && said == nil) {
 		return Pass // it is about the client's own statements
@@ -252,13 +252,14 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	return l.reworded(body, f, said)
 }
 
-// queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows.
-func (l *Lease) queryFailed(e *expectation) {
+// queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows. unread: the server could not read it, or it
+// had no end, and has forgotten nothing.
+func (l *Lease) queryFailed(e *expectation, unread bool) {
 	switch {
-	case l.code == "22021" && e.unnamed:
-		l.c.unnamed, l.s.unnamed = e.before, unnamed{} // the server could not read the query, and has forgotten nothing
+	case unread && e.unnamed:
+		l.c.unnamed, l.s.unnamed = e.before, unnamed{}
 	case l.code == "08P01":
-		l.s.unnamed = unnamed{} // nor may it have done if the query had no end
+		l.s.unnamed = unnamed{}
 	}
 	if !e.deallocates {
 		return

@@ -133,5 +133,7 @@ func (w *sending) dedicate(inBatch bool) {
 			l.owed.add(expectation{kind: query, whose: guard, own: true})
 		}
 	}
-	l.s.unnamed = unnamed{}
+	if l.c.unnamed == nil || l.s.unnamed != only(l.c.unnamed) {
+		l.s.unnamed = unnamed{}
+	}
 }
