@@ -246,7 +246,7 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	case e.kind == query:
 		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
 	}
-	if err != nil || !whole || l.dedicated || (l.reached && said == nil) {
+	if err != nil || !whole || l.Untouched() || (l.reached && said == nil) {
 		return Pass // it is about the client's own statements
 	}
 	return l.reworded(body, f, said)
