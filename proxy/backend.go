@@ -35,14 +35,15 @@ type backend struct {
 
 	// of the backend's goroutine
 	in     *sock.Buffer
-	left   int      // bytes of a message that is passed on piece by piece
-	drop   bool     // that message is not for the client
-	fatal  []byte   // body of the error with which the server ended the connection
-	news   []byte   // for the client, ahead of what is kept
-	extra  []byte   // for the client, after what is kept
-	more   bool     // there is more to sort after extra
-	todo   []byte   // for the server
-	todoIn *request // what todo is in, if it is a request's
+	left   int              // bytes of a message that is passed on piece by piece
+	drop   bool             // that message is not for the client
+	fatal  []byte           // body of the error with which the server ended the connection
+	news   []byte           // for the client, ahead of what is kept
+	knew   *instance.Params // what the client has been told of settings before what is kept
+	extra  []byte           // for the client, after what is kept
+	more   bool             // there is more to sort after extra
+	todo   []byte           // for the server
+	todoIn *request         // what todo is in, if it is a request's
 
 	session translate.Server // what the server's session is; of whoever has the server, under its link's mu
 }
@@ -138,6 +139,9 @@ func (b *backend) pass(l *link) error {
 	b.more, b.extra, b.news = false, nil, nil
 	if s != nil && !l.lease.Preparing() {
 		b.news = s.newsLocked(b)
+	}
+	if s != nil {
+		b.knew = s.params
 	}
 	keep, err := b.sort(l)
 	from, to := keep[0], keep[1]
@@ -236,6 +240,7 @@ func (b *backend) sort(l *link) (keep [2]int, err error) {
 			hidden = fate != translate.Pass
 			if fate == translate.Retract {
 				from, to = b.in.R, b.in.R
+				l.s.params = b.knew // settings that are told between are told with what follows
 			}
 		}
 		b.left, b.drop = size-n, hidden

@@ -3,9 +3,11 @@
 package proxy
 
 import (
-	"pgguard/proxy/sock"
 	"strings"
 	"testing"
+
+	"pgguard/proxy/sock"
+	"pgguard/proxy/wire"
 )
 
 // between runs a statement of a busy neighbour on every server of the guard, each in its own way of leaving an unnamed
@@ -135,5 +137,26 @@ func TestParsedStatementDoesNotHoldServer(t *testing.T) {
 			g.atRest(t)
 			between(t, g, 1)
 		})
+	}
+}
+
+// The unnamed statement stays what it is where PostgreSQL leaves it alone.
+func TestUnnamedStatementStays(t *testing.T) {
+	g := narrow(t, 1, nil)
+	long := func(text string) []byte { return parse("", text+" /*"+strings.Repeat("x", 2<<20)+"*/") } // only its server knows it
+	again := say("Z", bound("", ""), execute("", 0), msgSync)
+	for name, steps := range map[string][]step{
+		"a query without an end":           {say("Z", parse("", "select 1"), msgSync), say("Z", wire.AppendMessage(nil, wire.Query, []byte("select 2"))), again, again},
+		"a query with two":                 {say("Z", parse("", "select 1"), msgSync), say("Z", wire.AppendMessage(nil, wire.Query, []byte("select 2\x00 3\x00"))), again},
+		"an error that looks so":           {say("Z", parse("", "select 1"), msgSync), say("Z", simple("do $$ begin raise exception using errcode = '08P01'; end $$")), again},
+		"discard all":                      {say("Z", parse("b", "discard all"), msgSync), say("Z", parse("", "select 3"), msgSync), say("Z", bound("", "b"), execute("", 0), msgSync), again},
+		"deallocate all":                   {say("Z", parse("b", "deallocate all"), msgSync), say("Z", parse("", "select 3"), msgSync), say("Z", bound("", "b"), execute("", 0), msgSync), again},
+		"discard all, of a long one":       {say("Z", parse("b", "discard all"), long("select 3"), msgSync), say("Z", bound("", "b"), execute("", 0), msgSync), again},
+		"a name in a failed transaction":   {say("Z", long("select 3"), msgSync), say("Z", parse("a", "begin"), bound("", "a"), execute("", 0), parse("b", "selec"), msgSync), say("Z", parse("c", "select 2"), msgSync), say("Z", parse("c", "rollback"), bound("", "c"), execute("", 0), msgSync), again},
+		"a long name that is read over":    {say("Z", long("select 3"), msgSync), say("Z", bound("", "nobody"), parse("b", "select 4 /*"+strings.Repeat("x", 2<<20)+"*/"), msgSync), again},
+		"other names":                      {say("Z", long("select 3"), msgSync), say("Z", parse("a", "select 4"), msgSync), again},
+		"a rollback in its place, by name": {say("Z", simple("begin; selec")), say("Z", parse("r", "rollback"), msgSync), say("Z", parse("r", "rollback"), msgSync), say("Z", bound("", "r"), execute("", 0), msgSync)},
+	} {
+		t.Run(name, func(t *testing.T) { same(t, g, steps...) })
 	}
 }

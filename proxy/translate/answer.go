@@ -151,7 +151,7 @@ func (l *Lease) completed(body []byte) {
 	case "DISCARD ALL":
 		l.s.memory = nil
 		l.forgotten |= PinSequence | PinFunction | PinDedicated
-		l.discarded, l.dedicated = true, false
+		l.discarded, l.dedicated, l.reached, l.unrid = true, false, false, false
 	case "DISCARD SEQUENCES":
 		if e := l.owed.front(); e == nil || e.whose == client {
 			l.s.memory = nil
@@ -164,7 +164,7 @@ func (l *Lease) completed(body []byte) {
 	}
 	l.c.DeallocateAll()
 	l.renamed = nil
-	l.s.forgetStatements()
+	l.s.prepared.clear() // but not its unnamed one, unless a simple query has made an end of that
 }
 
 // ready deals with ReadyForQuery.
@@ -264,21 +264,22 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	case kinds[e.kind].skips:
 		l.skip(l.code == "22021")
 	case e.kind == query:
-		l.queryFailed(e)
+		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
 	}
-	if err != nil || !whole {
-		return Pass
+	if err != nil || !whole || l.Untouched() || (l.reached && said == nil) {
+		return Pass // it is about the client's own statements
 	}
 	return l.reworded(body, f, said)
 }
 
-// queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows.
-func (l *Lease) queryFailed(e *expectation) {
+// queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows. unread: the server could not read it, or it
+// had no end, and has forgotten nothing.
+func (l *Lease) queryFailed(e *expectation, unread bool) {
 	switch {
-	case l.code == "22021" && e.unnamed:
-		l.c.unnamed, l.s.unnamed = e.before, unnamed{} // the server could not read the query, and has forgotten nothing
+	case unread && e.unnamed:
+		l.c.unnamed, l.s.unnamed = e.before, unnamed{}
 	case l.code == "08P01":
-		l.s.unnamed = unnamed{} // nor may it have done if the query had no end
+		l.s.unnamed = unnamed{}
 	}
 	if !e.deallocates {
 		return
@@ -364,6 +365,9 @@ func (l *Lease) reworded(body []byte, f wire.ErrorFields, said *name) Fate {
 	stale := (l.code == "0A000" && bytes.Contains(body, []byte("RRevalidateCachedQuery\x00"))) ||
 		(l.code == "42804" && (bytes.Contains(body, []byte("RCheckVarSlotCompatibility\x00")) || bytes.Contains(body, []byte("Rtupledesc_match\x00")))) // of a function's result
 	lost := l.code == "26000" && bytes.Contains(f.Message, []byte(StatementPrefix))
+	if lost {
+		l.s.prepared.lose(f.Message)
+	}
 	if stale || lost {
 		l.c.Catalog.Renew() // who prepares the text again gets another statement
 		if l.kept && !l.skipping && l.readies == 1 {

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"strings"
 
 	"pgguard/proxy/sql"
 	"pgguard/proxy/wire"
@@ -49,10 +50,12 @@ func (w *sending) namesOthers(st *Statement) bool {
 }
 
 // query writes a simple query, which makes an end of the unnamed statement.
-func (w *sending) query(m []byte) {
+func (w *sending) query(st *step, m []byte) {
 	l := w.l
 	e := effect{unnamed: true, before: l.c.unnamed}
-	if w.r.names && len(l.c.names) > 0 && !l.rejecting() {
+	if w.reaching(st, m) {
+		e.hands = w.reach(l.unsynced)
+	} else if w.r.names && len(l.c.names) > 0 && !l.rejecting() {
 		w.queryNaming(m, &e)
 	}
 	l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
@@ -91,6 +94,12 @@ func (w *sending) queryNaming(m []byte, e *effect) {
 // of its own, so that one that has gone wrong does not keep the server from reading on.
 func (w *sending) dedicate(inBatch bool) {
 	l := w.l
+	for called := range l.c.names {
+		if !l.reached && strings.HasPrefix(called, StatementPrefix) {
+			l.noteReached()
+			w.rid()
+		}
+	}
 	l.dedicated = true
 	l.suspect |= PinDedicated | Pins(sql.Prepared)
 	w.before()
@@ -124,5 +133,7 @@ func (w *sending) dedicate(inBatch bool) {
 			l.owed.add(expectation{kind: query, whose: guard, own: true})
 		}
 	}
-	l.s.unnamed = unnamed{}
+	if l.c.unnamed == nil || l.s.unnamed != only(l.c.unnamed) {
+		l.s.unnamed = unnamed{}
+	}
 }

@@ -30,6 +30,8 @@ type Lease struct {
 	gone      bool // the client has left
 	pins      Pins // why the client keeps its server between transactions
 	dedicated bool // its messages pass untouched
+	reached   bool // it may have named the guard's statements: it is dedicated for as long as its session lasts
+	unrid     bool // the server is to be rid of those, because a long text may have changed them
 	skipped   bool // a Parse of the unnamed statement was refused: the server is to forget the one it has
 	lingers   bool // its unnamed statement, too long to be kept, has not been bound yet: the server is kept for it
 	residue

@@ -14,6 +14,10 @@ func (w *sending) parse(st *step, m []byte) bool {
 	if !ok {
 		return false // the server says what is wrong with it
 	}
+	if w.reaching(st, m) {
+		w.parseReaching(st)
+		return true
+	}
 	if (st.long && !st.anon && !l.rejecting()) || (st.st != nil && w.namesOthers(st.st)) {
 		w.dedicate(true)
 		e := effect{hands: true}
@@ -24,8 +28,8 @@ func (w *sending) parse(st *step, m []byte) bool {
 		l.extended(expectation{kind: parse, effect: e})
 		return true
 	}
-	l.lingers = false
 	if st.anon {
+		l.lingers = false
 		w.parseUnnamed(st, m)
 		return true
 	}
@@ -81,15 +85,21 @@ func (w *sending) parseUnnamed(st *step, m []byte) {
 
 // prepare puts in the place of the client's Parse, of size bytes, what gives the server st as the text is read now: nothing that costs
 // it anything if it has it from a moment ago. said is the name that the client has for it. Where a transaction has failed the Parse is
-// sent as it is, because it must fail, too; what it prepares then is the server's unnamed statement, which nobody needs.
+// sent as it is, because it must fail, too; what it prepares then, under a name of its own, nobody needs.
 func (w *sending) prepare(st *Statement, e effect, size int, said *name) {
 	l := w.l
 	switch {
-	case l.failing():
+	case l.failing() && e.unnamed:
 		w.replace(size)
 		w.out = wire.AppendParse(w.out, "", st.Body)
 		l.s.unnamed = unnamed{}
 		l.extended(expectation{kind: parse, effect: e})
+	case l.failing():
+		w.replace(size)
+		w.out = wire.AppendParse(w.out, failingName, st.Body)
+		l.extended(expectation{kind: parse, effect: e})
+		w.out = wire.AppendText(w.out, wire.Close, "S"+failingName)
+		l.extended(expectation{kind: closing, whose: guard})
 	case w.young(st):
 		w.replace(size)
 		w.out = wire.AppendMessage(w.out, wire.Close, nowhere)

@@ -29,6 +29,7 @@ type player struct {
 	seen   []byte // what it was told, but for settings that are reported
 	writes []string
 	should []string // what direct has committed
+	asked  int      // how many ReadyForQuery it has asked for
 	doubt  bool     // it could not be kept in step with its server, and the guard says so; or it did what no guard follows
 }
 
@@ -268,20 +269,10 @@ func (h *house) fault() string {
 		if l.doubt || l.fatal != nil {
 			return ""
 		}
-		ready, ends := 0, 0
-		for i := l.owed.first; i < len(l.owed.row); i++ {
-			if endsClients(&l.owed.row[i]) {
-				ready++
-			}
-			if l.owed.row[i].why == settings || l.owed.row[i].why == begin {
-				ends++
-			}
+		if text := h.counts(l); text != "" {
+			return text
 		}
 		switch quiet := l.Quiet(); {
-		case ready != l.readies || ends != l.ahead:
-			return fmt.Sprintf("%d ReadyForQuery are owed to the client, %d go ahead, not %d and %d", ready, ends, l.readies, l.ahead)
-		case l.readies > 1:
-			return "two ReadyForQuery are owed to the client"
 		case quiet && !h.pg.idle():
 			return fmt.Sprintf("its lease is quiet, but it is not: in %s, out %d, skipping %t, copying %t, open %t",
 				shown(h.pg.in, showClients), len(h.pg.out), h.pg.skipping, h.pg.copies != 0, h.pg.open)
@@ -295,6 +286,26 @@ func (h *house) fault() string {
 		return ""
 	}
 	return h.pg.believes(&h.session)
+}
+
+// counts is what a lease counts that is not what is owed.
+func (h *house) counts(l *Lease) string {
+	ready, ends := 0, 0
+	for i := l.owed.first; i < len(l.owed.row); i++ {
+		if endsClients(&l.owed.row[i]) {
+			ready++
+		}
+		if l.owed.row[i].why == settings || l.owed.row[i].why == begin {
+			ends++
+		}
+	}
+	switch {
+	case ready != l.readies || ends != l.ahead:
+		return fmt.Sprintf("%d ReadyForQuery are owed to the client, %d go ahead, not %d and %d", ready, ends, l.readies, l.ahead)
+	case l.readies > 1:
+		return "two ReadyForQuery are owed to the client"
+	}
+	return ""
 }
 
 // lease is who has it.

@@ -69,7 +69,7 @@ func (l *Lease) appendSettings(prefix []byte) (_ []byte, await bool) {
 // appendOwnMemory sees to it that a request which may read what the server remembers of sequences (lastval, currval) finds its client's
 // values there, or none, and notes whose are there after it.
 func (l *Lease) appendOwnMemory(prefix []byte, r *Request, fresh bool) []byte {
-	reads := r.suspect&(PinSequence|PinFunction) != 0 || (r.touches && l.c.Catalog.Currval())
+	reads := r.suspect&(PinSequence|PinFunction) != 0 || r.unread || (r.touches && l.c.Catalog.Currval())
 	if !reads && !r.defaults && !r.touches {
 		return prefix
 	}

@@ -1,6 +1,9 @@
 package translate
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // prepared is the set of the guard's statements that one server has, the least recently used first to go. It belongs to
 // whoever has the server.
@@ -66,6 +69,15 @@ func (p *prepared) remove(st *Statement) {
 	if e := p.entries[st]; e != nil {
 		p.unlink(e)
 		delete(p.entries, st)
+	}
+}
+
+// lose notes that the server does not have a statement that an error names.
+func (p *prepared) lose(message []byte) {
+	for st := range p.entries {
+		if bytes.Contains(message, []byte(`"`+st.Name+`"`)) {
+			p.remove(st)
+		}
 	}
 }
 

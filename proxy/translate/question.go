@@ -231,7 +231,7 @@ func (l *Lease) askAnswered() Fate {
 	}
 	l.verdict(q.asks, q.found|q.suspect&unasked)
 	if l.excess && l.pins != 0 && l.Quiet() {
-		l.discarded = false
+		l.discarded, l.s.unnamed = false, none
 		l.owed.add(expectation{kind: query, whose: guard, why: discard})
 		l.out = discardAll
 		return Drop

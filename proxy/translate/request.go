@@ -33,9 +33,11 @@ type reading struct {
 	undo     Pins // what may be gone after them
 	defaults bool // is likely to use a sequence, by a default or in a function
 	touches  bool // may use a sequence without its name in the text, by a default or a trigger
+	unread   bool // goes on with a text that may do anything with sequences
 	ddl      bool // may change what other statements mean
 	sets     bool // changes settings, if only for the transaction
 	names    bool // names a prepared statement in its SQL
+	reaches  bool // may name the guard's statements in its SQL
 	describe bool // describes a portal or a statement
 	commit   bool // may end a transaction for good
 	write    bool // may write
@@ -214,10 +216,12 @@ func (c *Client) noteQuery(r *Request, m *Message) {
 	if m.Left > 0 {
 		r.scanner = new(sql.Scanner)
 		r.scanner.Feed(m.Text())
+		r.unread = true
 	}
 	r.last, r.print = m.Scan, m.Print
 	c.suspects(r, m.Scan)
 	c.learn(r, m.Scan, m.Text())
+	r.reaches = r.reaches || (m.Left == 0 && reaches(m.Scan, m.Text()))
 	r.names = (m.Left > 0 && mayName(m.Text())) || (m.Left == 0 && naming(m.Scan, m.Text()))
 }
 
@@ -255,11 +259,13 @@ func (c *Client) noteParse(r *Request, m *Message, on Standing) *Statement {
 		st = c.Library.Unnamed(body, c.settings.parsing, c.Catalog.Age())
 	}
 	if st == nil { // there is no room for it
+		r.reaches = r.reaches || reaches(scanBody(body), text)
 		c.suspects(r, scanBody(body))
 		c.learn(r, sql.Result{Residue: sql.Setting}, text)
 		return nil
 	}
 	r.last, r.print = st.Scan, st.Print
+	r.reaches = r.reaches || reaches(st.Scan, text)
 	c.suspects(r, st.Scan)
 	c.learn(r, st.Scan, text)
 	return st

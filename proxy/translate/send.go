@@ -44,6 +44,9 @@ func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
 			if l.skipped {
 				w.forgetUnnamed(st.typ)
 			}
+			if !l.c.Session && (l.unrid || reachedByName(m) || w.reaching(st, m)) {
+				w.reach(true)
+			}
 			l.untouched(st, m)
 		case !w.message(st, m):
 			l.passes(st.typ)
@@ -111,16 +114,16 @@ func (l *Lease) SentRest(res *sql.Result) {
 	if res == nil {
 		return
 	}
-	l.suspect |= pinsOf(*res)
-	l.undo |= Pins(res.Undo)
-	l.flux = l.flux || res.Sets
+	r := new(Request)
+	l.c.suspects(r, *res)
 	if res.Residue&sql.Setting != 0 {
-		l.suspect |= pinOpaque // its name has passed
+		r.suspect |= pinOpaque // its name has passed
 	}
-	if res.Ddl {
-		l.ddl = true
-		l.c.Catalog.Changed(nil)
+	if (res.Residue|res.Undo)&sql.Prepared != 0 && !l.c.Session {
+		l.noteReached()
+		l.unrid = true
 	}
+	l.mayHaveDone(r, nil)
 }
 
 // passes notes a message that is sent as it is.
@@ -206,9 +209,12 @@ func (l *Lease) rejecting() bool {
 
 // message writes one message, and answers false if it passes as it is and is not noted yet.
 func (w *sending) message(st *step, m []byte) bool {
+	if w.l.unrid {
+		w.ridOf(st.typ)
+	}
 	switch st.typ {
 	case wire.Query:
-		w.query(m)
+		w.query(st, m)
 		return true
 	case wire.Parse:
 		return w.parse(st, m)

@@ -19,7 +19,7 @@ var sessionTexts = []string{
 	"set app.x = '1'", "select current_setting('app.x', true)", "set role = 'r'", "reset role", "listen n", "unlisten n", "create temp table tt as select 1",
 	"drop table tt", "select a from tt", "declare c cursor with hold for select 1", "close c", "select pg_advisory_lock(1)", "select pg_advisory_unlock(1)",
 	"select nextval('s')", "select lastval()", "select f()", "select g()", "discard all", "discard sequences",
-	"prepare q as select 3", "execute q", "deallocate q", "execute a", "deallocate a", "deallocate b", "deallocate all", "load 'x'",
+	"prepare q as select 3", "execute q", "deallocate q", "deallocate __pgguard_1", "execute __pgguard_2", "prepare __pgguard_3 as select 3", "execute a", "deallocate a", "deallocate b", "deallocate all", "load 'x'",
 }
 
 var names = []string{"", "", "a", "b"}
@@ -117,6 +117,9 @@ func (y *play) cut(m said) said {
 		}
 	default:
 		return m
+	}
+	if strings.Contains(string(m.bytes), StatementPrefix) {
+		return m // of a long text that is known too late
 	}
 	if from >= len(m.bytes) || (m.bytes[0] == wire.Parse && m.bytes[wire.HeaderSize] == 0) {
 		return m // an unnamed statement that is too long to be kept is promised to be there for one Bind only

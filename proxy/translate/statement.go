@@ -104,6 +104,9 @@ var takenStatement = &Statement{Name: StatementPrefix + "taken", Body: emptyBody
 // staleName is no statement: a Bind of it is an error, which is turned into the one about a changed result.
 const staleName = StatementPrefix + "stale"
 
+// failingName is a statement that is prepared in a transaction that has failed, and closed at once.
+const failingName = StatementPrefix + "failing"
+
 // NameSize is the longest name PostgreSQL keeps (NAMEDATALEN less one), in bytes.
 const NameSize = 63
 

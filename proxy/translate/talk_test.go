@@ -455,7 +455,9 @@ func (k *talk) flush() {
 		k.end()
 	}
 	if len(k.pending) > 0 {
-		k.dropKept()
+		if !k.lease.Heals() { // what is told while its answer is held back is not of it
+			k.dropKept()
+		}
 		k.heard = append(k.heard, k.pending...)
 		k.pending = nil
 	}

@@ -13,7 +13,7 @@ type Room interface {
 // verdict ends the suspicions of a transaction: of the reasons asked about, found are those that are there.
 func (l *Lease) verdict(of, found Pins) {
 	was := l.pins
-	if of&Pins(sql.Prepared) != 0 && found&Pins(sql.Prepared) == 0 && (l.pins|found)&PinDedicated != 0 { // nothing is there by its own name
+	if of&Pins(sql.Prepared) != 0 && found&Pins(sql.Prepared) == 0 && !l.reached && (l.pins|found)&PinDedicated != 0 { // nothing is there by its own name
 		found &^= PinDedicated
 		l.forgotten |= PinDedicated
 	}
@@ -66,7 +66,7 @@ func (l *Lease) endExcess() {
 	}
 	l.excessive = l.pins
 	l.Unpin()
-	l.dedicated = false
+	l.dedicated, l.reached, l.unrid = false, false, false
 	l.s.settings = Plain
 	l.c.Set(Plain)
 }
