@@ -65,10 +65,10 @@ type expectation struct {
 	whose whose
 	why   purpose
 	own   bool       // of the guard's: it has a Sync of its own, so that an error before it ends there
-	said  *name      // of a Bind or Describe: what the client calls the statement; nil: it has no name
-	of    *Statement // of a Describe whose answer is to be learned, or to be compared with what is known
 	data  bool       // copy data were sent behind it
 	end   bool       // and their end
+	said  *name      // of a Bind or Describe: what the client calls the statement; nil: it has no name
+	of    *Statement // of a Describe whose answer is to be learned, or to be compared with what is known
 	effect
 }
 
@@ -120,6 +120,8 @@ func (o *owed) len() int { return len(o.row) - o.first }
 // add notes a message sent.
 func (o *owed) add(e expectation) {
 	switch {
+	case o.row == nil:
+		o.row = make([]expectation, 0, keptOwed) // append would make room for more
 	case o.first == len(o.row):
 		o.row, o.first = o.row[:0], 0
 	case o.first > 1024 && o.first > len(o.row)/2: // a client that is never without an answer to wait for
