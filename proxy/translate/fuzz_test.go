@@ -68,7 +68,11 @@ func enact(data []byte) (y *play, fault string) {
 // what is believed of servers is so. Or it plays a client with a server that says anything: then nothing goes down, what is counted is
 // what is owed, and what is hidden stays hidden.
 func FuzzTranslate(f *testing.F) {
+	seeds := []uint64{470, 1092, 1165} // they reach for the guard's statements
 	for seed := range uint64(60) {
+		seeds = append(seeds, seed)
+	}
+	for _, seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 0))
 		data := make([]byte, 20+r.IntN(400))
 		for i := range data {
