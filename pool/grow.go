@@ -158,11 +158,16 @@ func (p *Pool) serve(s *Server) {
 	if p.cfg.Lifetime > 0 {
 		s.expires = now.Add(p.cfg.Lifetime - rand.N(p.cfg.Lifetime/10+1))
 	}
-	if p.closed {
+	switch {
+	case p.closed:
 		p.moveLocked(s, Closing, now)
 		p.mu.Unlock()
 		conn.Close("shutdown")
-	} else {
+	case s.retired != "":
+		p.moveLocked(s, Closing, now)
+		p.grantAll(now)
+		conn.Close(s.retired)
+	default:
 		p.moveLocked(s, Idle, now)
 		p.grantAll(now)
 	}

@@ -32,6 +32,7 @@ type world struct {
 	members []*member
 	seq     int
 	total   int // servers after the last step
+	retired map[pool.Conn]bool
 
 	state sync.Mutex // guards the members, fault and served; not held while the pool is called
 
@@ -62,6 +63,9 @@ func (m *member) granted(w *world, s *pool.Server) {
 		if st := w.Stats(); w.limit+st.Allowance < st.Cap && st.Servers["active"] > w.limit+st.Allowance {
 			w.failf("%d servers are lent at a limit of %d and an allowance of %d", st.Servers["active"], w.limit, st.Allowance)
 		}
+	}
+	if !m.again && w.retired[s.Conn] {
+		w.failf("%s was lent a server that is retired", m.name)
 	}
 	for _, o := range w.members {
 		if o != m && o.server == s {
@@ -95,7 +99,7 @@ func (w *world) step(t *rapid.T) {
 	w.state.Lock() // until the pool is called
 	pause := sync.OnceFunc(w.state.Unlock)
 	defer pause()
-	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "busy", "die", "pass", "caps", "login"}).Draw(t, "act"); {
+	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "busy", "die", "pass", "caps", "login", "retire"}).Draw(t, "act"); {
 	case act == "ask" && !m.waits && m.server == nil:
 		w.seq++
 		m.waits, m.seq = true, w.seq
@@ -141,6 +145,15 @@ func (w *world) step(t *rapid.T) {
 	case act == "caps":
 		pause()
 		w.SetCaps(pool.Caps{Total: rapid.IntRange(1, 8).Draw(t, "total")})
+	case act == "retire":
+		k := w.key(rapid.SampledFrom([]string{"app", "other"}).Draw(t, "user"))
+		pause()
+		w.Retire(now, "retired", func(s *pool.Server) bool {
+			if s.Key == k && s.Conn != nil {
+				w.retired[s.Conn] = true
+			}
+			return s.Key == k
+		})
 	case act == "login":
 		err := rapid.SampledFrom([]error{nil, nil, errAway, &pool.TooManyError{Err: errAway}}).Draw(t, "answer")
 		w.set(func() { w.fail = err })
@@ -236,7 +249,7 @@ func TestPoolAgreesWithModel(t *testing.T) {
 			cfg := small(rapid.IntRange(1, 7).Draw(rt, "servers"))
 			limit := rapid.IntRange(1, 4).Draw(rt, "limit")
 			run(t, cfg, limit, false, func(_ *testing.T, h *harness) {
-				w := &world{harness: h, cfg: cfg, limit: limit}
+				w := &world{harness: h, cfg: cfg, limit: limit, retired: map[pool.Conn]bool{}}
 				for i := range 8 {
 					m := &member{client: &client{name: fmt.Sprint("m", i)}}
 					m.Waiter = pool.Waiter{Key: h.key("app"), Grantee: grantee{m, w}}

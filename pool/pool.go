@@ -237,6 +237,11 @@ func (p *Pool) Release(s *Server, now time.Time) {
 	switch {
 	case s.dead:
 		p.removeLocked(s)
+	case s.retired != "":
+		p.moveLocked(s, Closing, now)
+		p.grantAll(now)
+		s.Conn.Close(s.retired)
+		return
 	case p.closed || (!s.expires.IsZero() && now.After(s.expires)) || p.overLocked():
 		p.moveLocked(s, Closing, now)
 		p.grantAll(now)

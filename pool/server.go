@@ -68,6 +68,7 @@ type Server struct {
 	idle    time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
 	parked  bool      // kept by its client between transactions
 	pinned  bool      // not to be reaped
+	retired string    // why it is not lent again; "": it may be
 	print   uint16    // of the statement that runs; 0: none or not known
 	slow    bool      // it was slow when it began
 	beside  int       // statements that ran when it began, itself included
