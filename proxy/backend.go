@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -157,6 +158,7 @@ func (b *backend) pass(l *link) error {
 		l.dropKept()
 	}
 	stops := l.stopsLocked()
+	off := s != nil && end >= endParked && errors.Is(s.close, errDrained)
 	if len(todo) > 0 {
 		b.wmu.Lock()
 	}
@@ -170,7 +172,11 @@ func (b *backend) pass(l *link) error {
 		b.stop(s.srv)
 	}
 	if s != nil {
-		for _, p := range [3][]byte{b.news, b.in.Data[from:to], b.extra} {
+		parts := [3][]byte{b.news, b.in.Data[from:to], b.extra}
+		if off {
+			parts = [3][]byte{slices.Concat(b.news, b.in.Data[from:to], b.extra, drainedWords())}
+		}
+		for _, p := range parts {
 			if len(p) == 0 {
 				continue
 			}
@@ -178,9 +184,13 @@ func (b *backend) pass(l *link) error {
 				s.cut(err)
 			}
 		}
+		s.mute = s.mute || off
 		s.wmu.Unlock()
 	}
 	l.finish(b, end, now)
+	if off {
+		s.kick(errDrained)
+	}
 	return err
 }
 
