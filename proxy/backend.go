@@ -85,6 +85,15 @@ func (b *backend) Close(why string) {
 	}()
 }
 
+// Cut implements instance.Server.
+func (b *backend) Cut(why string) {
+	b.why.CompareAndSwap(nil, &why)
+	_ = b.conn.Conn.Close()
+}
+
+// ReadOnly implements instance.Server. Servers before PostgreSQL 14 do not say it.
+func (b *backend) ReadOnly() bool { return b.params.Load().Get("in_hot_standby") == "on" }
+
 // closeWait bounds how long a server may take to close its end after the guard said goodbye.
 const closeWait = 5 * time.Second
 
