@@ -130,7 +130,7 @@ func (p *Pool) starvedLocked(k *Key, now time.Time) bool {
 }
 
 func (p *Pool) openLocked(k *Key, now time.Time) {
-	s := &Server{Key: k, since: now}
+	s := &Server{Key: k, since: now, opened: now}
 	p.servers[s] = struct{}{}
 	p.count[Opening]++
 	k.open++

@@ -58,6 +58,8 @@ type Server struct {
 	Key  *Key
 	Conn Conn // set before the first grant
 
+	opened time.Time // when its login began; never changes
+
 	// guarded by Pool.mu
 	state   State
 	class   int       // of the lease
@@ -77,6 +79,9 @@ type Server struct {
 	// and Blocked; the pool knows the rest. The zero value tells it nothing. It belongs to whom the server is lent.
 	Sample limit.Sample
 }
+
+// Opened is when its login began. Any goroutine may call it.
+func (s *Server) Opened() time.Time { return s.opened }
 
 // Grantee is who waits in the pool. One of its methods is called, once for each Get or Again, by any goroutine,
 // possibly before Get returns; never while a lock of the pool is held.

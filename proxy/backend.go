@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,15 @@ func (b *backend) Close(why string) {
 	}()
 }
 
+// Cut implements instance.Server.
+func (b *backend) Cut(why string) {
+	b.why.CompareAndSwap(nil, &why)
+	_ = b.conn.Conn.Close()
+}
+
+// ReadOnly implements instance.Server. Servers before PostgreSQL 14 do not say it.
+func (b *backend) ReadOnly() bool { return b.params.Load().Get("in_hot_standby") == "on" }
+
 // closeWait bounds how long a server may take to close its end after the guard said goodbye.
 const closeWait = 5 * time.Second
 
@@ -161,6 +171,7 @@ func (b *backend) pass(l *link) error {
 		l.dropKept()
 	}
 	stops := l.stopsLocked()
+	off := s != nil && end >= endParked && errors.Is(s.close, errDrained)
 	if len(todo) > 0 {
 		b.wmu.Lock()
 	}
@@ -174,7 +185,11 @@ func (b *backend) pass(l *link) error {
 		b.stop(s.srv)
 	}
 	if s != nil {
-		for _, p := range [3][]byte{b.news, b.in.Data[from:to], b.extra} {
+		parts := [3][]byte{b.news, b.in.Data[from:to], b.extra}
+		if off {
+			parts = [3][]byte{slices.Concat(b.news, b.in.Data[from:to], b.extra, drainedWords())}
+		}
+		for _, p := range parts {
 			if len(p) == 0 {
 				continue
 			}
@@ -182,9 +197,13 @@ func (b *backend) pass(l *link) error {
 				s.cut(err)
 			}
 		}
+		s.mute = s.mute || off
 		s.wmu.Unlock()
 	}
 	l.finish(b, end, now)
+	if off {
+		s.kick(errDrained)
+	}
 	return err
 }
 

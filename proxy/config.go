@@ -59,8 +59,11 @@ type Config struct {
 	DeferBegin bool
 	// AcceptWhileDraining keeps accepting clients after Shutdown began.
 	AcceptWhileDraining bool
-	// Grace bounds Shutdown: clients still in a transaction after it are closed.
+	// Grace bounds Shutdown: clients still in a transaction towards its end are closed.
 	Grace time.Duration
+	// IdleGrace is how long after the beginning of Shutdown clients are served as before; then those between transactions are told to
+	// go, and the others when their transaction has ended. Zero: at once. At the latest it is over when the last third of Grace begins.
+	IdleGrace time.Duration
 	// Log receives one line per connection's end and per event; never the text of a query.
 	Log *slog.Logger
 }
@@ -120,8 +123,8 @@ func Default() Config {
 
 		MaxPrepared: 200, StatementAge: time.Second, PreparedMemory: 64 << 20, PrepareUnnamed: true,
 
-		Grace: 60 * time.Second,
-		Log:   slog.New(slog.DiscardHandler),
+		Grace: 60 * time.Second, IdleGrace: 3 * time.Second,
+		Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -180,6 +183,9 @@ func (c Config) Validate() []error {
 	}
 	if c.Grace < 0 {
 		bad("shutdown.grace: %s is negative", c.Grace)
+	}
+	if c.IdleGrace < 0 {
+		bad("shutdown.idle_grace: %s is negative; 0 tells idle clients to go at once", c.IdleGrace)
 	}
 	if c.Upstream.Host == "" && len(c.Databases) == 0 {
 		bad("upstream: is missing; give postgres://user:password@host:port/database")

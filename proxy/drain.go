@@ -7,14 +7,22 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"pgguard/proxy/wire"
 )
 
-// lastCall is the part of the grace time that is kept for transactions to end after idle clients have been closed.
+// lastCall is the part of the grace time at which no client is accepted any more and the idle grace is over, whatever it is.
 func lastCall(grace time.Duration) time.Duration { return min(5*time.Second, grace/3) }
 
-// Shutdown drains: clients are served on until they leave. Towards the end of Config.Grace, or of ctx, those between
-// transactions are closed; at the end the rest. New clients are accepted meanwhile only with AcceptWhileDraining.
+// lastAct is the part of the grace time that is kept for ending what has not ended by itself: statements are cancelled in it,
+// and servers logged out.
+func lastAct(grace time.Duration) time.Duration { return min(3*time.Second, grace/20) }
+
+// Shutdown drains, and has ended when Config.Grace, or ctx, has. Clients are served as before for Config.IdleGrace; from then on those
+// between transactions are told to go, and the others when their transaction has ended. Shortly before the end of the grace time the rest
+// is closed. New clients are accepted meanwhile only with AcceptWhileDraining; they have an idle grace of their own.
 func (srv *Server) Shutdown(ctx context.Context) error {
+	began := time.Now()
 	srv.draining.Store(true)
 	if !srv.cfg.AcceptWhileDraining {
 		_ = srv.closeListeners()
@@ -23,30 +31,31 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	if d, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(d))
 	}
-	srv.log.Info("draining", "grace", left, "clients", srv.clients())
-	end := time.NewTimer(left)
+	idle := max(0, min(srv.cfg.IdleGrace, left-lastCall(left)))
+	srv.log.Info("draining", "grace", left, "idle_grace", idle, "clients", srv.clients())
+	end := time.NewTimer(left - lastAct(left))
 	defer end.Stop()
-	last := time.NewTimer(left - lastCall(left))
-	defer last.Stop()
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()
-	calling := false
-	for srv.clients() > 0 {
+	for {
+		now := time.Now()
+		if now.Sub(began) >= left-lastCall(left) {
+			_ = srv.closeListeners()
+		}
+		if now.Sub(began) >= idle {
+			srv.sendOff(now, idle)
+		}
+		if srv.clients() == 0 {
+			return srv.Close()
+		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), srv.Close())
+			return errors.Join(ctx.Err(), srv.close(lastAct(left)))
 		case <-end.C:
-			return srv.Close()
-		case <-last.C:
-			calling = true
-			_ = srv.closeListeners()
+			return srv.close(lastAct(left))
 		case <-poll.C:
 		}
-		if calling {
-			srv.closeBetweenTransactions()
-		}
 	}
-	return srv.Close()
 }
 
 // clients is how many clients are connected, logging in or logged in.
@@ -56,16 +65,50 @@ func (srv *Server) clients() int {
 	return len(srv.entered) + len(srv.entering)
 }
 
-// closeBetweenTransactions ends the sessions that have nothing under way.
-func (srv *Server) closeBetweenTransactions() {
+// sendOff tells clients that have been here for idle to go: those that have nothing under way now, the others when their transaction ends.
+// Who has not logged in by now, while nobody may enter any more, is closed.
+func (srv *Server) sendOff(now time.Time, idle time.Duration) {
+	srv.sendsOff.Store(true)
 	for _, s := range srv.all() {
-		s.mu.Lock()
-		busy := s.local == 'T' || (s.state != free && s.state != parked)
-		s.mu.Unlock()
-		if !busy {
-			s.kick(errDrained)
+		if now.Sub(s.since) >= idle && !s.conn.Unread() && s.sendOff() {
+			s.conn.Interrupt()
+			_ = s.conn.SetWriteDeadline(now.Add(lastWait))
 		}
 	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for nc := range srv.entering {
+		if srv.shut {
+			_ = nc.SetDeadline(time.Unix(1, 0))
+		}
+	}
+}
+
+// sendOff ends the session if it is between transactions; false: it is not.
+func (s *session) sendOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.local != wire.Idle || (s.state != free && s.state != parked) || s.lost != nil || s.denied != nil {
+		return false
+	}
+	s.endLocked(errDrained)
+	return true
+}
+
+// drainedWords are the last to a client that is told to go.
+func drainedWords() []byte {
+	return (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)
+}
+
+// linger closes a client's connection when the client has closed its side, or lastWait later: what is closed with something unread is reset,
+// and a reset may overtake the last words.
+func linger(nc net.Conn) {
+	defer func() { _ = nc.Close() }()
+	if c, ok := nc.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
+		return
+	}
+	_ = nc.SetReadDeadline(time.Now().Add(lastWait))
+	_, _ = io.Copy(io.Discard, nc)
 }
 
 func (srv *Server) all() []*session {
@@ -81,6 +124,7 @@ func (srv *Server) all() []*session {
 func (srv *Server) closeListeners() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	srv.shut = true
 	var errs []error
 	for _, l := range srv.listeners {
 		if err := l.socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -92,7 +136,18 @@ func (srv *Server) closeListeners() error {
 
 // Close ends everything at once: clients are told that the guard goes, servers are logged out. It waits until all
 // goroutines have ended.
-func (srv *Server) Close() error {
+func (srv *Server) Close() error { return srv.close(closeWait + time.Second) }
+
+// cleanWithin is how long the statement of a client that has gone may take to stop.
+func (srv *Server) cleanWithin() time.Duration {
+	if srv.ctx.Err() != nil {
+		return min(lastWait, srv.cfg.CancelTimeout)
+	}
+	return srv.cfg.CancelTimeout
+}
+
+// close is Close; it waits for servers no longer than servers.
+func (srv *Server) close(servers time.Duration) error {
 	srv.once.Do(func() {
 		_ = srv.closeListeners()
 		srv.stop()
@@ -109,7 +164,7 @@ func (srv *Server) Close() error {
 			s.kick(errDrained)
 		}
 		srv.sessions.Wait()
-		ctx, stop := context.WithTimeout(context.Background(), closeWait+time.Second)
+		ctx, stop := context.WithTimeout(context.Background(), servers)
 		defer stop()
 		for _, in := range srv.instances {
 			_ = in.Pool.Close(ctx)

@@ -88,6 +88,17 @@ func (s *session) become(state byte) {
 	s.mu.Unlock()
 }
 
+// begin opens a transaction that no server knows of yet; false: the client has just been told to go.
+func (s *session) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.close != nil {
+		return false
+	}
+	s.local = wire.InTransaction
+	return true
+}
+
 // queryInPlace answers a simple query.
 func (s *session) queryInPlace(m *translate.Message) (int, error) {
 	res, text := m.Scan, []byte(nil)
@@ -131,7 +142,9 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 			if tag == "" {
 				return out, false
 			}
-			s.become(wire.InTransaction)
+			if !s.begin() {
+				return out, false
+			}
 			s.lower(text)
 			s.opening = translate.Opening{Text: s.opening.Text[:0]}
 			if !res.PlainBegin {

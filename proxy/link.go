@@ -120,6 +120,9 @@ func (l *link) endLocked(now time.Time) ending {
 	}
 	l.lease.Transaction()
 	s.srv.times.transaction[s.class].observe(now.Sub(l.txStarted))
+	if s.srv.sendsOff.Load() {
+		s.endLocked(errDrained) // before the client's next request can begin
+	}
 	if l.lease.Keeps() || l.lease.Lingers() {
 		s.moveLocked(parked)
 		return endParked

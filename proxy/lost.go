@@ -199,6 +199,9 @@ const (
 	codeCrashShutdown = "57P02"
 )
 
+// codeReadOnly is the SQLSTATE of a write that a standby, or a transaction that is to read only, is asked for.
+const codeReadOnly = "25006"
+
 // lastCode is the SQLSTATE of the server's last words, "" if there were none.
 func (b *backend) lastCode() string {
 	if f, err := wire.ParseError(b.fatal); b.fatal != nil && err == nil {

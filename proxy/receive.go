@@ -30,6 +30,9 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 		}
 		if code := l.lease.Code(); code != "" {
 			l.ran.failed = true
+			if code == codeReadOnly {
+				b.inst.TurnedAway()
+			}
 			l.ran.broken = l.ran.broken || breaker.Classify(code) == breaker.Broken
 		}
 	case wire.ReadyForQuery:

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"pgguard/pool"
@@ -43,6 +44,7 @@ type Server struct {
 	events  *event.Ring      // what was decided
 
 	draining atomic.Bool
+	sendsOff atomic.Bool // who is between transactions is told to go
 
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
@@ -51,6 +53,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	listeners []*listener                   // guarded by mu
+	shut      bool                          // guarded by mu: nobody is accepted any more
 	instances map[string]*instance.Instance // guarded by mu
 	entering  map[net.Conn]struct{}         // guarded by mu: clients that have not logged in yet
 	entered   map[*session]struct{}         // guarded by mu
@@ -89,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// Listen binds every address; on an error none stays bound.
+// Listen binds every address; on an error none stays bound, and it may be called again.
 func (srv *Server) Listen() error {
 	port := "6432"
 	for _, l := range srv.cfg.Listen {
@@ -105,6 +108,9 @@ func (srv *Server) Listen() error {
 		nl, err := bind(l.Addr, port)
 		if err != nil {
 			_ = srv.closeListeners()
+			srv.mu.Lock()
+			srv.listeners, srv.shut = nil, false
+			srv.mu.Unlock()
 			return fmt.Errorf("listen %s: %w", l.Addr, err)
 		}
 		srv.mu.Lock()
@@ -122,7 +128,7 @@ func bind(addr, port string) (net.Listener, error) {
 	path := filepath.Join(dir, ".s.PGSQL."+port)
 	if c, err := net.Dial("unix", path); err == nil {
 		_ = c.Close()
-		return nil, errors.New("a server already answers on this socket")
+		return nil, &net.OpError{Op: "listen", Net: "unix", Err: fmt.Errorf("a server already answers on this socket: %w", syscall.EADDRINUSE)}
 	}
 	_ = os.Remove(path) // left behind by a process that was killed
 	return net.Listen("unix", path)
@@ -299,9 +305,15 @@ func (srv *Server) runSession(s *session) {
 	err := srv.guarded(s)
 	srv.keys.remove(s)
 	l := srv.goodbye(s, err)
-	_ = s.conn.Conn.Close()
+	told := errors.Is(err, errDrained) && srv.ctx.Err() == nil
+	if !told {
+		_ = s.conn.Conn.Close()
+	}
 	if l != nil {
-		l.clean(srv.cfg.CancelTimeout)
+		l.clean(srv.cleanWithin())
+	}
+	if told {
+		linger(s.conn.Conn)
 	}
 	sock.Return(s.in)
 	sock.Return(s.after)
@@ -339,7 +351,7 @@ func (srv *Server) goodbye(s *session, err error) *link {
 		srv.countRefusal(r, s.class)
 		last = r.append(nil, true)
 	case errors.Is(err, errDrained):
-		last = (&Refusal{Reason: ReasonDraining, Message: "terminating connection due to administrator command"}).append(nil, true)
+		last = drainedWords()
 	}
 	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() }) // somebody may be writing to it
 	l := s.leave(last)

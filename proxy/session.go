@@ -133,6 +133,9 @@ func (s *session) consume() error {
 		} else {
 			more, err = s.turn()
 		}
+		if err == nil && s.srv.sendsOff.Load() && s.sendOff() {
+			err = errDrained
+		}
 		switch {
 		case err != nil:
 			return err

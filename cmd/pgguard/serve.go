@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -81,11 +82,11 @@ type service struct {
 
 // run listens, serves, and drains at the first signal or when ctx ends. It returns nil if every transaction could finish.
 func (s *service) run(ctx context.Context) error {
-	if err := s.guard.Listen(); err != nil {
+	if err := s.bind(ctx, s.guard.Listen); err != nil {
 		return err
 	}
 	defer func() { _ = s.guard.Close() }() // after a drain there is nothing left that could fail
-	httpAddr, closeHTTP, err := s.serveHTTP()
+	httpAddr, closeHTTP, err := s.serveHTTP(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,10 @@ func (s *service) run(ctx context.Context) error {
 	return s.drain(context.WithoutCancel(ctx), why)
 }
 
-// drain finishes transactions within the grace time; a second signal ends it at once.
+// sameSignal is how soon after the first a second signal is the same one, sent twice: supervisors signal a process and its group.
+const sameSignal = time.Second
+
+// drain finishes transactions within the grace time; a second signal ends it at once, unless it is the first, sent twice.
 func (s *service) drain(ctx context.Context, why string) error {
 	grace := s.file.Shutdown.Grace
 	s.log.Info("ending", "signal", why, "grace", grace.String())
@@ -118,26 +122,37 @@ func (s *service) drain(ctx context.Context, why string) error {
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- s.guard.Shutdown(ctx) }() // ends with ctx at the latest
-	select {
-	case err := <-drained:
-		if err != nil {
-			return fmt.Errorf("drain within %s: %w", grace, err)
+	for began := time.Now(); ; {
+		select {
+		case err := <-drained:
+			if err != nil {
+				return fmt.Errorf("drain within %s: %w", grace, err)
+			}
+			s.log.Info("stopped")
+			return nil
+		case sig := <-s.signals:
+			if time.Since(began) >= sameSignal {
+				return fmt.Errorf("ended at once by a second signal (%s)", sig)
+			}
+			s.log.Info("the same signal again; a second one ends pgguard at once from now on in", "signal", sig.String(),
+				"seconds", (sameSignal - time.Since(began)).Seconds())
 		}
-		s.log.Info("stopped")
-		return nil
-	case sig := <-s.signals:
-		return fmt.Errorf("ended at once by a second signal (%s)", sig)
 	}
 }
 
-// serveHTTP serves the pages about the guard. It returns the address it bound, "off" for none.
-func (s *service) serveHTTP() (addr string, stop func(), err error) {
+// serveHTTP serves the pages about the guard, now or as soon as a guard that drains has left their address. It returns that address,
+// "off" for none.
+func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err error) {
 	if s.file.HTTP == "off" {
 		return "off", func() {}, nil
 	}
-	l, err := net.Listen("tcp", s.file.HTTP)
+	l, err := s.bindHTTP(ctx)
 	if err != nil {
-		return "", nil, fmt.Errorf("listen for http: %w", err)
+		return "", nil, err
+	}
+	addr = s.file.HTTP
+	if l != nil {
+		addr = l.Addr().String()
 	}
 	registry := metrics.Registry(s.guard.Stats, versionName())
 	server := admin.Server(admin.Handler(admin.Options{
@@ -153,11 +168,18 @@ func (s *service) serveHTTP() (addr string, stop func(), err error) {
 		Pprof:   s.file.Pprof,
 	}))
 	done := make(chan struct{})
-	go func() { // ends with server.Close
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { // ends with stop
 		defer close(done)
+		if l == nil {
+			l = s.awaitHTTP(ctx)
+		}
+		if l == nil {
+			return
+		}
 		if err := server.Serve(l); err != http.ErrServerClosed {
 			s.log.Error("http server ended", "error", err)
 		}
 	}()
-	return l.Addr().String(), func() { _ = server.Close(); <-done }, nil
+	return addr, func() { end(); _ = server.Close(); <-done }, nil
 }

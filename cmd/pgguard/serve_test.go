@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgguard/pool/event"
@@ -22,8 +25,10 @@ import (
 
 // fakeGuard does what the test tells it and notes what it is asked.
 type fakeGuard struct {
-	listenErr error
-	shutdown  func(ctx context.Context) error // nil: ends at once
+	listenErr  error
+	listenErrs []error // of the first calls
+	readyErr   error
+	shutdown   func(ctx context.Context) error // nil: ends at once
 
 	end    sync.Once
 	ended  chan struct{}
@@ -45,7 +50,15 @@ func (g *fakeGuard) note(call string) {
 
 func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return nil, 0 }
 
-func (g *fakeGuard) Listen() error { g.note("listen"); return g.listenErr }
+func (g *fakeGuard) Listen() error {
+	g.note("listen")
+	if len(g.listenErrs) > 0 {
+		err := g.listenErrs[0]
+		g.listenErrs = g.listenErrs[1:]
+		return err
+	}
+	return g.listenErr
+}
 
 func (g *fakeGuard) Serve(ctx context.Context) error {
 	close(g.served)
@@ -68,7 +81,7 @@ func (g *fakeGuard) Close() error { g.note("close"); g.stopServing(); return nil
 func (g *fakeGuard) Addrs() []net.Addr {
 	return []net.Addr{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}}
 }
-func (g *fakeGuard) Ready() error       { return errors.New("no login has worked") }
+func (g *fakeGuard) Ready() error       { return cmp.Or(g.readyErr, errors.New("no login has worked")) }
 func (g *fakeGuard) Stats() proxy.Stats { return proxy.Stats{} }
 
 // running is a service under test.
@@ -134,19 +147,80 @@ func TestEndOfContextDrains(t *testing.T) {
 	}
 }
 
+// TestSecondSignalEndsAtOnce: but not within a second of the first, which is then the same signal, sent twice.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
-	g := newFakeGuard()
-	draining := make(chan struct{})
-	g.shutdown = func(ctx context.Context) error { close(draining); <-ctx.Done(); return ctx.Err() }
-	r := start(t, g, "http: off\nshutdown: {grace: 1h}")
-	r.signals <- os.Interrupt
-	<-draining
-	r.signals <- os.Interrupt
-	if err := r.wait(t); err == nil || !strings.Contains(err.Error(), "second signal") {
-		t.Errorf("got %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		g := newFakeGuard()
+		g.shutdown = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		r := start(t, g, "http: off\nshutdown: {grace: 1h}")
+		r.signals <- os.Interrupt
+		synctest.Wait()
+		for range 9 {
+			<-time.After(100 * time.Millisecond)
+			r.signals <- os.Interrupt
+			synctest.Wait()
+		}
+		select {
+		case err := <-r.result:
+			t.Fatalf("the same signal within a second ended it: %v", err)
+		default:
+		}
+		<-time.After(200 * time.Millisecond)
+		r.signals <- os.Interrupt
+		if err := r.wait(t); err == nil || !strings.Contains(err.Error(), "second signal") {
+			t.Errorf("got %v", err)
+		}
+		if got := strings.Join(g.calls, " "); got != "listen shutdown close" {
+			t.Errorf("the guard was asked to %s", got)
+		}
+		if got := strings.Count(r.log.String(), "the same signal again"); got != 9 {
+			t.Errorf("the log says %d times that the signal came again, want 9", got)
+		}
+	})
+}
+
+// TestGuardWaitsForItsPredecessor: pages and clients' addresses that a guard which drains still has are taken over once it has ended, and clients
+// do not wait for the pages.
+func TestGuardWaitsForItsPredecessor(t *testing.T) {
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := strings.Join(g.calls, " "); got != "listen shutdown close" {
-		t.Errorf("the guard was asked to %s", got)
+	old := newFakeGuard()
+	release := make(chan struct{})
+	old.readyErr = errors.New("draining")
+	old.shutdown = func(ctx context.Context) error { <-release; old.stopServing(); return nil }
+	before := start(t, old, "http: "+addr)
+	<-old.served
+	before.signals <- syscall.SIGTERM
+
+	next := newFakeGuard()
+	for range 3 {
+		next.listenErrs = append(next.listenErrs, fmt.Errorf("listen 127.0.0.1:6432: %w", syscall.EADDRINUSE))
+	}
+	after := start(t, next, "http: "+addr)
+	<-next.served // although its pages have no address yet
+	close(release)
+	if err := before.wait(t); err != nil {
+		t.Error(err)
+	}
+	body := ""
+	for deadline := time.Now().Add(10 * time.Second); body != "503 no login has worked"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("its pages are not served after the end of its predecessor: %s", body)
+		}
+		if got, err := fetch(t.Context(), "http://"+addr+"/readyz"); err == nil {
+			body = got.code + " " + strings.TrimSpace(got.body)
+		}
+	}
+	after.signals <- syscall.SIGTERM
+	if err := after.wait(t); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"the address is in use; trying again", "a guard that drains still has the address of the pages", "pages are served"} {
+		if n := strings.Count(after.log.String(), want); n != 1 {
+			t.Errorf("the log says %d times %q:\n%s", n, want, after.log)
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ func (f *File) ToProxy() proxy.Config {
 		SyncApplicationName: f.Pool.SyncApplicationName,
 		AcceptWhileDraining: f.Shutdown.AcceptWhileDraining,
 		Grace:               f.Shutdown.Grace.Std(),
+		IdleGrace:           f.Shutdown.IdleGrace.Std(),
 		Log:                 slog.New(slog.DiscardHandler),
 	}
 	for _, l := range f.Listen {

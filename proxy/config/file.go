@@ -89,6 +89,7 @@ type DatabasePool struct {
 type Shutdown struct {
 	AcceptWhileDraining bool     `yaml:"accept_while_draining"`
 	Grace               Duration `yaml:"grace"`
+	IdleGrace           Duration `yaml:"idle_grace"`
 }
 
 // Log says what the log looks like and how much of it there is.
@@ -133,9 +134,11 @@ func Default() *File {
 		WriteTimeout:  Duration(d.WriteTimeout),
 		CancelTimeout: Duration(d.CancelTimeout),
 		DeferBegin:    d.DeferBegin,
-		Shutdown:      Shutdown{AcceptWhileDraining: d.AcceptWhileDraining, Grace: Duration(d.Grace)},
-		Log:           Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
-		Auth:          Auth{Method: "trust"},
+		Shutdown: Shutdown{
+			AcceptWhileDraining: d.AcceptWhileDraining, Grace: Duration(d.Grace), IdleGrace: Duration(d.IdleGrace),
+		},
+		Log:  Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
+		Auth: Auth{Method: "trust"},
 	}
 	for _, l := range d.Listen {
 		f.Listen = append(f.Listen, Listen{Addr: l.Addr, Class: l.Class})

@@ -43,4 +43,8 @@ type Server interface {
 	Print() uint16
 	// Blocked is told that this statement was seen to wait for a lock.
 	Blocked()
+	// ReadOnly is true if the server has said that it is a standby.
+	ReadOnly() bool
+	// Cut ends the connection at once, whoever has it: what the server answers from now on is told to nobody. It never blocks.
+	Cut(why string)
 }

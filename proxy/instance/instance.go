@@ -32,13 +32,20 @@ type Instance struct {
 	moves [breakerStates]atomic.Uint64 // how often it came into each
 	told  told                         // by sessions, for the breaker
 	last  atomic.Pointer[Seen]         // by the side channel
-	// sentAway is when a server was last told to go, as time.Time.UnixNano; 0: never.
+	// sentAway is when a server was last told to go, as in.now(); 0: never.
 	sentAway atomic.Int64
 	// probes are canaries for the side channel to run. It is the only reader, and who sends does not wait.
-	probes   chan breaker.Probe
-	convoys  convoys          // of the side channel's goroutine
-	identity breaker.Identity // of the side channel's goroutine
-	unkept   bool             // of the control loop's: that nothing can be kept has been said
+	probes  chan breaker.Probe
+	convoys convoys // of the side channel's goroutine
+	unkept  bool    // of the control loop's: that nothing can be kept has been said
+
+	made       time.Time
+	doubts     chan struct{} // the side channel looks who answers
+	identified atomic.Int64  // when it last tried to: in.now()
+	later      atomic.Int64  // it is to, once what is known is so old (a time.Duration); 0: it is not
+	answerer   answerer      // of the side channel's goroutine
+	confirmed  time.Time     // of the side channel's goroutine: when a connection was dialled that found the answerer
+	resolved   time.Time     // of the side channel's goroutine: when the upstream's name was looked up last
 
 	mu sync.Mutex
 
@@ -58,7 +65,7 @@ const breakerStates = int(breaker.StateRamp) + 1
 func New(cfg Config, up upstream.Upstream) *Instance {
 	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
 	in.breaker = breaker.New(rand.Float64)
-	in.probes = make(chan breaker.Probe, 1)
+	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
 	return in
 }
@@ -109,6 +116,7 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 		in.LogFailed("server login failed", err, time.Now())
 		return nil, err
 	}
+	in.Doubt(doubtDialed)
 	return c, nil
 }
 
@@ -157,18 +165,19 @@ func (in *Instance) LogFailed(what string, err error, now time.Time) {
 	}
 }
 
-// LogLost logs that a server connection ended that the guard did not end.
+// LogLost logs that a server connection ended that the guard did not end, and has the side channel look who answers now.
 func (in *Instance) LogLost(pid uint32, lent bool, cause error) {
+	in.Doubt(doubtLost)
 	in.cfg.Log.Warn("server connection lost", "upstream", in.Name(), "pid", pid, "lent", lent, "error", cause)
 }
 
 // SentOff notes that a server was told to go.
-func (in *Instance) SentOff(now time.Time) { in.sentAway.Store(now.UnixNano()) }
+func (in *Instance) SentOff(now time.Time) { in.sentAway.Store(int64(now.Sub(in.made))) }
 
 // Restarting is true if a server was told to go just now: PostgreSQL is being restarted.
 func (in *Instance) Restarting(now time.Time) bool {
-	at := in.sentAway.Load()
-	return at != 0 && now.Sub(time.Unix(0, at)) < time.Second
+	at := time.Duration(in.sentAway.Load())
+	return at != 0 && now.Sub(in.made)-at < time.Second
 }
 
 // Pin counts a client that keeps a server between transactions, until Unpin. False: they are more than may.

@@ -9,7 +9,6 @@ import (
 
 	"pgguard/breaker"
 	"pgguard/pool"
-	"pgguard/pool/event"
 )
 
 // SampleEvery is how often the server is asked what its sessions wait for. Once a second is enough to tell a lock from
@@ -133,37 +132,4 @@ func (in *Instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
 	in.mu.Lock()
 	in.breaker.Canary(p.ID, err == nil)
 	in.mu.Unlock()
-}
-
-// identify looks whether another server answers now: then what was learned is not of it. Where the user may not see which
-// it is, a failover is an outage like others.
-func (in *Instance) identify(ctx context.Context, c *pgx.Conn) {
-	ctx, stop := context.WithTimeout(ctx, watchLimit)
-	defer stop()
-	var now breaker.Identity
-	var timeline int64
-	err := c.QueryRow(ctx, `select s.system_identifier::text, p.timeline_id::bigint, pg_catalog.pg_is_in_recovery()
-		from pg_catalog.pg_control_system() s, pg_catalog.pg_control_checkpoint() p`).Scan(&now.System, &timeline, &now.InRecovery)
-	if err != nil {
-		return
-	}
-	now.Timeline = uint32(timeline)
-	was := in.identity
-	in.identity = now
-	if !was.Changed(now) {
-		return
-	}
-	in.Explain(event.Event{
-		Time: time.Now(), Kind: event.Server, Cause: "failover", From: roleOf(was), To: roleOf(now), Evidence: event.Of(
-			event.Number{Name: "timeline_before", Value: float64(was.Timeline)}, event.Number{Name: "timeline", Value: float64(now.Timeline)},
-		),
-	})
-	in.Pool.SetLimit(in.law())
-}
-
-func roleOf(i breaker.Identity) string {
-	if i.InRecovery {
-		return "standby"
-	}
-	return "primary"
 }

@@ -54,6 +54,10 @@ func (in *Instance) watch(ctx context.Context) {
 			in.answer(ctx, &c, p)
 		case <-in.woken:
 			limits = time.Time{}
+		case <-in.doubts:
+			if err := in.dialAnew(ctx, &c); err != nil {
+				in.LogFailed("the side channel does not work", err, time.Now())
+			}
 		case <-time.After(wait):
 		}
 	}
@@ -85,7 +89,28 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
 	}
+	if err := in.verify(ctx, c); err != nil {
+		return err
+	}
 	return in.sample(ctx, *c)
+}
+
+// verify looks whether who answers at the other end of *c is still who answers at the upstream's address: where there are signs that it is not,
+// and once a minute anyhow.
+func (in *Instance) verify(ctx context.Context, c **pgx.Conn) error {
+	due := in.doubtful() || in.now()-time.Duration(in.identified.Load()) > capsEvery
+	if !due && time.Since(in.resolved) > resolveEvery {
+		in.resolved = time.Now()
+		due = in.readdressed(ctx, *c)
+	}
+	if due {
+		return in.dialAnew(ctx, c)
+	}
+	promoted, err := in.promoted(ctx, *c)
+	if promoted {
+		in.follow(ctx, *c, time.Now())
+	}
+	return err
 }
 
 // reach opens the side channel if it is not open.
@@ -95,13 +120,14 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
+	dialed := time.Now()
 	conn, err := in.sideChannel(ctx)
 	in.Dialed(classifyPgx(err), time.Now())
 	if err != nil {
 		return err
 	}
 	*c = conn
-	in.identify(ctx, conn)
+	in.follow(ctx, conn, dialed)
 	return nil
 }
 

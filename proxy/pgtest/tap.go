@@ -16,7 +16,6 @@ import (
 // The test's cleanup ends it and its connections.
 type Tap struct {
 	t      testing.TB
-	target string // host:port, or the path of a socket
 	port   int
 	ctx    context.Context // ends when the tap is stopped
 	cancel context.CancelFunc
@@ -31,6 +30,7 @@ type Tap struct {
 	flow     chan struct{}     // guarded by mu; closed while bytes flow
 	open     map[*tapConn]bool // guarded by mu
 	accepted int               // guarded by mu
+	target   string            // guarded by mu: host:port, or the path of a socket
 }
 
 // NewTap starts a tap in front of addr, a host:port or the path of a socket.
@@ -77,6 +77,24 @@ func (p *Tap) Cut() {
 		c.close(true)
 		<-c.done
 	}
+}
+
+// CutHalf resets every other open connection, as Cut does; the rest goes on.
+func (p *Tap) CutHalf() {
+	for i, c := range p.conns() {
+		if i%2 == 0 {
+			c.close(true)
+			<-c.done
+		}
+	}
+}
+
+// Aim has connections that are accepted from now on go to addr; open ones stay where they are, as behind a name or a proxy that means another
+// server now.
+func (p *Tap) Aim(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = addr
 }
 
 // Stall stops forwarding in both directions, on open connections and new ones, and keeps them; Stall(false) lets all
@@ -159,12 +177,14 @@ func (p *Tap) accept(l net.Listener) {
 
 // forward connects to the target and copies both ways until both sides have ended.
 func (p *Tap) forward(c *tapConn) {
-	network := "tcp"
-	if strings.HasPrefix(p.target, "/") {
+	p.mu.Lock()
+	network, target := "tcp", p.target
+	p.mu.Unlock()
+	if strings.HasPrefix(target, "/") {
 		network = "unix"
 	}
 	d := net.Dialer{Timeout: 10 * time.Second}
-	server, err := d.DialContext(c.ctx, network, p.target)
+	server, err := d.DialContext(c.ctx, network, target)
 	if err != nil {
 		c.close(true) // the nearest thing to what the target did
 		return

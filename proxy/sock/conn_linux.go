@@ -123,6 +123,20 @@ func (c *Conn) Gone() bool {
 	return gone
 }
 
+// Unread is true if something that the peer has sent, or its end, is still to be read. Any goroutine may call it.
+func (c *Conn) Unread() bool {
+	if c.raw == nil {
+		return false
+	}
+	unread := false
+	_ = c.raw.Control(func(fd uintptr) {
+		p := pollFd{fd: int32(fd), events: pollIN}
+		n, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		unread = n == 1
+	})
+	return unread
+}
+
 // pollFd is struct pollfd.
 type pollFd struct {
 	fd              int32
@@ -131,3 +145,6 @@ type pollFd struct {
 
 // pollRDHUP is POLLRDHUP: the stream's peer has closed its side. Errors are reported unasked.
 const pollRDHUP = 0x2000
+
+// pollIN is POLLIN: there is something to read.
+const pollIN = 0x1

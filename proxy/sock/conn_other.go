@@ -42,6 +42,9 @@ func (c *Conn) Send(p []byte) error {
 func (c *Conn) readReady(uintptr) bool  { return true }
 func (c *Conn) writeReady(uintptr) bool { return true }
 
+// Unread is true if something that the peer has sent is still to be read, which is not known here. Any goroutine may call it.
+func (c *Conn) Unread() bool { return false }
+
 // Gone is true if the peer has closed its side, whatever it has sent before is still to be read; here that is not known before that
 // has been read. Any goroutine may call it.
 func (c *Conn) Gone() bool { return false }

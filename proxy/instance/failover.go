@@ -1,0 +1,194 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgguard/breaker"
+	"pgguard/pool"
+	"pgguard/pool/event"
+)
+
+// How old the knowledge of who answers may be when there is a sign that another does: the side channel then dials anew, at once or as soon as
+// it is so old. A login to the server costs it some milliseconds of CPU, which is what bounds these from below.
+const (
+	doubtLost     = time.Second     // a server was lost
+	doubtReadOnly = 2 * time.Second // a client was told 25006
+	doubtDialed   = 5 * time.Second // a server was logged in to, who may be another
+	resolveEvery  = 5 * time.Second // the upstream's name is looked up
+)
+
+// answerer is who answers at an instance's address.
+type answerer struct {
+	breaker.Identity
+	started string // when its postmaster was started, in its own words: a restart or another machine changes it
+}
+
+// answererQuery asks who answers. The timeline is that of the write-ahead log that is written: pg_control has it only after the checkpoint that
+// follows a promotion. That of a standby says nothing: it is 0.
+const answererQuery = `select s.system_identifier::text, pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::text,
+	case when pg_catalog.pg_is_in_recovery() then 0
+	else ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int8 end
+	from pg_catalog.pg_control_system() s`
+
+// Doubt has the side channel look who answers, if what is known of that is older than age, because there is a sign that it is not true any more. It
+// never blocks.
+func (in *Instance) Doubt(age time.Duration) {
+	if in.now()-time.Duration(in.identified.Load()) < age {
+		in.later.Store(int64(age)) // at the next look, if it is old enough then
+		return
+	}
+	select {
+	case in.doubts <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// TurnedAway notes that a client was told that the server takes no writes (25006).
+func (in *Instance) TurnedAway() { in.Doubt(doubtReadOnly) }
+
+// now is the time since the instance was made, by a clock that nobody sets.
+func (in *Instance) now() time.Duration { return time.Since(in.made) }
+
+// doubtful is true if a sign was seen too early to be followed then, and it is time now.
+func (in *Instance) doubtful() bool {
+	age := time.Duration(in.later.Load())
+	if age == 0 || in.now()-time.Duration(in.identified.Load()) < age {
+		return false
+	}
+	in.later.Store(0)
+	return true
+}
+
+// anewLimit bounds a dial of the side channel for the sake of looking who answers, during which it does nothing else.
+const anewLimit = 2 * time.Second
+
+// dialAnew opens another side channel in the place of *c and looks who answers there. If that fails *c stays.
+func (in *Instance) dialAnew(ctx context.Context, c **pgx.Conn) error {
+	ctx, stop := context.WithTimeout(ctx, anewLimit)
+	defer stop()
+	var fresh *pgx.Conn
+	if err := in.reach(ctx, &fresh); err != nil {
+		in.later.Store(int64(doubtLost))
+		return err
+	}
+	in.hangUp(c)
+	*c = fresh
+	return nil
+}
+
+// follow looks over c who answers, c having been dialled at the time given.
+func (in *Instance) follow(ctx context.Context, c *pgx.Conn, dialed time.Time) {
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	in.identified.Store(int64(in.now()))
+	var now answerer
+	var timeline int64
+	if err := c.QueryRow(ctx, answererQuery).Scan(&now.System, &now.InRecovery, &now.started, &timeline); err != nil {
+		return // it may not be asked, or is none of PostgreSQL's: a failover is an outage like others then
+	}
+	now.Timeline = uint32(timeline)
+	was, since := in.answerer, in.confirmed
+	in.answerer, in.confirmed = now, dialed
+	if !was.Changed(now.Identity) {
+		return
+	}
+	old, known := map[uint32]bool(nil), error(nil)
+	if now.started != was.started {
+		if old, known = pidsOf(ctx, c); known != nil {
+			old = map[uint32]bool{}
+		}
+	}
+	retired, cut := in.retireOld(was, now, since, old)
+	in.Explain(event.Event{
+		Time: time.Now(), Kind: event.Server, Cause: "failover", From: roleOf(was.Identity), To: roleOf(now.Identity), Evidence: event.Of(
+			event.Number{Name: "timeline_before", Value: float64(was.Timeline)}, event.Number{Name: "timeline", Value: float64(now.Timeline)},
+			event.Number{Name: "servers_retired", Value: float64(retired)}, event.Number{Name: "servers_cut", Value: float64(cut)},
+		),
+	})
+	in.Pool.SetLimit(in.law())
+}
+
+// retireOld retires the servers of before a failover. Those at another PostgreSQL than the primary that answers now are cut off at once,
+// so that it acknowledges nothing any more, but for those that can only read there. present are the processes of the one that answers now; nil: it is
+// the same as before, in another role. since is when it was last confirmed that the old one answered.
+func (in *Instance) retireOld(was, now answerer, since time.Time, present map[uint32]bool) (retired, cut int) {
+	at := time.Now()
+	in.SentOff(at)
+	var off []Server
+	retired = in.Pool.Retire(at, "failover", func(s *pool.Server) bool {
+		b, ok := s.Conn.(Server)
+		if !ok {
+			return true // it is being opened: nobody knows where
+		}
+		if present[b.PID()] && s.Opened().After(since) {
+			return false
+		}
+		if present != nil && !now.InRecovery && !b.ReadOnly() {
+			off = append(off, b)
+		}
+		return true
+	})
+	for _, b := range off {
+		b.Cut("failover")
+	}
+	return retired, len(off)
+}
+
+// pidsOf are the processes of the PostgreSQL at the other end of c.
+func pidsOf(ctx context.Context, c *pgx.Conn) (map[uint32]bool, error) {
+	rows, err := c.Query(ctx, "select pid from pg_catalog.pg_stat_get_activity(null)")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	out := map[uint32]bool{}
+	var pid int32
+	_, err = pgx.ForEachRow(rows, []any{&pid}, func() error { out[uint32(pid)] = true; return nil })
+	return out, err
+}
+
+// promoted is true if the PostgreSQL at the other end of c has changed its role since it was looked at last.
+func (in *Instance) promoted(ctx context.Context, c *pgx.Conn) (bool, error) {
+	if !in.answerer.Known() {
+		return false, nil
+	}
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	var standby bool
+	if err := c.QueryRow(ctx, "select pg_catalog.pg_is_in_recovery()").Scan(&standby); err != nil {
+		return false, fmt.Errorf("ask for the role: %w", err)
+	}
+	return standby != in.answerer.InRecovery, nil
+}
+
+// readdressed is true if the upstream is a name that does not mean the address at the other end of c any more.
+func (in *Instance) readdressed(ctx context.Context, c *pgx.Conn) bool {
+	host := in.Door.Upstream.Host
+	if strings.HasPrefix(host, "/") || net.ParseIP(host) != nil {
+		return false
+	}
+	peer, ok := c.PgConn().Conn().RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	ctx, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	addrs, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	if err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(addrs, func(a net.IPAddr) bool { return a.IP.Equal(peer.IP) })
+}
+
+func roleOf(i breaker.Identity) string {
+	if i.InRecovery {
+		return "standby"
+	}
+	return "primary"
+}
