@@ -183,13 +183,6 @@ func (p *Pool) countLocked(w *Waiter, n int) {
 	}
 }
 
-func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) error {
-	return &RefusedError{
-		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
-		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limitLocked(),
-	}
-}
-
 func (p *Pool) wouldLocked(reason string, class int) {
 	if p.would[reason] == nil {
 		p.would[reason] = make([]uint64, len(p.cfg.Classes))
