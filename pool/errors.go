@@ -62,6 +62,16 @@ type TooManyError struct{ Err error }
 func (e *TooManyError) Error() string { return e.Err.Error() }
 func (e *TooManyError) Unwrap() error { return e.Err }
 
+// KeyFullError is what a Dialer returns when the server says that this user, or this database, has as many connections as it may have:
+// that is no limit of others. Who waits for the key is told if no server of the pool is among those connections.
+type KeyFullError struct {
+	Err      error
+	Database bool // it is the database's limit, not the user's
+}
+
+func (e *KeyFullError) Error() string { return e.Err.Error() }
+func (e *KeyFullError) Unwrap() error { return e.Err }
+
 // RejectedError is what a Dialer returns when the server refuses this user or database, whoever asks: everybody who
 // waits for the key is told, others are not concerned.
 type RejectedError struct{ Err error }

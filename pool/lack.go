@@ -32,10 +32,12 @@ func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
 			return LackShare, nil
 		case !p.slotLocked(w.Class):
 			return LackReserve, nil
+		case w.Key.full != nil || !p.allowedLocked(w.Key):
+			return LackKey, w.Key.full
+		case p.backoff.full != nil && p.count[Lent] > 0 && p.count[Idle] == 0:
+			return LackLogin, p.backoff.full
 		case p.count[Lent] >= p.cap.now:
 			return LackServer, nil
-		case !p.allowedLocked(w.Key):
-			return LackKey, nil
 		}
 	}
 	if !w.Login && !p.tokenLocked() {
@@ -52,6 +54,9 @@ func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
 		return LackShare, nil
 	case w.own == nil && !w.Urgent && !p.slotLocked(w.Class):
 		return LackReserve, nil
+	}
+	if p.backoff.full != nil {
+		return LackLogin, p.backoff.full
 	}
 	return LackLogin, p.backoff.err
 }

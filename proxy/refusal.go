@@ -118,6 +118,7 @@ func refusalFor(err error) *Refusal {
 	var pressure *pool.RefusedError
 	var down *pool.UnreachableError
 	var rejected *pool.RejectedError
+	var full *pool.KeyFullError
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
@@ -127,7 +128,7 @@ func refusalFor(err error) *Refusal {
 	case errors.As(err, &down):
 		return &Refusal{Reason: ReasonBreaker, Message: "guard: circuit open, the database cannot be reached",
 			Detail: "The guard tries again all the time; the first success closes the circuit."}
-	case errors.As(err, &rejected):
+	case errors.As(err, &rejected), errors.As(err, &full):
 		var pe *upstream.Error
 		if errors.As(err, &pe) {
 			return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login", raw: pe.Demoted()}
