@@ -6,8 +6,8 @@ import (
 )
 
 // Who may begin (DESIGN.md, "Who may begin"): a transaction begins while fewer statements run than the limit L allows, those
-// that only wait for a lock not counted, and fewer slots are lent than L and the allowance I for transactions that do nothing.
-// I keeps small the herd that begins to run when whatever they all wait for is over.
+// that only wait for a lock not counted, and a slot is free that is not kept for others: while slots are scarce, low work has at most
+// L of them and half of the allowance I for transactions that do nothing.
 
 // refundFor is how long a count of blocked statements holds. It comes once a second: three times that forgives two that
 // are lost, and longer would admit work in place of statements that run again.
@@ -92,28 +92,38 @@ func (p *Pool) allowanceLocked() int {
 // them: what they begin next waits for a token like everybody's.
 func (p *Pool) inTransactionLocked() int { return p.count[Lent] - p.parked }
 
-// slotLocked says whether the allowance leaves a slot for a class. Low work gets at most half of it where there is
-// interactive work, so that its transactions that sit idle cannot take the other's.
+// scarceParts of scarceOf of the cap are in use when slots are scarce. Sooner, work would wait beside servers that nobody uses;
+// later, too few would be left for those who come when a stall has begun.
+const (
+	scarceParts = 3
+	scarceOf    = 4
+)
+
+// scarceLocked says whether slots are scarce: three quarters of the cap are lent.
+func (p *Pool) scarceLocked() bool { return scarceOf*p.count[Lent] >= scarceParts*p.cap.now }
+
+// slotLocked says whether the allowance leaves a slot for a class. While slots are not scarce it does. When they are, low work gets
+// at most half of it where there is interactive work, so that what is left is the other's.
 func (p *Pool) slotLocked(class int) bool {
-	if p.free {
+	if p.free || !p.mixed || p.cfg.Classes[class].Interactive || !p.scarceLocked() {
 		return true
 	}
-	l := p.limit.Current()
-	if p.inTransactionLocked() < l {
-		return true // whatever the allowance is, which takes some time to say
-	}
-	i := p.allowanceLocked()
-	if p.mixed && !p.cfg.Classes[class].Interactive && p.lent[class]-p.parkedBy[class] >= l+(i+1)/2 {
-		return false
-	}
-	return l+i >= p.cap.now || p.inTransactionLocked() < l+i
+	return p.lent[class]-p.parkedBy[class] < p.limit.Current()+(p.allowanceLocked()+1)/2
 }
 
-// roomLocked says whether a class may take one more slot: its share of the cap keeps the rest for the others, and the
-// allowance keeps the herd small.
-func (p *Pool) roomLocked(class int) bool {
+// shareLocked is how many slots a class may have at most.
+func (p *Pool) shareLocked(class int) int {
 	share := p.cfg.Classes[class].MaxShare
-	return (share >= 1 || p.lent[class] < max(1, int(math.Ceil(share*float64(p.cap.now))))) && p.slotLocked(class)
+	if share >= 1 {
+		return math.MaxInt
+	}
+	return max(1, int(math.Ceil(share*float64(p.cap.now))))
+}
+
+// roomLocked says whether a class may take one more slot: its share of the cap keeps the rest for the others, and so does the
+// allowance while slots are scarce.
+func (p *Pool) roomLocked(class int) bool {
+	return p.lent[class] < p.shareLocked(class) && p.slotLocked(class)
 }
 
 // floorPart of the limit is what a class that is not interactive may always have running: it goes on, however slowly, under

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,30 +40,72 @@ func (h *harness) stall(clients []*client) {
 	}
 }
 
-func TestIdleTransactionsAreBoundedByTheAllowance(t *testing.T) {
-	in(t, small(50), 4, func(t *testing.T, h *harness) {
-		if i := h.Stats().Allowance; i != 6 {
-			t.Fatalf("the allowance is %d, want one and a half of the limit of 4", i)
+func TestWhileASlotIsFreeNobodyWaitsForOne(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  pool.Config
+		want int // that sit idle of a cap of 45
+	}{{"interactive", mixed(45), 45}, {"without an interactive class", small(45), 45}} {
+		t.Run(c.name, func(t *testing.T) {
+			in(t, c.cfg, 6, func(t *testing.T, h *harness) {
+				cs := h.many("c", 50)
+				h.stall(cs)
+				if n := served(cs); n != c.want {
+					t.Fatalf("%d transactions sit idle, want %d: slots are free", n, c.want)
+				}
+				for _, c := range cs[:10] {
+					h.Busy(c.has(), 0, time.Now()) // who is in a transaction goes on
+				}
+				h.release(cs[0])
+				if n := served(cs); n != c.want-1 {
+					t.Errorf("new work began while 9 ran at a limit of 6")
+				}
+				h.idle(cs[1:10]...)
+				if n := served(cs); n != c.want {
+					t.Errorf("%d are served, want the slot used that is free", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRefusalNamesWhatWasMissing(t *testing.T) {
+	wait := func(h *harness, c *client) *pool.RefusedError {
+		h.get(c)
+		pass(31 * time.Second)
+		var r *pool.RefusedError
+		if !errors.As(c.refused(), &r) {
+			t.Fatalf("%s: got %v, want a refusal", c.name, c.refused())
 		}
-		cs := h.many("c", 20)
-		h.stall(cs)
-		if n := served(cs); n != 10 {
-			t.Fatalf("%d transactions sit idle, want the limit of 4 and 6 more", n)
+		return r
+	}
+	in(t, mixed(8), 4, func(t *testing.T, h *harness) {
+		low := h.many("l", 6)
+		for _, c := range low {
+			c.low()
 		}
-		h.expect(0, 0, 10, 0) // no login for work that could not begin
-		for _, c := range cs[:10] {
-			h.Busy(c.has(), 0, time.Now()) // who is in a transaction goes on
+		h.stall(low)
+		next := h.client("next").low()
+		if r := wait(h, next); r.Lack != pool.LackShare || r.Own != 6 || r.Lent != 6 || r.Idle != 6 || r.Cap != 8 || r.Active != 0 || r.Waiting != 1 {
+			t.Errorf("%v, want the class's share of 6 named", r)
 		}
-		if n := h.Stats().Running; n != 10 {
-			t.Errorf("%d run after the stall, want 10", n)
+		high := h.many("h", 2)
+		h.stall(high)
+		if r := wait(h, h.client("late")); r.Lack != pool.LackServer || r.Lent != 8 || r.Idle != 8 {
+			t.Errorf("%v, want all 8 servers named", r)
 		}
-		h.release(cs[0])
-		if n := served(cs); n != 9 {
-			t.Errorf("new work began while 9 ran at a limit of 4")
+	})
+	in(t, mixed(8), 1, func(t *testing.T, h *harness) {
+		h.get(h.client("runs").low())
+		if r := wait(h, h.client("w").low()); r.Lack != pool.LackToken || r.Active != 1 || r.Limit != 1 || r.Idle != 0 {
+			t.Errorf("%v, want the limit of 1 named", r)
 		}
-		h.idle(cs[1:10]...)
-		if n := served(cs); n != 10 {
-			t.Errorf("%d are served, want the tenth slot used", n)
+	})
+	in(t, small(8), 4, func(t *testing.T, h *harness) {
+		h.SetCaps(pool.Caps{Total: 8, Users: map[string]int{"few": 1}})
+		h.get(h.client("one").as("few"))
+		if r := wait(h, h.client("w").as("few")); r.Lack != pool.LackKey {
+			t.Errorf("%v, want the user's own limit named", r)
 		}
 	})
 }
@@ -79,20 +122,30 @@ func TestAllowanceEndsAtTheCap(t *testing.T) {
 	})
 }
 
-func TestLowGetsHalfOfTheAllowance(t *testing.T) {
-	in(t, mixed(50), 4, func(t *testing.T, h *harness) {
-		low := h.many("l", 20)
+func TestLowGetsHalfOfTheAllowanceWhenSlotsAreScarce(t *testing.T) {
+	in(t, mixed(40), 4, func(t *testing.T, h *harness) {
+		low := h.many("l", 40)
 		for _, c := range low {
 			c.low()
 		}
-		h.stall(low)
-		if n := served(low); n != 7 {
-			t.Fatalf("%d low transactions sit idle, want the limit of 4 and half of 6", n)
+		h.stall(low[:20])
+		if n := served(low); n != 20 {
+			t.Fatalf("%d low transactions sit idle, want 20: slots are not scarce", n)
 		}
-		high := h.many("h", 5)
+		high := h.many("h", 10)
 		h.stall(high)
-		if n := served(high); n != 3 {
-			t.Errorf("%d high transactions sit idle, want the other half", n)
+		h.stall(low[20:])
+		if n := served(low); n != 20 {
+			t.Errorf("%d low transactions sit idle, want no more of them while three quarters of the slots are lent", n)
+		}
+		more := h.many("m", 10)
+		h.stall(more)
+		if n := served(more); n != 10 {
+			t.Errorf("%d high transactions sit idle, want all that is left", n)
+		}
+		h.release(low[:14]...)
+		if n := served(low); n != 10 {
+			t.Errorf("%d low transactions after 14 have ended, want the limit of 4 begun in their place", n)
 		}
 	})
 }
@@ -110,8 +163,8 @@ func TestKeptServersAreNoIdleTransactions(t *testing.T) {
 		}
 		cs := h.many("c", 10)
 		h.stall(cs)
-		if n := served(cs); n != 5 {
-			t.Errorf("%d transactions sit idle beside them, want 5", n)
+		if n := served(cs); n != 10 {
+			t.Errorf("%d transactions sit idle beside them, want 10: slots are free", n)
 		}
 		if n := h.Stats().Parked; n != 20 {
 			t.Errorf("%d are kept", n)

@@ -1,12 +1,16 @@
 package pool
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
-// capHold is how long a cap lowered by the server's own refusal stays before it rises again, and capStep how long each
-// server more takes then. Sooner would ask again a server that has just said no; later wastes what others gave back.
+// capHold is how long a cap lowered by the server's own refusal stays before it rises again: by one at first, then by twice as many with
+// each login that succeeds at it, or each second. If a rise is refused it is doubled, up to capHoldLast: a refused login costs the server
+// a process, and what others gave back should not be wasted for long.
 const (
-	capHold = 60 * time.Second
-	capStep = 10 * time.Second
+	capHold     = time.Second
+	capHoldLast = 5 * time.Second
 )
 
 // Caps are limits measured from the server.
@@ -14,14 +18,19 @@ type Caps struct {
 	Total     int            // servers in all; 0: unknown
 	Users     map[string]int // by user; absent: no limit of its own
 	Databases map[string]int // by database
+	// Exempt are the users for whom the limit of a database does not count.
+	Exempt map[string]bool
 }
 
 // capState is the cap H as it holds now.
 type capState struct {
-	fixed   int // the operator's, 0: measured
-	found   int // measured, 0: unknown
-	now     int // what holds
-	lowered time.Time
+	fixed   int           // the operator's, 0: measured
+	found   int           // measured, 0: unknown
+	now     int           // what holds
+	lowered time.Time     // when the server refused a connection last; zero: the cap has come back since
+	risen   time.Time     // when it had come back last
+	hold    time.Duration // from lowered until it rises
+	step    int           // by which it rises next
 }
 
 func (c *capState) set(fixed int) {
@@ -42,26 +51,32 @@ func (c *capState) full() int {
 	return capUnknown
 }
 
-// lower notes that the server refused one connection more than open.
+// lower notes that the server refused a connection while there were open others: one that the cap counted on is not to be had. If
+// that was the answer to a rise, the next one is tried later.
 func (c *capState) lower(open int, now time.Time) {
-	c.now, c.lowered = max(1, min(c.now, open)), now
+	switch {
+	case c.lowered.IsZero() && now.Sub(c.risen) > capHoldLast:
+		c.hold = capHold
+	case c.lowered.IsZero() || c.step > 1:
+		c.hold = min(2*c.hold, capHoldLast)
+	}
+	c.now, c.lowered, c.step = max(1, open, c.now-1), now, 1
 }
 
-// raise lets a lowered cap come back, one server at a time.
+// raise lets a lowered cap come back. It is called once a second, and when a login has succeeded at the cap.
 func (c *capState) raise(now time.Time) {
-	if c.lowered.IsZero() {
+	switch {
+	case c.lowered.IsZero():
 		c.now = c.full()
-		return
-	}
-	if now.Sub(c.lowered) < capHold {
+	case now.Sub(c.lowered) < c.hold:
 		c.now = min(c.now, c.full())
-		return
+	default:
+		c.now += c.step
+		c.step *= 2
+		if c.now >= c.full() {
+			c.now, c.lowered, c.risen, c.step = c.full(), time.Time{}, now, 1
+		}
 	}
-	if c.now++; c.now >= c.full() {
-		c.now, c.lowered = c.full(), time.Time{}
-		return
-	}
-	c.lowered = now.Add(capStep - capHold)
 }
 
 // SetCaps tells the pool what the server allows it. A smaller cap takes effect as servers are released.
@@ -80,22 +95,38 @@ func (p *Pool) SetCaps(c Caps) {
 // overLocked says whether there are more servers than the cap allows.
 func (p *Pool) overLocked() bool { return len(p.servers)-p.count[Closing] > p.cap.now }
 
-// allowedLocked says whether the server's limits for this user and database allow one more server of key k.
+// allowedLocked says whether the server's limits for this user and database allow one more server of key k. If the pool has none that
+// they count, only the server knows.
 func (p *Pool) allowedLocked(k *Key) bool {
+	users, databases := p.spareLimitsLocked(k)
+	return users > 0 && databases > 0
+}
+
+// spareLimitsLocked says how many servers more the limits of k's user and of its database allow.
+func (p *Pool) spareLimitsLocked(k *Key) (users, databases int) {
 	user, hasUser := p.caps.Users[k.User]
 	database, hasDatabase := p.caps.Databases[k.Database]
+	hasDatabase = hasDatabase && !p.caps.Exempt[k.User]
+	users, databases = math.MaxInt, math.MaxInt
 	if !hasUser && !hasDatabase {
-		return true
+		return users, databases
 	}
-	for s := range p.servers {
-		if s.Key.User == k.User {
-			user--
+	ofUser, ofDatabase := 0, 0
+	for _, other := range p.list {
+		if other.User == k.User {
+			ofUser += other.open
 		}
-		if s.Key.Database == k.Database {
-			database--
+		if other.Database == k.Database {
+			ofDatabase += other.open
 		}
 	}
-	return (!hasUser || user > 0) && (!hasDatabase || database > 0)
+	if hasUser {
+		users = max(user, 1) - ofUser
+	}
+	if hasDatabase {
+		databases = max(database, 1) - ofDatabase
+	}
+	return users, databases
 }
 
 // Cap returns how many servers may exist now. Any goroutine may call it.

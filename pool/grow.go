@@ -12,13 +12,18 @@ const (
 	backoffFirst = 50 * time.Millisecond
 	backoffLast  = time.Second
 	rejectLast   = 5 * time.Second
+	// fullLast is for a user or database that has as many connections as it may have: whoever asks PostgreSQL himself is told at
+	// once, and served as soon as one of them has gone.
+	fullLast = 250 * time.Millisecond
 )
 
 // backoff spaces logins after failures that concern the whole instance.
 type backoff struct {
 	failures int
 	retry    time.Time
-	err      error // of the last failure; nil after a success
+	err      error // of the last failure to reach the server; nil after a success
+	full     error // of the last login, if the server had no connection left; else nil
+	made     bool  // one of ours has made room for another since
 }
 
 // after returns the wait after n failures: doubled each time up to last, less up to half of it by chance, so that many
@@ -28,36 +33,59 @@ func after(n int, last time.Duration) time.Duration {
 	return d - rand.N(d/2+1)
 }
 
-// growLocked starts the logins that waiting work can use. It may return an idle server of another key, already moved
-// to Closing, that the caller closes after unlocking to make room.
+// growLocked starts the logins that waiting work can use, for who waits longest first. It may return an idle server of another key,
+// already moved to Closing, that the caller closes after unlocking to make room.
 func (p *Pool) growLocked(now time.Time) (evicted *Server) {
-	if p.queue.Len() == 0 || p.closed || p.count[Opening] >= p.cfg.Dials || now.Before(p.backoff.retry) {
+	if p.queue.Len() == 0 || p.closed {
 		return nil
 	}
 	if p.logging == 0 && !p.tokenLocked() && !p.bareLocked() {
 		return nil
 	}
-	// Keys without a server come first, so that a busy key does not take every place that becomes free.
-	for _, bare := range [...]bool{true, false} {
-		for _, k := range p.list {
-			if bare && k.open > 0 {
-				continue
-			}
-			for p.wantsLocked(k, now) && p.allowedLocked(k) {
-				if len(p.servers) >= p.cap.now {
-					if p.count[Closing] == 0 && evicted == nil {
-						evicted = p.evictLocked(k, now)
-					}
-					break
-				}
-				if p.count[Opening] >= p.cfg.Dials {
-					break
-				}
-				p.openLocked(k, now)
-			}
+	paused := now.Before(p.backoff.retry)
+	if paused && p.backoff.full == nil {
+		return nil
+	}
+	p.pass++
+	for p.count[Opening] < p.cfg.Dials {
+		k := p.nextKeyLocked(nil, now)
+		if k == nil {
+			return nil
+		}
+		allowed := p.allowedLocked(k)
+		if allowed && !paused && len(p.servers) < p.cap.now {
+			p.openLocked(k, now)
+			continue
+		}
+		if p.makingRoomLocked() || paused && (p.backoff.made || k.open > 0) {
+			return nil
+		}
+		if s := p.evictLocked(k, allowed, now); s != nil || allowed {
+			p.backoff.made = paused && s != nil
+			return s
+		}
+		k.passed = p.pass // it waits for its own servers, and holds up nobody else
+	}
+	return nil
+}
+
+// nextKeyLocked returns the key for which a server should be opened next, nil if there is none: of those whose work has none to come
+// the one with the waiter who waits longest, else of the others. Those passed by in this search, and not, are left out.
+func (p *Pool) nextKeyLocked(not *Key, now time.Time) *Key {
+	var best *Key
+	var least time.Time
+	served := true
+	for _, k := range p.list {
+		if k == not || k.passed == p.pass || !p.wantsLocked(k, now) {
+			continue
+		}
+		_, since := p.waitingLocked(k)
+		comes := len(k.idle)+k.opening > 0
+		if best == nil || served && !comes || served == comes && since.Before(least) {
+			best, least, served = k, since, comes
 		}
 	}
-	return evicted
+	return best
 }
 
 // wantsLocked says whether one more server of key k would serve somebody who waits.
@@ -65,12 +93,7 @@ func (p *Pool) wantsLocked(k *Key, now time.Time) bool {
 	if now.Before(k.retry) {
 		return false
 	}
-	want := 0
-	for class, n := range k.waiting {
-		if n > 0 && (p.roomLocked(class) || p.queue.Waiting(class) == 0) {
-			want += n
-		}
-	}
+	want, _ := p.waitingLocked(k)
 	if tokens := p.limitLocked() - p.running + p.refundLocked(); !p.free && want > tokens {
 		// Logins that wait to be told the server's parameters take no token, so one server is always worth opening
 		// for a key that has none.
@@ -82,23 +105,6 @@ func (p *Pool) wantsLocked(k *Key, now time.Time) bool {
 	return want > len(k.idle)+k.opening
 }
 
-// evictLocked makes room for a server of key k: the server of another key that has been idle longest is closed.
-func (p *Pool) evictLocked(k *Key, now time.Time) *Server {
-	var oldest *Server
-	for _, other := range p.list {
-		if other == k || len(other.idle) == 0 {
-			continue
-		}
-		if s := other.idle[0]; oldest == nil || s.since.Before(oldest.since) {
-			oldest = s
-		}
-	}
-	if oldest != nil {
-		p.moveLocked(oldest, Closing, now)
-	}
-	return oldest
-}
-
 // bareLocked says whether somebody waits for a key that has no server at all. One is worth opening for it even while
 // there is no run token, because its waiters are passed over until there is.
 func (p *Pool) bareLocked() bool {
@@ -106,8 +112,8 @@ func (p *Pool) bareLocked() bool {
 		if k.open > 0 {
 			continue
 		}
-		for _, n := range k.waiting {
-			if n > 0 {
+		for i := range k.lines {
+			if k.lines[i].n > 0 {
 				return true
 			}
 		}
@@ -115,22 +121,8 @@ func (p *Pool) bareLocked() bool {
 	return false
 }
 
-// starvedLocked says whether a server of key k must make room when it comes back: at the cap, a key that has no server at
-// all would otherwise wait for as long as k has work.
-func (p *Pool) starvedLocked(k *Key, now time.Time) bool {
-	if p.queue.Len() == 0 || len(p.list) < 2 || len(p.servers) < p.cap.now || p.count[Closing] > 0 || now.Before(p.backoff.retry) {
-		return false
-	}
-	for _, other := range p.list {
-		if other != k && other.open == 0 && p.wantsLocked(other, now) && p.allowedLocked(other) {
-			return true
-		}
-	}
-	return false
-}
-
 func (p *Pool) openLocked(k *Key, now time.Time) {
-	s := &Server{Key: k, since: now, opened: now}
+	s := &Server{Key: k, since: now, began: now}
 	p.servers[s] = struct{}{}
 	p.count[Opening]++
 	k.open++
@@ -150,11 +142,14 @@ func (p *Pool) serve(s *Server) {
 	}
 	p.mu.Lock()
 	p.tallyLocked(now)
-	s.Conn = conn
+	s.Conn, s.opened = conn, now
 	s.Key.opening--
-	s.Key.rejected, s.Key.failures = nil, 0
+	s.Key.rejected, s.Key.full, s.Key.failures = nil, nil, 0
 	p.backoff = backoff{}
 	p.logins["ok"]++
+	if len(p.servers) >= p.cap.now {
+		p.cap.raise(now)
+	}
 	if p.cfg.Lifetime > 0 {
 		s.expires = now.Add(p.cfg.Lifetime - rand.N(p.cfg.Lifetime/10+1))
 	}
@@ -179,7 +174,9 @@ func (p *Pool) serve(s *Server) {
 func (p *Pool) failed(s *Server, err error, now time.Time) {
 	var tooMany *TooManyError
 	var rejected *RejectedError
+	var full *KeyFullError
 	k := s.Key
+	told := false // whoever waits for the key
 	p.mu.Lock()
 	p.tallyLocked(now)
 	delete(p.servers, s)
@@ -190,17 +187,26 @@ func (p *Pool) failed(s *Server, err error, now time.Time) {
 	case errors.As(err, &tooMany):
 		p.logins["refused"]++
 		p.cap.lower(len(p.servers), now)
-		p.backoff.failures, p.backoff.retry = p.backoff.failures+1, now.Add(after(p.backoff.failures, backoffLast))
+		p.backoff = backoff{p.backoff.failures + 1, now.Add(after(p.backoff.failures, backoffLast)), p.backoff.err, tooMany, false}
+	case errors.As(err, &full):
+		p.logins["refused"]++
+		last := backoffLast
+		if told = !p.holdsLocked(k, full.Database, now); told {
+			last = fullLast
+		}
+		k.full, k.retry = full, now.Add(after(k.failures, last))
+		k.failures++
 	case errors.As(err, &rejected):
 		p.logins["failed"]++
+		told = true
 		k.rejected, k.retry = err, now.Add(after(k.failures+2, rejectLast))
 		k.failures++
 	default:
 		p.logins["failed"]++
-		p.backoff = backoff{p.backoff.failures + 1, now.Add(after(p.backoff.failures, backoffLast)), err}
+		p.backoff = backoff{p.backoff.failures + 1, now.Add(after(p.backoff.failures, backoffLast)), err, nil, false}
 	}
 	p.grantAll(now)
-	if rejected != nil {
+	if told {
 		p.refuse(err, func(w *Waiter) bool { return w.Key == k })
 	}
 }
@@ -229,4 +235,5 @@ func (p *Pool) removeLocked(s *Server) {
 	s.state = Closing
 	delete(p.servers, s)
 	k.open--
+	k.left = time.Now()
 }

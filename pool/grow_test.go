@@ -112,38 +112,131 @@ func TestRejectedKeyConcernsNobodyElse(t *testing.T) {
 	})
 }
 
-func TestServerWithoutConnectionsLowersTheCap(t *testing.T) {
-	in(t, small(10), 10, func(t *testing.T, h *harness) {
-		cs := h.many("c", 10)
+func TestServerWithoutConnectionsLowersTheCapByWhatItRefused(t *testing.T) {
+	in(t, small(20), 20, func(t *testing.T, h *harness) {
+		cs := h.many("c", 20)
 		for _, c := range cs {
 			c.low()
 		}
-		h.get(cs[:3]...)
-		h.set(func() { h.fail = &pool.TooManyError{Err: errors.New("53300")} })
-		h.get(cs[3])
-		if n := h.Stats().Cap; n != 3 {
-			t.Fatalf("the cap is %d after the fourth server was refused, want 3", n)
+		h.get(cs[0])
+		no := &pool.TooManyError{Err: errors.New("53300")}
+		h.set(func() { h.fail = no })
+		h.get(cs[1])
+		if n := h.Stats().Cap; n != 19 {
+			t.Fatalf("the cap is %d after one server of 20 was refused, want 19", n)
+		}
+		pass(2 * time.Second)
+		if n := h.Stats().Cap; n < 10 {
+			t.Errorf("the cap is %d after two seconds in which one was asked for again and again", n)
 		}
 		h.set(func() { h.fail = nil })
-		pass(29 * time.Second)
-		if cs[3].has() != nil {
-			t.Error("another server was opened while the server had just said no")
+		pass(time.Second)
+		if cs[1].has() == nil {
+			t.Error("not served within a second after the server had connections again")
 		}
-		h.Withdraw(&cs[3].Waiter)
-		pass(33 * time.Second)
-		if n := h.Stats().Cap; n != 4 {
-			t.Errorf("the cap is %d a minute later, want 4", n)
+		h.get(cs[2:15]...)
+		pass(4 * time.Second)
+		if n := h.Stats().Cap; n != 20 || served(cs) != 15 {
+			t.Errorf("the cap is %d and %d are served four seconds later, want 20 and all 15", n, served(cs))
 		}
-		pass(20 * time.Second)
-		if n := h.Stats().Cap; n != 6 {
-			t.Errorf("the cap is %d 20 s after that, want 6", n)
+	})
+}
+
+func TestCapThatStaysLowIsTriedSeldom(t *testing.T) {
+	cfg := small(20)
+	cfg.Classes[0].MaxWait = time.Minute
+	in(t, cfg, 20, func(t *testing.T, h *harness) {
+		cs := h.many("c", 20)
+		h.get(cs[:3]...)
+		h.set(func() { h.fail = &pool.TooManyError{Err: errors.New("53300")} })
+		h.get(cs[3:]...)
+		pass(10 * time.Second)
+		if n := h.Stats().Cap; n != 3 && n != 4 {
+			t.Errorf("the cap is %d while the server has three for us and all are wanted", n)
 		}
-		pass(time.Minute)
-		if n := h.Stats().Cap; n != 10 {
-			t.Errorf("the cap is %d at last, want 10", n)
+		before := h.Stats().Logins["refused"]
+		pass(15 * time.Second)
+		if n := h.Stats().Logins["refused"] - before; n > 6 {
+			t.Errorf("%d logins were refused in 15 s, want one each five seconds or so", n)
 		}
-		if n := h.Stats().Logins["refused"]; n == 0 {
-			t.Error("the refused login was not counted")
+		h.set(func() { h.fail = nil })
+		pass(6 * time.Second)
+		if n := h.Stats().Cap; n != 20 {
+			t.Errorf("the cap is %d six seconds after the server had connections again", n)
+		}
+	})
+}
+
+func TestServerWithoutConnectionsLetsAnotherUserHaveTheirs(t *testing.T) {
+	in(t, small(20), 20, func(t *testing.T, h *harness) {
+		a := h.many("a", 3)
+		h.get(a...)
+		h.release(a...)
+		pass(time.Second)
+		h.set(func() { h.fail = &pool.TooManyError{Err: errors.New("53300")} })
+		b := h.client("b").as("other")
+		h.get(b)
+		h.expect(0, 2, 0, 0)
+		h.set(func() { h.fail = nil })
+		pass(200 * time.Millisecond)
+		if b.has() == nil {
+			t.Error("a user without a server waits beside idle ones of another")
+		}
+	})
+}
+
+func TestLimitOfOneUserIsNobodyElses(t *testing.T) {
+	in(t, small(20), 20, func(t *testing.T, h *harness) {
+		no := &pool.KeyFullError{Err: errors.New("too many connections for role")}
+		few := h.many("f", 3)
+		for _, c := range few {
+			c.as("few").low()
+		}
+		h.get(few[0])
+		h.set(func() { h.rejects["few"] = no })
+		h.get(few[1])
+		c := h.client("c")
+		h.get(c)
+		if n := h.Stats().Cap; n != 20 || c.has() == nil {
+			t.Errorf("the cap is %d, another is served: %t; it is one user's limit", n, c.has() != nil)
+		}
+		pass(2 * time.Second)
+		if few[1].refused() != nil {
+			t.Errorf("got %v, want who waits for a server of the pool to have its turn", few[1].refused())
+		}
+		h.release(few[0])
+		if few[1].has() == nil {
+			t.Error("the server that came back was not lent")
+		}
+		h.get(few[2])
+		pass(31 * time.Second)
+		var r *pool.RefusedError
+		if !errors.As(few[2].refused(), &r) || r.Lack != pool.LackKey || !errors.Is(r, error(no)) {
+			t.Errorf("got %v, want the server's own words after the longest wait", few[2].refused())
+		}
+		few[1].has().Conn.(*fakeConn).die()
+		h.release(few[1])
+		pass(2 * time.Second)
+		h.get(few[0])
+		pass(time.Second)
+		if few[0].refused() != error(no) {
+			t.Errorf("got %v, want the server's own words at once where others have all the connections", few[0].refused())
+		}
+	})
+}
+
+func TestUserAtItsLimitMakesRoomForItself(t *testing.T) {
+	in(t, small(20), 20, func(t *testing.T, h *harness) {
+		h.SetCaps(pool.Caps{Total: 20, Users: map[string]int{"few": 1}})
+		x, y := h.client("x").as("few"), h.client("y")
+		y.Key = h.Key("other", "few", "", func(*pool.Key) {})
+		h.get(x)
+		h.release(x)
+		pass(time.Second)
+		h.get(y)
+		pass(100 * time.Millisecond)
+		if y.has() == nil {
+			t.Error("a user's idle server in one database keeps it out of another")
 		}
 	})
 }

@@ -60,9 +60,6 @@ func (m *member) granted(w *world, s *pool.Server) {
 	}
 	if !m.again {
 		w.served = append(w.served, m)
-		if st := w.Stats(); w.limit+st.Allowance < st.Cap && st.Servers["active"] > w.limit+st.Allowance {
-			w.failf("%d servers are lent at a limit of %d and an allowance of %d", st.Servers["active"], w.limit, st.Allowance)
-		}
 	}
 	if !m.again && w.retired[s.Conn] {
 		w.failf("%s was lent a server that is retired", m.name)
@@ -229,10 +226,9 @@ func (w *world) check() {
 			w.failf("class %s: %d wait, %d slots; the model has %d and %d", c.Name, c.Waiting, c.Slots, waiting[i], slots[i])
 		}
 	}
-	// Transactions that do nothing have slots beyond the limit, no more than the allowance.
-	allowed := w.limit+st.Allowance >= st.Cap || lent < w.limit+st.Allowance
+	// While a slot is free nobody waits for one, but for what his class's share leaves to others.
 	for _, m := range w.members {
-		room := allowed && float64(slots[m.Class]) < max(1, math.Ceil(w.cfg.Classes[m.Class].MaxShare*float64(st.Cap)))
+		room := float64(slots[m.Class]) < max(1, math.Ceil(w.cfg.Classes[m.Class].MaxShare*float64(st.Cap)))
 		if m.waits && running < w.limit && (m.again || (idle[m.Key] > 0 && room)) {
 			w.failf("%s waits beside a run token and %d idle servers", m.name, idle[m.Key])
 		}

@@ -52,6 +52,7 @@ type Pool struct {
 	// parkedBy is parked by class.
 	parkedBy []int
 	cap      capState
+	pass     uint64 // searches for the key that is next to have a server
 	caps     Caps
 	backoff  backoff
 	closed   bool
@@ -97,7 +98,7 @@ func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
 		if len(p.keys) >= maxKeys {
 			p.dropKeysLocked()
 		}
-		k = &Key{Database: database, User: user, Settings: settings, waiting: make([]int, len(p.cfg.Classes))}
+		k = &Key{Database: database, User: user, Settings: settings, lines: make([]line, len(p.cfg.Classes))}
 		init(k)
 		p.keys[name] = k
 		p.list = append(p.list, k)
@@ -165,28 +166,26 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 		w.place.Urgent = true
 		p.queue.Push(&w.place, now)
 	}
-	p.countLocked(w, 1)
+	if w.own != nil {
+		p.own[w.Class]++
+	} else {
+		w.Key.lines[w.Class].push(w)
+	}
+	if w.Login {
+		p.logging++
+	}
 	return nil
 }
 
 // leftLocked undoes admitLocked's counts for a waiter taken out of the queue.
-func (p *Pool) leftLocked(w *Waiter) { p.countLocked(w, -1) }
-
-func (p *Pool) countLocked(w *Waiter, n int) {
+func (p *Pool) leftLocked(w *Waiter) {
 	if w.own != nil {
-		p.own[w.Class] += n
+		p.own[w.Class]--
 	} else {
-		w.Key.waiting[w.Class] += n
+		w.Key.lines[w.Class].remove(w)
 	}
 	if w.Login {
-		p.logging += n
-	}
-}
-
-func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) error {
-	return &RefusedError{
-		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
-		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limitLocked(),
+		p.logging--
 	}
 }
 
@@ -206,6 +205,18 @@ func (p *Pool) Withdraw(w *Waiter) bool {
 	}
 	p.leftLocked(w)
 	return true
+}
+
+// GiveUp is Withdraw by one who is not patient any more: it says what w has waited for in vain, a *RefusedError. It returns nil if w
+// has been granted or refused already, or is being so now.
+func (p *Pool) GiveUp(w *Waiter, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.queue.Remove(&w.place) {
+		return nil
+	}
+	p.leftLocked(w)
+	return p.refusedLocked(w, queue.Waited.String(), now.Sub(w.place.Since()))
 }
 
 // Idle gives the run token back: a statement has ended, the server is kept, a transaction open. It does nothing if the
@@ -247,7 +258,7 @@ func (p *Pool) Release(s *Server, now time.Time) {
 		p.grantAll(now)
 		s.Conn.Close("lifetime")
 		return
-	case p.starvedLocked(s.Key, now):
+	case p.yieldsLocked(s, now):
 		p.moveLocked(s, Closing, now)
 		p.grantAll(now)
 		s.Conn.Close("room for another user or database")

@@ -30,11 +30,14 @@ type Key struct {
 	refs     int
 	idle     []*Server // oldest first; lent from the end
 	opening  int
-	open     int // servers in every state
-	waiting  []int
-	rejected error // the server's own answer to the last login, while it is remembered
+	open     int    // servers in every state
+	lines    []line // who waits, by class
+	rejected error  // the server's own answer to the last login, while it is remembered
+	full     error  // its answer that the user or the database has as many connections as it may have; nil after a success
 	retry    time.Time
 	failures int
+	left     time.Time // when a server of it ended last
+	passed   uint64    // the search in which it was passed by
 }
 
 // State is where a server is; it is in exactly one.
@@ -58,7 +61,7 @@ type Server struct {
 	Key  *Key
 	Conn Conn // set before the first grant
 
-	opened time.Time // when its login began; never changes
+	began time.Time // when its login began; never changes
 
 	// guarded by Pool.mu
 	state   State
@@ -67,6 +70,7 @@ type Server struct {
 	dead    bool      // the connection ended while lent
 	since   time.Time // when it came into its state
 	expires time.Time // end of its lifetime; zero: never
+	opened  time.Time // end of its login
 	idle    time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
 	parked  bool      // kept by its client between transactions
 	pinned  bool      // not to be reaped
@@ -81,7 +85,7 @@ type Server struct {
 }
 
 // Opened is when its login began. Any goroutine may call it.
-func (s *Server) Opened() time.Time { return s.opened }
+func (s *Server) Opened() time.Time { return s.began }
 
 // Grantee is who waits in the pool. One of its methods is called, once for each Get or Again, by any goroutine,
 // possibly before Get returns; never while a lock of the pool is held.
@@ -104,6 +108,8 @@ type Waiter struct {
 	Client uint64
 	// Print is the fingerprint of the statement, below MaxPrints; 0: not known.
 	Print uint16
+
+	before, behind *Waiter // in its key's line; guarded by Pool.mu
 
 	own   *Server               // kept since the last transaction; of the owner, who sets it by Get or Again
 	place queue.Waiter[*Waiter] // guarded by Pool.mu

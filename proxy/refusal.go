@@ -118,28 +118,17 @@ func refusalFor(err error) *Refusal {
 	var pressure *pool.RefusedError
 	var down *pool.UnreachableError
 	var rejected *pool.RejectedError
+	var full *pool.KeyFullError
 	var r *Refusal
 	switch {
 	case errors.As(err, &r):
 		return r
 	case errors.As(err, &pressure):
-		detail := fmt.Sprintf("class=%s waiting=%d active=%d limit=%d wait=%dms",
-			pressure.Class, pressure.Waiting, pressure.Active, pressure.Limit, pressure.Waited.Milliseconds())
-		if pressure.Reason == "queue_full" {
-			return &Refusal{Reason: ReasonQueueFull, Detail: detail,
-				Message: fmt.Sprintf("guard: statement of class %q shed, its queue is full", pressure.Class)}
-		}
-		if pressure.Reason == "overload" {
-			return &Refusal{Reason: ReasonOverload, Detail: detail,
-				Message: fmt.Sprintf("guard: statement of class %q shed after %d ms, the database is overloaded", pressure.Class,
-					pressure.Waited.Milliseconds())}
-		}
-		return &Refusal{Reason: ReasonWait, Detail: detail,
-			Message: fmt.Sprintf("guard: no server connection became free within %d ms", pressure.Waited.Milliseconds())}
+		return refusalForPressure(pressure)
 	case errors.As(err, &down):
 		return &Refusal{Reason: ReasonBreaker, Message: "guard: circuit open, the database cannot be reached",
 			Detail: "The guard tries again all the time; the first success closes the circuit."}
-	case errors.As(err, &rejected):
+	case errors.As(err, &rejected), errors.As(err, &full):
 		var pe *upstream.Error
 		if errors.As(err, &pe) {
 			return &Refusal{Reason: ReasonRejected, Message: "guard: server refused the login", raw: pe.Demoted()}
@@ -149,6 +138,48 @@ func refusalFor(err error) *Refusal {
 		return &Refusal{Reason: ReasonDraining, Message: "guard: shutting down"}
 	}
 	return &Refusal{Reason: ReasonLost, Message: "guard: " + err.Error()}
+}
+
+// refusalForPressure says what a request has waited for in vain.
+func refusalForPressure(e *pool.RefusedError) *Refusal {
+	ms := e.Waited.Milliseconds()
+	r := &Refusal{Reason: ReasonWait, Detail: fmt.Sprintf("class=%s waiting=%d active=%d limit=%d wait=%dms lack=%s servers=%d idle=%d max_servers=%d",
+		e.Class, e.Waiting, e.Active, e.Limit, ms, e.Lack, e.Lent, e.Idle, e.Cap)}
+	switch e.Reason {
+	case "queue_full":
+		r.Reason, r.Message = ReasonQueueFull, fmt.Sprintf("guard: statement of class %q shed, its queue is full", e.Class)
+		return r
+	case "overload":
+		r.Reason = ReasonOverload
+		r.Message = fmt.Sprintf("guard: statement of class %q shed after %d ms, the database is overloaded", e.Class, ms)
+		return r
+	}
+	r.Message = fmt.Sprintf("guard: no server connection became free within %d ms", ms)
+	switch e.Lack {
+	case pool.LackServer:
+		r.Message += fmt.Sprintf(": %d of %d are in use, %d of them by transactions that do nothing", e.Lent, e.Cap, e.Idle)
+	case pool.LackShare:
+		r.Message += fmt.Sprintf(": class %q has %d of %d, which is its share", e.Class, e.Own, e.Cap)
+	case pool.LackReserve:
+		r.Message += fmt.Sprintf(": class %q has %d of %d, and the rest is kept for interactive work", e.Class, e.Own, e.Cap)
+	case pool.LackToken:
+		r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: %d run, the limit is %d", ms, e.Active, e.Limit)
+	case pool.LackSlow:
+		r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: slow statements have their share of the limit of %d", ms, e.Limit)
+	case pool.LackConvoy:
+		r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: others of its kind wait for a lock", ms)
+	case pool.LackCeiling:
+		r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: the database has been away and is given work little by little", ms)
+	case pool.LackLogin:
+		r.Message += ": none could be opened"
+	case pool.LackKey:
+		r.Message += ": the role or the database has as many as it may have"
+	}
+	var pe *upstream.Error
+	if errors.As(e.Err, &pe) { // the server has said itself what is in the way
+		r.Message, r.raw = "guard: "+pe.Message, pe.Demoted()
+	}
+	return r
 }
 
 // The answers about a lost server.

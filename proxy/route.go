@@ -106,9 +106,7 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 	select {
 	case err = <-w.done:
 	case <-timeout.C:
-		if s.route.inst.Pool.Withdraw(&request) {
-			err = errors.New("no server connection in time")
-		} else {
+		if err = s.route.inst.Pool.GiveUp(&request, time.Now()); err == nil {
 			err = <-w.done
 		}
 	}
@@ -122,9 +120,12 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 // they are; ours name neither database nor user nor host, because drivers guess from such names what went wrong.
 func refusalForLogin(err error) error {
 	var se *upstream.Error
-	var rejected *pool.RejectedError
-	if errors.As(err, &rejected) && errors.As(err, &se) {
+	var pressure *pool.RefusedError
+	switch {
+	case errors.As(err, &se) && instance.Answered(err):
 		return se
+	case errors.As(err, &pressure) && pressure.Err == nil && pressure.Lack != pool.LackLogin:
+		return refusalForPressure(pressure)
 	}
 	return &Refusal{Reason: ReasonUnreachable, Message: "guard: database is not accepting connections"}
 }

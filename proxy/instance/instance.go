@@ -122,9 +122,10 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 
 // Dialed tells the breaker how a login ended. A server that answers, whatever it says, can be reached.
 func (in *Instance) Dialed(err error, now time.Time) {
-	var rejected *pool.RejectedError
-	var tooMany *pool.TooManyError
-	reached := err == nil || errors.As(err, &rejected) || errors.As(err, &tooMany)
+	reached := err == nil || Answered(err)
+	if full := (*pool.KeyFullError)(nil); errors.As(err, &full) {
+		in.Wake() // its limit is not known yet, or others have what it allows
+	}
 	if !reached && in.Pool.Live() > 0 {
 		return // servers that are lent and answer prove more than a login that fails
 	}
@@ -137,6 +138,14 @@ func (in *Instance) Dialed(err error, now time.Time) {
 	if !reached {
 		in.Wake()
 	}
+}
+
+// Answered is true for a login that the server refused: it can be reached.
+func Answered(err error) bool {
+	var rejected *pool.RejectedError
+	var tooMany *pool.TooManyError
+	var full *pool.KeyFullError
+	return errors.As(err, &rejected) || errors.As(err, &tooMany) || errors.As(err, &full)
 }
 
 // Refusing returns why statements are refused at once, or nil.

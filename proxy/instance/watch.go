@@ -18,6 +18,7 @@ import (
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
 const (
 	capsEvery  = 60 * time.Second
+	capsSoon   = 2 * time.Second // while others have more of the server's connections than are left to them
 	probeEvery = 500 * time.Millisecond
 	watchLimit = 5 * time.Second // for one look at the server
 )
@@ -35,7 +36,7 @@ const ApplicationName = "pgguard"
 func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
-	var limits time.Time // when they were read last
+	var limits time.Time // when they are to be read next
 	for {
 		err := in.observe(ctx, &c, &limits)
 		wait := SampleEvery
@@ -80,12 +81,14 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 	if err := in.reach(ctx, c); err != nil {
 		return err
 	}
-	if time.Since(*limits) >= capsEvery {
-		caps, err := readCaps(ctx, *c)
+	if now := time.Now(); !now.Before(*limits) {
+		caps, pressed, err := readCaps(ctx, *c)
 		if err != nil {
 			return err
 		}
-		*limits = time.Now()
+		if *limits = now.Add(capsEvery); pressed {
+			*limits = now.Add(capsSoon)
+		}
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
 	}
@@ -170,34 +173,37 @@ const capsQuery = `select current_setting('max_connections')::int
      and application_name not in ('` + ApplicationName + `', 'pgguard-watch')),
   (select count(*) from pg_stat_activity where backend_type = 'client backend')`
 
-// readCaps turns the server's limits into the pool's.
-func readCaps(ctx context.Context, c *pgx.Conn) (pool.Caps, error) {
+// readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
+func readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
 	var most, others, all int
 	if err := c.QueryRow(ctx, capsQuery).Scan(&most, &others, &all); err != nil {
-		return pool.Caps{}, fmt.Errorf("read limits: %w", err)
+		return pool.Caps{}, false, fmt.Errorf("read limits: %w", err)
 	}
-	caps := pool.Caps{
+	reserve := int(reserveShare * float64(most))
+	caps = pool.Caps{
 		// One connection is the side channel's own.
-		Total: max(1, min(most-int(reserveShare*float64(most)), most-others)-1),
-		Users: map[string]int{}, Databases: map[string]int{},
+		Total: max(1, min(most-reserve, most-others)-1),
+		Users: map[string]int{}, Databases: map[string]int{}, Exempt: map[string]bool{},
 	}
-	for query, into := range map[string]map[string]int{
-		`select rolname, rolconnlimit from pg_roles where rolconnlimit >= 0`:    caps.Users,
-		`select datname, datconnlimit from pg_database where datconnlimit >= 0`: caps.Databases,
+	for query, into := range map[string]func(string, int){
+		// A superuser may pass his own limit and a database's.
+		`select rolname, rolconnlimit from pg_roles where rolconnlimit >= 0 and not rolsuper`: func(name string, n int) { caps.Users[name] = n },
+		`select datname, datconnlimit from pg_database where datconnlimit >= 0`:               func(name string, n int) { caps.Databases[name] = n },
+		`select rolname, 0 from pg_roles where rolsuper`:                                      func(name string, _ int) { caps.Exempt[name] = true },
 	} {
 		rows, err := c.Query(ctx, query)
 		if err != nil {
-			return caps, fmt.Errorf("read limits: %w", err)
+			return caps, false, fmt.Errorf("read limits: %w", err)
 		}
 		var name string
 		var n int
-		if _, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error { into[name] = n; return nil }); err != nil {
-			return caps, fmt.Errorf("read limits: %w", err)
+		if _, err := pgx.ForEachRow(rows, []any{&name, &n}, func() error { into(name, n); return nil }); err != nil {
+			return caps, false, fmt.Errorf("read limits: %w", err)
 		}
 	}
-	return caps, nil
+	return caps, others > reserve, nil
 }
 
 // classifyPgx makes a failure of the side channel comparable to one of a login.
@@ -207,7 +213,7 @@ func classifyPgx(err error) error {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
-		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message})
+		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message, Body: []byte("\x00R" + pe.Routine + "\x00")})
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,6 +48,10 @@ func Classify(err error) error {
 		return err
 	}
 	switch {
+	case se.Code == "53300" && se.hasAny("RInitializeSessionUserId\x00", "for role"):
+		return &pool.KeyFullError{Err: err}
+	case se.Code == "53300" && se.hasAny("RCheckMyDatabase\x00", "for database"):
+		return &pool.KeyFullError{Err: err, Database: true}
 	case se.Code == "53300":
 		return &pool.TooManyError{Err: err}
 	case strings.HasPrefix(se.Code, "28"), strings.HasPrefix(se.Code, "3D"), strings.HasPrefix(se.Code, "22"),
@@ -54,4 +59,10 @@ func Classify(err error) error {
 		return &pool.RejectedError{Err: err}
 	}
 	return err
+}
+
+// hasAny is true if the message has the field, or, where a server sends none, the words: those are translated, the names of the
+// routines of PostgreSQL's source are not.
+func (e *Error) hasAny(field, words string) bool {
+	return bytes.Contains(e.Body, []byte("\x00"+field)) || strings.Contains(e.Message, words)
 }
