@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
+
+	"pgguard/proxy/instance"
 	"runtime/debug"
 )
 
@@ -28,6 +31,15 @@ type versionCmd struct{}
 // Run prints one line: the version of the program, of Go, and the platform.
 func (*versionCmd) Run(e *env) error {
 	_, err := fmt.Fprintf(e.out, "pgguard %s %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// ddlTriggerCmd prints the SQL of the event trigger.
+type ddlTriggerCmd struct{}
+
+// Run implements the command.
+func (*ddlTriggerCmd) Run(e *env) error {
+	_, err := io.WriteString(e.out, instance.DDLTrigger)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"pgguard/breaker"
 	"pgguard/pool"
 	"pgguard/proxy/upstream"
 )
@@ -48,19 +49,46 @@ func (in *Instance) watch(ctx context.Context) {
 			in.hangUp(&c)
 			wait = probeEvery/2 + rand.N(probeEvery)
 		}
-		select {
-		case <-ctx.Done():
+		switch probe, why := in.pause(ctx, c, wait); why {
+		case ended:
 			return
-		case p := <-in.probes:
-			in.answer(ctx, &c, p)
-		case <-in.woken:
+		case asked:
+			in.answer(ctx, &c, probe)
+		case awoken:
 			limits = time.Time{}
-		case <-in.doubts:
+		case doubted:
 			if err := in.dialAnew(ctx, &c); err != nil {
 				in.LogFailed("the side channel does not work", err, time.Now())
 			}
-		case <-time.After(wait):
 		}
+	}
+}
+
+// pauseEnd is why the side channel does not wait any longer.
+type pauseEnd uint8
+
+const (
+	due     pauseEnd = iota // it is time for the next look
+	ended                   // the instance ends
+	asked                   // a canary is to run
+	awoken                  // the limits are to be read
+	doubted                 // it may not be the upstream any more who answers
+)
+
+// pause waits for the next thing to do, and for news of changes to the database meanwhile.
+func (in *Instance) pause(ctx context.Context, c *pgx.Conn, wait time.Duration) (breaker.Probe, pauseEnd) {
+	defer in.hears(ctx, c)()
+	select {
+	case <-ctx.Done():
+		return breaker.Probe{}, ended
+	case p := <-in.probes:
+		return p, asked
+	case <-in.woken:
+		return breaker.Probe{}, awoken
+	case <-in.doubts:
+		return breaker.Probe{}, doubted
+	case <-time.After(wait):
+		return breaker.Probe{}, due
 	}
 }
 
@@ -130,6 +158,7 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 		return err
 	}
 	*c = conn
+	listen(ctx, conn)
 	in.follow(ctx, conn, dialed)
 	return nil
 }
