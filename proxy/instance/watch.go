@@ -2,23 +2,20 @@ package instance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgguard/pool"
-	"pgguard/proxy/upstream"
 )
 
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
 const (
 	capsEvery  = 60 * time.Second
-	probeEvery = 500 * time.Millisecond
+	pauseFirst = 250 * time.Millisecond
+	pauseLast  = 2 * time.Second // what a server that comes back is missed at most; a login that fails costs it a process
 	watchLimit = 5 * time.Second // for one look at the server
 )
 
@@ -31,36 +28,59 @@ const ApplicationName = "pgguard"
 
 // watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
 // and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
-// cannot be reached until it can.
+// cannot be reached until it can. After a failure it does not look again before its pause is over, whoever wakes it.
 func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
 	var limits time.Time // when they were read last
+	failures := 0
+	failed := func(err error) (wait time.Duration) {
+		in.LogFailed("the side channel does not work", in.Door.Upstream.User, err, time.Now())
+		failures++
+		return pause(failures - 1)
+	}
 	for {
 		err := in.observe(ctx, &c, &limits)
-		wait := SampleEvery
-		if err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			in.LogFailed("the side channel does not work", err, time.Now())
+		err = faultOf(c, err)
+		wait, woken, doubts := SampleEvery, in.woken, in.doubts
+		switch {
+		case err == nil:
+			failures = 0
+		case ctx.Err() != nil:
+			return
+		default:
 			in.hangUp(&c)
-			wait = probeEvery/2 + rand.N(probeEvery)
+			wait, woken, doubts = failed(err), nil, nil
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case p := <-in.probes:
 			in.answer(ctx, &c, p)
-		case <-in.woken:
+		case <-woken:
 			limits = time.Time{}
-		case <-in.doubts:
-			if err := in.dialAnew(ctx, &c); err != nil {
-				in.LogFailed("the side channel does not work", err, time.Now())
+		case <-doubts:
+			if err := in.dialAnew(ctx, &c); err != nil { // the one there is may still serve
+				in.rest(ctx, failed(err))
 			}
 		case <-time.After(wait):
 		}
 	}
+}
+
+// rest waits so long, or until ctx ends.
+func (in *Instance) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// pause is the wait after so many failures and one more: doubled each time, less up to half of it by chance, so that many guards do not
+// come back together.
+func pause(failures int) time.Duration {
+	d := min(pauseLast, pauseFirst<<min(failures, 10))
+	return d - rand.N(d/2)
 }
 
 // Wake has the side channel look at once, at the server's limits, too.
@@ -118,11 +138,11 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 	if *c != nil {
 		return nil
 	}
-	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	ctx, stop := context.WithTimeout(ctx, min(watchLimit, in.Door.Upstream.ConnectTimeout))
 	defer stop()
 	dialed := time.Now()
 	conn, err := in.sideChannel(ctx)
-	in.Dialed(classifyPgx(err), time.Now())
+	in.Tried(err, time.Now())
 	if err != nil {
 		return err
 	}
@@ -143,31 +163,12 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 	*c = nil
 }
 
-// sideChannel connects as the upstream's own user.
-func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig("sslmode=disable application_name=pgguard-watch")
-	if err != nil {
-		return nil, err
-	}
-	up := in.Door.Upstream
-	cfg.Host, cfg.Port, cfg.User = up.Host, uint16(up.Port), up.User
-	cfg.Database = up.Database
-	if cfg.Database == "" {
-		cfg.Database = up.User
-	}
-	cfg.Password = in.Door.Password(cfg.Database, cfg.User)
-	cfg.TLSConfig, cfg.Fallbacks = nil, nil
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.Door.Connect(ctx) }
-	return pgx.ConnectConfig(ctx, cfg)
-}
-
 // capsQuery reads the server's limits and what others use of them. reserved_connections exists since 16.
 const capsQuery = `select current_setting('max_connections')::int
   - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
   - coalesce(current_setting('reserved_connections', true)::int, 0),
   (select count(*) from pg_stat_activity where backend_type = 'client backend'
-     and application_name not in ('` + ApplicationName + `', 'pgguard-watch')),
+     and application_name not in ('` + ApplicationName + `', '` + sideName + `')),
   (select count(*) from pg_stat_activity where backend_type = 'client backend')`
 
 // readCaps turns the server's limits into the pool's.
@@ -198,16 +199,4 @@ func readCaps(ctx context.Context, c *pgx.Conn) (pool.Caps, error) {
 		}
 	}
 	return caps, nil
-}
-
-// classifyPgx makes a failure of the side channel comparable to one of a login.
-func classifyPgx(err error) error {
-	if err == nil {
-		return nil
-	}
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
-		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message})
-	}
-	return err
 }
