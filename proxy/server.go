@@ -7,15 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"pgguard/pool"
@@ -118,20 +115,6 @@ func (srv *Server) Listen() error {
 		srv.mu.Unlock()
 	}
 	return nil
-}
-
-func bind(addr, port string) (net.Listener, error) {
-	dir, ok := strings.CutPrefix(addr, "unix:")
-	if !ok {
-		return net.Listen("tcp", addr)
-	}
-	path := filepath.Join(dir, ".s.PGSQL."+port)
-	if c, err := net.Dial("unix", path); err == nil {
-		_ = c.Close()
-		return nil, &net.OpError{Op: "listen", Net: "unix", Err: fmt.Errorf("a server already answers on this socket: %w", syscall.EADDRINUSE)}
-	}
-	_ = os.Remove(path) // left behind by a process that was killed
-	return net.Listen("unix", path)
 }
 
 // Addrs are the bound addresses.
