@@ -28,7 +28,7 @@ func deadSocket(t *testing.T, path string) {
 	}
 }
 
-func bound(t *testing.T, dir string) net.Listener {
+func listening(t *testing.T, dir string) net.Listener {
 	t.Helper()
 	l, err := bind("unix:"+dir, "6432")
 	if err != nil {
@@ -138,11 +138,11 @@ func TestDeadSocketIsReplacedByOne(t *testing.T) {
 // TestAnothersSocketOutlivesTheGuard: a guard that ends does not remove the socket of its successor, however often it is closed.
 func TestAnothersSocketOutlivesTheGuard(t *testing.T) {
 	dir := t.TempDir()
-	first := bound(t, dir)
+	first := listening(t, dir)
 	if err := os.Remove(socketIn(dir)); err != nil {
 		t.Fatal(err)
 	}
-	bound(t, dir)
+	listening(t, dir)
 	for range 2 {
 		_ = first.Close()
 		if !answers(socketIn(dir)) {

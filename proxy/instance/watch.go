@@ -105,6 +105,9 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 		if err != nil {
 			return err
 		}
+		if most := in.cfg.MostServers; most > 0 {
+			caps.Total = min(caps.Total, most)
+		}
 		*limits = time.Now()
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
