@@ -20,7 +20,7 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 	b.fatal = l.lease.Fatal()
 	switch m[0] {
 	case wire.ParameterStatus:
-		b.note(m[wire.HeaderSize:])
+		b.flooded = b.note(m[wire.HeaderSize:]) != nil
 		if s != nil && fate == translate.Pass {
 			s.params = b.params.Load()
 		}

@@ -2,25 +2,22 @@ package instance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgguard/breaker"
 	"pgguard/pool"
-	"pgguard/proxy/upstream"
 )
 
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
 const (
 	capsEvery  = 60 * time.Second
 	capsSoon   = 2 * time.Second // while others have more of the server's connections than are left to them
-	probeEvery = 500 * time.Millisecond
+	pauseFirst = 250 * time.Millisecond
+	pauseLast  = 2 * time.Second // what a server that comes back is missed at most; a login that fails costs it a process
 	watchLimit = 5 * time.Second // for one look at the server
 )
 
@@ -33,23 +30,31 @@ const ApplicationName = "pgguard"
 
 // watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
 // and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
-// cannot be reached until it can.
+// cannot be reached until it can. After a failure it does not look again before its pause is over, whoever wakes it.
 func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
 	var limits time.Time // when they are to be read next
+	failures := 0
+	failed := func(err error) (wait time.Duration) {
+		in.LogFailed("the side channel does not work", in.Door.Upstream.User, err, time.Now())
+		failures++
+		return pause(failures - 1)
+	}
 	for {
 		err := in.observe(ctx, &c, &limits)
+		err = faultOf(c, err)
 		wait := SampleEvery
-		if err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			in.LogFailed("the side channel does not work", err, time.Now())
+		switch {
+		case err == nil:
+			failures = 0
+		case ctx.Err() != nil:
+			return
+		default:
 			in.hangUp(&c)
-			wait = probeEvery/2 + rand.N(probeEvery)
+			wait = failed(err)
 		}
-		switch probe, why := in.pause(ctx, c, wait); why {
+		switch probe, why := in.next(ctx, c, wait, failures > 0); why {
 		case ended:
 			return
 		case asked:
@@ -57,8 +62,8 @@ func (in *Instance) watch(ctx context.Context) {
 		case awoken:
 			limits = time.Time{}
 		case doubted:
-			if err := in.dialAnew(ctx, &c); err != nil {
-				in.LogFailed("the side channel does not work", err, time.Now())
+			if err := in.dialAnew(ctx, &c); err != nil { // the one there is may still serve
+				in.rest(ctx, failed(err))
 			}
 		}
 	}
@@ -75,21 +80,40 @@ const (
 	doubted                 // it may not be the upstream any more who answers
 )
 
-// pause waits for the next thing to do, and for news of changes to the database meanwhile.
-func (in *Instance) pause(ctx context.Context, c *pgx.Conn, wait time.Duration) (breaker.Probe, pauseEnd) {
+// next waits for the next thing to do, and for news of changes to the database meanwhile. While the side channel fails it takes its time.
+func (in *Instance) next(ctx context.Context, c *pgx.Conn, wait time.Duration, failing bool) (breaker.Probe, pauseEnd) {
 	defer in.hears(ctx, c)()
+	woken, doubts := in.woken, in.doubts
+	if failing {
+		woken, doubts = nil, nil
+	}
 	select {
 	case <-ctx.Done():
 		return breaker.Probe{}, ended
 	case p := <-in.probes:
 		return p, asked
-	case <-in.woken:
+	case <-woken:
 		return breaker.Probe{}, awoken
-	case <-in.doubts:
+	case <-doubts:
 		return breaker.Probe{}, doubted
 	case <-time.After(wait):
 		return breaker.Probe{}, due
 	}
+}
+
+// rest waits so long, or until ctx ends.
+func (in *Instance) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// pause is the wait after so many failures and one more: doubled each time, less up to half of it by chance, so that many guards do not
+// come back together.
+func pause(failures int) time.Duration {
+	d := min(pauseLast, pauseFirst<<min(failures, 10))
+	return d - rand.N(d/2)
 }
 
 // Wake has the side channel look at once, at the server's limits, too.
@@ -116,6 +140,9 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 		}
 		if *limits = now.Add(capsEvery); pressed {
 			*limits = now.Add(capsSoon)
+		}
+		if most := in.cfg.MostServers; most > 0 {
+			caps.Total = min(caps.Total, most)
 		}
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
@@ -149,11 +176,11 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 	if *c != nil {
 		return nil
 	}
-	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	ctx, stop := context.WithTimeout(ctx, min(watchLimit, in.Door.Upstream.ConnectTimeout))
 	defer stop()
 	dialed := time.Now()
 	conn, err := in.sideChannel(ctx)
-	in.Dialed(classifyPgx(err), time.Now())
+	in.Tried(err, time.Now())
 	if err != nil {
 		return err
 	}
@@ -175,31 +202,12 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 	*c = nil
 }
 
-// sideChannel connects as the upstream's own user.
-func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig("sslmode=disable application_name=pgguard-watch")
-	if err != nil {
-		return nil, err
-	}
-	up := in.Door.Upstream
-	cfg.Host, cfg.Port, cfg.User = up.Host, uint16(up.Port), up.User
-	cfg.Database = up.Database
-	if cfg.Database == "" {
-		cfg.Database = up.User
-	}
-	cfg.Password = in.Door.Password(cfg.Database, cfg.User)
-	cfg.TLSConfig, cfg.Fallbacks = nil, nil
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.Door.Connect(ctx) }
-	return pgx.ConnectConfig(ctx, cfg)
-}
-
 // capsQuery reads the server's limits and what others use of them. reserved_connections exists since 16.
 const capsQuery = `select current_setting('max_connections')::int
   - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
   - coalesce(current_setting('reserved_connections', true)::int, 0),
   (select count(*) from pg_stat_activity where backend_type = 'client backend'
-     and application_name not in ('` + ApplicationName + `', 'pgguard-watch')),
+     and application_name not in ('` + ApplicationName + `', '` + sideName + `')),
   (select count(*) from pg_stat_activity where backend_type = 'client backend')`
 
 // readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
@@ -233,16 +241,4 @@ func readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, e
 		}
 	}
 	return caps, others > reserve, nil
-}
-
-// classifyPgx makes a failure of the side channel comparable to one of a login.
-func classifyPgx(err error) error {
-	if err == nil {
-		return nil
-	}
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
-		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message, Body: []byte("\x00R" + pe.Routine + "\x00")})
-	}
-	return err
 }
