@@ -78,6 +78,7 @@ func (s *session) offer(r *request, end int) error {
 func (s *session) sendNow(r *request, end int) error {
 	l := s.link
 	b := l.b
+	b.moves++
 	l.dropKept() // it could not be sent again in its place
 	scratch := sock.Borrow()
 	defer sock.Return(scratch)
@@ -106,6 +107,7 @@ func (s *session) sendNow(r *request, end int) error {
 	idleSince := l.idleSince
 	b.wmu.Lock()
 	s.mu.Unlock()
+	b.moved()
 	if busy {
 		s.route.inst.Pool.Busy(b.server, print, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
@@ -152,8 +154,10 @@ func (s *session) sendPiece(p []byte, last bool) error {
 		return nil // the server was lost in the middle; the client has been told
 	}
 	b := l.b
+	b.moves++
 	b.wmu.Lock()
 	s.mu.Unlock()
+	b.moved()
 	s.tell(l, p)
 	b.wmu.Unlock()
 	if !last {

@@ -33,7 +33,19 @@ type Seen struct {
 	Foreign int     // statements of anybody else
 	LWLock  float64 // share of ours that waited for one of the server's own locks
 	Blocks  map[*pool.Server]int
+	// Active is what ours that are active were at.
+	Active map[*pool.Server]Activity
 }
+
+// Activity is what a server was seen at.
+type Activity uint8
+
+// The activities. The zero value is none: it was not active, or may not be seen.
+const (
+	ActiveUnseen    Activity = iota
+	ActiveAtWork             // it runs, or waits for anything but its client
+	ActiveForClient          // it waits for its client to send, or to read
+)
 
 // Seen returns what the side channel saw last, nil if it has seen nothing yet. It is not to be changed.
 func (in *Instance) Seen() *Seen { return in.last.Load() }
@@ -47,7 +59,7 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 		return fmt.Errorf("sample: %w", err)
 	}
 	ours := in.servers()
-	s := &Seen{At: time.Now()}
+	s := &Seen{At: time.Now(), Active: map[*pool.Server]Activity{}}
 	lwlocks, running := 0, 0
 	var waiters []int32
 	var pid int32
@@ -59,8 +71,11 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 			s.Peers++
 		case b == nil:
 			s.Foreign++
+		case waits == "Client":
+			s.Active[b.Slot()] = ActiveForClient
 		default:
 			running++
+			s.Active[b.Slot()] = ActiveAtWork
 			blocked := waits == "Lock"
 			if blocked {
 				s.Blocked++
