@@ -28,7 +28,7 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 		}
 		if code := l.lease.Code(); code != "" {
 			l.ran.failed = true
-			l.ran.broken = l.ran.broken || breaker.Classify(code) == breaker.Broken
+			l.ran.raised = l.ran.raised || breaker.Classify(code) == breaker.Broken
 		}
 	case wire.ReadyForQuery:
 		b.afterReady(l, was)

@@ -139,14 +139,18 @@ func (in *Instance) servers() map[uint32]Server {
 func (in *Instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
 	ctx, stop := context.WithDeadline(ctx, p.Deadline)
 	defer stop()
-	err := in.reach(ctx, c)
-	if err == nil {
-		if _, err = (*c).Exec(ctx, ""); err != nil {
-			in.hangUp(c)
+	var err error
+	for tries := 2; tries > 0; tries-- { // the side channel may have been cut for itself
+		if err = in.reach(ctx, c); err != nil {
+			break
 		}
+		if _, err = (*c).Exec(ctx, ""); err == nil {
+			break
+		}
+		in.hangUp(c)
 	}
 	in.mu.Lock()
-	in.breaker.Canary(p.ID, err == nil)
+	in.breaker.Canary(p.ID, err == nil || Answered(classifyPgx(err)))
 	in.mu.Unlock()
 }
 
