@@ -62,6 +62,7 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	s := &Seen{At: time.Now(), Active: map[*pool.Server]Activity{}}
 	lwlocks, running := 0, 0
 	var waiters []int32
+	witness := map[uint16]int32{} // of each statement some of which wait for a lock
 	var pid int32
 	var waits, name string
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
@@ -80,6 +81,7 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 			if blocked {
 				s.Blocked++
 				waiters = append(waiters, pid)
+				witness[b.Print()] = pid
 				b.Blocked()
 			}
 			if waits == "LWLock" {
@@ -99,6 +101,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 		if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
 			return err
 		}
+	}
+	if err := in.nameConvoys(ctx, c, witness); err != nil {
+		return err
 	}
 	in.last.Store(s)
 	in.Pool.SetBlocked(s.Blocked, s.At)
