@@ -27,6 +27,7 @@ type backend struct {
 	cancels cancels                // requests on their way
 	print   atomic.Uint32          // number of the statement that it runs, for who looks from the side
 	blocked atomic.Bool            // that was seen to wait for a lock
+	waits   atomic.Bool            // it has no run token, because it waits for its client in the middle of an exchange
 	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
 
 	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
@@ -46,6 +47,9 @@ type backend struct {
 	more    bool             // there is more to sort after extra
 	todo    []byte           // for the server
 	todoIn  *request         // what todo is in, if it is a request's
+
+	moves uint64 // what has passed either way; of whoever has the server, under its link's mu
+	still still  // of the instance's control loop
 
 	session translate.Server // what the server's session is; of whoever has the server, under its link's mu
 }
@@ -147,6 +151,7 @@ func (l *link) unlock() {
 // with the link's locks held and gives them back.
 func (b *backend) pass(l *link) error {
 	s := l.s
+	b.moves++
 	b.more, b.extra, b.news = false, nil, nil
 	if s != nil && !l.lease.Preparing() {
 		b.news = s.newsLocked(b)
@@ -177,6 +182,7 @@ func (b *backend) pass(l *link) error {
 		b.wmu.Lock()
 	}
 	l.mu.Unlock()
+	b.moved()
 	if len(todo) > 0 {
 		_ = b.conn.Send(todo)
 		b.wmu.Unlock()
@@ -200,6 +206,7 @@ func (b *backend) pass(l *link) error {
 		}
 		s.mute = s.mute || off
 		s.wmu.Unlock()
+		b.moved()
 	}
 	l.finish(b, end, now)
 	if off {

@@ -33,7 +33,7 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 			if code == codeReadOnly {
 				b.inst.TurnedAway()
 			}
-			l.ran.broken = l.ran.broken || breaker.Classify(code) == breaker.Broken
+			l.ran.raised = l.ran.raised || breaker.Classify(code) == breaker.Broken
 		}
 	case wire.ReadyForQuery:
 		b.afterReady(l, was)

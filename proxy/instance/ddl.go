@@ -46,10 +46,10 @@ func (in *Instance) hears(ctx context.Context, c *pgx.Conn) (stop func()) {
 	go func() {
 		defer close(done)
 		for {
-			if _, err := c.WaitForNotification(ctx); err != nil {
+			if err := c.PgConn().WaitForNotification(ctx); err != nil {
 				return // the next look tells what is wrong with c
 			}
-			in.Catalog(c.Config().Database).Changed(nil)
+			in.Catalog(in.database()).Changed(nil)
 		}
 	}()
 	return func() { cancel(); <-done }

@@ -18,11 +18,7 @@ const sideName = "pgguard-watch"
 
 // sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends.
 func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	up := in.Door.Upstream
-	database := up.Database
-	if database == "" {
-		database = up.User
-	}
+	up, database := in.Door.Upstream, in.database()
 	h := upstream.Handshake{User: up.User, Password: in.Door.Password(database, up.User)}
 	h.Params = map[string]string{
 		"user": up.User, "database": database, "application_name": sideName,
@@ -36,6 +32,14 @@ func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
 		_ = h.Conn.Close()
 	}
 	return c, err
+}
+
+// database is the one that the side channel is in.
+func (in *Instance) database() string {
+	if name := in.Door.Upstream.Database; name != "" {
+		return name
+	}
+	return in.Door.Upstream.User
 }
 
 // adopt has pgx use a connection that is logged in.
