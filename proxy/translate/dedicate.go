@@ -2,6 +2,8 @@ package translate
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 
 	"pgguard/proxy/sql"
@@ -112,7 +114,8 @@ func (w *sending) dedicate(inBatch bool) {
 		w.out = wire.AppendEmpty(w.out, wire.Sync)
 		l.owed.add(expectation{kind: query, whose: guard, own: true})
 	}
-	for called, n := range l.c.names {
+	for _, called := range slices.Sorted(maps.Keys(l.c.names)) {
+		n := l.c.names[called]
 		hand(called, string(n.st.appendAgain(nil)), effect{name: called, meant: n.st, hands: true})
 		if !inBatch && l.status == wire.Idle { // in a transaction it would do harm
 			hand(called, goneBody, effect{}) // an error unless the other has gone wrong
