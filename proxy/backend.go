@@ -56,7 +56,16 @@ type backend struct {
 
 // Run implements pool.Conn: it relays what the server sends until the connection ends.
 func (b *backend) Run() {
-	err := error(nil)
+	b.ended(b.serve())
+}
+
+// serve relays what the server sends, and returns why the connection ended.
+func (b *backend) serve() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = b.broke(v)
+		}
+	}()
 	if b.in != nil {
 		err = b.relay()
 	}
@@ -69,7 +78,7 @@ func (b *backend) Run() {
 			err = nil
 		}
 	}
-	b.ended(err)
+	return err
 }
 
 // Close implements pool.Conn: it says goodbye, and the server closes the connection.
@@ -369,6 +378,20 @@ func (b *backend) note(body []byte) error {
 	return nil
 }
 
+// answers has the link answer for its server, which has gone. What a bug has left of the link may have no answer.
+func (b *backend) answers(l *link, cause error) (lent bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			_ = b.broke(v)
+			if l.s != nil {
+				_ = l.s.broke(v)
+			}
+			lent = true
+		}
+	}()
+	return l.lost(b, cause)
+}
+
 // ended takes the backend out of use after its connection has ended, and answers for it.
 func (b *backend) ended(cause error) {
 	l := b.link.Swap(&nobody)
@@ -378,7 +401,7 @@ func (b *backend) ended(cause error) {
 	_ = b.conn.Conn.Close()
 	sock.Return(b.in)
 	b.in = nil
-	lent := l != nil && l.lost(b, cause)
+	lent := l != nil && b.answers(l, cause)
 	b.logEnd(cause, lent)
 	if lent {
 		b.inst.Pool.Discard(b.server, "ended", time.Now())

@@ -10,6 +10,11 @@ import (
 
 // Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
 func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.grantBroke(server, v)
+		}
+	}()
 	b := server.Conn.(*backend)
 	s.mu.Lock()
 	s.asked = false

@@ -76,7 +76,7 @@ func (l *link) lost(b *backend, cause error) bool {
 	}
 	again := l.replayLocked()
 	was := s.loseLocked()
-	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
+	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt) || errors.Is(cause, errBug)
 	then := s.afterLossLocked(b, was, torn, again)
 	if then.close {
 		s.endLocked(errors.Join(errServerLost, cause))

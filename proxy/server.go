@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -220,8 +219,7 @@ func (srv *Server) lookAround() {
 // caught keeps a bug in one login from ending the process.
 func (srv *Server) caught(nc net.Conn) {
 	if p := recover(); p != nil {
-		srv.count.panics.Add(1)
-		srv.log.Error("login panicked", "panic", p, "stack", string(debug.Stack()))
+		srv.bug("login", p)
 		_ = nc.Close()
 		srv.leaveLobby(nc)
 	}
@@ -299,7 +297,7 @@ func (srv *Server) runSession(s *session) {
 		_ = s.conn.Conn.Close()
 	}
 	if l != nil {
-		l.clean(srv.cleanWithin())
+		srv.cleans(l)
 	}
 	if told {
 		linger(s.conn.Conn)
@@ -316,16 +314,8 @@ func (srv *Server) runSession(s *session) {
 // guarded runs the session; a bug in it ends it alone, and its server is not trusted any more.
 func (srv *Server) guarded(s *session) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			srv.count.panics.Add(1)
-			srv.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
-			s.mu.Lock()
-			l := s.link
-			s.mu.Unlock()
-			if l != nil {
-				_ = l.b.conn.Conn.Close()
-			}
+		if v := recover(); v != nil {
+			err = s.broke(v)
 		}
 	}()
 	return s.run()

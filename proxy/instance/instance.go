@@ -229,6 +229,11 @@ func (in *Instance) LogLost(pid uint32, lent bool, cause error) {
 	in.cfg.Log.Warn("server connection lost", "upstream", in.Name(), "pid", pid, "lent", lent, "error", cause)
 }
 
+// LogBug logs a panic in what was done for a server that no client had.
+func (in *Instance) LogBug(v any, stack []byte) {
+	in.cfg.Log.Error("cleaning panicked", "upstream", in.Name(), "panic", v, "stack", string(stack))
+}
+
 // SentOff notes that a server was told to go.
 func (in *Instance) SentOff(now time.Time) { in.sentAway.Store(int64(now.Sub(in.made))) }
 
