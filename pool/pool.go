@@ -107,11 +107,24 @@ func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
 	return k
 }
 
-// Forget ends a use of the key.
-func (p *Pool) Forget(k *Key) {
+// Forget ends a use of the key, and says whether it was the last for now.
+func (p *Pool) Forget(k *Key) (last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k.refs--
+	return k.refs == 0
+}
+
+// Uses is how many uses the keys of a database have.
+func (p *Pool) Uses(database string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, k := range p.list {
+		if k.Database == database {
+			n += k.refs
+		}
+	}
+	return n
 }
 
 func (p *Pool) dropKeysLocked() {

@@ -40,6 +40,9 @@ type Key struct {
 	passed   uint64    // the search in which it was passed by
 }
 
+// Unused is true if nobody uses the key. It is for functions that Pool.Retire calls.
+func (k *Key) Unused() bool { return k.refs == 0 }
+
 // State is where a server is; it is in exactly one.
 type State uint8
 

@@ -33,7 +33,7 @@ func (s *session) setInPlace(text []byte) []byte {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{s.client.Settings(), string(text)})
+	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{s.client.Settings(), string(text)}, s.route.inst.Era())
 	if !ok {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (s *session) discardInPlace(text []byte) []byte {
 	if !sql.DiscardsAll(text) {
 		return nil
 	}
-	p := s.route.key.Value.(*login).params.Load()
+	p := s.route.key.Value.(*login).known()
 	if p == nil {
 		return nil
 	}

@@ -11,8 +11,11 @@ import (
 // lessons are what SET and RESET statements have been seen to do, for one key: under the same settings the same text does
 // the same, so that no server is needed for it a second time. Any goroutine may call its methods.
 type lessons struct {
-	mu    sync.RWMutex
+	mu sync.RWMutex
+
+	// guarded by mu
 	known map[lesson]outcome
+	era   uint64 // of the instance, in which they were learned
 }
 
 // lesson is a text run under some settings.
@@ -34,18 +37,21 @@ const maxLessons = 1024
 // maxLesson is the longest text worth remembering.
 const maxLesson = 256
 
-func (l *lessons) recall(k lesson) (outcome, bool) {
+func (l *lessons) recall(k lesson, era uint64) (outcome, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	if l.era != era {
+		return outcome{}, false
+	}
 	o, ok := l.known[k]
 	return o, ok
 }
 
-func (l *lessons) learn(k lesson, o outcome) {
+func (l *lessons) learn(k lesson, o outcome, era uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.known == nil || len(l.known) >= maxLessons {
-		l.known = map[lesson]outcome{}
+	if l.known == nil || len(l.known) >= maxLessons || l.era != era {
+		l.known, l.era = map[lesson]outcome{}, era
 	}
 	l.known[k] = o
 }
@@ -87,5 +93,5 @@ func (l *link) taughtLocked(was translate.Settings) {
 	if sql.Scan([]byte(k.text)).First == sql.Reset {
 		tag = "RESET"
 	}
-	l.s.route.key.Value.(*login).lessons.learn(k, outcome{is, l.b.params.Load(), tag})
+	l.s.route.key.Value.(*login).lessons.learn(k, outcome{is, l.b.params.Load(), tag}, l.b.inst.Era())
 }

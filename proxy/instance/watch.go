@@ -30,22 +30,34 @@ const reserveShare = 0.2
 // ApplicationName is what a server's session is called in pg_stat_activity: it serves many clients.
 const ApplicationName = "pgguard"
 
+// due is when the side channel does next what it does less often than it looks.
+type due struct{ limits, sample time.Time }
+
+var dueAtOnce due
+
 // watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
 // and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
 // cannot be reached until it can.
 func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
-	var limits time.Time // when they are to be read next
+	var due due
 	for {
-		err := in.observe(ctx, &c, &limits)
+		err := in.observe(ctx, &c, &due)
 		wait := SampleEvery
+		if left := time.Until(due.sample); left > 0 {
+			wait = min(wait, left)
+		}
+		if in.isClearing() {
+			wait = min(wait, clearEvery)
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return
 			}
 			in.LogFailed("the side channel does not work", err, time.Now())
 			in.hangUp(&c)
+			in.sees.Store(false)
 			wait = probeEvery/2 + rand.N(probeEvery)
 		}
 		select {
@@ -54,11 +66,12 @@ func (in *Instance) watch(ctx context.Context) {
 		case p := <-in.probes:
 			in.answer(ctx, &c, p)
 		case <-in.woken:
-			limits = time.Time{}
+			due = dueAtOnce
 		case <-in.doubts:
 			if err := in.dialAnew(ctx, &c); err != nil {
 				in.LogFailed("the side channel does not work", err, time.Now())
 			}
+		case <-in.wanted:
 		case <-time.After(wait):
 		}
 	}
@@ -72,22 +85,24 @@ func (in *Instance) Wake() {
 	}
 }
 
-// observe looks at the server: at its limits if they are old, and at what runs. While the breaker is open it leaves that
-// to canaries.
-func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time) error {
+// observe looks at the server: at what has changed, at its limits if they are old, and at what runs if that is due. While the breaker is
+// open it leaves that to canaries.
+func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *due) error {
 	if !in.Passes() {
+		in.sees.Store(false)
 		return nil
 	}
 	if err := in.reach(ctx, c); err != nil {
 		return err
 	}
-	if now := time.Now(); !now.Before(*limits) {
+	now := time.Now()
+	if !now.Before(due.limits) {
 		caps, pressed, err := readCaps(ctx, *c)
 		if err != nil {
 			return err
 		}
-		if *limits = now.Add(capsEvery); pressed {
-			*limits = now.Add(capsSoon)
+		if due.limits = now.Add(capsEvery); pressed {
+			due.limits = now.Add(capsSoon)
 		}
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
@@ -95,6 +110,16 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 	if err := in.verify(ctx, c); err != nil {
 		return err
 	}
+	if *c == nil {
+		return nil
+	}
+	if err := in.look(ctx, c); err != nil {
+		return err
+	}
+	if now.Before(due.sample) || *c == nil {
+		return nil
+	}
+	due.sample = now.Add(SampleEvery)
 	return in.sample(ctx, *c)
 }
 

@@ -180,6 +180,9 @@ func (l *Lease) ready(status byte) Fate {
 	if l.Quiet() {
 		l.commit, l.write = false, false
 	}
+	if status == wire.Idle && (l.ddl || l.suspect&PinFunction != 0) {
+		l.c.Catalog.Stirred()
+	}
 	if status == wire.Idle && l.ddl {
 		l.c.Catalog.Committed()
 		l.ddl = false

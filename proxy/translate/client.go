@@ -54,6 +54,8 @@ type Catalog interface {
 	Changed(text []byte)
 	// Committed notes the end of a transaction that has changed something.
 	Committed()
+	// Stirred notes the end of a transaction that may have changed what a login gets.
+	Stirred()
 	// Currval says whether any client has asked for the value that its session took from a sequence last.
 	Currval() bool
 	// NoteCurrval notes that one has.

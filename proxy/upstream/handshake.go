@@ -18,11 +18,13 @@ type Handshake struct {
 	User, Password string
 	Params         map[string]string           // of the start-up packet
 	Heard          func(typ byte, body []byte) // is told of settings and notices; body is valid during the call
+	Question       string                      // a query for the server once it has let us in; empty: none
 
 	// after the login
 	Conn   net.Conn
 	PID    uint32 // of the server process
 	Secret []byte // for cancel requests; nil: the server gave none
+	Answer string // to Question: the first column of the first row; empty: none
 	Rest   []byte // what the server said at once after the end of the login; during it, what is not yet taken
 
 	version  uint32 // of the protocol, as asked for
@@ -34,7 +36,7 @@ type Handshake struct {
 // run logs in over nc.
 func (h *Handshake) run(nc net.Conn, version uint32) error {
 	h.Conn, h.version = nc, version
-	h.Rest, h.scram, h.answered, h.accepted = nil, nil, false, false
+	h.Rest, h.scram, h.answered, h.accepted, h.Answer = nil, nil, false, false, ""
 	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.Params}
 	if err := h.say(&start); err != nil {
 		return err
@@ -57,7 +59,10 @@ func (h *Handshake) run(nc net.Conn, version uint32) error {
 		case wire.ErrorResponse:
 			err = ParseError(body)
 		case wire.ReadyForQuery:
-			return nil
+			if h.Question == "" {
+				return nil
+			}
+			return h.ask()
 		case wire.ParameterStatus, wire.NoticeResponse:
 			h.Heard(typ, body)
 		default:
