@@ -347,7 +347,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 	s := w.own
 	if s == nil {
 		k := w.Key
-		s = k.idle[len(k.idle)-1]
+		s = k.fittestLocked(w.Trait)
 		p.moveLocked(s, Lent, now)
 		s.class = w.Class
 		p.lent[w.Class]++
@@ -356,6 +356,20 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 		p.runLocked(s, w.Print)
 	}
 	return w, s
+}
+
+// fitWithin is how many idle servers are looked at for one that is fit for a waiter: those used last, because this is asked at each grant.
+const fitWithin = 16
+
+// fittestLocked is the idle server for a waiter: the one used last of those that are fit for it, else the one used last.
+func (k *Key) fittestLocked(t Trait) *Server {
+	last := len(k.idle) - 1
+	for i := last; i >= 0 && i > last-fitWithin; i-- {
+		if k.idle[i].Trait == t {
+			return k.idle[i]
+		}
+	}
+	return k.idle[last]
 }
 
 // canLocked says whether a waiter can be served now.

@@ -339,7 +339,7 @@ func (b *backend) relayIdle() error {
 // note keeps a ParameterStatus.
 func (b *backend) note(body []byte) {
 	name, rest, ok := wire.CString(body)
-	if !ok {
+	if !ok || string(name) == "application_name" {
 		return
 	}
 	value, _, ok := wire.CString(rest)

@@ -43,7 +43,7 @@ func (l *login) known() *instance.Params {
 func (srv *Server) newLogin(in *instance.Instance, e *instance.Entry, turn uint64, options []translate.Pair) *login {
 	l := &login{inst: in, entry: e, turn: turn, options: options}
 	l.terms[0] = translate.Terms{
-		Library: srv.library.Shelf(), Catalog: in.Catalog(e.Database), Room: &room{srv, in}, User: e.User, Began: options, Warns: true,
+		Library: srv.library.Shelf(), Catalog: in.Catalog(e.Database), Room: &room{srv, in}, User: e.User, Born: instance.ApplicationName, Began: options, Warns: true,
 		Encoding: l.encoding, CountsWrites: l.countsWrites, MaxPrepared: srv.cfg.MaxPrepared, StatementAge: srv.cfg.StatementAge, PrepareUnnamed: srv.cfg.PrepareUnnamed,
 		SyncApplicationName: srv.cfg.SyncApplicationName,
 	}

@@ -42,7 +42,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 		srv.forget(s.route)
 		return nil, err
 	}
-	s.init()
+	s.init(h.applicationName)
 	srv.keys.add(s, h.keySize())
 	s.walsender = &walsender{in, up.PID, up.Secret}
 	s.mu.Lock()

@@ -92,6 +92,7 @@ func (in *Instance) isClearing() bool { return int64(time.Since(in.born)) < in.c
 // lookQuery reads what the server's own state is, and which databases somebody wants for himself: DROP DATABASE, ALTER DATABASE … RENAME
 // and CREATE DATABASE … TEMPLATE lock one, and wait up to five seconds for others to leave it.
 const lookQuery = `SELECT 'state', pg_catalog.pg_conf_load_time()::text || ' ' || pg_catalog.pg_is_in_recovery()::text, 0
+  UNION ALL SELECT 'name', pg_catalog.set_config('application_name', $1, false), 0
   UNION ALL SELECT 'wanted', d.datname, coalesce(l.pid, 0) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
   WHERE l.locktype = 'object' AND l.classid = 1262 AND l.objid = d.oid AND l.granted AND l.mode IN ('ShareLock', 'AccessExclusiveLock')`
 
@@ -113,7 +114,7 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 		}
 	}()
 	stirs := in.stirs.Load()
-	state, wanted, err := readState(ctx, *c)
+	state, wanted, err := readState(ctx, *c, fmt.Sprintf(watchName+" %d/%d", len(in.servers()), in.running))
 	if err != nil {
 		in.sees.Store(false)
 		return err
@@ -137,23 +138,23 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 	return lookAtDefaults(ctx, *c, wishes)
 }
 
-// readState runs lookQuery.
-func readState(ctx context.Context, c *pgx.Conn) (state string, wanted map[string]uint32, err error) {
-	rows, err := c.Query(ctx, lookQuery)
+// readState runs lookQuery; name is the side channel's.
+func readState(ctx context.Context, c *pgx.Conn, name string) (state string, wanted map[string]uint32, err error) {
+	rows, err := c.Query(ctx, lookQuery, name)
 	if err != nil {
 		return "", nil, fmt.Errorf("look: %w", err)
 	}
 	var kind, text string
 	var pid int32
 	_, err = pgx.ForEachRow(rows, []any{&kind, &text, &pid}, func() error {
-		if kind == "state" {
+		switch {
+		case kind == "state":
 			state = text
-			return nil
+		case kind == "wanted" && wanted == nil:
+			wanted = map[string]uint32{text: uint32(pid)}
+		case kind == "wanted":
+			wanted[text] = uint32(pid)
 		}
-		if wanted == nil {
-			wanted = map[string]uint32{}
-		}
-		wanted[text] = uint32(pid)
 		return nil
 	})
 	if err != nil {

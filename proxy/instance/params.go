@@ -7,7 +7,7 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// Params are the settings a server reports (ParameterStatus). A value never changes; equal ones of one instance are
+// Params are the settings a server reports (ParameterStatus), but for application_name, which is its client's. A value never changes; equal ones of one instance are
 // the same pointer, so that comparing costs nothing.
 type Params struct {
 	names, values []string // sorted by name
@@ -15,6 +15,9 @@ type Params struct {
 
 // With returns Params equal to p but for one setting.
 func (p *Params) With(name, value string) *Params {
+	if name == "application_name" {
+		return p
+	}
 	out := &Params{}
 	if p != nil {
 		out.names = append(out.names, p.names...)
@@ -50,22 +53,16 @@ func (p *Params) Get(name string) string {
 	return ""
 }
 
-// AppendAll appends a ParameterStatus for every setting, with the client's own application_name.
+// AppendAll appends a ParameterStatus for every setting, and one for the client's own application_name.
 func (p *Params) AppendAll(dst []byte, applicationName string) []byte {
-	for i, n := range p.names {
-		v := p.values[i]
-		if n == "application_name" {
-			v = applicationName
-		}
-		dst = wire.AppendText(dst, wire.ParameterStatus, n, v)
-	}
-	return dst
+	dst = wire.AppendText(dst, wire.ParameterStatus, "application_name", applicationName)
+	return p.AppendDiff(dst, nil)
 }
 
 // AppendDiff appends a ParameterStatus for every setting in which p differs from what the client was told.
 func (p *Params) AppendDiff(dst []byte, told *Params) []byte {
 	for i, n := range p.names {
-		if n != "application_name" && (told == nil || told.Get(n) != p.values[i]) {
+		if told == nil || told.Get(n) != p.values[i] {
 			dst = wire.AppendText(dst, wire.ParameterStatus, n, p.values[i])
 		}
 	}

@@ -27,8 +27,12 @@ const (
 // guard that starts before this one ends.
 const reserveShare = 0.2
 
-// ApplicationName is what a server's session is called in pg_stat_activity: it serves many clients.
+// ApplicationName is what a server's session is called in pg_stat_activity until it has served a client.
 const ApplicationName = "pgguard"
+
+// watchName begins the application_name of the side channel. Behind it stand, for other guards, how many servers this one has
+// and how many statements they run: pgguard-watch 12/3. Their own names are their clients'.
+const watchName = "pgguard-watch"
 
 // due is when the side channel does next what it does less often than it looks.
 type due struct{ limits, sample time.Time }
@@ -97,7 +101,7 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *due) error {
 	}
 	now := time.Now()
 	if !now.Before(due.limits) {
-		caps, pressed, err := readCaps(ctx, *c)
+		caps, pressed, err := in.readCaps(ctx, *c)
 		if err != nil {
 			return err
 		}
@@ -173,7 +177,7 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 
 // sideChannel connects as the upstream's own user.
 func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig("sslmode=disable application_name=pgguard-watch")
+	cfg, err := pgx.ParseConfig("sslmode=disable application_name=" + watchName)
 	if err != nil {
 		return nil, err
 	}
@@ -190,22 +194,24 @@ func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
-// capsQuery reads the server's limits and what others use of them. reserved_connections exists since 16.
+// capsQuery reads the server's limits and what others use of them, who are neither these servers nor those of other guards.
+// reserved_connections exists since 16.
 const capsQuery = `select current_setting('max_connections')::int
   - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
   - coalesce(current_setting('reserved_connections', true)::int, 0),
-  (select count(*) from pg_stat_activity where backend_type = 'client backend'
-     and application_name not in ('` + ApplicationName + `', 'pgguard-watch')),
-  (select count(*) from pg_stat_activity where backend_type = 'client backend')`
+  (select count(*) filter (where pid <> all ($1::int[]) and application_name <> '` + ApplicationName + `' and application_name not like '` + watchName + `%')
+     - coalesce(sum(substring(application_name from '^` + watchName + ` ([0-9]+)/')::int) filter (where pid <> pg_catalog.pg_backend_pid()), 0)
+     from pg_stat_activity where backend_type = 'client backend')`
 
 // readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
-func readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, err error) {
+func (in *Instance) readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
-	var most, others, all int
-	if err := c.QueryRow(ctx, capsQuery).Scan(&most, &others, &all); err != nil {
+	var most, others int
+	if err := c.QueryRow(ctx, capsQuery, in.pids()).Scan(&most, &others); err != nil {
 		return pool.Caps{}, false, fmt.Errorf("read limits: %w", err)
 	}
+	others = max(0, others)
 	reserve := int(reserveShare * float64(most))
 	caps = pool.Caps{
 		// One connection is the side channel's own.

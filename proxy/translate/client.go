@@ -11,6 +11,8 @@ import (
 type Client struct {
 	*Terms
 	settings Settings
+	plain    Settings // what those are where it has set nothing
+	told     string   // what it was told of its application_name
 	warns    bool
 	names    map[string]*name // its prepared statements
 	unnamed  *Statement       // the unnamed one; nil: none
@@ -32,6 +34,7 @@ type Terms struct {
 	Room    Room
 
 	User    string // of the session at its login
+	Born    string // application_name of a server that was given none
 	Began   []Pair // settings of its start-up packet
 	Warns   bool   // with them PostgreSQL's warnings are in English and told
 	Session bool   // the client has its server to itself: nothing is translated
@@ -70,10 +73,28 @@ type Catalog interface {
 	Opaque() bool
 }
 
-// NewClient returns a client that has just logged in.
+// NewClient returns a client that has just logged in. Its application_name is its servers'.
 func NewClient(t *Terms) Client {
-	return Client{Terms: t, settings: Plain, warns: t.Warns}
+	return Client{Terms: t, settings: Plain, plain: Plain, warns: t.Warns}
 }
+
+// Call gives a client that has just logged in the application_name of its start-up packet, "" if that has none, as a server would
+// report it.
+func (c *Client) Call(name string) {
+	c.plain, c.told = Plain.Called(name), name
+	c.settings = c.plain
+}
+
+// ToldName notes what the client is told of its application_name now, and returns that; news: it was told something else before.
+func (c *Client) ToldName() (name string, news bool) {
+	name, set := c.settings.Get(settingName)
+	news = set && c.told != name
+	c.told = name
+	return name, news
+}
+
+// Renamed is true if the client has another application_name than it had at its login.
+func (c *Client) Renamed() bool { return c.settings.called != c.plain.called }
 
 // Settings are what the client has set, as of the last end of a transaction.
 func (c *Client) Settings() Settings { return c.settings }
@@ -84,7 +105,7 @@ func (c *Client) MayWarn() bool { return c.warns }
 // Set gives the session its settings, as a server would.
 func (c *Client) Set(to Settings) {
 	c.settings, c.warns = to, c.Terms.Warns
-	if c.warns && to != Plain {
+	if c.warns && to.all != Plain.all {
 		_, level := to.Get("client_min_messages")
 		_, language := to.Get("lc_messages")
 		c.warns = !level && !language
@@ -139,7 +160,7 @@ func (c *Client) DeallocateAll() {
 func (c *Client) DiscardAll() {
 	c.DeallocateAll()
 	c.unnamed = nil
-	c.Set(Plain)
+	c.Set(c.plain)
 }
 
 // ForgetUnnamed forgets the unnamed statement, as a simple query does.

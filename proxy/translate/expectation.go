@@ -53,6 +53,7 @@ const (
 	begin            // to open the client's transaction
 	fresh            // to know what a text means now, which a client prepares
 	check            // to know whether what the client is about to bind has the columns that it knows
+	rename           // to give the server the client's application_name again
 	sequence         // to forget what the server remembers of sequences
 	ask              // to know what a transaction has left
 	discard          // to be rid of what a client left

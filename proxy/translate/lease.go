@@ -57,6 +57,7 @@ type residue struct {
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone
 	discarded bool      // the server has carried out DISCARD ALL since this was cleared
+	nameless  bool      // the server has its own application_name again, which is not the client's
 	excess    bool      // too many clients are pinned already: what is left is to be discarded
 }
 
@@ -102,7 +103,7 @@ func (l *Lease) Begin(c *Client, s *Server) {
 // nothing of the client's session is changed by it any more. l must not be used after it.
 func (l *Lease) Orphan() Lease {
 	o := *l
-	o.c = &Client{Terms: l.c.Terms, settings: l.c.settings}
+	o.c = &Client{Terms: l.c.Terms, settings: l.c.settings, plain: l.c.plain}
 	o.first, o.effects, o.gone = first{}, effects{}, true
 	o.s.unnamed = unnamed{} // what ends the client's messages may leave it, or not
 	for i := o.owed.first; i < len(o.owed.row); i++ {

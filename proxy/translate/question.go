@@ -62,7 +62,7 @@ func (l *Lease) suspicious() Pins {
 		of = asked
 	}
 	of |= l.undo & l.pins & asked
-	if l.undo&Pins(sql.Setting) != 0 && l.c.settings != Plain {
+	if l.undo&Pins(sql.Setting) != 0 && l.c.settings != l.c.plain {
 		of |= Pins(sql.Setting)
 	}
 	return of
@@ -251,10 +251,14 @@ func (l *Lease) takeSettings(list []Pair) {
 		}
 		seen[p.Name] = true
 		all = append(all, p)
-		if p.Name != "application_name" || l.c.SyncApplicationName {
+		if p.Name != settingName || l.c.SyncApplicationName {
 			kept = append(kept, p)
 		}
 	}
 	l.s.settings = NewSettings(all)
-	l.c.Set(NewSettings(kept))
+	is := NewSettings(kept)
+	if !seen[settingName] {
+		is = is.As(l.c.plain)
+	}
+	l.c.Set(is)
 }

@@ -35,6 +35,9 @@ func only(st *Statement) unnamed { return unnamed{true, st} }
 // NewServer returns a server that has just been logged in to.
 func NewServer() Server { return Server{settings: Plain, unnamed: none} }
 
+// Settings are what is set in the server.
+func (s *Server) Settings() Settings { return s.settings }
+
 // Told notes a setting that the server reports, before it was lent: a lease notes those after.
 func (s *Server) Told(name, value string) {
 	if name == settingEncoding {
