@@ -209,10 +209,11 @@ func (l *Lease) ready(status byte) Fate {
 	if l.Quiet() {
 		l.commit, l.write = false, false
 	}
-	if status == wire.Idle && (l.ddl || l.suspect&PinFunction != 0) {
+	ended := status == wire.Idle && l.Quiet() // not that of what went ahead
+	if ended && (l.ddl || l.suspect&PinFunction != 0) {
 		l.c.Catalog.Stirred()
 	}
-	if status == wire.Idle && l.ddl {
+	if ended && l.ddl {
 		l.c.Catalog.Committed()
 		l.ddl = false
 	}
