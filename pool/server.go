@@ -106,7 +106,10 @@ type Grantee interface {
 
 // Trait tells apart what servers of one key have been made fit for: a waiter is given the one that is fit for it already, if
 // it is idle, and any other if not.
-type Trait [2]unique.Handle[string]
+type Trait struct {
+	Settings, Name unique.Handle[string]
+	Stock          any // comparable
+}
 
 // Waiter is one request; its owner keeps and reuses it, one request at a time.
 type Waiter struct {

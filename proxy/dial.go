@@ -20,7 +20,7 @@ func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Serv
 	if err != nil {
 		return nil, err
 	}
-	s.Trait = pool.Trait(b.session.Settings().Trait())
+	s.Trait = pool.Trait(b.session.Trait())
 	s.Key.Value.(*login).tell(b.params.Load(), era)
 	return b, nil
 }

@@ -219,6 +219,7 @@ func (l *Lease) ready(status byte) Fate {
 	}
 	if whose == client {
 		l.readies--
+		l.unsupplied = nil
 	}
 	switch why {
 	case settings, begin:
@@ -284,6 +285,9 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 			l.failed = slices.Clone(body)
 		case ask:
 			l.question.failed = true
+		case supply:
+			l.s.stock = without(l.s.stock, e.stocks)
+			l.unsupplied = slices.Clone(body)
 		case sequence:
 			// The client's statement is on its way: it must not be told what others have left.
 			if l.s.memory = mixed; !e.own {
@@ -304,6 +308,11 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		l.skip(l.code == "22021")
 	case e.kind == query:
 		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
+	}
+	if l.unsupplied != nil && (l.code == "26000" || l.code == "25P02") && (e == nil || e.whose == client) {
+		l.say = wire.AppendMessage(nil, wire.ErrorResponse, l.unsupplied) // why the server does not know the statement
+		l.unsupplied = nil
+		return Drop
 	}
 	if err != nil || !whole || l.Untouched() || (l.reached && said == nil) {
 		return Pass // it is about the client's own statements
@@ -380,6 +389,9 @@ func (l *Lease) takeBack(e *expectation, failed bool) {
 	}
 	if e.name != "" {
 		l.rename(e.name, e.meant)
+	}
+	if e.stocks != nil {
+		l.s.stock = without(l.s.stock, e.stocks)
 	}
 	if e.hands {
 		l.dedicated = false

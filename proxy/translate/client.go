@@ -16,6 +16,7 @@ type Client struct {
 	warns    bool
 	names    map[string]*name // its prepared statements
 	unnamed  *Statement       // the unnamed one; nil: none
+	stock    []*stocked       // what it has prepared by SQL
 	memory   *memory          // its mark; nil: it has not used a sequence
 	hides    Age              // schema age from which its first temporary objects may hide others; 0: none
 	hidden   bool             // it has had some
@@ -139,8 +140,12 @@ func (c *Client) setName(text string, st *Statement) {
 	st.Held.Add(1)
 }
 
-// Deallocate forgets a statement that the client has prepared by the protocol, and says whether there was one of that name.
+// Deallocate forgets a statement that the client has prepared, unless its server keeps it, and says whether there was one of that name.
 func (c *Client) Deallocate(text []byte) bool {
+	if st := inStock(c.stock, string(text)); st != nil {
+		c.stock = without(c.stock, st)
+		return true
+	}
 	if c.names[string(text)] == nil {
 		return false
 	}
@@ -153,7 +158,7 @@ func (c *Client) DeallocateAll() {
 	for _, n := range c.names {
 		n.st.Held.Add(-1)
 	}
-	c.names = nil
+	c.names, c.stock = nil, nil
 }
 
 // DiscardAll makes the session like a new one.

@@ -2,6 +2,8 @@ package translate
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 
 	"pgguard/proxy/sql"
@@ -58,6 +60,9 @@ func (w *sending) query(st *step, m []byte) {
 	} else if w.r.names && len(l.c.names) > 0 && !l.rejecting() {
 		w.queryNaming(m, &e)
 	}
+	if text, _, whole := wire.CString(m[wire.HeaderSize:]); whole && !l.dedicated {
+		w.stock(text, l.unsynced)
+	}
 	l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
 	l.query(e)
 }
@@ -102,6 +107,11 @@ func (w *sending) dedicate(inBatch bool) {
 	}
 	l.dedicated = true
 	l.suspect |= PinDedicated | Pins(sql.Prepared)
+	for _, st := range l.c.stock {
+		if l.status != wire.Failed {
+			w.supply(st, st.body(), inBatch)
+		}
+	}
 	w.before()
 	hand := func(called, body string, e effect) {
 		w.out = wire.AppendParse(w.out, called, body)
@@ -112,7 +122,8 @@ func (w *sending) dedicate(inBatch bool) {
 		w.out = wire.AppendEmpty(w.out, wire.Sync)
 		l.owed.add(expectation{kind: query, whose: guard, own: true})
 	}
-	for called, n := range l.c.names {
+	for _, called := range slices.Sorted(maps.Keys(l.c.names)) {
+		n := l.c.names[called]
 		hand(called, string(n.st.appendAgain(nil)), effect{name: called, meant: n.st, hands: true})
 		if !inBatch && l.status == wire.Idle { // in a transaction it would do harm
 			hand(called, goneBody, effect{}) // an error unless the other has gone wrong

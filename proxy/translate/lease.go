@@ -79,15 +79,16 @@ type renamed struct {
 
 // effects are what is to be done after an answer.
 type effects struct {
-	out       []byte // for the server
-	say       []byte // for the client, behind what is passed on
-	fatal     []byte // the body of the error with which the server ends the connection
-	failed    []byte // the body of the error by which it did not take the client's settings, or its BEGIN
-	code      string // of an error of the client's statement
-	prepared  bool   // what goes ahead of the request has just succeeded
-	again     bool   // the request is to be sent again
-	noticed   bool   // the server had something to remark on the client's statement
-	excessive Pins   // why the client would have kept its server
+	out        []byte // for the server
+	say        []byte // for the client, behind what is passed on
+	fatal      []byte // the body of the error with which the server ends the connection
+	failed     []byte // the body of the error by which it did not take the client's settings, or its BEGIN
+	code       string // of an error of the client's statement
+	unsupplied []byte // the body of the error by which the server did not take a statement of the client's stock
+	prepared   bool   // what goes ahead of the request has just succeeded
+	again      bool   // the request is to be sent again
+	noticed    bool   // the server had something to remark on the client's statement
+	excessive  Pins   // why the client would have kept its server
 
 	unanswered bool // the residue query was not answered, twice
 }

@@ -21,11 +21,25 @@ type Settings struct {
 // settingName is kept apart from other settings, because clients that are equal but for it are many.
 const settingName = "application_name"
 
-// Trait is equal for equal settings.
-type Trait [2]unique.Handle[string]
+// Trait tells apart what servers have been made fit for: the settings, and whose statements are there that were prepared by SQL.
+type Trait struct {
+	Settings, Name unique.Handle[string]
+	Stock          any
+}
 
-// Trait tells these settings from others.
-func (s Settings) Trait() Trait { return Trait{s.all, s.called} }
+func traitOf(s Settings, stock []*stocked) Trait {
+	t := Trait{Settings: s.all, Name: s.called}
+	if len(stock) > 0 {
+		t.Stock = stock[0]
+	}
+	return t
+}
+
+// Trait is what a server should be fit for.
+func (c *Client) Trait() Trait { return traitOf(c.settings, c.stock) }
+
+// Trait is what the server is fit for.
+func (s *Server) Trait() Trait { return traitOf(s.settings, s.stock) }
 
 // Called returns the settings with that application_name.
 func (s Settings) Called(name string) Settings {
