@@ -99,6 +99,7 @@ type Breaker struct {
 	outcomes window
 	median   quantile.Estimate // of the time that statements take
 	stall    stall
+	unheard  int // canaries in a row that have failed while there are doubts
 
 	probe   Probe       // without an answer so far; ID 0: none
 	done    func(error) // core's, in StateHalfOpen
@@ -169,7 +170,7 @@ func (b *Breaker) Ended(o Outcome, took time.Duration, now time.Time) {
 		return
 	}
 	b.stall.completed = now
-	if took > 0 {
+	if took > 0 && o != Raised {
 		b.median.Add(took)
 	}
 }

@@ -28,7 +28,8 @@ type scene struct {
 //	set [running=N] [blocked=N] [full=N] [canary=ok|failed|hang] [each=ok,57P01,socket] [took=5ms] [random=0.5]
 //	                                     what is so from now on; each are the statements that end before each step
 //	run FOR                              lets time pass in steps of 250 ms; answers every change
-//	end CODE… [times=1]                  statements that end now; ok, socket or a SQLSTATE
+//	end CODE… [times=1]                  statements that end now; ok, socket, a SQLSTATE, or raise-SQLSTATE for
+//	                                     one that a statement raises by itself
 //	dial ok|failed [times=1]             logins that end now
 //	late                                 answers every canary that was given up, well
 //	show                                 what the breaker allows
@@ -109,6 +110,13 @@ func (s *scene) set(d *datadriven.TestData) {
 }
 
 func (s *scene) end(what string) {
+	switch code, raised := strings.CutPrefix(what, "raise-"); {
+	case raised && Classify(code) == Broken:
+		s.b.Ended(Raised, s.took, s.now)
+		return
+	case raised:
+		what = code
+	}
 	switch what {
 	case "ok":
 		s.b.Ended(Classify(""), s.took, s.now)

@@ -10,6 +10,9 @@ const (
 	Answered Outcome = iota // the server did its work, or said itself what is wrong with the statement
 	Broken                  // the server, its storage or the way to it is broken
 	Neutral                 // says nothing: the user cancelled, or the server is full
+	// Raised is an error of a statement with the code of a broken server, after which the server goes on: a statement can raise any by
+	// itself, on purpose, by a foreign table, or by one file that is full. It is believed when no canary is answered.
+	Raised
 )
 
 // Classify says what an error's SQLSTATE tells about the server; the empty string is a statement without an error. A
@@ -53,9 +56,12 @@ type window struct {
 }
 
 // tally counts the outcomes that say something.
-type tally struct{ answered, broken int }
+type tally struct{ answered, broken, raised int }
 
-func (t tally) total() int { return t.answered + t.broken }
+func (t tally) total() int { return t.answered + t.broken + t.raised }
+
+// doubtful is the part of the outcomes that are broken, or may be; 0 if there are none.
+func (t tally) doubtful() float64 { return tally{answered: t.answered, broken: t.broken + t.raised}.share() }
 
 // share is the part of the outcomes that are broken; 0 if there are none.
 func (t tally) share() float64 {
@@ -67,7 +73,7 @@ func (t tally) share() float64 {
 
 // numbers are the evidence.
 func (t tally) numbers() []Number {
-	return []Number{{"broken", float64(t.broken)}, {"outcomes", float64(t.total())}, {"share", t.share()}}
+	return []Number{{"broken", float64(t.broken + t.raised)}, {"outcomes", float64(t.total())}, {"share", t.doubtful()}}
 }
 
 func (t *tally) add(o Outcome) {
@@ -76,6 +82,8 @@ func (t *tally) add(o Outcome) {
 		t.answered++
 	case Broken:
 		t.broken++
+	case Raised:
+		t.raised++
 	}
 }
 
@@ -107,6 +115,7 @@ func (w *window) sum(now time.Time) tally {
 	for _, p := range w.parts {
 		s.answered += p.answered
 		s.broken += p.broken
+		s.raised += p.raised
 	}
 	return s
 }

@@ -17,13 +17,19 @@ func (b *Breaker) Step(now time.Time, l Load) (Probe, Transition) {
 		return b.stepHalfOpen(v, now)
 	}
 	silent := b.stall.see(l, v, now)
+	switch {
+	case v == answered || !b.doubts(now):
+		b.unheard = 0
+	case v == failed:
+		b.unheard++
+	}
 	if t := b.detect(silent, l, now); t.Changed() {
 		return Probe{}, t
 	}
 	if b.state == StateRamp {
 		return b.stepRamp(v, l, now)
 	}
-	if silent >= b.silentLimit()/silentProbe && now.Sub(b.stall.asked) >= probeAgain {
+	if (silent >= b.silentLimit()/silentProbe || b.doubts(now)) && now.Sub(b.stall.asked) >= probeAgain {
 		return b.ask(now), Transition{}
 	}
 	return Probe{}, Transition{}
@@ -39,6 +45,8 @@ func (b *Breaker) detect(silent time.Duration, l Load, now time.Time) Transition
 			Number{"seconds", now.Sub(b.dials.since).Seconds()})
 	case sum.total() >= errorsLeast && sum.share() >= errorsShare:
 		return b.open(CauseErrors, now, sum.numbers()...)
+	case b.unheard >= canaryMisses:
+		return b.open(CauseErrors, now, append(sum.numbers(), Number{"canaries_failed", float64(b.unheard)})...)
 	case b.state == StateRamp && b.step.broken >= rampBroken && b.step.share() >= errorsShare:
 		return b.open(CauseErrors, now, b.step.numbers()...)
 	case silent >= b.silentLimit() && b.stall.misses >= canaryMisses:
@@ -49,11 +57,19 @@ func (b *Breaker) detect(silent time.Duration, l Load, now time.Time) Transition
 	return Transition{}
 }
 
+// doubts is true while so many statements raise errors of a broken server that a canary must say whether it is one: what statements
+// raise by themselves is no luck of others.
+func (b *Breaker) doubts(now time.Time) bool {
+	sum := b.outcomes.sum(now)
+	return sum.total() >= errorsLeast && sum.doubtful() >= errorsShare
+}
+
 // open opens the breaker for a time that grows with each opening that follows soon.
 func (b *Breaker) open(cause string, now time.Time, numbers ...Number) Transition {
 	if b.state == StateClosed && (b.since.IsZero() || now.Sub(b.since) >= forgetAfter) {
 		b.opened = 0
 	}
+	b.unheard = 0
 	b.probe, b.done = Probe{}, nil // a canary under way has nothing to say any more
 	if b.state != StateHalfOpen {
 		if done, err := b.core.Allow(); err == nil {

@@ -90,11 +90,16 @@ func (p *Pool) pressedLocked() bool {
 		return false
 	}
 	for i := range p.cfg.Classes {
-		if p.queue.Waiting(i) > p.own[i] && (p.count[Lent] >= p.cap.now || !p.roomLocked(i)) {
+		if p.lacksSlotLocked(i) {
 			return true
 		}
 	}
 	return false
+}
+
+// lacksSlotLocked says whether somebody of a class waits for a slot.
+func (p *Pool) lacksSlotLocked(class int) bool {
+	return p.queue.Waiting(class) > p.own[class] && (p.count[Lent] >= p.cap.now || !p.roomLocked(class))
 }
 
 // Account returns what has happened since it was called last. It has one caller.

@@ -241,6 +241,37 @@ func (p *Pool) Idle(s *Server, now time.Time) {
 	p.grantAll(now)
 }
 
+// Lease names one lease of a server: the server may have been lent to another since.
+type Lease struct {
+	Server *Server
+	number uint64
+}
+
+// Running appends the leases that hold a run token.
+func (p *Pool) Running(out []Lease) []Lease {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.servers {
+		if s.state == Lent && s.running > 0 && !s.dead {
+			out = append(out, Lease{s, s.lease})
+		}
+	}
+	return out
+}
+
+// Stall is Idle by who looks on from outside: the server has been found to wait for its client, and to have done so since then. It does
+// nothing if the lease has ended. Whoever has the server says Busy when it goes on, which may come first.
+func (p *Pool) Stall(l Lease, since, now time.Time) {
+	p.mu.Lock()
+	p.tallyLocked(now)
+	if l.Server.state == Lent && l.Server.lease == l.number {
+		if p.idleLocked(l.Server, now); !l.Server.idle.IsZero() {
+			l.Server.idle = since
+		}
+	}
+	p.grantAll(now)
+}
+
 // Busy takes a run token without waiting: a statement of this fingerprint begins in an open transaction. It does nothing if
 // the server is not lent any more, because it has been lost at that moment.
 func (p *Pool) Busy(s *Server, index uint16, now time.Time) {
@@ -305,7 +336,7 @@ func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 	}
 	p.haltLocked(s, s.running)
 	p.unparkLocked(s)
-	s.idle, s.pinned = time.Time{}, false
+	s.idle, s.pinned, s.reaped = time.Time{}, false, false
 	p.lent[s.class]--
 	p.queue.Charge(s.class, now.Sub(s.since))
 }
@@ -350,6 +381,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 		s = k.fittestLocked(w.Trait)
 		p.moveLocked(s, Lent, now)
 		s.class = w.Class
+		s.lease++
 		p.lent[w.Class]++
 	}
 	if !w.Login {

@@ -4,7 +4,8 @@ import "time"
 
 // When a transaction that does nothing may be ended: slots have been exhausted for two seconds, and it has been idle for
 // twenty times as long as nearly all are between two statements. Less than ten seconds would end what is only slow; more
-// than two minutes no client can expect while others are refused. Who blocks three others does harm sooner.
+// than two minutes no client can expect while others are refused. Who blocks three others does harm sooner, and where somebody would be
+// refused nobody may be idle for that long.
 const (
 	reapPressed   = 2 * time.Second
 	reapGaps      = 20
@@ -12,6 +13,15 @@ const (
 	reapMax       = 120 * time.Second
 	reapBlocks    = 3
 	reapBlocksFor = 5 * time.Second
+)
+
+// Who waits for a slot and will soon be refused is not to be refused for the sake of a transaction that does nothing: with a fifth of
+// his longest wait left one is ended that has been idle for half of it, and for a second at least. Less than a fifth would not leave time
+// for the rollback, where many wait; more would end what goes on by itself.
+const (
+	reapLeft  = 5
+	reapHalf  = 2
+	reapLeast = time.Second
 )
 
 // Reapable is the transaction to end, or why there is none.
@@ -22,12 +32,13 @@ type Reapable struct {
 	Blocks  int           // sessions that wait for its locks
 	Pressed time.Duration // for how long somebody has waited for a slot
 	After   time.Duration // the idle time from which it may be ended
-	Why     string        // "pressure", "blocks"; of none: "no_pressure", "none_idle"
+	Why     string        // "pressure", "blocks"; of none: "no_pressure", "none_idle", "under_way"
+	More    bool          // another should be ended at once, for another who waits
 }
 
 // Reap returns the transaction that should be ended so that others get its slot: of the least important class, and in it
 // the one idle longest. blocks, which may be nil, says how many sessions wait for locks of a server's transaction. The
-// caller must make sure that the client has not gone on meanwhile.
+// caller must make sure that the client has not gone on meanwhile, and says SetReaped when it has ended one.
 func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,24 +47,63 @@ func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 	if p.account.pressed.IsZero() {
 		return r
 	}
-	if r.Pressed = now.Sub(p.account.pressed); r.Pressed < reapPressed {
+	late, soon := p.lateLocked(now)
+	if late > 0 {
+		r.After = min(r.After, soon)
+	}
+	if r.Pressed = now.Sub(p.account.pressed); r.Pressed < reapPressed && late == 0 {
 		return r
 	}
 	r.Why = "none_idle"
+	under := 0
 	for s := range p.servers {
-		if s.state != Lent || s.dead || s.pinned || s.parked || s.idle.IsZero() {
+		if s.reaped {
+			under++
+		}
+		if s.state != Lent || s.dead || s.pinned || s.reaped || s.parked || s.idle.IsZero() || !p.relievesLocked(s.class) {
 			continue
 		}
 		idle, why, after := now.Sub(s.idle), "pressure", r.After
 		if blocks[s] >= reapBlocks {
-			why, after = "blocks", reapBlocksFor
+			why, after = "blocks", min(after, reapBlocksFor)
 		}
 		if idle <= after || r.Server != nil && (s.class < r.Class || s.class == r.Class && idle <= r.Idle) {
 			continue
 		}
 		r.Server, r.Class, r.Idle, r.Blocks, r.Why = s, s.class, idle, blocks[s], why
 	}
+	if r.Server != nil && late > 0 && under >= late {
+		r.Server, r.Why = nil, "under_way"
+	}
+	r.More = late > under+1
 	return r
+}
+
+// lateLocked is how many wait for a slot and will be refused soon, and after what idle time a transaction is ended for them.
+func (p *Pool) lateLocked(now time.Time) (late int, soon time.Duration) {
+	soon = reapMax
+	for i := range p.cfg.Classes {
+		if !p.lacksSlotLocked(i) {
+			continue
+		}
+		wait := p.cfg.Classes[i].MaxWait
+		if n := p.queue.Since(i, now.Add(wait/reapLeft-wait)); n > 0 {
+			late, soon = late+n, min(soon, max(wait/reapHalf, reapLeast))
+		}
+	}
+	return late, soon
+}
+
+// relievesLocked says whether somebody who waits for a slot would get that of a transaction of this class.
+func (p *Pool) relievesLocked(class int) bool {
+	return p.count[Lent] >= p.cap.now || p.lacksSlotLocked(class)
+}
+
+// SetReaped marks a lent server as one whose transaction is being ended. The mark goes with the lease.
+func (p *Pool) SetReaped(s *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.reaped = s.state == Lent
 }
 
 // SetPinned marks a lent server as holding what its client cannot lose (locks, LISTEN, temporary tables): it is not reaped.

@@ -100,3 +100,84 @@ func TestReapEndsSoonWhoBlocksOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestReapIsInTimeForWhoWaitsFirst: everybody sits idle when the first of two comes, who may wait five seconds.
+func TestReapIsInTimeForWhoWaitsFirst(t *testing.T) {
+	in(t, small(4), 4, func(t *testing.T, h *harness) {
+		holders := h.many("h", 4)
+		h.stall(holders)
+		first, second := h.client("first"), h.client("second")
+		h.get(first)
+		pass(100 * time.Millisecond)
+		h.get(second)
+		pass(3800 * time.Millisecond)
+		if r := h.Reap(time.Now(), nil); r.Server != nil || r.Why != "none_idle" {
+			t.Fatalf("%+v, more than a fifth of the longest wait is left", r)
+		}
+		pass(200 * time.Millisecond)
+		r := h.Reap(time.Now(), nil)
+		if r.Server != holders[0].has() || !r.More || r.After != 2500*time.Millisecond {
+			t.Fatalf("%+v, want the one idle longest, and one more", r)
+		}
+		h.SetReaped(r.Server)
+		if r = h.Reap(time.Now(), nil); r.Server != holders[1].has() || r.More {
+			t.Fatalf("%+v, want another for the other who waits", r)
+		}
+		h.SetReaped(r.Server)
+		if r = h.Reap(time.Now(), nil); r.Server != nil || r.Why != "under_way" {
+			t.Fatalf("%+v, two are being ended for two who wait", r)
+		}
+		h.release(holders[0])
+		h.release(holders[1])
+		if first.has() == nil || second.has() == nil {
+			t.Error("not served")
+		}
+	})
+}
+
+// TestReapHelpsWhoWaits: work that has its share of the slots is not helped by the end of another class's transaction.
+func TestReapHelpsWhoWaits(t *testing.T) {
+	in(t, mixed(8), 8, func(t *testing.T, h *harness) {
+		high := h.client("h")
+		h.stall([]*client{high})
+		pass(time.Minute)
+		low := h.many("l", 6)
+		for _, c := range low {
+			c.low()
+		}
+		h.get(low...) // they run
+		h.get(h.client("w").low())
+		pass(25 * time.Second)
+		if r := h.Reap(time.Now(), nil); r.Server != nil || r.Why != "none_idle" {
+			t.Errorf("%+v, want the interactive transaction left alone", r)
+		}
+		h.idle(low...)
+		pass(4 * time.Second)
+		if r := h.Reap(time.Now(), nil); r.Server != nil {
+			t.Errorf("%+v, want none idle for four seconds ended", r)
+		}
+	})
+}
+
+// TestStallOfAnotherLeaseIsHarmless: what was seen of a lease that has ended does not touch the next.
+func TestStallOfAnotherLeaseIsHarmless(t *testing.T) {
+	in(t, small(1), 4, func(t *testing.T, h *harness) {
+		a, b := h.client("a"), h.client("b")
+		h.get(a)
+		before := h.Running(nil)
+		h.release(a)
+		h.get(b)
+		h.Stall(before[0], time.Now(), time.Now())
+		if n := h.Stats().Running; len(before) != 1 || n != 1 {
+			t.Errorf("%d run, want 1", n)
+		}
+		h.Stall(h.Running(nil)[0], time.Now(), time.Now())
+		if n := h.Stats().Running; n != 0 {
+			t.Errorf("%d run after the server was found to wait, want none", n)
+		}
+		h.Busy(b.has(), 0, time.Now())
+		if n := h.Stats().Running; n != 1 {
+			t.Errorf("%d run after it has gone on, want 1", n)
+		}
+	})
+}

@@ -76,6 +76,8 @@ type Server struct {
 	expires time.Time // end of its lifetime; zero: never
 	opened  time.Time // end of its login
 	idle    time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
+	lease   uint64    // how often it has been lent
+	reaped  bool      // its transaction is being ended
 	parked  bool      // kept by its client between transactions
 	pinned  bool      // not to be reaped
 	retired string    // why it is not lent again; "": it may be

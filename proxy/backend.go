@@ -27,6 +27,7 @@ type backend struct {
 	cancels cancels                // requests on their way
 	print   atomic.Uint32          // number of the statement that it runs, for who looks from the side
 	blocked atomic.Bool            // that was seen to wait for a lock
+	waits   atomic.Bool            // it has no run token, because it waits for its client in the middle of an exchange
 	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
 
 	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
@@ -35,16 +36,20 @@ type backend struct {
 	wmu sync.Mutex
 
 	// of the backend's goroutine
-	in     *sock.Buffer
-	left   int              // bytes of a message that is passed on piece by piece
-	drop   bool             // that message is not for the client
-	fatal  []byte           // body of the error with which the server ended the connection
-	news   []byte           // for the client, ahead of what is kept
-	knew   *instance.Params // what the client has been told of settings before what is kept
-	extra  []byte           // for the client, after what is kept
-	more   bool             // there is more to sort after extra
-	todo   []byte           // for the server
-	todoIn *request         // what todo is in, if it is a request's
+	in      *sock.Buffer
+	left    int              // bytes of a message that is passed on piece by piece
+	drop    bool             // that message is not for the client
+	flooded bool             // it has reported more settings than any PostgreSQL does
+	fatal   []byte           // body of the error with which the server ended the connection
+	news    []byte           // for the client, ahead of what is kept
+	knew    *instance.Params // what the client has been told of settings before what is kept
+	extra   []byte           // for the client, after what is kept
+	more    bool             // there is more to sort after extra
+	todo    []byte           // for the server
+	todoIn  *request         // what todo is in, if it is a request's
+
+	moves uint64 // what has passed either way; of whoever has the server, under its link's mu
+	still still  // of the instance's control loop
 
 	session translate.Server // what the server's session is; of whoever has the server, under its link's mu
 }
@@ -146,6 +151,7 @@ func (l *link) unlock() {
 // with the link's locks held and gives them back.
 func (b *backend) pass(l *link) error {
 	s := l.s
+	b.moves++
 	b.more, b.extra, b.news = false, nil, nil
 	if s != nil && !l.lease.Preparing() {
 		b.news = s.newsLocked(b)
@@ -176,6 +182,7 @@ func (b *backend) pass(l *link) error {
 		b.wmu.Lock()
 	}
 	l.mu.Unlock()
+	b.moved()
 	if len(todo) > 0 {
 		_ = b.conn.Send(todo)
 		b.wmu.Unlock()
@@ -199,6 +206,7 @@ func (b *backend) pass(l *link) error {
 		}
 		s.mute = s.mute || off
 		s.wmu.Unlock()
+		b.moved()
 	}
 	l.finish(b, end, now)
 	if off {
@@ -249,7 +257,7 @@ func (b *backend) sort(l *link) (keep [2]int, err error) {
 			case whole && from < to: // what is kept is passed on first
 				return [2]int{from, to}, nil
 			case whole:
-				b.in.Grow(size)
+				b.in.Grow(min(size, 2*len(held))) // as much again as has come, not what is announced
 				return [2]int{b.in.R, b.in.R}, nil
 			}
 		}
@@ -297,6 +305,8 @@ func (b *backend) trouble(l *link) error {
 		return errSettings
 	case l.lease.Doubt():
 		return errDoubt
+	case b.flooded:
+		return errSettingsFlood
 	}
 	return nil
 }
@@ -320,7 +330,9 @@ func (b *backend) relayIdle() error {
 			b.fatal = append([]byte(nil), body...)
 			return errFatal
 		case wire.ParameterStatus:
-			b.note(body)
+			if err := b.note(body); err != nil {
+				return err
+			}
 			name, _, _ := wire.CString(body)
 			b.session.ToldIdle(string(name))
 		case wire.NoticeResponse, wire.NotificationResponse:
@@ -336,17 +348,25 @@ func (b *backend) relayIdle() error {
 	return nil
 }
 
+// errSettingsFlood ends a server that reports more than any PostgreSQL does.
+var errSettingsFlood = errors.New("not a PostgreSQL server: it reports too many settings")
+
 // note keeps a ParameterStatus.
-func (b *backend) note(body []byte) {
+func (b *backend) note(body []byte) error {
 	name, rest, ok := wire.CString(body)
 	if !ok || string(name) == "application_name" {
-		return
+		return nil
 	}
 	value, _, ok := wire.CString(rest)
 	if !ok {
-		return
+		return nil
 	}
-	b.params.Store(b.inst.Intern(b.params.Load().With(string(name), string(value))))
+	p, ok := b.params.Load().With(string(name), string(value))
+	if !ok {
+		return errSettingsFlood
+	}
+	b.params.Store(b.inst.Intern(p))
+	return nil
 }
 
 // ended takes the backend out of use after its connection has ended, and answers for it.

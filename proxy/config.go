@@ -18,6 +18,10 @@ type Config struct {
 	Listen []Listener
 	// MaxClients bounds client connections; one more is answered FATAL 53300 and closed.
 	MaxClients int
+	// Files is how many file descriptors there are for clients, logged in or not: no fewer than MaxClients. 0: enough.
+	Files int
+	// ServerFiles is the most servers of one instance that there are file descriptors for; 0: enough.
+	ServerFiles int
 	// Observe pools and holds the cap, but lets every statement run that the run limit or a full queue would stop,
 	// and counts it as one that would have been refused.
 	Observe bool
@@ -157,6 +161,12 @@ func (c Config) Validate() []error {
 	}
 	if c.MaxClients < 1 {
 		bad("max_clients: %d is less than 1", c.MaxClients)
+	}
+	if c.Files != 0 && c.Files < c.MaxClients {
+		bad("max_clients: %d clients have %d file descriptors", c.MaxClients, c.Files)
+	}
+	if c.ServerFiles < 0 {
+		bad("pool.max_servers: %d file descriptors are for servers", c.ServerFiles)
 	}
 	if c.Limit < 0 {
 		bad("pool.limit: %d is negative; give a number of statements or auto", c.Limit)

@@ -9,7 +9,6 @@ import (
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/upstream"
-	"pgguard/proxy/wire"
 )
 
 // open logs in to a server for an instance's pool, as its key says. Errors are classified for the pool.
@@ -65,7 +64,6 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, session: translate.NewServer()}
-	b.params.Store(in.Intern(&instance.Params{}))
 	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User), Question: instance.OriginQuestion}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
@@ -76,14 +74,10 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 	for _, o := range s.Key.Value.(*login).options {
 		h.Params[o.Name] = o.Value
 	}
-	h.Heard = func(typ byte, body []byte) {
-		if typ == wire.ParameterStatus {
-			b.note(body)
-		}
-	}
 	if err := in.Door.LogIn(ctx, &h); err != nil {
 		return nil, "", upstream.Classify(err)
 	}
+	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
 	b.pid, b.secret, b.in = h.PID, h.Secret, early(h.Rest)
 	if err := b.conn.Init(h.Conn, srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
@@ -98,6 +92,7 @@ func early(rest []byte) *sock.Buffer {
 		return nil
 	}
 	b := sock.Borrow()
+	b.Grow(len(rest))
 	b.W += copy(b.Data[b.W:], rest)
 	return b
 }

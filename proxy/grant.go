@@ -39,6 +39,8 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		}
 	}
 	b.print.Store(uint32(s.waiter.Print))
+	b.moves++
+	b.waits.Store(false)
 	l.started, l.txStarted = now, now
 	var open *translate.Opening
 	if !keeps && s.local == 'T' {

@@ -111,7 +111,7 @@ func (l *link) endLocked(now time.Time) ending {
 	s.srv.count.queries[s.class].Add(1)
 	l.b.server.Sample = l.ran.sample(took)
 	l.b.server.Sample.Blocked = l.b.blocked.Load() && l.b.blocked.Swap(false)
-	s.route.inst.Ended(l.ran.broken, took)
+	s.route.inst.Ended(l.ran.raised, took)
 	l.ran = ran{}
 	if l.lease.Status() != 'I' {
 		l.idleSince = now

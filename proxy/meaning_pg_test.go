@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/proxy/instance"
 	"pgguard/proxy/wire"
 )
 
@@ -369,4 +370,21 @@ func TestBinaryResultsMeanWhatTheirClientKnows(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	holder.ask("commit")
+}
+
+// TestTriggerTellsOfChangesAtOnce: with the event trigger a change past the guard is known without waiting for a statement's age.
+func TestTriggerTellsOfChangesAtOnce(t *testing.T) {
+	admin := direct(t, shared)
+	admin.want(t, admin.query, instance.DDLTrigger, "", 'I')
+	defer func() { _, _ = admin.query("drop function pgguard_ddl cascade") }()
+	m := meanings["all columns"]
+	g := narrow(t, 2, func(c *Config) { c.StatementAge = time.Hour })
+	g.measured(t)
+	_, _ = admin.query("drop table if exists m; " + m.setup)
+	m.warm(t, g.addr, 2)
+	_, _ = admin.query(m.change)
+	want := m.try(t, address(shared), m.sent("", false))
+	eventually(t, "read anew", func() bool {
+		return strings.Join(m.try(t, g.addr, m.sent("", false)), "\n") == strings.Join(want, "\n")
+	})
 }

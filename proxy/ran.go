@@ -11,7 +11,7 @@ type ran struct {
 	n      int // statements
 	kind   limit.Kind
 	failed bool // an error ended it
-	broken bool // one of the server's machinery
+	raised bool // one with the code of a broken server
 }
 
 // add notes what a request runs.

@@ -20,7 +20,7 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 	b.fatal = l.lease.Fatal()
 	switch m[0] {
 	case wire.ParameterStatus:
-		b.note(m[wire.HeaderSize:])
+		b.flooded = b.note(m[wire.HeaderSize:]) != nil
 		if s != nil && fate == translate.Pass {
 			s.params = b.params.Load()
 		}
@@ -33,7 +33,7 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 			if code == codeReadOnly {
 				b.inst.TurnedAway()
 			}
-			l.ran.broken = l.ran.broken || breaker.Classify(code) == breaker.Broken
+			l.ran.raised = l.ran.raised || breaker.Classify(code) == breaker.Broken
 		}
 	case wire.ReadyForQuery:
 		b.afterReady(l, was)

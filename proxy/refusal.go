@@ -196,6 +196,8 @@ var (
 		Message: "guard: the server did not take the client's settings or its BEGIN; what was sent behind may have run without"}
 	refusedReaped = &Refusal{Reason: ReasonReaped,
 		Message: "guard: the transaction did nothing while others waited, and was rolled back"}
+	refusedUnread = &Refusal{Reason: ReasonReaped,
+		Message: "guard: the client did not read its answers while others waited"}
 	refusedPins = &Refusal{Reason: ReasonPinned,
 		Message: "guard: too many clients keep a server of their own; the session state of this one was discarded"}
 	refusedCanceled = &Refusal{Reason: ReasonCanceled, Message: "canceling statement due to user request"}

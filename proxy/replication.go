@@ -28,8 +28,8 @@ import (
 func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func(*session), err error) {
 	in := s.route.inst
 	told := h.appendAccepted(nil)
-	up := upstream.Handshake{User: h.user, Password: in.Door.Password(s.route.key.Database, s.route.key.User), Heard: func(typ byte, body []byte) {
-		told = wire.AppendMessage(told, typ, body)
+	up := upstream.Handshake{User: h.user, Password: in.Door.Password(s.route.key.Database, s.route.key.User), Heard: func(body []byte) {
+		told = wire.AppendMessage(told, wire.NoticeResponse, body)
 	}}
 	up.Params = map[string]string{"user": h.user, "database": s.route.key.Database, "replication": h.replication}
 	if h.applicationName != "" {
@@ -41,6 +41,9 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	if err := srv.shakeReplication(in, &up); err != nil {
 		srv.forget(s.route)
 		return nil, err
+	}
+	for _, r := range up.Reported {
+		told = wire.AppendText(told, wire.ParameterStatus, r.Name, r.Value)
 	}
 	s.init(h.applicationName)
 	srv.keys.add(s, h.keySize())
@@ -79,11 +82,11 @@ func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake
 	ctx, stop := context.WithTimeout(srv.ctx, min(in.Door.Upstream.ConnectTimeout, srv.cfg.LoginTimeout))
 	defer stop()
 	err := in.Door.LogIn(ctx, h)
-	in.Dialed(upstream.Classify(err), time.Now())
+	in.Tried(upstream.Classify(err), time.Now())
 	if err == nil {
 		return nil
 	}
-	in.LogFailed("server login for replication failed", err, time.Now())
+	in.LogFailed("server login for replication failed", h.User, err, time.Now())
 	var se *upstream.Error
 	if errors.As(err, &se) {
 		return se
@@ -95,7 +98,7 @@ func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake
 func (srv *Server) runReplication(s *session, server net.Conn) {
 	defer srv.sessions.Done()
 	srv.mu.Lock()
-	delete(srv.entering, s.conn.Conn)
+	srv.leaveLobbyLocked(s.conn.Conn)
 	srv.entered[s] = struct{}{}
 	srv.dismissLocked(s)
 	srv.mu.Unlock()

@@ -85,6 +85,7 @@ func (s *session) holdLocked(r *request, end int) {
 func (s *session) sendNow(r *request, end int) error {
 	l := s.link
 	b := l.b
+	b.moves++
 	l.dropKept() // it could not be sent again in its place
 	prefix, await := l.lease.Prefix(&r.Request, s.in.Data[s.in.R:end], false, nil)
 	if await {
@@ -115,6 +116,7 @@ func (s *session) sendNow(r *request, end int) error {
 	idleSince := l.idleSince
 	b.wmu.Lock()
 	s.mu.Unlock()
+	b.moved()
 	if busy {
 		s.route.inst.Pool.Busy(b.server, print, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
@@ -185,8 +187,10 @@ func (s *session) sendPiece(p []byte, last bool) error {
 		return nil // the server was lost in the middle; the client has been told
 	}
 	b := l.b
+	b.moves++
 	b.wmu.Lock()
 	s.mu.Unlock()
+	b.moved()
 	s.tell(l, p)
 	b.wmu.Unlock()
 	if !last {

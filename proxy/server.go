@@ -1,21 +1,19 @@
 package proxy
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"pgguard/pool"
@@ -55,7 +53,10 @@ type Server struct {
 	listeners []*listener                   // guarded by mu
 	shut      bool                          // guarded by mu: nobody is accepted any more
 	instances map[string]*instance.Instance // guarded by mu
-	entering  map[net.Conn]struct{}         // guarded by mu: clients that have not logged in yet
+	entering  map[net.Conn]*list.Element    // guarded by mu: those in the lobby, with their place in silent, if they are
+	silent    list.List                     // guarded by mu: guests that have said nothing, the oldest first
+	crowded   int                           // guarded by mu: guests closed for others, since that was logged
+	crowdedAt time.Time                     // guarded by mu: when it was
 	entered   map[*session]struct{}         // guarded by mu
 	admitted  int                           // guarded by mu: logins that may go on and have not entered
 	served    chan struct{}                 // closed when Serve may return
@@ -78,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
-		instances: map[string]*instance.Instance{}, entering: map[net.Conn]struct{}{}, entered: map[*session]struct{}{},
+		instances: map[string]*instance.Instance{}, entering: map[net.Conn]*list.Element{}, entered: map[*session]struct{}{},
 		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size),
 	}
@@ -118,20 +119,6 @@ func (srv *Server) Listen() error {
 		srv.mu.Unlock()
 	}
 	return nil
-}
-
-func bind(addr, port string) (net.Listener, error) {
-	dir, ok := strings.CutPrefix(addr, "unix:")
-	if !ok {
-		return net.Listen("tcp", addr)
-	}
-	path := filepath.Join(dir, ".s.PGSQL."+port)
-	if c, err := net.Dial("unix", path); err == nil {
-		_ = c.Close()
-		return nil, &net.OpError{Op: "listen", Net: "unix", Err: fmt.Errorf("a server already answers on this socket: %w", syscall.EADDRINUSE)}
-	}
-	_ = os.Remove(path) // left behind by a process that was killed
-	return net.Listen("unix", path)
 }
 
 // Addrs are the bound addresses.
@@ -189,9 +176,10 @@ func (srv *Server) accept(l *listener) {
 			continue
 		}
 		pause = time.Millisecond
-		srv.mu.Lock()
-		srv.entering[nc] = struct{}{}
-		srv.mu.Unlock()
+		if !srv.arrive(nc) {
+			_ = nc.Close()
+			return
+		}
 		srv.work.Add(1)
 		go func() {
 			defer srv.work.Done()
@@ -235,6 +223,7 @@ func (srv *Server) caught(nc net.Conn) {
 		srv.count.panics.Add(1)
 		srv.log.Error("login panicked", "panic", p, "stack", string(debug.Stack()))
 		_ = nc.Close()
+		srv.leaveLobby(nc)
 	}
 }
 
@@ -266,14 +255,14 @@ func (srv *Server) dismissLocked(s *session) {
 
 // clientFailed answers and logs a login that did not succeed.
 func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
-	srv.mu.Lock()
-	delete(srv.entering, nc)
-	srv.mu.Unlock()
+	defer func() { _ = srv.leaveLobby(nc) }() // when its socket is closed, not before
 	var r *Refusal
 	var se *upstream.Error
 	var out []byte
 	switch {
 	case errors.Is(err, errCancelRequest):
+	case errors.Is(err, errCrowded):
+		return // it is closed, and enterLobby tells of it
 	case errors.As(err, &r):
 		srv.countRefusal(r, s.class)
 		out = r.append(nil, true)
@@ -294,7 +283,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 func (srv *Server) runSession(s *session) {
 	defer srv.sessions.Done()
 	srv.mu.Lock()
-	delete(srv.entering, s.conn.Conn)
+	srv.leaveLobbyLocked(s.conn.Conn)
 	srv.entered[s] = struct{}{}
 	srv.dismissLocked(s)
 	closing := srv.ctx.Err() != nil
@@ -402,7 +391,7 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
-		LearnedDir: srv.cfg.LearnedDir, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+		MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }
 

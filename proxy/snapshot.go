@@ -64,7 +64,7 @@ func (srv *Server) clientStats(st *Stats) {
 		var p translate.Pins
 		quiet := false
 		if s.link != nil {
-			quiet, p = s.link.lease.Quiet(), s.link.lease.Pins()
+			quiet, p = s.link.lease.Quiet() || s.link.b.waits.Load(), s.link.lease.Pins()
 		}
 		label := s.state.label(s.local, quiet)
 		s.mu.Unlock()

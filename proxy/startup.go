@@ -67,6 +67,9 @@ func (srv *Server) welcome(nc net.Conn, l *listener) {
 func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*session), err error) {
 	_ = nc.SetDeadline(time.Now().Add(srv.cfg.LoginTimeout))
 	first, err := srv.firstPacket(nc)
+	if !srv.spoke(nc) {
+		return nil, errCrowded
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +147,9 @@ func (h *hello) keySize() int {
 
 // errCancelRequest ends a connection that only carried a cancel request.
 var errCancelRequest = errors.New("cancel request")
+
+// errCrowded ends a connection that was closed for another, because it had said nothing.
+var errCrowded = errors.New("closed for another connection")
 
 // firstPacket reads up to the packet that says what the client wants; encryption is refused with N.
 func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {

@@ -103,7 +103,7 @@ func TestNamesAreCleanedAsTheServerDoes(t *testing.T) {
 		"9.6.24": "a?b", "15.18 (Debian 15.18-0+deb12u1)": "a?b", "": "a?b", "devel": "a?b",
 		"16.0": `a\x09b`, "19beta1": `a\x09b`, "20": `a\x09b`,
 	} {
-		p := (&instance.Params{}).With("server_version", version)
+		p, _ := (&instance.Params{}).With("server_version", version)
 		if got := cleanName("a\tb", p); got != want {
 			t.Errorf("%q: got %s, want %s", version, got, want)
 		}

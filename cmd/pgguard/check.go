@@ -2,13 +2,18 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+
+	"pgguard/proxy/instance"
 )
 
-// checkCmd validates a configuration file as serve would read it.
+// checkCmd validates a configuration file as serve would read it; without one, what flags and variables say.
 type checkCmd struct {
-	File     string `arg:"" help:"The configuration file."`
+	File     string `arg:"" optional:"" env:"PGGUARD_CONFIG" help:"The configuration file; without one, flags and variables are checked."`
 	settings `embed:""`
 }
 
@@ -27,8 +32,31 @@ type versionCmd struct{}
 
 // Run prints one line: the version of the program, of Go, and the platform.
 func (*versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintf(e.out, "pgguard %s %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := io.WriteString(e.out, versionLine())
 	return err
+}
+
+// ddlTriggerCmd prints the SQL of the event trigger.
+type ddlTriggerCmd struct{}
+
+// Run implements the command.
+func (*ddlTriggerCmd) Run(e *env) error {
+	_, err := io.WriteString(e.out, instance.DDLTrigger)
+	return err
+}
+
+// versionFlag prints the same, and ends the program.
+type versionFlag bool
+
+// BeforeReset is called by kong where the flag is given, before it looks for a command.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	_, err := io.WriteString(app.Stdout, versionLine())
+	app.Exit(exitOK)
+	return err
+}
+
+func versionLine() string {
+	return fmt.Sprintf("pgguard %s %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is set by the linker: -X main.version=v1.2.3.

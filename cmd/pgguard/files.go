@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// reservedFiles are for listeners, HTTP, the side channel, names being looked up and the log. Far fewer are in use;
-	// running out of them would stop exactly what must work under pressure.
+	// reservedFiles are for listeners, HTTP (admin.MaxConns), the side channels, names being looked up, the log, and those who are one too
+	// many and must be told so. Running out of them would stop exactly what must work under pressure.
 	reservedFiles = 64
 	// autoServers stands for the cap where it is measured from the server: more than nearly every max_connections.
 	autoServers = 500
@@ -23,7 +23,19 @@ func needFiles(c proxy.Config) int {
 	if servers == 0 {
 		servers = autoServers
 	}
-	return c.MaxClients + servers + reservedFiles
+	return c.MaxClients + instances(c)*servers + reservedFiles
+}
+
+// instances is how many PostgreSQL servers c names.
+func instances(c proxy.Config) int {
+	seen := map[string]bool{}
+	if c.Upstream.Host != "" {
+		seen[c.Upstream.Address()] = true
+	}
+	for _, db := range c.Databases {
+		seen[db.Upstream.Address()] = true
+	}
+	return max(1, len(seen))
 }
 
 // fitFiles returns the most clients, up to c.MaxClients, that have room under a limit of open files. The error says how
@@ -43,12 +55,13 @@ func fitFiles(c proxy.Config, limit uint64) (clients int, err error) {
 }
 
 // provideFiles raises the limit of open files to what c needs, as far as the system lets it, and lowers c.MaxClients to
-// what fits, with a warning.
+// what fits, with a warning. Clients, those who are not logged in yet, and servers are each told what is theirs.
 func provideFiles(c *proxy.Config, log *slog.Logger) error {
-	limit, err := raiseFileLimit(uint64(needFiles(*c)))
+	limit, err := raiseFileLimit(uint64(needFiles(*c) + proxy.MaxSilent))
 	if err != nil {
 		return fmt.Errorf("read the limit of open files: %w", err)
 	}
+	limit = min(limit, 1<<30) // no limit is as good as this
 	clients, err := fitFiles(*c, limit)
 	if err != nil {
 		return err
@@ -56,7 +69,10 @@ func provideFiles(c *proxy.Config, log *slog.Logger) error {
 	if clients < c.MaxClients {
 		log.Warn("max_clients is lowered: the limit of open files is too low for more",
 			"max_clients", clients, "configured", c.MaxClients, "file_limit", limit, "file_limit_needed", needFiles(*c))
-		c.MaxClients = clients
 	}
+	servers := needFiles(*c) - c.MaxClients - reservedFiles
+	c.MaxClients = clients
+	c.Files = min(int(limit)-servers-reservedFiles, clients+proxy.MaxSilent)
+	c.ServerFiles = (int(limit) - reservedFiles - c.Files) / instances(*c)
 	return nil
 }

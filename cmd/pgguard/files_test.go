@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pgguard/proxy"
+	"pgguard/proxy/upstream"
 )
 
 func TestFitFilesLowersClientsAndRefusesTooFew(t *testing.T) {
@@ -47,5 +48,37 @@ func TestProvideFilesLeavesSmallNeedsAlone(t *testing.T) {
 	}
 	if cfg.MaxClients != 10 || log.Len() > 0 {
 		t.Errorf("max_clients is %d, the log says %s", cfg.MaxClients, log.String())
+	}
+}
+
+// TestFilesAreShared: what clients, silent connections and servers may have is within what there is.
+func TestFilesAreShared(t *testing.T) {
+	for _, c := range []struct{ clients, servers, databases int }{{100_000_000, 0, 0}, {100_000_000, 100, 3}, {10, 5, 0}, {300, 0, 2}} {
+		cfg := proxy.Default()
+		cfg.MaxClients, cfg.Pool.MaxServers = c.clients, c.servers
+		cfg.Upstream.Host = "db"
+		cfg.Databases = map[string]proxy.Database{}
+		for i := range c.databases {
+			name := string(rune('a' + i))
+			cfg.Databases[name] = proxy.Database{Upstream: upstream.Upstream{Host: name}}
+		}
+		limit, err := raiseFileLimit(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := provideFiles(&cfg, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		after, err := raiseFileLimit(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := cfg.Files + (1+c.databases)*cfg.ServerFiles + reservedFiles
+		if uint64(used) > max(limit, after) || cfg.Files < cfg.MaxClients || cfg.ServerFiles < c.servers || cfg.ServerFiles < 1 {
+			t.Errorf("%+v: %d clients, %d files for them, %d for servers, of %d", c, cfg.MaxClients, cfg.Files, cfg.ServerFiles, after)
+		}
+		if faults := cfg.Validate(); len(faults) > 0 {
+			t.Errorf("%+v: %v", c, faults)
+		}
 	}
 }

@@ -51,13 +51,19 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": statusCommand,
-			"term": func(ts *testscript.TestScript, neg bool, args []string) {
-				for _, c := range ts.BackgroundCmds() {
-					ts.Check(c.Process.Signal(syscall.SIGTERM))
-				}
-			},
+			"term":   signalCommand(syscall.SIGTERM),
+			"hangup": signalCommand(syscall.SIGHUP),
 		},
 	})
+}
+
+// signalCommand sends a signal to what runs in the background.
+func signalCommand(sig os.Signal) func(ts *testscript.TestScript, neg bool, args []string) {
+	return func(ts *testscript.TestScript, _ bool, _ []string) {
+		for _, c := range ts.BackgroundCmds() {
+			ts.Check(c.Process.Signal(sig))
+		}
+	}
 }
 
 func statusCommand(ts *testscript.TestScript, neg bool, args []string) {

@@ -90,12 +90,13 @@ func (e Evidence) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// Event is one decision. Its strings are words of the guard, never text of a client.
+// Event is one decision. Its strings are words of the guard, never text of a client but for what a statement is called: its first table and
+// the tags of its comment.
 type Event struct {
 	Seq      uint64    `json:"seq"` // set by Ring.Add: 1, 2, 3…
 	Time     time.Time `json:"time"`
 	Kind     Kind      `json:"kind"`
-	Subject  string    `json:"subject,omitempty"` // the class, the instance or the fingerprint concerned; may be empty
+	Subject  string    `json:"subject,omitempty"` // the class, the instance or the statement concerned; may be empty
 	Cause    string    `json:"cause"`
 	Evidence Evidence  `json:"evidence"`
 	From     string    `json:"from"`

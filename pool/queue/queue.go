@@ -308,6 +308,14 @@ func (q *Queue[T]) Len() int { return q.total }
 // Waiting is how many of a class wait, not counting urgent ones.
 func (q *Queue[T]) Waiting(class int) int { return q.classes[class].length() }
 
+// Since counts the waiters of a class that were pushed at t or before, not counting patient and urgent ones.
+func (q *Queue[T]) Since(class int, t time.Time) (n int) {
+	for w := q.classes[class].first; w != nil && !w.since.After(t); w = w.next {
+		n++
+	}
+	return n
+}
+
 // Oldest is when the waiter that waits longest in a class was pushed; ok is false if none waits.
 func (q *Queue[T]) Oldest(class int) (since time.Time, ok bool) {
 	for _, w := range [...]*Waiter[T]{q.classes[class].first, q.classes[class].patient.first} {

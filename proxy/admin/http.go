@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"container/list"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
@@ -58,9 +60,12 @@ func Handler(o Options) http.Handler {
 	return getOnly(mux)
 }
 
-// Server returns an HTTP server of h whose peers cannot hold a connection for ever. The caller serves and closes it.
+// Server returns an HTTP server of h whose peers cannot hold a connection for ever, and no more than MaxConns. The caller serves
+// and closes it.
 func Server(h http.Handler) *http.Server {
+	c := &conns{all: map[net.Conn]*list.Element{}}
 	return &http.Server{
+		ConnState:         c.changed,
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,

@@ -56,7 +56,7 @@ func (c *Catalog) NoteCurrval() { c.currval.Store(true) }
 func (c *Catalog) Changed(text []byte) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
-	if text == nil || bytes.Contains(lower, []byte("database")) {
+	if bytes.Contains(lower, []byte("database")) {
 		c.in.Clear()
 	}
 	for _, word := range []string{"function", "procedure", "extension", "schema", "do"} {

@@ -17,6 +17,8 @@ type Config struct {
 	Observe bool
 	// Limit is the run limit; 0 finds it, and follows it.
 	Limit int
+	// MostServers bounds the cap that is measured; 0: nothing does.
+	MostServers int
 	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
 	MaxPinned int
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.

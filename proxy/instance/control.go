@@ -77,13 +77,13 @@ func (in *Instance) Passes() bool { return !in.open.Load() }
 
 // stepBreaker tells the breaker what has happened, and does what it decides.
 func (in *Instance) stepBreaker(now time.Time, w pool.Window, blocked int) {
-	answered, broken, took := in.told.answered.Swap(0), in.told.broken.Swap(0), time.Duration(in.told.took.Load())
+	answered, raised, took := in.told.answered.Swap(0), in.told.raised.Swap(0), time.Duration(in.told.took.Load())
 	in.mu.Lock()
 	for range answered {
 		in.breaker.Ended(breaker.Answered, took, now)
 	}
-	for range broken {
-		in.breaker.Ended(breaker.Broken, 0, now)
+	for range raised {
+		in.breaker.Ended(breaker.Raised, 0, now)
 	}
 	probe, t := in.breaker.Step(now, breaker.Load{Running: w.Running, Blocked: blocked, Full: in.Pool.Limit()})
 	cause := in.lastError

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,7 @@ type Instance struct {
 	state atomic.Int32                 // its state, a breaker.State
 	moves [breakerStates]atomic.Uint64 // how often it came into each
 	told  told                         // by sessions, for the breaker
+	tried tried                        // logins outside of the pool
 	last  atomic.Pointer[Seen]         // by the side channel
 	// sentAway is when a server was last told to go, as in.now(); 0: never.
 	sentAway atomic.Int64
@@ -61,15 +63,19 @@ type Instance struct {
 	mu sync.Mutex
 
 	// guarded by mu
-	known     map[string]*Params  // by Params.identity; nil: none yet
-	catalogs  map[string]*Catalog // by database
-	entries   map[string]*Entry   // by database and user
-	turns     uint64              // how many entries have had
-	breaker   *breaker.Breaker
-	lastError error     // of a login that did not reach the server
-	logged    time.Time // when a failed login was logged last
-	unlogged  int       // failed logins since
+	known      map[string]*Params  // by Params.identity; nil: none yet
+	knownBytes int                 // of their identities
+	catalogs   map[string]*Catalog // by database
+	entries    map[string]*Entry   // by database and user
+	turns      uint64              // how many entries have had
+	breaker    *breaker.Breaker
+	lastError  error              // of a login that did not reach the server
+	said       error              // why a login failed last; nil: none has
+	failed     map[string]*failed // by kind of login and user
 }
+
+// tried counts logins outside of the pool that failed, as the pool does its own.
+type tried struct{ failed, refused atomic.Uint64 }
 
 // breakerStates is how many states a breaker has.
 const breakerStates = int(breaker.StateRamp) + 1
@@ -125,21 +131,38 @@ func (in *Instance) Catalog(database string) *Catalog {
 // dial opens a server connection; it implements pool.Dialer.
 func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error) {
 	c, err := in.cfg.Open(ctx, in, s)
-	in.Dialed(err, time.Now())
+	in.dialed(err, time.Now())
 	if err != nil {
-		in.LogFailed("server login failed", err, time.Now())
+		in.LogFailed("server login failed", s.Key.User, err, time.Now())
 		return nil, err
 	}
 	in.Doubt(doubtDialed)
 	return c, nil
 }
 
-// Dialed tells the breaker how a login ended. A server that answers, whatever it says, can be reached.
-func (in *Instance) Dialed(err error, now time.Time) {
+// Tried notes how a login outside of the pool ended. It counts those that failed; err is classified.
+func (in *Instance) Tried(err error, now time.Time) {
+	var tooMany *pool.TooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		in.tried.refused.Add(1)
+	case err != nil:
+		in.tried.failed.Add(1)
+	}
+	in.dialed(err, now)
+}
+
+// dialed tells the breaker how a login ended, and keeps why one failed. A server that answers, whatever it says, can be reached.
+func (in *Instance) dialed(err error, now time.Time) {
 	reached := err == nil || Answered(err)
 	if full := (*pool.KeyFullError)(nil); errors.As(err, &full) {
 		in.Wake() // its limit is not known yet, or others have what it allows
 	}
+	in.mu.Lock()
+	if err != nil {
+		in.said = err
+	}
+	in.mu.Unlock()
 	if !reached && in.Pool.Live() > 0 {
 		return // servers that are lent and answer prove more than a login that fails
 	}
@@ -173,20 +196,46 @@ func (in *Instance) Refusing() error {
 // logEvery spaces the log lines about logins that fail, which come in torrents: the first of them says what is wrong.
 const logEvery = 10 * time.Second
 
-// LogFailed logs that the instance did not let the guard in, and how often since it was said last.
-func (in *Instance) LogFailed(what string, err error, now time.Time) {
+// LogFailed logs that the instance did not let this user of the guard in, and how often since it was said last. Each user and
+// kind of login has a line of its own.
+func (in *Instance) LogFailed(what, user string, err error, now time.Time) {
+	id := what + "\x00" + user
 	in.mu.Lock()
-	in.unlogged++
-	n := in.unlogged
-	quiet := now.Sub(in.logged) < logEvery
+	f := in.failed[id]
+	if f == nil {
+		if in.failed == nil || len(in.failed) >= maxFailed {
+			in.failed = map[string]*failed{}
+		}
+		f = &failed{}
+		in.failed[id] = f
+	}
+	f.unlogged++
+	n := f.unlogged
+	quiet := now.Sub(f.logged) < logEvery
 	if !quiet {
-		in.logged, in.unlogged = now, 0
+		f.logged, f.unlogged = now, 0
 	}
 	in.mu.Unlock()
-	if !quiet {
-		in.cfg.Log.Warn(what, "upstream", in.Name(), "times", n, "error", err)
+	if quiet {
+		return
 	}
+	about := []any{"upstream", in.Name(), "user", user, "times", n, "error", err}
+	if upstream.ForPassword(err) {
+		about = append(about, "advice", fmt.Sprintf("give the password of user %q in the upstream (postgres://USER:PASSWORD@HOST/DATABASE, "+
+			"or PGGUARD_UPSTREAM), if it is the upstream's own; of any user in the password file (passfile=FILE in the upstream, "+
+			"else PGPASSFILE, else ~/.pgpass; only its owner may read it) as HOST:PORT:DATABASE:USER:PASSWORD", user))
+	}
+	in.cfg.Log.Warn(what, about...)
 }
+
+// failed is what was logged of a user's logins that failed.
+type failed struct {
+	logged   time.Time // last
+	unlogged int       // since
+}
+
+// maxFailed bounds the users that are told apart; with more, all are forgotten and told again.
+const maxFailed = 256
 
 // LogLost logs that a server connection ended that the guard did not end, and has the side channel look who answers now.
 func (in *Instance) LogLost(pid uint32, lent bool, cause error) {

@@ -114,7 +114,7 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 		}
 	}()
 	stirs := in.stirs.Load()
-	state, wanted, err := readState(ctx, *c, fmt.Sprintf(watchName+" %d/%d", len(in.servers()), in.running))
+	state, wanted, err := readState(ctx, *c, fmt.Sprintf(sideName+" %d/%d", len(in.servers()), in.running))
 	if err != nil {
 		in.sees.Store(false)
 		return err
@@ -130,7 +130,7 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 	in.seen.Store(stirs)
 	in.sees.Store(true)
 	for database, pid := range wanted {
-		if in.leaveDatabase(database, pid) && (*c).Config().Database == database {
+		if in.leaveDatabase(database, pid) && in.database() == database {
 			in.hangUp(c)
 			return nil
 		}

@@ -1,9 +1,11 @@
 package instance
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -13,24 +15,44 @@ type Params struct {
 	names, values []string // sorted by name
 }
 
-// With returns Params equal to p but for one setting.
-func (p *Params) With(name, value string) *Params {
-	if name == "application_name" {
-		return p
+// What a server may report: several times what any does. Beyond, it is no PostgreSQL, and would have its guard keep whatever it
+// makes up.
+const (
+	maxSettings      = 256
+	maxSettingsBytes = 8 << 20 // a search_path that is reported may be long
+)
+
+// NewParams are what a server has reported at its login.
+func NewParams(reported []upstream.Setting) *Params {
+	reported = slices.SortedFunc(slices.Values(reported), func(a, b upstream.Setting) int { return strings.Compare(a.Name, b.Name) })
+	p := &Params{}
+	for _, r := range reported {
+		if r.Name == "application_name" {
+			continue
+		}
+		p.names, p.values = append(p.names, r.Name), append(p.values, r.Value)
 	}
-	out := &Params{}
-	if p != nil {
-		out.names = append(out.names, p.names...)
-		out.values = append(out.values, p.values...)
-	}
+	return p
+}
+
+// With returns Params equal to p but for one setting; false if they are more than a server may report.
+func (p *Params) With(name, value string) (*Params, bool) {
+	out := &Params{names: slices.Clone(p.names), values: slices.Clone(p.values)}
 	i := sort.SearchStrings(out.names, name)
 	if i < len(out.names) && out.names[i] == name {
 		out.values[i] = value
-		return out
+	} else {
+		out.names, out.values = slices.Insert(out.names, i, name), slices.Insert(out.values, i, value)
 	}
-	out.names = append(out.names[:i], append([]string{name}, out.names[i:]...)...)
-	out.values = append(out.values[:i], append([]string{value}, out.values[i:]...)...)
-	return out
+	return out, len(out.names) <= maxSettings && out.size() <= maxSettingsBytes
+}
+
+// size is how many bytes the texts have.
+func (p *Params) size() (n int) {
+	for i := range p.names {
+		n += len(p.names[i]) + len(p.values[i])
+	}
+	return n
 }
 
 // identity is equal for equal params.
@@ -69,8 +91,11 @@ func (p *Params) AppendDiff(dst []byte, told *Params) []byte {
 	return dst
 }
 
-// maxKnown bounds the sets of settings remembered; beyond, they are forgotten and learned again.
-const maxKnown = 1024
+// What bounds the sets of settings remembered; beyond, they are forgotten and learned again.
+const (
+	maxKnown      = 1024
+	maxKnownBytes = 2 * maxSettingsBytes
+)
 
 // Intern returns the known Params equal to p, so that equal ones are the same pointer.
 func (in *Instance) Intern(p *Params) *Params {
@@ -80,9 +105,10 @@ func (in *Instance) Intern(p *Params) *Params {
 	if k := in.known[id]; k != nil {
 		return k
 	}
-	if in.known == nil || len(in.known) >= maxKnown {
-		in.known = map[string]*Params{}
+	if in.known == nil || len(in.known) >= maxKnown || in.knownBytes+len(id) > maxKnownBytes {
+		in.known, in.knownBytes = map[string]*Params{}, 0
 	}
 	in.known[id] = p
+	in.knownBytes += len(id)
 	return p
 }

@@ -21,7 +21,7 @@ const SampleEvery = time.Second
 // view joins two catalogues. What sessions of other roles wait for is NULL without pg_read_all_stats: then nothing is
 // known to be blocked, and the law goes by its other signals.
 const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, '')
-  from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + watchName + ` %')
+  from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
   and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()`
 
 // blockersQuery says whom statements wait for.
@@ -35,7 +35,19 @@ type Seen struct {
 	Foreign int     // statements of anybody else
 	LWLock  float64 // share of ours that waited for one of the server's own locks
 	Blocks  map[*pool.Server]int
+	// Active is what ours that are active were at.
+	Active map[*pool.Server]Activity
 }
+
+// Activity is what a server was seen at.
+type Activity uint8
+
+// The activities. The zero value is none: it was not active, or may not be seen.
+const (
+	ActiveUnseen    Activity = iota
+	ActiveAtWork             // it runs, or waits for anything but its client
+	ActiveForClient          // it waits for its client to send, or to read
+)
 
 // Seen returns what the side channel saw last, nil if it has seen nothing yet. It is not to be changed.
 func (in *Instance) Seen() *Seen { return in.last.Load() }
@@ -49,24 +61,29 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 		return fmt.Errorf("sample: %w", err)
 	}
 	ours := in.servers()
-	s := &Seen{At: time.Now()}
+	s := &Seen{At: time.Now(), Active: map[*pool.Server]Activity{}}
 	lwlocks, running := 0, 0
 	var waiters []int32
+	witness := map[uint16]int32{} // of each statement some of which wait for a lock
 	var pid int32
 	var waits, name string
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
 		b := ours[uint32(pid)]
 		switch {
-		case b == nil && strings.HasPrefix(name, watchName):
+		case b == nil && strings.HasPrefix(name, sideName):
 			s.Peers += runningOf(name)
 		case b == nil:
 			s.Foreign++
+		case waits == "Client":
+			s.Active[b.Slot()] = ActiveForClient
 		default:
 			running++
+			s.Active[b.Slot()] = ActiveAtWork
 			blocked := waits == "Lock"
 			if blocked {
 				s.Blocked++
 				waiters = append(waiters, pid)
+				witness[b.Print()] = pid
 				b.Blocked()
 			}
 			if waits == "LWLock" {
@@ -89,6 +106,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 		if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
 			return err
 		}
+	}
+	if err := in.nameConvoys(ctx, c, witness); err != nil {
+		return err
 	}
 	in.last.Store(s)
 	in.Pool.SetBlocked(s.Blocked, s.At)
@@ -148,13 +168,17 @@ func (in *Instance) servers() map[uint32]Server {
 func (in *Instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
 	ctx, stop := context.WithDeadline(ctx, p.Deadline)
 	defer stop()
-	err := in.reach(ctx, c)
-	if err == nil {
-		if _, err = (*c).Exec(ctx, ""); err != nil {
-			in.hangUp(c)
+	var err error
+	for tries := 2; tries > 0; tries-- { // the side channel may have been cut for itself
+		if err = in.reach(ctx, c); err != nil {
+			break
 		}
+		if _, err = (*c).Exec(ctx, ""); err == nil {
+			break
+		}
+		in.hangUp(c)
 	}
 	in.mu.Lock()
-	in.breaker.Canary(p.ID, err == nil)
+	in.breaker.Canary(p.ID, err == nil || Answered(err))
 	in.mu.Unlock()
 }

@@ -27,6 +27,8 @@ type Stats struct {
 func (in *Instance) Stats() Stats {
 	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
 		Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
+	st.Logins["failed"] += in.tried.failed.Load()
+	st.Logins["refused"] += in.tried.refused.Load()
 	for i := range in.moves {
 		st.BreakerMoves[breaker.State(i).String()] = in.moves[i].Load()
 	}
@@ -34,16 +36,25 @@ func (in *Instance) Stats() Stats {
 	return st
 }
 
-// Ready returns nil if a client can be served now, else why not. It costs the database nothing.
+// Ready returns nil if a client can be served now, else why not, with what the last login that failed was told. It costs the
+// database nothing.
 func (in *Instance) Ready() error {
-	switch {
+	in.mu.Lock()
+	said := in.said
+	in.mu.Unlock()
+	why := ""
+	switch st := in.Pool.Stats(); {
 	case in.open.Load():
-		return fmt.Errorf("%s: circuit open, the database cannot be reached", in.Name())
+		why = "circuit open, the database cannot be reached"
 	case !in.everUp.Load():
-		return fmt.Errorf("%s: not reached yet", in.Name())
-	}
-	if st := in.Pool.Stats(); st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0 {
+		why = "not reached yet"
+	case st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0:
 		return fmt.Errorf("%s: %w", in.Name(), st.Down)
+	default:
+		return nil
 	}
-	return nil
+	if said == nil {
+		return fmt.Errorf("%s: %s", in.Name(), why)
+	}
+	return fmt.Errorf("%s: %s: %w", in.Name(), why, said)
 }

@@ -2,24 +2,22 @@ package instance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
+	"pgguard/breaker"
 	"pgguard/pool"
-	"pgguard/proxy/upstream"
 )
 
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
 const (
 	capsEvery  = 60 * time.Second
 	capsSoon   = 2 * time.Second // while others have more of the server's connections than are left to them
-	probeEvery = 500 * time.Millisecond
+	pauseFirst = 250 * time.Millisecond
+	pauseLast  = 2 * time.Second // what a server that comes back is missed at most; a login that fails costs it a process
 	watchLimit = 5 * time.Second // for one look at the server
 )
 
@@ -30,55 +28,110 @@ const reserveShare = 0.2
 // ApplicationName is what a server's session is called in pg_stat_activity until it has served a client.
 const ApplicationName = "pgguard"
 
-// watchName begins the application_name of the side channel. Behind it stand, for other guards, how many servers this one has
-// and how many statements they run: pgguard-watch 12/3. Their own names are their clients'.
-const watchName = "pgguard-watch"
+// schedule is when the side channel does next what it does less often than it looks.
+type schedule struct{ limits, sample time.Time }
 
-// due is when the side channel does next what it does less often than it looks.
-type due struct{ limits, sample time.Time }
-
-var dueAtOnce due
+// pauseUntil is how long the side channel waits before it looks again, if its next sample is due then.
+func (in *Instance) pauseUntil(sample time.Time) time.Duration {
+	wait := SampleEvery
+	if left := time.Until(sample); left > 0 {
+		wait = min(wait, left)
+	}
+	if in.isClearing() {
+		wait = min(wait, clearEvery)
+	}
+	return wait
+}
 
 // watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
 // and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
-// cannot be reached until it can.
+// cannot be reached until it can. After a failure it does not look again before its pause is over, whoever wakes it.
 func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
-	var due due
+	var next schedule
+	failures := 0
+	failed := func(err error) (wait time.Duration) {
+		in.LogFailed("the side channel does not work", in.Door.Upstream.User, err, time.Now())
+		failures++
+		return pause(failures - 1)
+	}
 	for {
-		err := in.observe(ctx, &c, &due)
-		wait := SampleEvery
-		if left := time.Until(due.sample); left > 0 {
-			wait = min(wait, left)
-		}
-		if in.isClearing() {
-			wait = min(wait, clearEvery)
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			in.LogFailed("the side channel does not work", err, time.Now())
+		err := in.observe(ctx, &c, &next)
+		err = faultOf(c, err)
+		wait := in.pauseUntil(next.sample)
+		switch {
+		case err == nil:
+			failures = 0
+		case ctx.Err() != nil:
+			return
+		default:
 			in.hangUp(&c)
 			in.sees.Store(false)
-			wait = probeEvery/2 + rand.N(probeEvery)
+			wait = failed(err)
 		}
-		select {
-		case <-ctx.Done():
+		switch probe, why := in.next(ctx, c, wait, failures > 0); why {
+		case ended:
 			return
-		case p := <-in.probes:
-			in.answer(ctx, &c, p)
-		case <-in.woken:
-			due = dueAtOnce
-		case <-in.doubts:
-			if err := in.dialAnew(ctx, &c); err != nil {
-				in.LogFailed("the side channel does not work", err, time.Now())
+		case asked:
+			in.answer(ctx, &c, probe)
+		case awoken:
+			next = schedule{}
+		case doubted:
+			if err := in.dialAnew(ctx, &c); err != nil { // the one there is may still serve
+				in.rest(ctx, failed(err))
 			}
-		case <-in.wanted:
-		case <-time.After(wait):
 		}
 	}
+}
+
+// pauseEnd is why the side channel does not wait any longer.
+type pauseEnd uint8
+
+const (
+	due     pauseEnd = iota // it is time for the next look
+	ended                   // the instance ends
+	asked                   // a canary is to run
+	awoken                  // the limits are to be read
+	doubted                 // it may not be the upstream any more who answers
+)
+
+// next waits for the next thing to do, and for news of changes to the database meanwhile. While the side channel fails it takes its time.
+func (in *Instance) next(ctx context.Context, c *pgx.Conn, wait time.Duration, failing bool) (breaker.Probe, pauseEnd) {
+	defer in.hears(ctx, c)()
+	woken, doubts, wanted := in.woken, in.doubts, in.wanted
+	if failing {
+		woken, doubts, wanted = nil, nil, nil
+	}
+	select {
+	case <-ctx.Done():
+		return breaker.Probe{}, ended
+	case p := <-in.probes:
+		return p, asked
+	case <-woken:
+		return breaker.Probe{}, awoken
+	case <-wanted:
+		return breaker.Probe{}, due
+	case <-doubts:
+		return breaker.Probe{}, doubted
+	case <-time.After(wait):
+		return breaker.Probe{}, due
+	}
+}
+
+// rest waits so long, or until ctx ends.
+func (in *Instance) rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// pause is the wait after so many failures and one more: doubled each time, less up to half of it by chance, so that many guards do not
+// come back together.
+func pause(failures int) time.Duration {
+	d := min(pauseLast, pauseFirst<<min(failures, 10))
+	return d - rand.N(d/2)
 }
 
 // Wake has the side channel look at once, at the server's limits, too.
@@ -91,7 +144,7 @@ func (in *Instance) Wake() {
 
 // observe looks at the server: at what has changed, at its limits if they are old, and at what runs if that is due. While the breaker is
 // open it leaves that to canaries.
-func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *due) error {
+func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) error {
 	if !in.Passes() {
 		in.sees.Store(false)
 		return nil
@@ -107,6 +160,9 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *due) error {
 		}
 		if due.limits = now.Add(capsEvery); pressed {
 			due.limits = now.Add(capsSoon)
+		}
+		if most := in.cfg.MostServers; most > 0 {
+			caps.Total = min(caps.Total, most)
 		}
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
@@ -150,15 +206,16 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 	if *c != nil {
 		return nil
 	}
-	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	ctx, stop := context.WithTimeout(ctx, min(watchLimit, in.Door.Upstream.ConnectTimeout))
 	defer stop()
 	dialed := time.Now()
 	conn, err := in.sideChannel(ctx)
-	in.Dialed(classifyPgx(err), time.Now())
+	in.Tried(err, time.Now())
 	if err != nil {
 		return err
 	}
 	*c = conn
+	listen(ctx, conn)
 	in.follow(ctx, conn, dialed)
 	return nil
 }
@@ -175,32 +232,13 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 	*c = nil
 }
 
-// sideChannel connects as the upstream's own user.
-func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig("sslmode=disable application_name=" + watchName)
-	if err != nil {
-		return nil, err
-	}
-	up := in.Door.Upstream
-	cfg.Host, cfg.Port, cfg.User = up.Host, uint16(up.Port), up.User
-	cfg.Database = up.Database
-	if cfg.Database == "" {
-		cfg.Database = up.User
-	}
-	cfg.Password = in.Door.Password(cfg.Database, cfg.User)
-	cfg.TLSConfig, cfg.Fallbacks = nil, nil
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return in.Door.Connect(ctx) }
-	return pgx.ConnectConfig(ctx, cfg)
-}
-
 // capsQuery reads the server's limits and what others use of them, who are neither these servers nor those of other guards.
 // reserved_connections exists since 16.
 const capsQuery = `select current_setting('max_connections')::int
   - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
   - coalesce(current_setting('reserved_connections', true)::int, 0),
-  (select count(*) filter (where pid <> all ($1::int[]) and application_name <> '` + ApplicationName + `' and application_name not like '` + watchName + `%')
-     - coalesce(sum(substring(application_name from '^` + watchName + ` ([0-9]+)/')::int) filter (where pid <> pg_catalog.pg_backend_pid()), 0)
+  (select count(*) filter (where pid <> all ($1::int[]) and application_name <> '` + ApplicationName + `' and application_name not like '` + sideName + `%')
+     - coalesce(sum(substring(application_name from '^` + sideName + ` ([0-9]+)/')::int) filter (where pid <> pg_catalog.pg_backend_pid()), 0)
      from pg_stat_activity where backend_type = 'client backend')`
 
 // readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
@@ -235,16 +273,4 @@ func (in *Instance) readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, 
 		}
 	}
 	return caps, others > reserve, nil
-}
-
-// classifyPgx makes a failure of the side channel comparable to one of a login.
-func classifyPgx(err error) error {
-	if err == nil {
-		return nil
-	}
-	var pe *pgconn.PgError
-	if errors.As(err, &pe) {
-		return upstream.Classify(&upstream.Error{Code: pe.Code, Message: pe.Message, Body: []byte("\x00R" + pe.Routine + "\x00")})
-	}
-	return err
 }

@@ -95,42 +95,59 @@ func (c *fakeConn) turnAway() error {
 // AcceptSCRAM logs the client in with SCRAM-SHA-256; a wrong password gets FATAL 28P01.
 func AcceptSCRAM(password string) Step {
 	return Step{"AcceptSCRAM", func(c *fakeConn) error {
-		if err := c.readStartup(); err != nil {
-			return err
-		}
-		conv, err := newVerifier(password)
+		reply, err := c.scram(password)
 		if err != nil {
 			return err
-		}
-		got, err := c.ask(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{mechanism}}, pgproto3.AuthTypeSASL)
-		if err != nil {
-			return err
-		}
-		first, ok := got.(*pgproto3.SASLInitialResponse)
-		if !ok || first.AuthMechanism != mechanism {
-			return fmt.Errorf("expected the first message of %s, got %T", mechanism, got)
-		}
-		reply, err := conv.Step(string(first.Data))
-		if err != nil {
-			return fmt.Errorf("read the client's first message of %s: %w", mechanism, err)
-		}
-		got, err = c.ask(&pgproto3.AuthenticationSASLContinue{Data: []byte(reply)}, pgproto3.AuthTypeSASLContinue)
-		if err != nil {
-			return err
-		}
-		proof, ok := got.(*pgproto3.SASLResponse)
-		if !ok {
-			return fmt.Errorf("expected the last message of %s, got %T", mechanism, got)
-		}
-		reply, err = conv.Step(string(proof.Data))
-		if err != nil || !conv.Valid() {
-			return c.turnAway()
 		}
 		if err := c.send(&pgproto3.AuthenticationSASLFinal{Data: []byte(reply)}); err != nil {
 			return err
 		}
 		return c.welcome(nil)
 	}}
+}
+
+// scram has the client prove that it knows the password, and returns the server's own proof.
+func (c *fakeConn) scram(password string) (reply string, err error) {
+	conv, err := newVerifier(password)
+	if err != nil {
+		return "", err
+	}
+	first, err := c.offerSCRAM()
+	if err != nil {
+		return "", err
+	}
+	if reply, err = conv.Step(first); err != nil {
+		return "", fmt.Errorf("read the client's first message of %s: %w", mechanism, err)
+	}
+	got, err := c.ask(&pgproto3.AuthenticationSASLContinue{Data: []byte(reply)}, pgproto3.AuthTypeSASLContinue)
+	if err != nil {
+		return "", err
+	}
+	proof, ok := got.(*pgproto3.SASLResponse)
+	if !ok {
+		return "", fmt.Errorf("expected the last message of %s, got %T", mechanism, got)
+	}
+	reply, err = conv.Step(string(proof.Data))
+	if err != nil || !conv.Valid() {
+		return "", c.turnAway()
+	}
+	return reply, nil
+}
+
+// offerSCRAM returns the client's first message.
+func (c *fakeConn) offerSCRAM() (string, error) {
+	if err := c.readStartup(); err != nil {
+		return "", err
+	}
+	got, err := c.ask(&pgproto3.AuthenticationSASL{AuthMechanisms: []string{mechanism}}, pgproto3.AuthTypeSASL)
+	if err != nil {
+		return "", err
+	}
+	first, ok := got.(*pgproto3.SASLInitialResponse)
+	if !ok || first.AuthMechanism != mechanism {
+		return "", fmt.Errorf("expected the first message of %s, got %T", mechanism, got)
+	}
+	return string(first.Data), nil
 }
 
 const mechanism = "SCRAM-SHA-256"

@@ -38,7 +38,8 @@ type Conn struct {
 	out      []byte
 	wrote    int
 	writeErr error
-	armed    bool // a write deadline is set
+	armed    bool        // a write deadline is set
+	stuck    atomic.Bool // the peer does not take what is being sent
 	onWrite  func(fd uintptr) bool
 }
 
@@ -90,6 +91,9 @@ func (c *Conn) Look() {
 		c.Interrupt()
 	}
 }
+
+// Stuck is true while a Send waits for its peer to read. Any goroutine may call it.
+func (c *Conn) Stuck() bool { return c.stuck.Load() }
 
 // Sent is how many bytes of the last Send were written.
 func (c *Conn) Sent() int { return c.wrote }

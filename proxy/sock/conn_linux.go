@@ -64,6 +64,7 @@ func (c *Conn) Send(p []byte) error {
 	}
 	if c.armed {
 		c.armed = false
+		c.stuck.Store(false)
 		_ = c.SetWriteDeadline(time.Time{})
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -83,6 +84,7 @@ func (c *Conn) writeReady(fd uintptr) bool {
 			c.wrote += n
 		case errno == syscall.EAGAIN:
 			c.armed = true
+			c.stuck.Store(true)
 			_ = c.SetWriteDeadline(time.Now().Add(c.stall))
 			return false
 		default:

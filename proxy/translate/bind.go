@@ -38,7 +38,7 @@ func (w *sending) bind(m []byte) bool {
 	}
 	l.c.hide(pinsOf(st.Scan))
 	w.bindTo(st.Name, portal, called, rest, m)
-	l.extended(expectation{kind: bind, said: l.c.names[string(clip(called))]})
+	l.extended(expectation{kind: bind, said: l.c.said(called)})
 	return true
 }
 

@@ -100,8 +100,8 @@ func (l *Lease) another(e *expectation, types []byte, columns uint64) {
 	l.s.prepared.spoil(old)
 	switch {
 	case e.said != nil:
-		if l.c.names[e.said.text] == e.said {
-			l.rename(e.said.text, st)
+		if key := string(clip([]byte(e.said.text))); l.c.names[key] != nil && l.c.names[key].st == old {
+			l.rename(key, st)
 		}
 	case l.c.unnamed == old:
 		l.c.unnamed = st

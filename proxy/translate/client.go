@@ -124,6 +124,16 @@ func (c *Client) called(text []byte) *Statement {
 	return nil
 }
 
+// said is a name as the client has written it, with what it means; nil if none of that name is known. PostgreSQL's errors have all of a
+// name that is too long, though it keeps only the start.
+func (c *Client) said(text []byte) *name {
+	n := c.names[string(clip(text))]
+	if n == nil || len(text) <= NameSize {
+		return n
+	}
+	return &name{string(text), n.st}
+}
+
 // setName makes a name mean st, or nothing if st is nil.
 func (c *Client) setName(text string, st *Statement) {
 	if old := c.names[text]; old != nil {

@@ -126,6 +126,31 @@ func (l *Lease) Lose() {
 // Rest gives back the room that many messages at once have taken. The server owes nothing.
 func (l *Lease) Rest() { l.owed.rest() }
 
+// AwaitsClient is true if the server can do nothing but wait for its client's next message. doubt: it may still be at what the client
+// has sent before, as in the middle of copy data, or ahead of half a message.
+func (l *Lease) AwaitsClient() (awaits, doubt bool) {
+	switch {
+	case l.copying.in && !l.copying.end:
+		return true, l.copying.data
+	case l.partial:
+		return true, l.owed.len() > 1
+	}
+	return l.owed.len() == 0 && (l.unsynced || l.skipping), false
+}
+
+// Forsake takes back what the messages that the server has not answered would have changed of the client's session: the server is taken
+// from it.
+func (l *Lease) Forsake() {
+	for i := len(l.owed.row) - 1; i >= l.owed.first; i-- {
+		e := l.owed.row[i]
+		if e.kind == query {
+			continue
+		}
+		e.adds, e.drops, e.hands, e.sequences = nil, nil, false, false // of the server, which somebody else deals with
+		l.takeBack(&e, i == l.owed.first)
+	}
+}
+
 // Status is the transaction state as of the last ReadyForQuery.
 func (l *Lease) Status() byte { return l.status }
 

@@ -168,7 +168,7 @@ func (w *sending) describeOrClose(typ byte, m []byte) bool {
 		}
 		w.replace(len(m))
 		w.out = wire.AppendText(w.out, wire.Describe, "S"+st.Name)
-		e := expectation{kind: describe, said: l.c.names[string(clip(called))]}
+		e := expectation{kind: describe, said: l.c.said(called)}
 		if w.news == st {
 			e.why, w.news = fresh, nil
 		}

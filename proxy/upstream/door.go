@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -85,6 +86,9 @@ func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 	}
 	if h.accepted {
 		d.protocol.Store(version)
+	}
+	if errors.Is(err, auth.ErrNoPassword) {
+		return errNoPassword
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgproto3/v2"
+
 	"pgguard/pool"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/wire"
@@ -38,12 +40,23 @@ func ParseError(body []byte) *Error {
 	return &Error{string(f.Code), string(f.Message), body}
 }
 
-// Classify tells the pool what a failed login means.
+// errNoPassword is what a login ends with that the guard has no password for: the words of a password that is wrong, as
+// far as the client is concerned.
+var errNoPassword = fmt.Errorf("%w: %w", auth.ErrNoPassword, refusal("28P01", "guard: password authentication failed, none is configured for this user"))
+
+// refusal is an error in the server's place.
+func refusal(code, message string) *Error {
+	m, err := (&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: message}).Encode(nil)
+	if err != nil {
+		panic("upstream: message of ours cannot be encoded: " + err.Error())
+	}
+	return ParseError(m[wire.HeaderSize:])
+}
+
+// Classify tells the pool what a failed login means. What PostgreSQL says against a login is about its role or database, unless
+// its code says that the server as a whole cannot serve now.
 func Classify(err error) error {
 	var se *Error
-	if errors.Is(err, auth.ErrNoPassword) {
-		return &pool.RejectedError{Err: err}
-	}
 	if !errors.As(err, &se) {
 		return err
 	}
@@ -54,11 +67,32 @@ func Classify(err error) error {
 		return &pool.KeyFullError{Err: err, Database: true}
 	case se.Code == "53300":
 		return &pool.TooManyError{Err: err}
-	case strings.HasPrefix(se.Code, "28"), strings.HasPrefix(se.Code, "3D"), strings.HasPrefix(se.Code, "22"),
-		strings.HasPrefix(se.Code, "42"), strings.HasPrefix(se.Code, "0A"), se.Code == "55000", se.Code == "55P02":
-		return &pool.RejectedError{Err: err}
+	case ofServer(se.Code):
+		return err
 	}
-	return err
+	return &pool.RejectedError{Err: err}
+}
+
+// ofServer is true for the codes of a server that cannot serve anybody now: it starts or stops, lacks something, lost a
+// connection of its own, or has a fault. 57P04 is of the database, which was dropped.
+func ofServer(code string) bool {
+	switch {
+	case code == "57P04":
+		return false
+	case len(code) != 5: // it cannot be told
+		return true
+	}
+	switch code[:2] {
+	case "08", "40", "53", "54", "57", "58", "XX":
+		return true
+	}
+	return false
+}
+
+// ForPassword is true for a login that failed for want of the right password.
+func ForPassword(err error) bool {
+	var se *Error
+	return errors.As(err, &se) && se.Code == "28P01"
 }
 
 // hasAny is true if the message has the field, or, where a server sends none, the words: those are translated, the names of the

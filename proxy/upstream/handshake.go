@@ -1,11 +1,13 @@
 package upstream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -13,30 +15,49 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// Handshake is one login to a server, over blocking reads with a deadline.
+// Handshake is one login to a server, over blocking reads with a deadline. What a server announces is never allocated, only
+// what it sends, and of that no more than maxLogin.
 type Handshake struct {
 	User, Password string
-	Params         map[string]string           // of the start-up packet
-	Heard          func(typ byte, body []byte) // is told of settings and notices; body is valid during the call
-	Question       string                      // a query for the server once it has let us in; empty: none
+	Params         map[string]string // of the start-up packet
+	Question       string            // for the server once it has let the guard in, a query; empty: none
+	Heard          func(body []byte) // is told of notices, if it is not nil; body is valid during the call
 
 	// after the login
-	Conn   net.Conn
-	PID    uint32 // of the server process
-	Secret []byte // for cancel requests; nil: the server gave none
-	Answer string // to Question: the first column of the first row; empty: none
-	Rest   []byte // what the server said at once after the end of the login; during it, what is not yet taken
+	Conn     net.Conn
+	PID      uint32    // of the server process
+	Secret   []byte    // for cancel requests; nil: the server gave none
+	Reported []Setting // what the server reports, each once, in the order in which it came first
+	Answer   string    // to Question: the first column of the first row; empty: none
+	Rest     []byte    // what the server said at once after the end of the login; during it, what is not yet taken
 
 	version  uint32 // of the protocol, as asked for
+	phase    phase
 	scram    *auth.SCRAM
 	answered bool // the server has said something
 	accepted bool // the server takes the version of the protocol
+	clear    bool // the server was told the password as it is
+	taken    int  // bytes read
 }
+
+// Setting is one that a server reports.
+type Setting struct{ Name, Value string }
+
+// phase is how far the authentication has come.
+type phase uint8
+
+const (
+	phaseStart    phase = iota // nothing was asked
+	phaseAnswered              // the server was told the password, or its digest
+	phaseBegun                 // SCRAM: the server has the first message
+	phaseProven                // SCRAM: the server has the proof, and owes its own
+	phaseTrusted               // SCRAM: the server has proved that it knows the password
+	phaseIn                    // the server has let the guard in
+)
 
 // run logs in over nc.
 func (h *Handshake) run(nc net.Conn, version uint32) error {
-	h.Conn, h.version = nc, version
-	h.Rest, h.scram, h.answered, h.accepted, h.Answer = nil, nil, false, false, ""
+	*h = Handshake{User: h.User, Password: h.Password, Params: h.Params, Question: h.Question, Heard: h.Heard, Conn: nc, version: version}
 	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.Params}
 	if err := h.say(&start); err != nil {
 		return err
@@ -47,31 +68,88 @@ func (h *Handshake) run(nc net.Conn, version uint32) error {
 			return err
 		}
 		h.answered = true
-		switch typ {
-		case wire.Authentication:
-			h.accepted = true
-			err = h.authenticate(body)
-		case wire.NegotiateVersion:
-			h.accepted = true
-			err = h.negotiated(body)
-		case wire.BackendKeyData:
-			err = h.key(body)
-		case wire.ErrorResponse:
-			err = ParseError(body)
-		case wire.ReadyForQuery:
-			if h.Question == "" {
-				return nil
+		if typ == wire.ReadyForQuery {
+			if err := h.ready(body); err != nil || h.Question == "" {
+				return err
 			}
 			return h.ask()
-		case wire.ParameterStatus, wire.NoticeResponse:
-			h.Heard(typ, body)
-		default:
-			err = fmt.Errorf("unexpected message %q during login", typ)
 		}
-		if err != nil {
+		if err := h.take(typ, body); err != nil {
 			return err
 		}
 	}
+}
+
+// take deals with one message ahead of the end.
+func (h *Handshake) take(typ byte, body []byte) error {
+	switch typ {
+	case wire.Authentication:
+		h.accepted = true
+		return h.authenticate(body)
+	case wire.NegotiateVersion:
+		h.accepted = true
+		return h.negotiated(body)
+	case wire.BackendKeyData:
+		return h.key(body)
+	case wire.ErrorResponse:
+		return ParseError(h.masked(body))
+	case wire.ParameterStatus:
+		return h.reported(body)
+	case wire.NoticeResponse:
+		if h.Heard != nil {
+			h.Heard(body)
+		}
+		return nil
+	}
+	return fmt.Errorf("unexpected message %q during login", typ)
+}
+
+// errTooSoon ends a login in which the server has asked for no password, nor said that it needs none.
+var errTooSoon = errors.New("server goes on without having let the guard in")
+
+// ready checks the end of a login.
+func (h *Handshake) ready(body []byte) error {
+	switch {
+	case string(body) != string(wire.Idle):
+		return errors.New("malformed ReadyForQuery")
+	case h.phase != phaseIn:
+		return errTooSoon
+	}
+	return nil
+}
+
+// maxReported is how many settings a server may report: several times what any does.
+const maxReported = 256
+
+// reported keeps a setting in the place of what was reported of it before.
+func (h *Handshake) reported(body []byte) error {
+	name, rest, ok := wire.CString(body)
+	value, _, valued := wire.CString(rest)
+	switch {
+	case !ok || !valued:
+		return errors.New("malformed ParameterStatus")
+	case h.phase != phaseIn:
+		return errTooSoon
+	}
+	for i := range h.Reported {
+		if h.Reported[i].Name == string(name) {
+			h.Reported[i].Value = string(value)
+			return nil
+		}
+	}
+	if len(h.Reported) >= maxReported {
+		return fmt.Errorf("not a PostgreSQL server: it reports more than %d settings", maxReported)
+	}
+	h.Reported = append(h.Reported, Setting{string(name), string(value)})
+	return nil
+}
+
+// masked is the body of an error without the password, in case that the server, which was told it as it is, repeats it.
+func (h *Handshake) masked(body []byte) []byte {
+	if !h.clear || h.Password == h.User || h.Password == h.Params["database"] {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(h.Password), []byte("***"))
 }
 
 // rejectsVersion is true if err says, or may say, that the server does not take the version that it was asked for. Where the
@@ -111,11 +189,15 @@ func (h *Handshake) key(body []byte) error {
 	if len(body) < 4+4 || len(body) > 4+MaxSecret {
 		return errors.New("malformed BackendKeyData")
 	}
+	if h.phase != phaseIn {
+		return errTooSoon
+	}
 	h.PID, h.Secret = binary.BigEndian.Uint32(body), append([]byte(nil), body[4:]...)
 	return nil
 }
 
-// authenticate answers one authentication request.
+// authenticate answers one authentication request. Each has its place: a server cannot leave out its own proof, nor ask for a
+// password in clear once it has failed to give one.
 func (h *Handshake) authenticate(body []byte) error {
 	if len(body) < 4 {
 		return errors.New("malformed authentication request")
@@ -123,19 +205,32 @@ func (h *Handshake) authenticate(body []byte) error {
 	data := body[4:]
 	switch method := binary.BigEndian.Uint32(body); method {
 	case pgproto3.AuthTypeOk:
-		return nil
+		if h.phase == phaseBegun || h.phase == phaseProven {
+			return auth.ErrUnproven
+		}
+		return h.move(phaseIn, phaseStart, phaseAnswered, phaseTrusted)
 	case pgproto3.AuthTypeCleartextPassword:
+		if err := h.move(phaseAnswered, phaseStart); err != nil {
+			return err
+		}
+		h.clear = true
 		return h.answer(h.Password)
 	case pgproto3.AuthTypeMD5Password:
-		if len(data) < 4 {
+		if len(data) != 4 {
 			return errors.New("malformed md5 request")
+		}
+		if err := h.move(phaseAnswered, phaseStart); err != nil {
+			return err
 		}
 		return h.answer(auth.MD5(h.User, h.Password, [4]byte(data)))
 	case pgproto3.AuthTypeSASL:
+		if err := h.move(phaseBegun, phaseStart); err != nil {
+			return err
+		}
 		return h.beginSASL(data)
 	case pgproto3.AuthTypeSASLContinue:
-		if h.scram == nil {
-			return errors.New("SASL answer without a beginning")
+		if err := h.move(phaseProven, phaseBegun); err != nil {
+			return err
 		}
 		answer, err := h.scram.Continue(data)
 		if err != nil {
@@ -143,13 +238,22 @@ func (h *Handshake) authenticate(body []byte) error {
 		}
 		return h.say(&pgproto3.SASLResponse{Data: answer})
 	case pgproto3.AuthTypeSASLFinal:
-		if h.scram == nil {
-			return errors.New("SASL answer without a beginning")
+		if err := h.move(phaseTrusted, phaseProven); err != nil {
+			return err
 		}
 		return h.scram.Finish(data)
 	default:
 		return fmt.Errorf("server asks for authentication method %d, which is not supported", method)
 	}
+}
+
+// move goes on to another phase, if it may follow on this one.
+func (h *Handshake) move(to phase, from ...phase) error {
+	if !slices.Contains(from, h.phase) {
+		return errors.New("authentication request out of its turn")
+	}
+	h.phase = to
+	return nil
 }
 
 func (h *Handshake) answer(password string) error {
@@ -190,8 +294,11 @@ func (h *Handshake) say(m pgproto3.FrontendMessage) error {
 	return nil
 }
 
-// maxHandshake bounds one message of a login.
-const maxHandshake = 64 << 10
+const (
+	maxHandshake = 64 << 10 // bytes of one message of a login
+	maxLogin     = 1 << 20  // bytes of all; PostgreSQL sends a thousandth of it
+	readRoom     = 4 << 10  // bytes read at once, at most until a message is longer
+)
 
 // next returns the next message; body is valid until the next call.
 func (h *Handshake) next() (typ byte, body []byte, err error) {
@@ -205,11 +312,17 @@ func (h *Handshake) next() (typ byte, body []byte, err error) {
 			h.Rest = h.Rest[size:]
 			return typ, body, nil
 		}
-		more := make([]byte, 4096)
-		n, err := h.Conn.Read(more)
+		if h.taken >= maxLogin {
+			return 0, nil, fmt.Errorf("not a PostgreSQL server: its login does not end within %d bytes", maxLogin)
+		}
+		held := len(h.Rest)
+		if cap(h.Rest)-held < readRoom/8 {
+			h.Rest = append(make([]byte, 0, max(readRoom, 2*held)), h.Rest...)
+		}
+		n, err := h.Conn.Read(h.Rest[held:cap(h.Rest)])
 		if err != nil {
 			return 0, nil, fmt.Errorf("read: %w", err)
 		}
-		h.Rest = append(h.Rest[:len(h.Rest):len(h.Rest)], more[:n]...)
+		h.Rest, h.taken = h.Rest[:held+n], h.taken+n
 	}
 }

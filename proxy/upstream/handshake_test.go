@@ -55,7 +55,7 @@ func TestAbsurdLoginsAreErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
-		h := Handshake{Params: map[string]string{"user": "postgres"}, Heard: func(byte, []byte) {}}
+		h := Handshake{Params: map[string]string{"user": "postgres"}}
 		if err := h.run(nc, wire.Version32); err == nil || err.Error() != strings.TrimSpace(want) {
 			t.Errorf("got %v, want %s", err, want)
 		}

@@ -264,17 +264,40 @@ func knownKey(key string) error {
 	return errors.New("is neither a URL that starts with postgres:// nor key=value pairs")
 }
 
+// choice is a key with a few values: those that can be given here, and what libpq knows beside them.
+type choice struct{ key, allowed, others, why string }
+
+var choices = []choice{
+	{"sslmode", "disable allow prefer", "require verify-ca verify-full", "TLS to the server is not available in this version; "},
+	{"gssencmode", "disable prefer", "require", ""},
+	{"channel_binding", "disable prefer", "require", ""},
+	{"target_session_attrs", "any", "read-write read-only primary standby prefer-standby", ""},
+}
+
+// plainValue is a text that can be shown as a value: a word, not a secret in the wrong place.
+var plainValue = regexp.MustCompile(`^[A-Za-z-]{1,20}$`)
+
+// check refuses a value that cannot be given; empty is absent.
+func (c choice) check(v string) error {
+	allowed := strings.Fields(c.allowed)
+	switch {
+	case v == "" || slices.Contains(allowed, v):
+		return nil
+	case slices.Contains(strings.Fields(c.others), v):
+		return fmt.Errorf("%s asks for more than can be given: %suse %s", c.key, c.why, strings.Join(allowed, ", "))
+	}
+	named := "has a value"
+	if plainValue.MatchString(v) {
+		named = strconv.Quote(v) + " is one"
+	}
+	return fmt.Errorf("%s %s that PostgreSQL does not know; use %s", c.key, named, strings.Join(allowed, ", "))
+}
+
 // fromKeys checks the keys and joins them; an empty value is an absent one, as in libpq.
 func fromKeys(keys map[string]string) (Upstream, error) {
-	for _, c := range []struct{ key, allowed, why string }{
-		{"sslmode", "disable allow prefer", "TLS to the server is not available in this version; "},
-		{"gssencmode", "disable prefer", ""},
-		{"channel_binding", "disable prefer", ""},
-		{"target_session_attrs", "any", ""},
-	} {
-		allowed := strings.Fields(c.allowed)
-		if v := keys[c.key]; v != "" && !slices.Contains(allowed, v) {
-			return Upstream{}, fmt.Errorf("%s asks for more than can be given: %suse %s", c.key, c.why, strings.Join(allowed, ", "))
+	for _, c := range choices {
+		if err := c.check(keys[c.key]); err != nil {
+			return Upstream{}, err
 		}
 	}
 	u := Upstream{

@@ -22,7 +22,7 @@ func (h *Handshake) ask() error {
 			return nil
 		case wire.ErrorResponse:
 			if f, err := wire.ParseError(body); err == nil && f.Fatal() {
-				return ParseError(body)
+				return ParseError(h.masked(body))
 			}
 		case wire.DataRow:
 			if h.Answer == "" && len(body) >= 6 {
@@ -31,8 +31,10 @@ func (h *Handshake) ask() error {
 					h.Answer = string(body[6 : 6+n])
 				}
 			}
-		case wire.ParameterStatus, wire.NoticeResponse:
-			h.Heard(typ, body)
+		case wire.ParameterStatus:
+			if err := h.reported(body); err != nil {
+				return err
+			}
 		}
 	}
 }

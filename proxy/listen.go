@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// bind listens on an address of the configuration; port is that of sockets. Of what is in the way of a socket it removes
+// nothing but a socket that nobody listens on.
+func bind(addr, port string) (net.Listener, error) {
+	dir, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return net.Listen("tcp", addr)
+	}
+	release, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	path := filepath.Join(dir, ".s.PGSQL."+port)
+	if err := clearSocket(path); err != nil {
+		return nil, err
+	}
+	nl, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	l := &socketListener{Listener: nl, dir: dir, path: path}
+	nl.(*net.UnixListener).SetUnlinkOnClose(false) // by its name alone, which may be another's by then
+	if l.made, err = os.Lstat(path); err != nil {
+		_ = nl.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// clearSocket removes the socket at path that a process which was killed has left behind. Whatever else is there stays, and is an
+// error: a file, or a socket that is not known to be dead.
+func clearSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode().Type() != fs.ModeSocket:
+		return errors.New("what is there is not a socket; it is left as it is")
+	}
+	c, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
+		_ = c.Close()
+		return inUse("a server already answers on this socket")
+	case errors.Is(err, syscall.ECONNREFUSED): // the only answer of a socket without a listener; a busy one gives EAGAIN
+		return os.Remove(path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return inUse("a server may be using this socket: " + err.Error())
+}
+
+// inUse is an error that another process's end may mend.
+func inUse(why string) error {
+	return &net.OpError{Op: "listen", Net: "unix", Err: fmt.Errorf("%s: %w", why, syscall.EADDRINUSE)}
+}
+
+// socketListener is a bound socket. Close removes the file, unless it has become another's.
+type socketListener struct {
+	net.Listener
+	dir, path string
+	made      fs.FileInfo
+	once      sync.Once // afterwards the system may give another file the number by which this one is known
+}
+
+// Close implements net.Listener.
+func (l *socketListener) Close() error {
+	l.once.Do(func() {
+		release, err := lockDir(l.dir)
+		if err != nil {
+			return // the next to listen here removes it
+		}
+		defer release()
+		if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.made) {
+			_ = os.Remove(l.path)
+		}
+	})
+	return l.Listener.Close()
+}
