@@ -29,6 +29,7 @@ type backend struct {
 	blocked atomic.Bool            // that was seen to wait for a lock
 	waits   atomic.Bool            // it has no run token, because it waits for its client in the middle of an exchange
 	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
+	silent  atomic.Bool            // it is closed because its machine does not answer
 
 	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
 	// is the backend's, because a server can answer before the writer has come back from its system call, and the next
@@ -395,6 +396,9 @@ func (b *backend) answers(l *link, cause error) (lent bool) {
 // ended takes the backend out of use after its connection has ended, and answers for it.
 func (b *backend) ended(cause error) {
 	l := b.link.Swap(&nobody)
+	if b.silent.Load() {
+		cause = errSilent
+	}
 	if b.lastCode() == codeAdminShutdown {
 		b.inst.SentOff(time.Now())
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
+	heard   time.Time        // of lookAround: when it last looked whether clients are there
 	library *library.Library // statements of all clients
 	prints  instance.Prints  // numbers of statements, for the law
 	events  *event.Ring      // what was decided
@@ -175,6 +176,9 @@ func (srv *Server) accept(l *listener) {
 			continue
 		}
 		pause = time.Millisecond
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			_ = tcp.SetKeepAliveConfig(sock.KeepAlive(srv.cfg.PeerTimeout))
+		}
 		if !srv.arrive(nc) {
 			_ = nc.Close()
 			return
@@ -213,6 +217,7 @@ func (srv *Server) lookAround() {
 		for _, in := range srv.allInstances() {
 			in.Pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
 		}
+		srv.endSilent(time.Now())
 	}
 }
 
@@ -381,7 +386,8 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
-		MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
+		Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }
 
