@@ -52,6 +52,7 @@ type backend struct {
 	moves uint64 // what has passed either way; of whoever has the server, under its link's mu
 	still still  // of the instance's control loop
 
+	freed   time.Time        // when it was given back last; of whoever has the server
 	session translate.Server // what the server's session is; of whoever has the server, under its link's mu
 }
 

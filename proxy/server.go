@@ -37,6 +37,7 @@ type Server struct {
 	start   time.Time
 
 	heard   time.Time        // of lookAround: when it last looked whether clients are there
+	lent    []*backend       // of lookAround: room for those that it looks at
 	library *library.Library // statements of all clients
 	prints  instance.Prints  // numbers of statements, for the law
 	events  *event.Ring      // what was decided

@@ -23,12 +23,13 @@ func (srv *Server) hearEvery() time.Duration { return min(5*time.Second, srv.cfg
 // retired. It has one caller, who calls it every half second.
 func (srv *Server) endSilent(now time.Time) {
 	for _, in := range srv.allInstances() {
-		var lent []*backend
+		lent := srv.lent[:0]
 		in.Pool.Each(func(c pool.Conn) {
 			if b := c.(*backend); b.link.Load() != nil {
 				lent = append(lent, b)
 			}
 		})
+		srv.lent = lent
 		longest := time.Duration(0)
 		for _, b := range lent {
 			silent := b.conn.Silent(now)
