@@ -107,11 +107,24 @@ func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
 	return k
 }
 
-// Forget ends a use of the key.
-func (p *Pool) Forget(k *Key) {
+// Forget ends a use of the key, and says whether it was the last for now.
+func (p *Pool) Forget(k *Key) (last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k.refs--
+	return k.refs == 0
+}
+
+// Uses is how many uses the keys of a database have.
+func (p *Pool) Uses(database string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, k := range p.list {
+		if k.Database == database {
+			n += k.refs
+		}
+	}
+	return n
 }
 
 func (p *Pool) dropKeysLocked() {
@@ -365,7 +378,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 	s := w.own
 	if s == nil {
 		k := w.Key
-		s = k.idle[len(k.idle)-1]
+		s = k.fittestLocked(w.Trait)
 		p.moveLocked(s, Lent, now)
 		s.class = w.Class
 		s.lease++
@@ -375,6 +388,20 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
 		p.runLocked(s, w.Print)
 	}
 	return w, s
+}
+
+// fitWithin is how many idle servers are looked at for one that is fit for a waiter: those used last, because this is asked at each grant.
+const fitWithin = 16
+
+// fittestLocked is the idle server for a waiter: the one used last of those that are fit for it, else the one used last.
+func (k *Key) fittestLocked(t Trait) *Server {
+	last := len(k.idle) - 1
+	for i := last; i >= 0 && i > last-fitWithin; i-- {
+		if k.idle[i].Trait == t {
+			return k.idle[i]
+		}
+	}
+	return k.idle[last]
 }
 
 // canLocked says whether a waiter can be served now.

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"time"
+	"unique"
 
 	"pgguard/pool/limit"
 	"pgguard/pool/queue"
@@ -39,6 +40,9 @@ type Key struct {
 	left     time.Time // when a server of it ended last
 	passed   uint64    // the search in which it was passed by
 }
+
+// Unused is true if nobody uses the key. It is for functions that Pool.Retire calls.
+func (k *Key) Unused() bool { return k.refs == 0 }
 
 // State is where a server is; it is in exactly one.
 type State uint8
@@ -81,6 +85,9 @@ type Server struct {
 	slow    bool      // it was slow when it began
 	beside  int       // statements that ran when it began, itself included
 
+	// Trait is what the server has been made fit for by who had it last. It belongs to whom the server is lent.
+	Trait Trait
+
 	// Sample is what the law is told of the statement whose end is reported next, by Idle, Park or Release: Elapsed, Kind
 	// and Blocked; the pool knows the rest. The zero value tells it nothing. It belongs to whom the server is lent.
 	Sample limit.Sample
@@ -99,6 +106,13 @@ type Grantee interface {
 	Refused(err error)
 }
 
+// Trait tells apart what servers of one key have been made fit for: a waiter is given the one that is fit for it already, if
+// it is idle, and any other if not.
+type Trait struct {
+	Settings, Name unique.Handle[string]
+	Stock          any // comparable
+}
+
 // Waiter is one request; its owner keeps and reuses it, one request at a time.
 type Waiter struct {
 	Key     *Key
@@ -108,6 +122,8 @@ type Waiter struct {
 	Grantee Grantee
 	// Client tells clients apart, which are served in turn within a class; those with the same number are one.
 	Client uint64
+	// Trait is what the server should be fit for.
+	Trait Trait
 	// Print is the fingerprint of the statement, below MaxPrints; 0: not known.
 	Print uint16
 

@@ -354,7 +354,7 @@ var errSettingsFlood = errors.New("not a PostgreSQL server: it reports too many 
 // note keeps a ParameterStatus.
 func (b *backend) note(body []byte) error {
 	name, rest, ok := wire.CString(body)
-	if !ok {
+	if !ok || string(name) == "application_name" {
 		return nil
 	}
 	value, _, ok := wire.CString(rest)

@@ -57,7 +57,7 @@ type Config struct {
 	PrepareUnnamed bool
 	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
 	MaxPinned int
-	// SyncApplicationName gives servers the application_name of the client they serve.
+	// SyncApplicationName gives servers the application_name of the client they serve; false leaves theirs.
 	SyncApplicationName bool
 	// DeferBegin answers BEGIN in the server's place and sends it with the first statement.
 	DeferBegin bool
@@ -125,7 +125,7 @@ func Default() Config {
 		CancelTimeout: 5 * time.Second,
 		DeferBegin:    true,
 
-		MaxPrepared: 200, StatementAge: time.Second, PreparedMemory: 64 << 20, PrepareUnnamed: true,
+		MaxPrepared: 200, StatementAge: time.Second, PreparedMemory: 64 << 20, PrepareUnnamed: true, SyncApplicationName: true,
 
 		Grace: 60 * time.Second, IdleGrace: 3 * time.Second,
 		Log: slog.New(slog.DiscardHandler),

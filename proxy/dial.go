@@ -13,36 +13,77 @@ import (
 
 // open logs in to a server for an instance's pool, as its key says. Errors are classified for the pool.
 func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Server) (instance.Server, error) {
-	start := time.Now()
+	start, era := time.Now(), in.Era()
 	b, err := srv.logIn(ctx, in, s)
 	srv.times.login.observe(time.Since(start))
 	if err != nil {
 		return nil, err
 	}
-	s.Key.Value.(*login).params.Store(b.params.Load())
+	s.Trait = pool.Trait(b.session.Trait())
+	s.Key.Value.(*login).tell(b.params.Load(), era)
 	return b, nil
 }
 
-// logIn opens a socket and logs in.
+// logIn opens a socket and logs in. If its user or database is not any more what it was when the key's clients logged in, the server is
+// given what they were given.
 func (srv *Server) logIn(ctx context.Context, in *instance.Instance, s *pool.Server) (*backend, error) {
 	ctx, stop := context.WithTimeout(ctx, in.Door.Upstream.ConnectTimeout)
 	defer stop()
-	b := &backend{inst: in, server: s, session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User)}
+	l := s.Key.Value.(*login)
+	for {
+		as := l.upheld.Load()
+		b, origin, err := srv.attempt(ctx, in, s, as)
+		if err != nil || origin == "" || (as != nil && origin == as.origin) || l.is(origin) {
+			return b, err
+		}
+		in.Met(l.entry, l.turn, origin)
+		as = &upheld{origin, in.Keeps(*l.origin.Load(), origin)}
+		l.upheld.Store(as)
+		if len(as.settings) == 0 {
+			return b, nil
+		}
+		_ = b.conn.Conn.Close()
+	}
+}
+
+// is answers whether servers of the key start with this origin; its first has settled that.
+func (l *login) is(origin string) bool {
+	if l.origin.CompareAndSwap(nil, &origin) {
+		l.inst.Met(l.entry, l.turn, origin)
+		return true
+	}
+	return *l.origin.Load() == origin
+}
+
+// upheld are the settings that a server must be given to be like the first of its key, if who logs in gets that origin.
+type upheld struct {
+	origin   string
+	settings []translate.Pair
+}
+
+// attempt logs in once, with what is kept beside the key's own settings.
+func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
+	b = &backend{inst: in, server: s, session: translate.NewServer()}
+	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User), Question: instance.OriginQuestion}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
+	if as != nil {
+		for _, o := range as.settings {
+			h.Params[o.Name] = o.Value
+		}
+	}
 	for _, o := range s.Key.Value.(*login).options {
 		h.Params[o.Name] = o.Value
 	}
 	if err := in.Door.LogIn(ctx, &h); err != nil {
-		return nil, upstream.Classify(err)
+		return nil, "", upstream.Classify(err)
 	}
 	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
 	b.pid, b.secret, b.in = h.PID, h.Secret, early(h.Rest)
 	if err := b.conn.Init(h.Conn, srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
-		return nil, err
+		return nil, "", err
 	}
-	return b, nil
+	return b, h.Answer, nil
 }
 
 // early is a buffer with what a server said at once after its login; nil: nothing.

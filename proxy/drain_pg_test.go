@@ -106,7 +106,7 @@ func TestDrainEndsWithGrace(t *testing.T) {
 	}
 	admin := direct(t, c)
 	eventually(t, "no server left", func() bool {
-		return admin.one(t, "select count(*) from pg_stat_activity where application_name like 'pgguard%'") == "0"
+		return admin.one(t, "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()") == "0"
 	})
 }
 
@@ -137,7 +137,7 @@ func TestCloseDuringDrain(t *testing.T) {
 	holds.fatal(t, "57P01")
 	waits.fatal(t, "57P01")
 	eventually(t, "no server left", func() bool {
-		return admin.one(t, "select count(*) from pg_stat_activity where application_name like 'pgguard%'") == "0"
+		return admin.one(t, "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()") == "0"
 	})
 }
 

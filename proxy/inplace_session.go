@@ -33,13 +33,17 @@ func (s *session) setInPlace(text []byte) []byte {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{s.client.Settings(), string(text)})
+	if s.client.Renamed() {
+		return nil
+	}
+	is := s.client.Settings()
+	o, ok := s.route.key.Value.(*login).lessons.recall(lesson{is.Bare(), string(text)}, s.route.inst.Era())
 	if !ok {
 		return nil
 	}
 	out := o.params.AppendDiff(wire.AppendText(nil, wire.CommandComplete, o.tag), s.params)
 	s.params = o.params
-	s.client.Set(o.to)
+	s.client.Set(o.to.As(is))
 	return out
 }
 
@@ -48,14 +52,18 @@ func (s *session) discardInPlace(text []byte) []byte {
 	if !sql.DiscardsAll(text) {
 		return nil
 	}
-	p := s.route.key.Value.(*login).params.Load()
+	p := s.route.key.Value.(*login).known()
 	if p == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	out := wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL")
 	s.client.DiscardAll()
-	out := p.AppendDiff(wire.AppendText(nil, wire.CommandComplete, "DISCARD ALL"), s.params)
+	if name, news := s.client.ToldName(); news {
+		out = wire.AppendText(out, wire.ParameterStatus, "application_name", name)
+	}
+	out = p.AppendDiff(out, s.params)
 	s.params = p
 	return out
 }

@@ -29,7 +29,7 @@ func TestConnectionLimitOfOneIsNobodyElses(t *testing.T) {
 			early := mustCall(t, g.addr, c.user, c.database) // before there is a limit
 			early.want(t, early.query, "select 1", "", 'I')
 			for _, text := range []string{"alter role few connection limit 1", "alter database small connection limit 1",
-				"select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pgguard'"} {
+				"select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'pgguard-watch%'"} {
 				admin.want(t, admin.query, text, "", 'I')
 			}
 			eventually(t, "its server gone", func() bool { return g.pool().Servers["idle"] == 0 })

@@ -176,7 +176,7 @@ func (g *guard) startLoad(t *testing.T, clients int) (stop func(), acknowledged 
 func checkClean(t *testing.T, g *guard, admin *caller, servers int) {
 	t.Helper()
 	for what, query := range map[string]string{
-		"open transactions": "select count(*) from pg_stat_activity where application_name = 'pgguard' and state <> 'idle'",
+		"open transactions": "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'pgguard-watch%' and state <> 'idle'",
 		"locks":             "select count(*) from pg_locks where locktype in ('advisory', 'transactionid', 'tuple') and pid <> pg_backend_pid()",
 		"temporary tables":  "select count(*) from pg_class where relname = 'leftover_table'",
 	} {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"sync"
 
 	"pgguard/proxy/instance"
@@ -11,11 +12,14 @@ import (
 // lessons are what SET and RESET statements have been seen to do, for one key: under the same settings the same text does
 // the same, so that no server is needed for it a second time. Any goroutine may call its methods.
 type lessons struct {
-	mu    sync.RWMutex
+	mu sync.RWMutex
+
+	// guarded by mu
 	known map[lesson]outcome
+	era   uint64 // of the instance, in which they were learned
 }
 
-// lesson is a text run under some settings.
+// lesson is a text run under some settings, whatever the client's application_name is, as long as it is the one of its login.
 type lesson struct {
 	from translate.Settings
 	text string // "": nothing is to be learned
@@ -34,32 +38,35 @@ const maxLessons = 1024
 // maxLesson is the longest text worth remembering.
 const maxLesson = 256
 
-func (l *lessons) recall(k lesson) (outcome, bool) {
+func (l *lessons) recall(k lesson, era uint64) (outcome, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	if l.era != era {
+		return outcome{}, false
+	}
 	o, ok := l.known[k]
 	return o, ok
 }
 
-func (l *lessons) learn(k lesson, o outcome) {
+func (l *lessons) learn(k lesson, o outcome, era uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.known == nil || len(l.known) >= maxLessons {
-		l.known = map[lesson]outcome{}
+	if l.known == nil || len(l.known) >= maxLessons || l.era != era {
+		l.known, l.era = map[lesson]outcome{}, era
 	}
 	l.known[k] = o
 }
 
 // lessonLocked returns what may be learned from a request: a single SET or RESET outside a transaction.
 func (s *session) lessonLocked(r *request) lesson {
-	if s.local != 'I' || r.buf.W-r.at > maxLesson {
+	if s.local != 'I' || r.buf.W-r.at > maxLesson || s.client.Renamed() {
 		return lesson{}
 	}
 	text, ok := r.Setting(r.buf.Data[r.at:r.buf.W])
-	if !ok {
+	if !ok || bytes.Contains(bytes.ToLower(text), []byte("application_name")) { // what it does depends on the client
 		return lesson{}
 	}
-	return lesson{s.client.Settings(), string(text)}
+	return lesson{s.client.Settings().Bare(), string(text)}
 }
 
 // untaught are settings whose values the server looks up in its catalogues: what was right once may not be for ever.
@@ -76,6 +83,9 @@ func (l *link) taughtLocked(was translate.Settings) {
 		return
 	}
 	is := l.s.client.Settings()
+	if l.s.client.Renamed() {
+		return
+	}
 	for _, name := range untaught {
 		before, _ := was.Get(name)
 		after, _ := is.Get(name)
@@ -87,5 +97,5 @@ func (l *link) taughtLocked(was translate.Settings) {
 	if sql.Scan([]byte(k.text)).First == sql.Reset {
 		tag = "RESET"
 	}
-	l.s.route.key.Value.(*login).lessons.learn(k, outcome{is, l.b.params.Load(), tag})
+	l.s.route.key.Value.(*login).lessons.learn(k, outcome{is.Bare(), l.b.params.Load(), tag}, l.b.inst.Era())
 }

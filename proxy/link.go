@@ -149,6 +149,7 @@ func (l *link) finish(b *backend, end ending, now time.Time) {
 // giveBack returns the server to the pool when no cancel request is on its way to it, so that none can hit the next
 // client.
 func (b *backend) giveBack(now time.Time) {
+	b.server.Trait = pool.Trait(b.session.Trait())
 	if b.cancels.flying.Load() == 0 || !b.cancels.hold() {
 		b.inst.Pool.Release(b.server, now)
 	}

@@ -10,17 +10,40 @@ import (
 
 // login is what is remembered for a key: what a client is told when it logs in.
 type login struct {
-	params  atomic.Pointer[instance.Params]
+	inst    *instance.Instance
+	entry   *instance.Entry
+	turn    uint64                 // of the entry
+	origin  atomic.Pointer[string] // of the key's first server, and so of its clients; nil: there was none yet
+	upheld  atomic.Pointer[upheld] // by the last server that needed it; nil: none has
+	told    atomic.Pointer[told]
 	options []translate.Pair // sent in the start-up packet
 	lessons lessons
 	terms   [2]translate.Terms // of clients for whom statements are translated, and of those who have their server to themselves
 }
 
-// newLogin is for clients of this user with these settings in their start-up packets.
-func (srv *Server) newLogin(in *instance.Instance, database, user string, options []translate.Pair) *login {
-	l := &login{options: options}
+// told is what a new client is told of its server's settings.
+type told struct {
+	params *instance.Params
+	era    uint64 // of the instance when the server reported them
+}
+
+// tell notes what a server of the key reports that has the settings of a new session, as of an era.
+func (l *login) tell(p *instance.Params, era uint64) { l.told.Store(&told{p, era}) }
+
+// known is what a new client is told; nil if that has to be asked for, because nothing is known or the server may report something else
+// by now.
+func (l *login) known() *instance.Params {
+	if t := l.told.Load(); t != nil && t.era == l.inst.Era() {
+		return t.params
+	}
+	return nil
+}
+
+// newLogin is for clients that log in at this turn with these settings in their start-up packets.
+func (srv *Server) newLogin(in *instance.Instance, e *instance.Entry, turn uint64, options []translate.Pair) *login {
+	l := &login{inst: in, entry: e, turn: turn, options: options}
 	l.terms[0] = translate.Terms{
-		Library: srv.library.Shelf(), Catalog: in.Catalog(database), Room: &room{srv, in}, User: user, Began: options, Warns: true,
+		Library: srv.library.Shelf(), Catalog: in.Catalog(e.Database), Room: &room{srv, in}, User: e.User, Born: instance.ApplicationName, Began: options, Warns: true,
 		Encoding: l.encoding, CountsWrites: l.countsWrites, MaxPrepared: srv.cfg.MaxPrepared, StatementAge: srv.cfg.StatementAge, PrepareUnnamed: srv.cfg.PrepareUnnamed,
 		SyncApplicationName: srv.cfg.SyncApplicationName,
 	}
@@ -36,16 +59,16 @@ func (srv *Server) newLogin(in *instance.Instance, database, user string, option
 
 // encoding is the client_encoding of a new session.
 func (l *login) encoding() string {
-	if p := l.params.Load(); p != nil {
-		return p.Get("client_encoding")
+	if t := l.told.Load(); t != nil {
+		return t.params.Get("client_encoding")
 	}
 	return ""
 }
 
 // countsWrites is true from PostgreSQL 15 on: before, what a server counts is told by a process of its own, half a second late.
 func (l *login) countsWrites() bool {
-	p := l.params.Load()
-	return p != nil && !strings.HasPrefix(p.Get("server_version"), "14.")
+	t := l.told.Load()
+	return t != nil && !strings.HasPrefix(t.params.Get("server_version"), "14.")
 }
 
 // newsLocked returns what the client must be told ahead of anything its server says: in what that server differs from

@@ -27,7 +27,7 @@ func TestServerLostWhileNothingRuns(t *testing.T) {
 	g := newGuard(t, tap.Addr(), func(cfg *Config) { cfg.Pool.MaxServers = 2 })
 	terminate := func(t *testing.T) {
 		t.Helper()
-		admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'pgguard'")
+		admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'pgguard-watch%'")
 	}
 	for name, lt := range map[string]*lossTest{
 		"terminated": {end: terminate, code: "57P01"},
@@ -152,7 +152,7 @@ func TestServerLostWhileAStatementRuns(t *testing.T) {
 				want := tc.cut
 				if terminated {
 					want = "57P01"
-					admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'pgguard'")
+					admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'pgguard-watch%'")
 				} else {
 					tap.Cut()
 				}

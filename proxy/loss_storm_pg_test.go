@@ -45,7 +45,7 @@ func TestServersLostInAStorm(t *testing.T) {
 	}
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		admin.one(t, "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity "+
-			"where application_name = 'pgguard' order by state = 'idle', random() limit 2) a")
+			"where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'pgguard-watch%' order by state = 'idle', random() limit 2) a")
 		time.Sleep(time.Duration(seed.IntN(20)) * time.Millisecond) // between two blows
 	}
 	close(stop)

@@ -45,7 +45,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	for _, r := range up.Reported {
 		told = wire.AppendText(told, wire.ParameterStatus, r.Name, r.Value)
 	}
-	s.init()
+	s.init(h.applicationName)
 	srv.keys.add(s, h.keySize())
 	s.walsender = &walsender{in, up.PID, up.Secret}
 	s.mu.Lock()

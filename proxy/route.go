@@ -71,8 +71,12 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	for _, o := range h.settings {
 		fmt.Fprintf(&name, "%s\x00%s\x00", o.Name, o.Value)
 	}
+	r.inst.Settled()
+	entry := r.inst.Entry(database, h.user)
+	turn := entry.Turn()
+	fmt.Fprintf(&name, "\x00%d", turn)
 	r.key = r.inst.Pool.Key(database, h.user, name.String(), func(k *pool.Key) {
-		k.Value = srv.newLogin(r.inst, database, h.user, h.settings)
+		k.Value = srv.newLogin(r.inst, entry, turn, h.settings)
 	})
 	l := r.key.Value.(*login)
 	if r.terms = &l.terms[0]; mode == PoolModeSession {
@@ -81,39 +85,62 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	return r, nil
 }
 
-func (srv *Server) forget(r *route) { r.inst.Pool.Forget(r.key) }
+// forget ends a client's use of its route. Servers that no client to come may have go with the last who may.
+func (srv *Server) forget(r *route) {
+	last := r.inst.Pool.Forget(r.key)
+	if l := r.key.Value.(*login); last && l.turn != l.entry.Turn() {
+		r.inst.Pool.Retire(time.Now(), "role or database is not what it was", func(s *pool.Server) bool { return s.Key == r.key })
+	}
+}
 
 // loginWait bounds how long a login waits for the first server of its kind: a little less than drivers wait for a
 // connection, so that they are told rather than left to time out.
 const loginWait = 5 * time.Second
 
+// staleWait bounds how long a login waits to be told what its server reports now; then it is told what was known last.
+const staleWait = time.Second
+
 // remembered returns what a client of this route is told of its server's settings. If no server of its key has ever
-// been opened, one is: it also proves that the user and the database exist.
+// been opened, one is: it also proves that the user and the database exist. If they may be others by now, one is asked.
 func (srv *Server) remembered(s *session) (*instance.Params, error) {
-	known := s.route.key.Value.(*login)
-	if p := known.params.Load(); p != nil {
+	l := s.route.key.Value.(*login)
+	if p := l.known(); p != nil {
 		return p, nil
 	}
-	if err := s.route.inst.Refusing(); err != nil {
+	stale := l.told.Load()
+	if err := s.route.inst.Refusing(); err != nil && stale == nil {
 		return nil, refusalForLogin(err)
+	} else if err != nil {
+		return stale.params, nil
 	}
-	w := loginWaiter{done: make(chan error, 1), pool: s.route.inst.Pool}
-	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w}
-	s.route.inst.Pool.Get(&request, time.Now())
-	timeout := time.NewTimer(min(srv.cfg.LoginTimeout, loginWait))
-	defer timeout.Stop()
-	var err error
-	select {
-	case err = <-w.done:
-	case <-timeout.C:
-		if err = s.route.inst.Pool.GiveUp(&request, time.Now()); err == nil {
-			err = <-w.done
-		}
+	wait := min(srv.cfg.LoginTimeout, loginWait)
+	if stale != nil {
+		wait = min(wait, staleWait)
 	}
-	if p := known.params.Load(); p != nil {
-		return p, nil
+	err := srv.awaitLogin(s, l, wait)
+	var rejected *pool.RejectedError
+	if t := l.told.Load(); t != nil && !errors.As(err, &rejected) {
+		return t.params, nil
 	}
 	return nil, refusalForLogin(err)
+}
+
+// awaitLogin waits until a server of the key has reported its settings, or cannot be had.
+func (srv *Server) awaitLogin(s *session, l *login, wait time.Duration) error {
+	w := loginWaiter{done: make(chan error, 1), inst: s.route.inst, login: l, timeout: srv.cfg.CancelTimeout}
+	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w}
+	s.route.inst.Pool.Get(&request, time.Now())
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	select {
+	case err := <-w.done:
+		return err
+	case <-timeout.C:
+		if err := s.route.inst.Pool.GiveUp(&request, time.Now()); err != nil {
+			return err
+		}
+		return <-w.done
+	}
 }
 
 // refusalForLogin turns a failure to open the first server into the answer to a login. The server's own words go on as
@@ -130,16 +157,22 @@ func refusalForLogin(err error) error {
 	return &Refusal{Reason: ReasonUnreachable, Message: "guard: database is not accepting connections"}
 }
 
-// loginWaiter is granted a server only to know that there is one.
+// loginWaiter is granted a server only to know that there is one, and what it reports.
 type loginWaiter struct {
-	pool *pool.Pool
-	done chan error
+	inst    *instance.Instance
+	login   *login
+	timeout time.Duration
+	done    chan error
 }
 
 // Granted implements pool.Grantee.
 func (w *loginWaiter) Granted(s *pool.Server, now time.Time, _ time.Duration) {
-	w.pool.Release(s, now)
-	w.done <- nil
+	if w.login.known() != nil { // it has just been opened, or another login has asked
+		w.inst.Pool.Release(s, now)
+		w.done <- nil
+		return
+	}
+	go func() { w.done <- w.login.refresh(s, w.timeout) }()
 }
 
 // Refused implements pool.Grantee.

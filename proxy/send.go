@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"pgguard/pool"
 	"time"
 
 	"pgguard/proxy/sock"
@@ -47,6 +48,7 @@ func (s *session) offer(r *request, end int) error {
 	keeps := s.state == parked
 	s.waiter.Urgent = r.Urgent()
 	s.waiter.Print = s.srv.prints.Index(r.Print())
+	s.waiter.Trait = pool.Trait(s.client.Trait())
 	s.holdLocked(r, end)
 	s.asked = true
 	if keeps {

@@ -77,11 +77,14 @@ type stream struct {
 	ended   bool         // the text's NUL has passed
 }
 
-// init makes s ready; its conn must be set.
-func (s *session) init() {
+// init makes s ready; its conn must be set. name is the client's application_name.
+func (s *session) init(name string) {
 	s.cond.L = &s.mu
 	s.local = wire.Idle
 	s.client = translate.NewClient(s.route.terms)
+	if s.srv.cfg.SyncApplicationName {
+		s.client.Call(name)
+	}
 	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client}
 	s.since = time.Now()
 }

@@ -115,7 +115,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 	if err := s.conn.Init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
 		return nil, err
 	}
-	s.init()
+	s.init(cleanName(h.applicationName, p))
 	return srv.runSession, nil
 }
 

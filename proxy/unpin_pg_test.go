@@ -16,7 +16,7 @@ func TestPinsEndWithTheirCause(t *testing.T) {
 		"listen":        {[]string{"listen here"}, []string{"unlisten *"}},
 		"temp_table":    {[]string{"create temp table gone (a int)"}, []string{"drop table gone"}},
 		"cursor":        {[]string{"begin", "declare held cursor with hold for select 1", "commit"}, []string{"close held"}},
-		"prepared":      {[]string{"prepare it as select 1"}, []string{"deallocate it"}},
+		"prepared":      {[]string{"select 1; prepare it as select 1"}, []string{"deallocate it"}}, // alone it would move
 		"sequence":      {[]string{"select nextval('items_id_seq')"}, []string{"discard sequences"}},
 		"everything":    {[]string{"listen here", "select pg_advisory_lock(9)", "create temp table gone (a int)"}, []string{"discard all"}},
 		"in a block":    {[]string{"listen here"}, []string{"begin", "unlisten *", "commit"}},

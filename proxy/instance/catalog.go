@@ -24,6 +24,8 @@ type Catalog struct {
 	// INSERT, which takes one by a default, is not worth a pin.
 	currval atomic.Bool
 
+	in *Instance
+
 	mu sync.Mutex
 
 	// guarded by mu
@@ -54,6 +56,9 @@ func (c *Catalog) NoteCurrval() { c.currval.Store(true) }
 func (c *Catalog) Changed(text []byte) {
 	c.schema.Add(1)
 	lower := bytes.ToLower(text)
+	if bytes.Contains(lower, []byte("database")) {
+		c.in.Clear()
+	}
 	for _, word := range []string{"function", "procedure", "extension", "schema", "do"} {
 		if text == nil || bytes.Contains(lower, []byte(word)) {
 			c.bodies.Add(1)
@@ -65,6 +70,9 @@ func (c *Catalog) Changed(text []byte) {
 // Committed implements translate.Catalog.
 func (c *Catalog) Committed() { c.schema.Add(1) }
 
+// Stirred implements translate.Catalog.
+func (c *Catalog) Stirred() { c.in.Stirred() }
+
 // maxCustoms bounds the names of custom settings that are asked for; with more, who may set one is pinned.
 const maxCustoms = 256
 
@@ -73,8 +81,8 @@ const functionsFor = 10 * time.Second
 
 var _ translate.Catalog = (*Catalog)(nil)
 
-func newCatalog() *Catalog {
-	c := &Catalog{known: map[string]bool{}}
+func newCatalog(in *Instance) *Catalog {
+	c := &Catalog{known: map[string]bool{}, in: in}
 	c.schema.Store(1)
 	c.bodies.Store(1)
 	return c

@@ -24,7 +24,18 @@ type Instance struct {
 	cfg Config
 
 	everUp atomic.Bool   // the server's limits have been read
-	woken  chan struct{} // the side channel looks at once
+	woken  chan struct{} // the side channel looks at once, at the server's limits, too
+	wanted chan struct{} // the side channel looks at once
+	born   time.Time
+
+	era      atomic.Uint64 // see Era
+	stirs    atomic.Uint64 // see Stirred
+	seen     atomic.Uint64 // of stirs, when the side channel looked last
+	sees     atomic.Bool   // the last look has succeeded
+	clearing atomic.Int64  // see Clear: until when, as nanoseconds since born
+	looks    looks
+	running  int    // of the side channel's goroutine: statements that were seen to run
+	standing string // of the side channel's goroutine: what the server's own state was when it looked last; empty: not known
 
 	pinned atomic.Int64 // clients that keep a server between transactions
 
@@ -55,6 +66,8 @@ type Instance struct {
 	known      map[string]*Params  // by Params.identity; nil: none yet
 	knownBytes int                 // of their identities
 	catalogs   map[string]*Catalog // by database
+	entries    map[string]*Entry   // by database and user
+	turns      uint64              // how many entries have had
 	breaker    *breaker.Breaker
 	lastError  error              // of a login that did not reach the server
 	said       error              // why a login failed last; nil: none has
@@ -70,6 +83,7 @@ const breakerStates = int(breaker.StateRamp) + 1
 // New returns the instance that up names. It does no IO; Run does.
 func New(cfg Config, up upstream.Upstream) *Instance {
 	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
+	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
@@ -108,7 +122,7 @@ func (in *Instance) Catalog(database string) *Catalog {
 	defer in.mu.Unlock()
 	c := in.catalogs[database]
 	if c == nil {
-		c = newCatalog()
+		c = newCatalog(in)
 		in.catalogs[database] = c
 	}
 	return c

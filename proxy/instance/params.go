@@ -9,7 +9,7 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// Params are the settings a server reports (ParameterStatus). A value never changes; equal ones of one instance are
+// Params are the settings a server reports (ParameterStatus), but for application_name, which is its client's. A value never changes; equal ones of one instance are
 // the same pointer, so that comparing costs nothing.
 type Params struct {
 	names, values []string // sorted by name
@@ -27,6 +27,9 @@ func NewParams(reported []upstream.Setting) *Params {
 	reported = slices.SortedFunc(slices.Values(reported), func(a, b upstream.Setting) int { return strings.Compare(a.Name, b.Name) })
 	p := &Params{}
 	for _, r := range reported {
+		if r.Name == "application_name" {
+			continue
+		}
 		p.names, p.values = append(p.names, r.Name), append(p.values, r.Value)
 	}
 	return p
@@ -72,22 +75,16 @@ func (p *Params) Get(name string) string {
 	return ""
 }
 
-// AppendAll appends a ParameterStatus for every setting, with the client's own application_name.
+// AppendAll appends a ParameterStatus for every setting, and one for the client's own application_name.
 func (p *Params) AppendAll(dst []byte, applicationName string) []byte {
-	for i, n := range p.names {
-		v := p.values[i]
-		if n == "application_name" {
-			v = applicationName
-		}
-		dst = wire.AppendText(dst, wire.ParameterStatus, n, v)
-	}
-	return dst
+	dst = wire.AppendText(dst, wire.ParameterStatus, "application_name", applicationName)
+	return p.AppendDiff(dst, nil)
 }
 
 // AppendDiff appends a ParameterStatus for every setting in which p differs from what the client was told.
 func (p *Params) AppendDiff(dst []byte, told *Params) []byte {
 	for i, n := range p.names {
-		if n != "application_name" && (told == nil || told.Get(n) != p.values[i]) {
+		if told == nil || told.Get(n) != p.values[i] {
 			dst = wire.AppendText(dst, wire.ParameterStatus, n, p.values[i])
 		}
 	}

@@ -3,6 +3,8 @@ package instance
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +21,8 @@ const SampleEvery = time.Second
 // view joins two catalogues. What sessions of other roles wait for is NULL without pg_read_all_stats: then nothing is
 // known to be blocked, and the law goes by its other signals.
 const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, '')
-  from pg_catalog.pg_stat_get_activity(null) where state = 'active' and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()`
+  from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
+  and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()`
 
 // blockersQuery says whom statements wait for.
 const blockersQuery = `select b, count(*) from pg_catalog.unnest($1::int[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b group by b`
@@ -67,8 +70,8 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
 		b := ours[uint32(pid)]
 		switch {
-		case b == nil && name == ApplicationName:
-			s.Peers++
+		case b == nil && strings.HasPrefix(name, sideName):
+			s.Peers += runningOf(name)
 		case b == nil:
 			s.Foreign++
 		case waits == "Client":
@@ -93,6 +96,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
+	s.Peers = min(s.Peers, s.Foreign)
+	s.Foreign -= s.Peers
+	in.running = running
 	if running > 0 {
 		s.LWLock = float64(lwlocks) / float64(running)
 	}
@@ -126,6 +132,25 @@ func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, 
 		return nil
 	})
 	return out, err
+}
+
+// runningOf is how many statements the servers of another guard run, as the name of its side channel says.
+func runningOf(name string) int {
+	_, running, _ := strings.Cut(name, "/")
+	n, err := strconv.Atoi(running)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// pids are the numbers of the servers' processes.
+func (in *Instance) pids() []int32 {
+	list := []int32{}
+	for pid := range in.servers() {
+		list = append(list, int32(pid))
+	}
+	return list
 }
 
 // servers returns the servers by the number of their process.

@@ -13,7 +13,8 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// sideName is the application_name of the side channel.
+// sideName begins the application_name of the side channel. Behind it stand, for other guards, how many servers this one has and how many
+// statements they run: pgguard-watch 12/3. Their own names are their clients'.
 const sideName = "pgguard-watch"
 
 // sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends.
@@ -56,12 +57,13 @@ func (in *Instance) adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
-// The most that a server may say to the side channel: in one message, before it is done with one question, and of settings in all.
-// What the side channel asks for is a thousandth of it.
+// The most that a server may say to the side channel: in one message, before it is done with one question, and of settings in all, less
+// maxSideName for each question, with which the side channel may change its name. What it asks for is a thousandth of it.
 const (
 	maxSideMessage = 1 << 20
 	maxSideAnswer  = 16 << 20
 	maxSideTold    = 1 << 20
+	maxSideName    = 64
 )
 
 // errSideFlood ends a side channel whose server says what no PostgreSQL would.
@@ -158,7 +160,7 @@ func (c *sideConn) begins(typ byte, length uint32) error {
 	c.left = int(length) - 4
 	switch typ {
 	case wire.ReadyForQuery:
-		c.asked = 0
+		c.asked, c.told = 0, max(0, c.told-maxSideName)
 	case wire.ParameterStatus:
 		c.told += int(length)
 	}

@@ -25,8 +25,23 @@ const (
 // guard that starts before this one ends.
 const reserveShare = 0.2
 
-// ApplicationName is what a server's session is called in pg_stat_activity: it serves many clients.
+// ApplicationName is what a server's session is called in pg_stat_activity until it has served a client.
 const ApplicationName = "pgguard"
+
+// schedule is when the side channel does next what it does less often than it looks.
+type schedule struct{ limits, sample time.Time }
+
+// pauseUntil is how long the side channel waits before it looks again, if its next sample is due then.
+func (in *Instance) pauseUntil(sample time.Time) time.Duration {
+	wait := SampleEvery
+	if left := time.Until(sample); left > 0 {
+		wait = min(wait, left)
+	}
+	if in.isClearing() {
+		wait = min(wait, clearEvery)
+	}
+	return wait
+}
 
 // watch is the side channel: one connection outside the pool, inside the cap. It reads the server's limits at the start
 // and every minute, looks once a second what sessions wait for, runs the breaker's canaries, and tries a server that
@@ -34,7 +49,7 @@ const ApplicationName = "pgguard"
 func (in *Instance) watch(ctx context.Context) {
 	var c *pgx.Conn
 	defer in.hangUp(&c)
-	var limits time.Time // when they are to be read next
+	var next schedule
 	failures := 0
 	failed := func(err error) (wait time.Duration) {
 		in.LogFailed("the side channel does not work", in.Door.Upstream.User, err, time.Now())
@@ -42,9 +57,9 @@ func (in *Instance) watch(ctx context.Context) {
 		return pause(failures - 1)
 	}
 	for {
-		err := in.observe(ctx, &c, &limits)
+		err := in.observe(ctx, &c, &next)
 		err = faultOf(c, err)
-		wait := SampleEvery
+		wait := in.pauseUntil(next.sample)
 		switch {
 		case err == nil:
 			failures = 0
@@ -52,6 +67,7 @@ func (in *Instance) watch(ctx context.Context) {
 			return
 		default:
 			in.hangUp(&c)
+			in.sees.Store(false)
 			wait = failed(err)
 		}
 		switch probe, why := in.next(ctx, c, wait, failures > 0); why {
@@ -60,7 +76,7 @@ func (in *Instance) watch(ctx context.Context) {
 		case asked:
 			in.answer(ctx, &c, probe)
 		case awoken:
-			limits = time.Time{}
+			next = schedule{}
 		case doubted:
 			if err := in.dialAnew(ctx, &c); err != nil { // the one there is may still serve
 				in.rest(ctx, failed(err))
@@ -83,9 +99,9 @@ const (
 // next waits for the next thing to do, and for news of changes to the database meanwhile. While the side channel fails it takes its time.
 func (in *Instance) next(ctx context.Context, c *pgx.Conn, wait time.Duration, failing bool) (breaker.Probe, pauseEnd) {
 	defer hears(ctx, c)()
-	woken, doubts := in.woken, in.doubts
+	woken, doubts, wanted := in.woken, in.doubts, in.wanted
 	if failing {
-		woken, doubts = nil, nil
+		woken, doubts, wanted = nil, nil, nil
 	}
 	select {
 	case <-ctx.Done():
@@ -94,6 +110,8 @@ func (in *Instance) next(ctx context.Context, c *pgx.Conn, wait time.Duration, f
 		return p, asked
 	case <-woken:
 		return breaker.Probe{}, awoken
+	case <-wanted:
+		return breaker.Probe{}, due
 	case <-doubts:
 		return breaker.Probe{}, doubted
 	case <-time.After(wait):
@@ -124,22 +142,24 @@ func (in *Instance) Wake() {
 	}
 }
 
-// observe looks at the server: at its limits if they are old, and at what runs. While the breaker is open it leaves that
-// to canaries.
-func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time) error {
+// observe looks at the server: at what has changed, at its limits if they are old, and at what runs if that is due. While the breaker is
+// open it leaves that to canaries.
+func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) error {
 	if !in.Passes() {
+		in.sees.Store(false)
 		return nil
 	}
 	if err := in.reach(ctx, c); err != nil {
 		return err
 	}
-	if now := time.Now(); !now.Before(*limits) {
-		caps, pressed, err := readCaps(ctx, *c)
+	now := time.Now()
+	if !now.Before(due.limits) {
+		caps, pressed, err := in.readCaps(ctx, *c)
 		if err != nil {
 			return err
 		}
-		if *limits = now.Add(capsEvery); pressed {
-			*limits = now.Add(capsSoon)
+		if due.limits = now.Add(capsEvery); pressed {
+			due.limits = now.Add(capsSoon)
 		}
 		if most := in.cfg.MostServers; most > 0 {
 			caps.Total = min(caps.Total, most)
@@ -150,6 +170,16 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, limits *time.Time
 	if err := in.verify(ctx, c); err != nil {
 		return err
 	}
+	if *c == nil {
+		return nil
+	}
+	if err := in.look(ctx, c); err != nil {
+		return err
+	}
+	if now.Before(due.sample) || *c == nil {
+		return nil
+	}
+	due.sample = now.Add(SampleEvery)
 	return in.sample(ctx, *c)
 }
 
@@ -202,22 +232,24 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 	*c = nil
 }
 
-// capsQuery reads the server's limits and what others use of them. reserved_connections exists since 16.
+// capsQuery reads the server's limits and what others use of them, who are neither these servers nor those of other guards.
+// reserved_connections exists since 16.
 const capsQuery = `select current_setting('max_connections')::int
   - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
   - coalesce(current_setting('reserved_connections', true)::int, 0),
-  (select count(*) from pg_stat_activity where backend_type = 'client backend'
-     and application_name not in ('` + ApplicationName + `', '` + sideName + `')),
-  (select count(*) from pg_stat_activity where backend_type = 'client backend')`
+  (select count(*) filter (where pid <> all ($1::int[]) and application_name <> '` + ApplicationName + `' and application_name not like '` + sideName + `%')
+     - coalesce(sum(substring(application_name from '^` + sideName + ` ([0-9]+)/')::int) filter (where pid <> pg_catalog.pg_backend_pid()), 0)
+     from pg_stat_activity where backend_type = 'client backend')`
 
 // readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
-func readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, err error) {
+func (in *Instance) readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, err error) {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
-	var most, others, all int
-	if err := c.QueryRow(ctx, capsQuery).Scan(&most, &others, &all); err != nil {
+	var most, others int
+	if err := c.QueryRow(ctx, capsQuery, in.pids()).Scan(&most, &others); err != nil {
 		return pool.Caps{}, false, fmt.Errorf("read limits: %w", err)
 	}
+	others = max(0, others)
 	reserve := int(reserveShare * float64(most))
 	caps = pool.Caps{
 		// One connection is the side channel's own.

@@ -143,3 +143,29 @@ var reserved = func() map[string]bool {
 	}
 	return words
 }()
+
+// Prepares returns where in a text the statement begins that it prepares. ok is true only if the text is exactly one statement, PREPARE name
+// … AS statement.
+func Prepares(text []byte) (at int, ok bool) {
+	if c, _, _, ok := Target(text); !ok || c != Prepare || Scan(text).Statements != 1 {
+		return 0, false
+	}
+	l := lexemes{p: text}
+	l.first()
+	l.next() // the name
+	l.next()
+	for depth := 0; l.kind == kindSymbol || depth > 0; l.next() {
+		switch {
+		case l.kind == kindEnd:
+			return 0, false
+		case l.kind == kindSymbol && l.text[0] == '(':
+			depth++
+		case l.kind == kindSymbol && l.text[0] == ')':
+			depth--
+		}
+	}
+	if l.broken || l.kind != kindName || !equalFold(l.text, "as") {
+		return 0, false
+	}
+	return l.i, true
+}

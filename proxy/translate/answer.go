@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"unicode/utf8"
+	"unique"
 
 	"pgguard/proxy/wire"
 )
@@ -120,12 +121,40 @@ func (l *Lease) told(body []byte) Fate {
 	if called, rest, ok := wire.CString(body); ok {
 		if value, _, ok := wire.CString(rest); ok {
 			l.s.Told(string(called), string(value))
+			if string(called) == settingName && l.ahead == 0 && l.c.SyncApplicationName && !l.gone {
+				return l.toldName(string(value))
+			}
 		}
 		if l.ahead == 0 && !l.flux && l.question == nil {
 			l.s.ToldIdle(string(called))
 		}
 	}
 	return passIf(l.ahead == 0) // the client is told the difference when all its settings are in place
+}
+
+// toldName notes the application_name that the server reports. A RESET gives it the one that it was started with, of which its client is to
+// see nothing: it gets the client's again.
+func (l *Lease) toldName(value string) Fate {
+	own := l.c.plain.called
+	if l.nameless = own != (unique.Handle[string]{}) && own.Value() != value && value == l.c.Born; l.nameless {
+		return Drop
+	}
+	news := l.c.told != value
+	l.c.told = value
+	return passIf(news)
+}
+
+// askRename returns what gives the server the client's application_name, and notes that it is under way.
+func (l *Lease) askRename() []byte {
+	l.nameless = false
+	l.owed.add(expectation{kind: query, whose: guard, why: rename, own: true})
+	name, _ := l.c.plain.Get(settingName)
+	const own = StatementPrefix + "name"
+	out := wire.AppendParse(nil, own, "SELECT pg_catalog.set_config('application_name',"+literal(name)+",false)\x00\x00\x00")
+	out = wire.AppendMessage(out, wire.Bind, []byte(own+"\x00"+own+"\x00\x00\x00\x00\x00\x00\x00"))
+	out = wire.AppendMessage(out, wire.Execute, []byte(own+"\x00\x00\x00\x00\x00"))
+	out = wire.AppendText(out, wire.Close, "P"+own)
+	return wire.AppendEmpty(wire.AppendText(out, wire.Close, "S"+own), wire.Sync)
 }
 
 // CodeCrash is the SQLSTATE with which servers end because another has crashed.
@@ -180,12 +209,17 @@ func (l *Lease) ready(status byte) Fate {
 	if l.Quiet() {
 		l.commit, l.write = false, false
 	}
-	if status == wire.Idle && l.ddl {
+	ended := status == wire.Idle && l.Quiet() // not that of what went ahead
+	if ended && (l.ddl || l.suspect&PinFunction != 0) {
+		l.c.Catalog.Stirred()
+	}
+	if ended && l.ddl {
 		l.c.Catalog.Committed()
 		l.ddl = false
 	}
 	if whose == client {
 		l.readies--
+		l.unsupplied = nil
 	}
 	switch why {
 	case settings, begin:
@@ -202,12 +236,18 @@ func (l *Lease) ready(status byte) Fate {
 		l.heals, l.again = false, true
 		return Drop
 	}
+	forClient := whose == client || (why == rename && l.held)
+	l.held = false
+	if l.nameless && status != wire.Failed && l.Quiet() {
+		l.held, l.out = forClient, l.askRename()
+		return Drop
+	}
 	if question := l.askOnceQuiet(); question != nil {
-		l.held = whose == client
+		l.held = forClient
 		l.out = question
 		return Drop
 	}
-	return passIf(whose == client)
+	return passIf(forClient)
 }
 
 // copyStarted notes CopyInResponse. A Sync that was sent before the end of the copy data is dropped by the server and will not be
@@ -245,6 +285,9 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 			l.failed = slices.Clone(body)
 		case ask:
 			l.question.failed = true
+		case supply:
+			l.s.stock = without(l.s.stock, e.stocks)
+			l.unsupplied = slices.Clone(body)
 		case sequence:
 			// The client's statement is on its way: it must not be told what others have left.
 			if l.s.memory = mixed; !e.own {
@@ -265,6 +308,11 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		l.skip(l.code == "22021")
 	case e.kind == query:
 		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
+	}
+	if l.unsupplied != nil && (l.code == "26000" || l.code == "25P02") && (e == nil || e.whose == client) {
+		l.say = wire.AppendMessage(nil, wire.ErrorResponse, l.unsupplied) // why the server does not know the statement
+		l.unsupplied = nil
+		return Drop
 	}
 	if err != nil || !whole || l.Untouched() || (l.reached && said == nil) {
 		return Pass // it is about the client's own statements
@@ -341,6 +389,9 @@ func (l *Lease) takeBack(e *expectation, failed bool) {
 	}
 	if e.name != "" {
 		l.rename(e.name, e.meant)
+	}
+	if e.stocks != nil {
+		l.s.stock = without(l.s.stock, e.stocks)
 	}
 	if e.hands {
 		l.dedicated = false

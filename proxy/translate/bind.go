@@ -17,6 +17,8 @@ func (w *sending) bind(m []byte) bool {
 	if len(called) == 0 {
 		l.lingers = false
 	}
+	w.stockNamed(called)
+	w.stockOf(called)
 	if st := l.c.called(called); st != nil && w.namesOthers(st) {
 		w.dedicate(true)
 		l.extended(expectation{kind: bind, effect: effect{hands: true}})

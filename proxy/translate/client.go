@@ -11,9 +11,12 @@ import (
 type Client struct {
 	*Terms
 	settings Settings
+	plain    Settings // what those are where it has set nothing
+	told     string   // what it was told of its application_name
 	warns    bool
 	names    map[string]*name // its prepared statements
 	unnamed  *Statement       // the unnamed one; nil: none
+	stock    []*stocked       // what it has prepared by SQL
 	memory   *memory          // its mark; nil: it has not used a sequence
 	hides    Age              // schema age from which its first temporary objects may hide others; 0: none
 	hidden   bool             // it has had some
@@ -32,6 +35,7 @@ type Terms struct {
 	Room    Room
 
 	User    string // of the session at its login
+	Born    string // application_name of a server that was given none
 	Began   []Pair // settings of its start-up packet
 	Warns   bool   // with them PostgreSQL's warnings are in English and told
 	Session bool   // the client has its server to itself: nothing is translated
@@ -54,6 +58,8 @@ type Catalog interface {
 	Changed(text []byte)
 	// Committed notes the end of a transaction that has changed something.
 	Committed()
+	// Stirred notes the end of a transaction that may have changed what a login gets.
+	Stirred()
 	// Currval says whether any client has asked for the value that its session took from a sequence last.
 	Currval() bool
 	// NoteCurrval notes that one has.
@@ -68,10 +74,28 @@ type Catalog interface {
 	Opaque() bool
 }
 
-// NewClient returns a client that has just logged in.
+// NewClient returns a client that has just logged in. Its application_name is its servers'.
 func NewClient(t *Terms) Client {
-	return Client{Terms: t, settings: Plain, warns: t.Warns}
+	return Client{Terms: t, settings: Plain, plain: Plain, warns: t.Warns}
 }
+
+// Call gives a client that has just logged in the application_name of its start-up packet, "" if that has none, as a server would
+// report it.
+func (c *Client) Call(name string) {
+	c.plain, c.told = Plain.Called(name), name
+	c.settings = c.plain
+}
+
+// ToldName notes what the client is told of its application_name now, and returns that; news: it was told something else before.
+func (c *Client) ToldName() (name string, news bool) {
+	name, set := c.settings.Get(settingName)
+	news = set && c.told != name
+	c.told = name
+	return name, news
+}
+
+// Renamed is true if the client has another application_name than it had at its login.
+func (c *Client) Renamed() bool { return c.settings.called != c.plain.called }
 
 // Settings are what the client has set, as of the last end of a transaction.
 func (c *Client) Settings() Settings { return c.settings }
@@ -82,7 +106,7 @@ func (c *Client) MayWarn() bool { return c.warns }
 // Set gives the session its settings, as a server would.
 func (c *Client) Set(to Settings) {
 	c.settings, c.warns = to, c.Terms.Warns
-	if c.warns && to != Plain {
+	if c.warns && to.all != Plain.all {
 		_, level := to.Get("client_min_messages")
 		_, language := to.Get("lc_messages")
 		c.warns = !level && !language
@@ -126,8 +150,12 @@ func (c *Client) setName(text string, st *Statement) {
 	st.Held.Add(1)
 }
 
-// Deallocate forgets a statement that the client has prepared by the protocol, and says whether there was one of that name.
+// Deallocate forgets a statement that the client has prepared, unless its server keeps it, and says whether there was one of that name.
 func (c *Client) Deallocate(text []byte) bool {
+	if st := inStock(c.stock, string(text)); st != nil {
+		c.stock = without(c.stock, st)
+		return true
+	}
 	if c.names[string(text)] == nil {
 		return false
 	}
@@ -140,14 +168,14 @@ func (c *Client) DeallocateAll() {
 	for _, n := range c.names {
 		n.st.Held.Add(-1)
 	}
-	c.names = nil
+	c.names, c.stock = nil, nil
 }
 
 // DiscardAll makes the session like a new one.
 func (c *Client) DiscardAll() {
 	c.DeallocateAll()
 	c.unnamed = nil
-	c.Set(Plain)
+	c.Set(c.plain)
 }
 
 // ForgetUnnamed forgets the unnamed statement, as a simple query does.

@@ -60,6 +60,9 @@ func (w *sending) query(st *step, m []byte) {
 	} else if w.r.names && len(l.c.names) > 0 && !l.rejecting() {
 		w.queryNaming(m, &e)
 	}
+	if text, _, whole := wire.CString(m[wire.HeaderSize:]); whole && !l.dedicated {
+		w.stock(text, l.unsynced)
+	}
 	l.c.unnamed, l.s.unnamed, l.lingers = nil, none, false
 	l.query(e)
 }
@@ -104,6 +107,11 @@ func (w *sending) dedicate(inBatch bool) {
 	}
 	l.dedicated = true
 	l.suspect |= PinDedicated | Pins(sql.Prepared)
+	for _, st := range l.c.stock {
+		if l.status != wire.Failed {
+			w.supply(st, st.body(), inBatch)
+		}
+	}
 	w.before()
 	hand := func(called, body string, e effect) {
 		w.out = wire.AppendParse(w.out, called, body)

@@ -53,8 +53,10 @@ const (
 	begin            // to open the client's transaction
 	fresh            // to know what a text means now, which a client prepares
 	check            // to know whether what the client is about to bind has the columns that it knows
+	rename           // to give the server the client's application_name again
 	sequence         // to forget what the server remembers of sequences
 	ask              // to know what a transaction has left
+	supply           // to give the server a statement of the client's by its own name
 	discard          // to be rid of what a client left
 	order            // to clean up after a client that has gone
 )
@@ -82,6 +84,7 @@ type effect struct {
 	server      bool       // the server's unnamed statement
 	sequences   bool       // the server forgets what it remembers of sequences
 	deallocates bool       // by SQL: the server was given something of that name to drop
+	stocks      *stocked   // the server has it
 	hands       bool       // the client is dedicated to the server
 }
 

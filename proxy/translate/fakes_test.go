@@ -95,6 +95,7 @@ func (c *card) Committed() {
 	c.changed = append(c.changed, "committed")
 }
 
+func (c *card) Stirred()      {}
 func (c *card) Currval() bool { return c.currval }
 func (c *card) NoteCurrval()  { c.currval = true }
 func (c *card) Opaque() bool  { return c.opaque }

@@ -20,6 +20,17 @@ func (l *Lease) Closing() (out []byte) {
 // Padded notes that the message that the client left in the middle has been completed.
 func (l *Lease) Padded() { l.partial = false }
 
+// Refresh returns, and notes as sent, what makes the server report what its settings are where the client has set none. It is the first
+// of a lease.
+func (l *Lease) Refresh() []byte {
+	var out []byte
+	if l.s.settings != l.c.settings {
+		out, _ = l.appendSettings(nil)
+	}
+	l.owed.add(expectation{kind: sync, whose: guard, why: order})
+	return wire.AppendEmpty(out, wire.Sync)
+}
+
 // Rollback returns, and notes as sent, what ends a transaction; Discard what ends a session.
 func (l *Lease) Rollback() []byte {
 	l.owed.add(expectation{kind: query, whose: guard, why: order})

@@ -57,6 +57,7 @@ type residue struct {
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone
 	discarded bool      // the server has carried out DISCARD ALL since this was cleared
+	nameless  bool      // the server has its own application_name again, which is not the client's
 	excess    bool      // too many clients are pinned already: what is left is to be discarded
 }
 
@@ -78,15 +79,16 @@ type renamed struct {
 
 // effects are what is to be done after an answer.
 type effects struct {
-	out       []byte // for the server
-	say       []byte // for the client, behind what is passed on
-	fatal     []byte // the body of the error with which the server ends the connection
-	failed    []byte // the body of the error by which it did not take the client's settings, or its BEGIN
-	code      string // of an error of the client's statement
-	prepared  bool   // what goes ahead of the request has just succeeded
-	again     bool   // the request is to be sent again
-	noticed   bool   // the server had something to remark on the client's statement
-	excessive Pins   // why the client would have kept its server
+	out        []byte // for the server
+	say        []byte // for the client, behind what is passed on
+	fatal      []byte // the body of the error with which the server ends the connection
+	failed     []byte // the body of the error by which it did not take the client's settings, or its BEGIN
+	code       string // of an error of the client's statement
+	unsupplied []byte // the body of the error by which the server did not take a statement of the client's stock
+	prepared   bool   // what goes ahead of the request has just succeeded
+	again      bool   // the request is to be sent again
+	noticed    bool   // the server had something to remark on the client's statement
+	excessive  Pins   // why the client would have kept its server
 
 	unanswered bool // the residue query was not answered, twice
 }
@@ -102,7 +104,7 @@ func (l *Lease) Begin(c *Client, s *Server) {
 // nothing of the client's session is changed by it any more. l must not be used after it.
 func (l *Lease) Orphan() Lease {
 	o := *l
-	o.c = &Client{Terms: l.c.Terms, settings: l.c.settings}
+	o.c = &Client{Terms: l.c.Terms, settings: l.c.settings, plain: l.c.plain}
 	o.first, o.effects, o.gone = first{}, effects{}, true
 	o.s.unnamed = unnamed{} // what ends the client's messages may leave it, or not
 	for i := o.owed.first; i < len(o.owed.row); i++ {

@@ -28,10 +28,17 @@ func (w *sending) parse(st *step, m []byte) bool {
 		l.extended(expectation{kind: parse, effect: e})
 		return true
 	}
+	if text, _, whole := wire.CString(body); whole { // what EXECUTE returns is settled here
+		w.stock(text, true)
+	}
 	if st.anon {
 		l.lingers = false
 		w.parseUnnamed(st, m)
 		return true
+	}
+	if inStock(l.c.stock, string(clip(called))) != nil { // an error, as the name is taken
+		w.stockNamed(called)
+		return false
 	}
 	held := l.pins | l.suspect | w.r.suspect
 	if l.question != nil {
@@ -152,7 +159,9 @@ func (w *sending) describeOrClose(typ byte, m []byte) bool {
 	if !ok || len(rest) != 0 {
 		return false
 	}
+	w.stockNamed(called)
 	if typ == wire.Describe {
+		w.stockOf(called)
 		st := w.resolve(called, len(m))
 		if st == nil {
 			return w.describeUnnamed(called)

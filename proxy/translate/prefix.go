@@ -18,6 +18,9 @@ func (l *Lease) Prefix(r *Request, from []byte, fresh bool, open *Opening) (pref
 
 // appendAhead returns what goes ahead of a request but for what is to be known of its statements.
 func (l *Lease) appendAhead(r *Request, fresh bool, open *Opening) (prefix []byte, await bool) {
+	if fresh && len(l.s.stock) > 0 {
+		prefix = l.appendClearing(prefix)
+	}
 	if fresh && l.s.settings != l.c.settings {
 		prefix, await = l.appendSettings(prefix)
 	}

@@ -18,6 +18,7 @@ type question struct {
 	again     int    // how often it has been asked already, or patiently
 	found     Pins
 	pairs     []Pair
+	stock     []Pair   // names of statements prepared by SQL, and what is said of them
 	read      [][]byte // bodies of functions
 	writes    string   // to the catalogs, counted by the server
 	failed    bool
@@ -39,7 +40,9 @@ var residueQueries = []struct {
 	{Pins(sql.AdvisoryLock), 'a', `SELECT 'a', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())`},
 	{Pins(sql.Listen), 'l', `SELECT 'l', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_listening_channels())`},
 	{Pins(sql.Cursor), 'c', `SELECT 'c', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)`},
-	{Pins(sql.Prepared), 'p', `SELECT 'p', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE pg_catalog.left(name, 10) <> '` + StatementPrefix + `')`},
+	{Pins(sql.Prepared), 'p', `SELECT 'p', name, from_sql::text || ' ' || coalesce((SELECT pg_catalog.string_agg(t::oid::text, ',' ORDER BY n) ` +
+		`FROM pg_catalog.unnest(parameter_types) WITH ORDINALITY AS u (t, n)), '') || ' ' || statement ` +
+		`FROM pg_catalog.pg_prepared_statements WHERE pg_catalog.left(name, 10) <> '` + StatementPrefix + `'`},
 }
 
 // functionsQuery reads the bodies of the functions that may change a custom setting. Longer ones are not read to their
@@ -62,7 +65,10 @@ func (l *Lease) suspicious() Pins {
 		of = asked
 	}
 	of |= l.undo & l.pins & asked
-	if l.undo&Pins(sql.Setting) != 0 && l.c.settings != Plain {
+	if l.undo&Pins(sql.Prepared) != 0 && len(l.c.stock) > 0 {
+		of |= Pins(sql.Prepared)
+	}
+	if l.undo&Pins(sql.Setting) != 0 && l.c.settings != l.c.plain {
 		of |= Pins(sql.Setting)
 	}
 	return of
@@ -181,6 +187,8 @@ func (q *question) row(body []byte, whole bool) {
 	switch kind := string(f[0]); kind {
 	case "s":
 		q.pairs = append(q.pairs, Pair{string(f[1]), string(f[2])})
+	case "p":
+		q.stock = append(q.stock, Pair{string(f[1]), string(f[2])})
 	case "w":
 		q.writes = string(f[2])
 	case "f":
@@ -229,6 +237,12 @@ func (l *Lease) askAnswered() Fate {
 	if q.asks&Pins(sql.Setting) != 0 && !q.failed {
 		l.takeSettings(q.pairs)
 	}
+	if q.asks&Pins(sql.Prepared) != 0 && !q.failed {
+		dedicated := (l.pins|q.suspect)&PinDedicated != 0 || l.reached
+		if l.takeStock(q.stock) || (dedicated && len(q.stock) > 0) {
+			q.found |= Pins(sql.Prepared)
+		}
+	}
 	l.verdict(q.asks, q.found|q.suspect&unasked)
 	if l.excess && l.pins != 0 && l.Quiet() {
 		l.discarded, l.s.unnamed = false, none
@@ -251,10 +265,14 @@ func (l *Lease) takeSettings(list []Pair) {
 		}
 		seen[p.Name] = true
 		all = append(all, p)
-		if p.Name != "application_name" || l.c.SyncApplicationName {
+		if p.Name != settingName || l.c.SyncApplicationName {
 			kept = append(kept, p)
 		}
 	}
 	l.s.settings = NewSettings(all)
-	l.c.Set(NewSettings(kept))
+	is := NewSettings(kept)
+	if !seen[settingName] {
+		is = is.As(l.c.plain)
+	}
+	l.c.Set(is)
 }

@@ -4,12 +4,13 @@ import "sync/atomic"
 
 // Server is what a server's session is. It belongs to whoever has the server.
 type Server struct {
-	settings Settings // what is set in it
-	encoding string   // its client_encoding, as it says itself
-	prepared prepared // the guard's statements in it
-	unnamed  unnamed  // its unnamed statement
-	memory   *memory  // whose values of sequences it remembers; nil: nobody's
-	writes   string   // to the catalogs of its database, as it counts them; "": not asked yet
+	settings Settings   // what is set in it
+	encoding string     // its client_encoding, as it says itself
+	prepared prepared   // the guard's statements in it
+	stock    []*stocked // statements that its last client has prepared by SQL
+	unnamed  unnamed    // its unnamed statement
+	memory   *memory    // whose values of sequences it remembers; nil: nobody's
+	writes   string     // to the catalogs of its database, as it counts them; "": not asked yet
 
 	told atomic.Uint32 // how often it has told, by itself, another environment in which texts are read
 }
@@ -57,5 +58,6 @@ var reads = map[string]bool{
 // forgetStatements notes that the server has none any more.
 func (s *Server) forgetStatements() {
 	s.prepared.clear()
+	s.stock = nil
 	s.unnamed = unnamed{}
 }

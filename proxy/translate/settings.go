@@ -12,9 +12,51 @@ import (
 // Settings are what a session has set: the names and values in which it differs from a new session of its key. Equal
 // ones are equal values, so that comparing costs nothing. The zero value is none of them: it means unknown.
 type Settings struct {
-	all     unique.Handle[string] // name \0 value \0 …, sorted by name
+	all     unique.Handle[string] // name \0 value \0 …, sorted by name, but for the next
+	called  unique.Handle[string] // application_name; the zero value: it is not set
 	parsing Parsing               // of those that change the meaning of a text
 	haste   haste                 // of the timeouts among them
+}
+
+// settingName is kept apart from other settings, because clients that are equal but for it are many.
+const settingName = "application_name"
+
+// Trait tells apart what servers have been made fit for: the settings, and whose statements are there that were prepared by SQL.
+type Trait struct {
+	Settings, Name unique.Handle[string]
+	Stock          any
+}
+
+func traitOf(s Settings, stock []*stocked) Trait {
+	t := Trait{Settings: s.all, Name: s.called}
+	if len(stock) > 0 {
+		t.Stock = stock[0]
+	}
+	return t
+}
+
+// Trait is what a server should be fit for.
+func (c *Client) Trait() Trait { return traitOf(c.settings, c.stock) }
+
+// Trait is what the server is fit for.
+func (s *Server) Trait() Trait { return traitOf(s.settings, s.stock) }
+
+// Called returns the settings with that application_name.
+func (s Settings) Called(name string) Settings {
+	s.called = unique.Make(name)
+	return s
+}
+
+// Bare returns the settings without an application_name.
+func (s Settings) Bare() Settings {
+	s.called = unique.Handle[string]{}
+	return s
+}
+
+// As returns the settings with the application_name of other.
+func (s Settings) As(other Settings) Settings {
+	s.called = other.called
+	return s
 }
 
 // haste says what timeouts mean for the queries that the guard runs ahead of a client's statement.
@@ -49,7 +91,7 @@ var Plain = Settings{all: PlainParsing, parsing: PlainParsing}
 
 // harmless has the settings that do not change what a statement means once it is prepared, beside those with a dot.
 var harmless = map[string]bool{
-	"application_name": true, "statement_timeout": true, "lock_timeout": true, "idle_in_transaction_session_timeout": true,
+	"statement_timeout": true, "lock_timeout": true, "idle_in_transaction_session_timeout": true,
 	"idle_session_timeout": true, "transaction_timeout": true, "client_min_messages": true, "log_min_messages": true,
 	"log_statement": true, "log_duration": true, "log_min_duration_statement": true, "log_min_error_statement": true,
 	"work_mem": true, "maintenance_work_mem": true, "temp_buffers": true,
@@ -89,7 +131,12 @@ func NewSettings(pairs []Pair) Settings {
 	sort.Slice(pairs, func(i, j int) bool { return pairs[i].Name < pairs[j].Name })
 	var all, parse strings.Builder
 	var h haste
+	var called unique.Handle[string]
 	for _, p := range pairs {
+		if p.Name == settingName {
+			called = unique.Make(p.Value)
+			continue
+		}
 		h = max(h, hasteOf(p.Name, p.Value))
 		for _, b := range []*strings.Builder{&all, &parse} {
 			if b == &parse && (harmless[p.Name] || strings.Contains(p.Name, ".")) {
@@ -101,14 +148,17 @@ func NewSettings(pairs []Pair) Settings {
 			b.WriteByte(0)
 		}
 	}
-	return Settings{unique.Make(all.String()), unique.Make(parse.String()), h}
+	return Settings{unique.Make(all.String()), called, unique.Make(parse.String()), h}
 }
 
 // Parsing is what of them decides how a text is read.
 func (s Settings) Parsing() Parsing { return s.parsing }
 
-// pairs returns the settings one by one, sorted by name.
+// pairs returns the settings one by one: application_name, then the others sorted by name.
 func (s Settings) pairs() (out []Pair) {
+	if s.called != (unique.Handle[string]{}) {
+		out = append(out, Pair{settingName, s.called.Value()})
+	}
 	rest := s.all.Value()
 	for rest != "" {
 		var p Pair
@@ -185,6 +235,9 @@ func changes(from, to Settings) (list []change, takesRole bool) {
 // appendChanges appends the simple queries that carry out list, and returns how many. The encoding comes in a query of
 // its own, because the text after it is read in the new one.
 func appendChanges(dst []byte, list []change) (out []byte, queries int) {
+	if len(list) == 1 && list[0].Name == settingName && !list[0].reset { // what comes most often, at the least cost
+		return wire.AppendText(dst, wire.Query, "SET application_name TO "+literal(list[0].Value)), 1
+	}
 	for _, encoding := range []bool{true, false} {
 		var text strings.Builder
 		for _, c := range list {

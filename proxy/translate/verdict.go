@@ -68,7 +68,7 @@ func (l *Lease) endExcess() {
 	l.Unpin()
 	l.dedicated, l.reached, l.unrid = false, false, false
 	l.s.settings = Plain
-	l.c.Set(Plain)
+	l.c.Set(l.c.plain)
 }
 
 // Excess takes the reasons for which the client would have kept its server, if it has just been refused that: its state is discarded.

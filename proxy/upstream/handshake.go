@@ -20,6 +20,7 @@ import (
 type Handshake struct {
 	User, Password string
 	Params         map[string]string // of the start-up packet
+	Question       string            // for the server once it has let the guard in, a query; empty: none
 	Heard          func(body []byte) // is told of notices, if it is not nil; body is valid during the call
 
 	// after the login
@@ -27,6 +28,7 @@ type Handshake struct {
 	PID      uint32    // of the server process
 	Secret   []byte    // for cancel requests; nil: the server gave none
 	Reported []Setting // what the server reports, each once, in the order in which it came first
+	Answer   string    // to Question: the first column of the first row; empty: none
 	Rest     []byte    // what the server said at once after the end of the login; during it, what is not yet taken
 
 	version  uint32 // of the protocol, as asked for
@@ -55,7 +57,7 @@ const (
 
 // run logs in over nc.
 func (h *Handshake) run(nc net.Conn, version uint32) error {
-	*h = Handshake{User: h.User, Password: h.Password, Params: h.Params, Heard: h.Heard, Conn: nc, version: version}
+	*h = Handshake{User: h.User, Password: h.Password, Params: h.Params, Question: h.Question, Heard: h.Heard, Conn: nc, version: version}
 	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.Params}
 	if err := h.say(&start); err != nil {
 		return err
@@ -67,7 +69,10 @@ func (h *Handshake) run(nc net.Conn, version uint32) error {
 		}
 		h.answered = true
 		if typ == wire.ReadyForQuery {
-			return h.ready(body)
+			if err := h.ready(body); err != nil || h.Question == "" {
+				return err
+			}
+			return h.ask()
 		}
 		if err := h.take(typ, body); err != nil {
 			return err

@@ -10,8 +10,8 @@ var known = []struct {
 	text   *regexp.Regexp
 	reason string
 }{
-	{regexp.MustCompile(`application_name`),
-		"application_name is not given to servers unless sync_application_name is on: it costs a statement for each switch"},
+	{regexp.MustCompile(`(?is)(reset|discard|default).*;.*application_name`),
+		"between a RESET and the end of its text, application_name is the server's own; it is the client's again behind the text"},
 	{regexp.MustCompile(`^(show app\.|update pg_settings .*'app\.)`),
 		"a setting with a dot that nobody has set is unknown to a new server, and empty on one on which anybody ever set it"},
 	{regexp.MustCompile(`insert into sly`),

@@ -1,0 +1,270 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgguard/pool"
+	"pgguard/proxy/translate"
+)
+
+// looks is who waits for the side channel to have looked.
+type looks struct {
+	mu sync.Mutex
+
+	// guarded by mu
+	waiting []chan struct{} // closed when a look that began later has ended
+	wishes  []*wish         // of some of them
+}
+
+// take returns those who wait for a look that is about to begin, and what they want to know.
+func (l *looks) take() ([]chan struct{}, []*wish) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting, wishes := l.waiting, l.wishes
+	l.waiting, l.wishes = nil, nil
+	return waiting, wishes
+}
+
+// lookWait bounds how long a login waits for a look. One takes a millisecond; on a machine that is that busy what was seen a second
+// ago must do.
+const lookWait = time.Second
+
+// Stirred notes that a client may have changed what a login gets. It waits for nobody.
+func (in *Instance) Stirred() { in.stirs.Add(1) }
+
+// Settled returns when what the guard's clients have changed up to now is known here, or cannot be.
+func (in *Instance) Settled() {
+	if in.stirs.Load() == in.seen.Load() || !in.sees.Load() {
+		return
+	}
+	in.ask(nil)
+}
+
+// ask has the side channel look at once, grants it w, if that is not nil, and waits until it has looked, or that lasts too long.
+func (in *Instance) ask(w *wish) (looked bool) {
+	done := make(chan struct{})
+	in.looks.mu.Lock()
+	in.looks.waiting = append(in.looks.waiting, done)
+	if w != nil {
+		in.looks.wishes = append(in.looks.wishes, w)
+	}
+	in.looks.mu.Unlock()
+	select {
+	case in.wanted <- struct{}{}:
+	default: // it is about to
+	}
+	timeout := time.NewTimer(lookWait)
+	defer timeout.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}
+
+// Era counts changes to what servers report by themselves: a reload of the configuration, and a change of the role of the server.
+func (in *Instance) Era() uint64 { return in.era.Load() }
+
+// clearFor is how long databases that somebody wants for himself are looked for in haste: what asks for one waits for five seconds.
+const (
+	clearFor   = 6 * time.Second
+	clearEvery = 50 * time.Millisecond
+)
+
+// Clear has the side channel look for databases that somebody wants for himself, at once and for a while: a client is about to
+// drop, rename or copy one. It waits for nobody.
+func (in *Instance) Clear() {
+	in.clearing.Store(time.Since(in.born).Nanoseconds() + int64(clearFor))
+	select {
+	case in.wanted <- struct{}{}:
+	default:
+	}
+}
+
+func (in *Instance) isClearing() bool { return int64(time.Since(in.born)) < in.clearing.Load() }
+
+// lookQuery reads what the server's own state is, and which databases somebody wants for himself: DROP DATABASE, ALTER DATABASE … RENAME
+// and CREATE DATABASE … TEMPLATE lock one, and wait up to five seconds for others to leave it.
+const lookQuery = `SELECT 'state', pg_catalog.pg_conf_load_time()::text || ' ' || pg_catalog.pg_is_in_recovery()::text, 0
+  UNION ALL SELECT 'name', pg_catalog.set_config('application_name', $1, false), 0
+  UNION ALL SELECT 'wanted', d.datname, coalesce(l.pid, 0) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
+  WHERE l.locktype = 'object' AND l.classid = 1262 AND l.objid = d.oid AND l.granted AND l.mode IN ('ShareLock', 'AccessExclusiveLock')`
+
+// originsQuery reads what a login gets.
+const originsQuery = `SELECT w.n, ` + originOf + ` FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
+  AS w (d, r, n), pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = w.d AND r.rolname = w.r`
+
+// lookOnce is how many entries one look is about, unless a client has changed something; the next is about others.
+const lookOnce = 256
+
+// look learns over *c what has changed in the server that servers do not say by themselves.
+func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
+	ctx, stop := context.WithTimeout(ctx, watchLimit)
+	defer stop()
+	waiting, wishes := in.looks.take()
+	defer func() {
+		for _, done := range waiting {
+			close(done)
+		}
+	}()
+	stirs := in.stirs.Load()
+	state, wanted, err := readState(ctx, *c, fmt.Sprintf(sideName+" %d/%d", len(in.servers()), in.running))
+	if err != nil {
+		in.sees.Store(false)
+		return err
+	}
+	if in.standing != "" && in.standing != state {
+		in.era.Add(1)
+	}
+	in.standing = state
+	if err := in.lookAtEntries(ctx, *c, stirs != in.seen.Load()); err != nil {
+		in.sees.Store(false)
+		return err
+	}
+	in.seen.Store(stirs)
+	in.sees.Store(true)
+	for database, pid := range wanted {
+		if in.leaveDatabase(database, pid) && in.database() == database {
+			in.hangUp(c)
+			return nil
+		}
+	}
+	return lookAtDefaults(ctx, *c, wishes)
+}
+
+// readState runs lookQuery; name is the side channel's.
+func readState(ctx context.Context, c *pgx.Conn, name string) (state string, wanted map[string]uint32, err error) {
+	rows, err := c.Query(ctx, lookQuery, name)
+	if err != nil {
+		return "", nil, fmt.Errorf("look: %w", err)
+	}
+	var kind, text string
+	var pid int32
+	_, err = pgx.ForEachRow(rows, []any{&kind, &text, &pid}, func() error {
+		switch {
+		case kind == "state":
+			state = text
+		case kind == "wanted" && wanted == nil:
+			wanted = map[string]uint32{text: uint32(pid)}
+		case kind == "wanted":
+			wanted[text] = uint32(pid)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("look: %w", err)
+	}
+	return state, wanted, nil
+}
+
+// lookAtEntries reads the origins of entries: of all, or of some of them, the next time of others.
+func (in *Instance) lookAtEntries(ctx context.Context, c *pgx.Conn, all bool) error {
+	entries, turns := in.entriesToLookAt(all)
+	if len(entries) == 0 {
+		return nil
+	}
+	databases, users := make([]string, len(entries)), make([]string, len(entries))
+	for i, e := range entries {
+		databases[i], users[i] = e.Database, e.User
+	}
+	rows, err := c.Query(ctx, originsQuery, databases, users)
+	if err != nil {
+		return fmt.Errorf("look: %w", err)
+	}
+	origins := make([]string, len(entries))
+	var n int
+	var origin string
+	if _, err := pgx.ForEachRow(rows, []any{&n, &origin}, func() error { origins[n-1] = origin; return nil }); err != nil {
+		return fmt.Errorf("look: %w", err)
+	}
+	for i, e := range entries {
+		in.Met(e, turns[i], origins[i])
+	}
+	return nil
+}
+
+func (in *Instance) entriesToLookAt(all bool) (list []*Entry, turns []uint64) {
+	in.mu.Lock()
+	for _, e := range in.entries {
+		list = append(list, e)
+	}
+	in.mu.Unlock()
+	if !all && len(list) > lookOnce {
+		// The order of a map is another each time, which is as good as a turn for each.
+		list = list[:lookOnce]
+	}
+	for _, e := range list {
+		turns = append(turns, e.Turn())
+	}
+	return list, turns
+}
+
+// leaveDatabase closes the idle servers of a database that the process pid wants for itself, if that works for a client of the guard,
+// or if no client of the guard is in that database any more.
+func (in *Instance) leaveDatabase(database string, pid uint32) bool {
+	if in.servers()[pid] == nil && in.Pool.Uses(database) > 0 {
+		return false
+	}
+	in.Pool.Retire(time.Now(), "somebody wants the database for himself", func(s *pool.Server) bool {
+		c, ok := s.Conn.(Server)
+		return s.Key.Database == database && (!ok || c.PID() != pid)
+	})
+	return true
+}
+
+// wish is a question of what settings are that neither a role nor a database sets.
+type wish struct {
+	names  []string
+	values map[string]usual
+}
+
+// Keeps returns the settings that a session must be given at its login to be as one of origin was is, although who logs in now gets is.
+func (in *Instance) Keeps(was, is string) []translate.Pair {
+	w := &wish{values: map[string]usual{}}
+	for _, origin := range []string{was, is} {
+		for name := range defaultsOf(origin) {
+			w.names = append(w.names, name)
+			w.values[name] = usual{free: true}
+		}
+	}
+	if len(w.names) == 0 {
+		return nil
+	}
+	if !in.ask(w) {
+		return nil // rather those of now than no server at all
+	}
+	return keeps(was, is, w.values)
+}
+
+// lookAtDefaults grants wishes.
+func lookAtDefaults(ctx context.Context, c *pgx.Conn, wishes []*wish) error {
+	for _, w := range wishes {
+		rows, err := c.Query(ctx, `SELECT pg_catalog.lower(name), CASE WHEN source IN ('database', 'user', 'database user') THEN boot_val ELSE setting END,
+			context NOT IN ('superuser', 'superuser-backend', 'postmaster', 'sighup', 'internal')
+			FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) = ANY ($1::text[])`, w.names)
+		if err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
+		var name string
+		var value *string
+		var free bool
+		_, err = pgx.ForEachRow(rows, []any{&name, &value, &free}, func() error {
+			u := usual{free: free}
+			if value != nil {
+				u.value = *value
+			}
+			w.values[name] = u
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("look: %w", err)
+		}
+	}
+	return nil
+}

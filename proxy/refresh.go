@@ -1,0 +1,42 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/translate"
+)
+
+// errLostAtLogin is why a server could not be asked what it reports.
+var errLostAtLogin = errors.New("the server was lost while it was asked for its settings")
+
+// refresh asks a server that has been granted what it reports to a new session, and gives it back. It is discarded if it does not answer in
+// time.
+func (l *login) refresh(s *pool.Server, timeout time.Duration) error {
+	b, era := s.Conn.(*backend), l.inst.Era()
+	c := translate.NewClient(&l.terms[0])
+	o := &link{b: b, mu: new(sync.Mutex)}
+	o.cond = sync.NewCond(o.mu)
+	o.mu.Lock()
+	if !b.link.CompareAndSwap(nil, o) {
+		o.mu.Unlock()
+		l.inst.Pool.Discard(s, "dead when lent", time.Now())
+		return errLostAtLogin
+	}
+	o.lease.Begin(&c, &b.session)
+	stop := time.AfterFunc(timeout, func() { _ = b.conn.Conn.Close() })
+	defer stop.Stop()
+	o.orderLocked(o.lease.Refresh())
+	if o.dead {
+		o.mu.Unlock()
+		return errLostAtLogin // its backend has answered for it
+	}
+	o.done = true
+	l.tell(b.params.Load(), era)
+	o.mu.Unlock()
+	b.link.CompareAndSwap(o, nil)
+	b.giveBack(time.Now())
+	return nil
+}
