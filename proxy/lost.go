@@ -144,10 +144,13 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	case was.quiet && (was.open || was.unsynced):
 		if s.skip = was.skipping; !s.skip {
 			s.lost = b.demoted(refusedLost)
+			if was.commit {
+				s.lost = b.demoted(refusedUnknown)
+			}
 		}
 		s.moveLocked(free)
 		s.local = wire.Idle
-		if was.open {
+		if was.open && !was.commit { // else it may be over: a batch may hold its end and what follows
 			s.local = wire.Failed
 		}
 	case was.quiet:
