@@ -20,10 +20,10 @@ func TestIdleSessionTimeoutIsSilent(t *testing.T) {
 	admin.want(t, admin.query, "create table timed (id text primary key)", "", 'I')
 	g := newGuard(t, address(c), nil)
 	forms := map[string]func(c *caller, id string) []error{
-		"simple":   func(c *caller, id string) []error { return told(c.query, "insert into timed values ('"+id+"')") },
-		"extended": func(c *caller, id string) []error { return told(c.extended, "insert into timed values ('"+id+"')") },
+		"simple":   func(c *caller, id string) []error { return toldOf(c.query, "insert into timed values ('"+id+"')") },
+		"extended": func(c *caller, id string) []error { return toldOf(c.extended, "insert into timed values ('"+id+"')") },
 		"transaction": func(c *caller, id string) []error {
-			return told(c.query, "BEGIN", "insert into timed values ('"+id+"')", "COMMIT")
+			return toldOf(c.query, "BEGIN", "insert into timed values ('"+id+"')", "COMMIT")
 		},
 	}
 	var clients sync.WaitGroup
@@ -53,8 +53,8 @@ func TestIdleSessionTimeoutIsSilent(t *testing.T) {
 	}
 }
 
-// told runs statements and returns what was not as it should be.
-func told(run func(string) (answer, error), texts ...string) (faults []error) {
+// toldOf runs statements and returns what was not as it should be.
+func toldOf(run func(string) (answer, error), texts ...string) (faults []error) {
 	for _, text := range texts {
 		if a, err := run(text); err != nil || len(a.codes) > 0 {
 			faults = append(faults, fmt.Errorf("%s: %v %s", text, err, a))

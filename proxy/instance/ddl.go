@@ -35,9 +35,8 @@ func listen(ctx context.Context, c *pgx.Conn) {
 	_, _ = c.Exec(ctx, "LISTEN pgguard_ddl")
 }
 
-// hears renews the catalog of the side channel's database whenever that tells of a change, until the function returned is called, which
-// waits for its end. Nobody else uses c meanwhile.
-func (in *Instance) hears(ctx context.Context, c *pgx.Conn) (stop func()) {
+// hears reads what c is told unasked (see adopt), until the function returned is called, which waits for its end. Nobody else uses c meanwhile.
+func hears(ctx context.Context, c *pgx.Conn) (stop func()) {
 	if c == nil || c.IsClosed() {
 		return func() {}
 	}
@@ -49,7 +48,6 @@ func (in *Instance) hears(ctx context.Context, c *pgx.Conn) (stop func()) {
 			if err := c.PgConn().WaitForNotification(ctx); err != nil {
 				return // the next look tells what is wrong with c
 			}
-			in.Catalog(in.database()).Changed(nil)
 		}
 	}()
 	return func() { cancel(); <-done }

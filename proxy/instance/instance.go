@@ -144,11 +144,12 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 
 // Tried notes how a login outside of the pool ended. It counts those that failed; err is classified.
 func (in *Instance) Tried(err error, now time.Time) {
-	var tooMany *pool.TooManyError
+	var rejected *pool.RejectedError
 	switch {
-	case errors.As(err, &tooMany):
+	case err == nil:
+	case Answered(err) && !errors.As(err, &rejected):
 		in.tried.refused.Add(1)
-	case err != nil:
+	default:
 		in.tried.failed.Add(1)
 	}
 	in.dialed(err, now)

@@ -28,7 +28,7 @@ func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
 	if err := in.Door.LogIn(ctx, &h); err != nil {
 		return nil, upstream.Classify(err)
 	}
-	c, err := adopt(ctx, &h)
+	c, err := in.adopt(ctx, &h)
 	if err != nil {
 		_ = h.Conn.Close()
 	}
@@ -43,8 +43,8 @@ func (in *Instance) database() string {
 	return in.Door.Upstream.User
 }
 
-// adopt has pgx use a connection that is logged in.
-func adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn, error) {
+// adopt has pgx use a connection that is logged in. A notification tells of DDL, whenever it comes.
+func (in *Instance) adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn, error) {
 	cfg, err := pgx.ParseConfig("host=127.0.0.1 port=5432 user=pgguard dbname=pgguard sslmode=disable") // none of it is used
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn, error) {
 	cfg.TLSConfig, cfg.Fallbacks, cfg.ValidateConnect = nil, nil, nil
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	cfg.MaxProtocolVersion = "3.0"
-	cfg.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {} // pgx would keep them
+	cfg.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { in.Catalog(in.database()).Changed(nil) }
 	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return newSideConn(h), nil }
 	return pgx.ConnectConfig(ctx, cfg)
 }

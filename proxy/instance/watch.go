@@ -98,7 +98,7 @@ const (
 
 // next waits for the next thing to do, and for news of changes to the database meanwhile. While the side channel fails it takes its time.
 func (in *Instance) next(ctx context.Context, c *pgx.Conn, wait time.Duration, failing bool) (breaker.Probe, pauseEnd) {
-	defer in.hears(ctx, c)()
+	defer hears(ctx, c)()
 	woken, doubts, wanted := in.woken, in.doubts, in.wanted
 	if failing {
 		woken, doubts, wanted = nil, nil, nil
