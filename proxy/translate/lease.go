@@ -21,6 +21,7 @@ type Lease struct {
 	partial  bool // the start of a client's message was sent, the end was not
 	doubt    bool // what was sent may be answered in two ways: client and server cannot be kept in step
 	copying  copying
+	ended    bool // a COMMIT has been carried out since the last ReadyForQuery
 	commit   bool // a COMMIT, or a text that may hold one, is under way
 	write    bool // something that may write is under way
 
@@ -197,6 +198,9 @@ func (l *Lease) Doubt() bool { return l.doubt }
 
 // Commits is true if a COMMIT may be under way, Writes if something that may write is.
 func (l *Lease) Commits() bool { return l.commit }
+
+// Ended is true if a COMMIT has been carried out since the last ReadyForQuery: what Status says is over.
+func (l *Lease) Ended() bool { return l.ended }
 
 // Writes is true if something that may write is under way.
 func (l *Lease) Writes() bool { return l.write }
