@@ -178,7 +178,7 @@ func (l *Lease) Owes() bool { return l.readies > 0 }
 // Preparing is true while the server is at what goes ahead of the client's request.
 func (l *Lease) Preparing() bool {
 	e := l.owed.front()
-	return l.ahead+l.checks > 0 || (e != nil && e.why == sequence)
+	return l.ahead+l.checks > 0 || (e != nil && e.kind == query && e.whose == guard && (e.why == sequence || e.why == nothing))
 }
 
 // Unsynced is true if extended messages were sent after the last Sync.
