@@ -23,8 +23,12 @@ func TestServerLostBeforeTheSync(t *testing.T) {
 		"copy data":     append(append(copyData("1"), msgCopyDone...), msgSync...),
 		"flush":         append(append([]byte(nil), msgFlush...), msgSync...),
 	} {
-		for state, opening := range map[string][]step{"I": nil, "E": queries("begin", "select 1")} {
+		for state, opening := range map[string][]step{
+			"I": nil, "E": queries("begin", "select 1"),
+			"I, behind its COMMIT": append(queries("begin", "select 1"), say("C", parse("", "commit"), bound("", ""), execute("", 0), msgFlush)),
+		} {
 			t.Run(what+", "+state, func(t *testing.T) {
+				state, _, _ := strings.Cut(state, ",")
 				p, _ := enter(t, g.addr)
 				p.play(append(opening, say("C", parse("", "select 'before'"), bound("", ""), execute("", 0), msgFlush)))
 				admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%before%' and pid <> pg_backend_pid()")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"pgguard/proxy/wire"
 )
@@ -114,6 +115,11 @@ func (y *play) act() bool {
 	}
 	if len(can) == 0 {
 		return false
+	}
+	if y.pick(16) == 0 { // what servers have is old now
+		for _, c := range y.players {
+			c.talk.now = c.talk.now.Add(time.Hour)
+		}
 	}
 	can[y.pick(len(can))]()
 	return true
