@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench sim difference ledger drivers versions regress judge features deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench sim difference ledger drivers versions regress judge features partition deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -72,6 +72,9 @@ regress: build  ## PostgreSQL's own regression suite through the guard, in trans
 
 judge:  ## hold the scanner against PostgreSQL's parser, fuzzing for JUDGE_FUZZ (5s)
 	cd proxy/sql/judge && JUDGE_FUZZ=$(or $(JUDGE_FUZZ),5s) go test -timeout 0 -v .
+
+partition: deps  ## half-open connections and a network that is gone, in a network namespace; needs Linux and root, half a minute
+	go test -tags 'pg netns' -count 1 -v -run 'TestHalfOpen|TestNetworkThatIsGone' ./proxy
 
 deps:  ## install PostgreSQL where apt-get can, otherwise say what to install
 	@sh deploy/deps.sh

@@ -61,7 +61,9 @@ type tally struct{ answered, broken, raised int }
 func (t tally) total() int { return t.answered + t.broken + t.raised }
 
 // doubtful is the part of the outcomes that are broken, or may be; 0 if there are none.
-func (t tally) doubtful() float64 { return tally{answered: t.answered, broken: t.broken + t.raised}.share() }
+func (t tally) doubtful() float64 {
+	return tally{answered: t.answered, broken: t.broken + t.raised}.share()
+}
 
 // share is the part of the outcomes that are broken; 0 if there are none.
 func (t tally) share() float64 {

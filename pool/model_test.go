@@ -96,7 +96,7 @@ func (w *world) step(t *rapid.T) {
 	w.state.Lock() // until the pool is called
 	pause := sync.OnceFunc(w.state.Unlock)
 	defer pause()
-	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "busy", "die", "pass", "caps", "login", "retire"}).Draw(t, "act"); {
+	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "stall", "busy", "die", "pass", "caps", "login", "retire"}).Draw(t, "act"); {
 	case act == "ask" && !m.waits && m.server == nil:
 		w.seq++
 		m.waits, m.seq = true, w.seq
@@ -116,10 +116,11 @@ func (w *world) step(t *rapid.T) {
 		}
 		m.waits, m.again = false, false
 	case act == "leave" && m.server != nil:
+		discard := rapid.Bool().Draw(t, "discard") // before anything is done: rapid may end the story here
 		s := m.server
 		m.server, m.token = nil, false
 		pause()
-		if rapid.Bool().Draw(t, "discard") {
+		if discard {
 			w.Discard(s, "discarded", now)
 		} else {
 			w.Release(s, now)
@@ -129,6 +130,17 @@ func (w *world) step(t *rapid.T) {
 		s := m.server
 		pause()
 		w.Idle(s, now)
+	case act == "stall" && m.token:
+		s := m.server
+		pause()
+		for _, l := range w.Running(nil) { // not of one whose connection has ended
+			if l.Server == s {
+				w.Stall(l, now, now)
+				w.state.Lock()
+				m.token = false
+				w.state.Unlock()
+			}
+		}
 	case act == "busy" && m.server != nil && !m.token && !m.waits:
 		m.token = true
 		s := m.server
@@ -141,7 +153,8 @@ func (w *world) step(t *rapid.T) {
 		pass(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * time.Millisecond)
 	case act == "caps":
 		pause()
-		w.SetCaps(pool.Caps{Total: rapid.IntRange(1, 8).Draw(t, "total")})
+		total, others := rapid.IntRange(1, 8).Draw(t, "total"), rapid.IntRange(0, 8).Draw(t, "of other")
+		w.SetCaps(pool.Caps{Total: total, Users: map[string]int{"other": others}})
 	case act == "retire":
 		k := w.key(rapid.SampledFrom([]string{"app", "other"}).Draw(t, "user"))
 		pause()
@@ -152,7 +165,7 @@ func (w *world) step(t *rapid.T) {
 			return s.Key == k
 		})
 	case act == "login":
-		err := rapid.SampledFrom([]error{nil, nil, errAway, &pool.TooManyError{Err: errAway}}).Draw(t, "answer")
+		err := rapid.SampledFrom([]error{nil, nil, errAway, &pool.TooManyError{Err: errAway}, &pool.KeyFullError{Err: errAway}}).Draw(t, "answer")
 		w.set(func() { w.fail = err })
 	}
 	pause()
@@ -241,9 +254,9 @@ func TestPoolAgreesWithModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var fault string
 		var stopped any
+		servers, limit := rapid.IntRange(1, 7).Draw(rt, "servers"), rapid.IntRange(1, 4).Draw(rt, "limit")
 		synctest.Test(t, func(t *testing.T) {
-			cfg := small(rapid.IntRange(1, 7).Draw(rt, "servers"))
-			limit := rapid.IntRange(1, 4).Draw(rt, "limit")
+			cfg := small(servers)
 			run(t, cfg, limit, false, func(_ *testing.T, h *harness) {
 				w := &world{harness: h, cfg: cfg, limit: limit, retired: map[pool.Conn]bool{}}
 				for i := range 8 {

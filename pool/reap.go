@@ -16,12 +16,13 @@ const (
 )
 
 // Who waits for a slot and will soon be refused is not to be refused for the sake of a transaction that does nothing: with a fifth of
-// his longest wait left one is ended that has been idle for half of it, and for a second at least. Less than a fifth would not leave time
-// for the rollback, where many wait; more would end what goes on by itself.
+// his longest wait left one is ended that has been idle for half of it. Less than a fifth would not leave time for the rollback, where
+// many wait; more would end what goes on by itself. Who may wait for less than two seconds is not waited for: nothing that has been
+// idle for less than one is ended for another.
 const (
-	reapLeft  = 5
-	reapHalf  = 2
-	reapLeast = time.Second
+	reapLeft = 5
+	reapHalf = 2
+	reapWait = 2 * time.Second
 )
 
 // Reapable is the transaction to end, or why there is none.
@@ -83,12 +84,12 @@ func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 func (p *Pool) lateLocked(now time.Time) (late int, soon time.Duration) {
 	soon = reapMax
 	for i := range p.cfg.Classes {
-		if !p.lacksSlotLocked(i) {
+		wait := p.cfg.Classes[i].MaxWait
+		if wait < reapWait || !p.lacksSlotLocked(i) {
 			continue
 		}
-		wait := p.cfg.Classes[i].MaxWait
 		if n := p.queue.Since(i, now.Add(wait/reapLeft-wait)); n > 0 {
-			late, soon = late+n, min(soon, max(wait/reapHalf, reapLeast))
+			late, soon = late+n, min(soon, wait/reapHalf)
 		}
 	}
 	return late, soon

@@ -100,8 +100,19 @@ func (p *Pool) yieldsLocked(s *Server, now time.Time) bool {
 		if k.open > 0 {
 			since = since.Add(turn)
 		}
-		return since.Before(own) && now.Sub(s.opened) >= turn
+		return since.Before(own) && now.Sub(s.opened) >= turn && p.eldestLocked(s, k, turn, now)
 	}
+}
+
+// eldestLocked says whether no server of another key than k has served for longer than s, but for those that are held by one transaction
+// for longer than a turn: as few make room at once, it is their turn first.
+func (p *Pool) eldestLocked(s *Server, k *Key, turn time.Duration, now time.Time) bool {
+	for o := range p.servers {
+		if o != s && o.Key != k && o.opened.Before(s.opened) && !o.parked && (o.state == Idle || o.state == Lent && now.Sub(o.since) < turn) {
+			return false
+		}
+	}
+	return true
 }
 
 // holdsLocked says whether servers of the pool, or one that ended a moment ago, are among those that the limit of k's user, or of its

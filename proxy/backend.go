@@ -29,6 +29,7 @@ type backend struct {
 	blocked atomic.Bool            // that was seen to wait for a lock
 	waits   atomic.Bool            // it has no run token, because it waits for its client in the middle of an exchange
 	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
+	silent  atomic.Bool            // it is closed because its machine does not answer
 
 	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
 	// is the backend's, because a server can answer before the writer has come back from its system call, and the next
@@ -51,12 +52,22 @@ type backend struct {
 	moves uint64 // what has passed either way; of whoever has the server, under its link's mu
 	still still  // of the instance's control loop
 
+	freed   time.Time        // when it was given back last; of whoever has the server
 	session translate.Server // what the server's session is; of whoever has the server, under its link's mu
 }
 
 // Run implements pool.Conn: it relays what the server sends until the connection ends.
 func (b *backend) Run() {
-	err := error(nil)
+	b.ended(b.serve())
+}
+
+// serve relays what the server sends, and returns why the connection ended.
+func (b *backend) serve() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = b.broke(v)
+		}
+	}()
 	if b.in != nil {
 		err = b.relay()
 	}
@@ -69,7 +80,7 @@ func (b *backend) Run() {
 			err = nil
 		}
 	}
-	b.ended(err)
+	return err
 }
 
 // Close implements pool.Conn: it says goodbye, and the server closes the connection.
@@ -369,16 +380,33 @@ func (b *backend) note(body []byte) error {
 	return nil
 }
 
+// answers has the link answer for its server, which has gone. What a bug has left of the link may have no answer.
+func (b *backend) answers(l *link, cause error) (lent bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			_ = b.broke(v)
+			if l.s != nil {
+				_ = l.s.broke(v)
+			}
+			lent = true
+		}
+	}()
+	return l.lost(b, cause)
+}
+
 // ended takes the backend out of use after its connection has ended, and answers for it.
 func (b *backend) ended(cause error) {
 	l := b.link.Swap(&nobody)
+	if b.silent.Load() {
+		cause = errSilent
+	}
 	if b.lastCode() == codeAdminShutdown {
 		b.inst.SentOff(time.Now())
 	}
 	_ = b.conn.Conn.Close()
 	sock.Return(b.in)
 	b.in = nil
-	lent := l != nil && l.lost(b, cause)
+	lent := l != nil && b.answers(l, cause)
 	b.logEnd(cause, lent)
 	if lent {
 		b.inst.Pool.Discard(b.server, "ended", time.Now())

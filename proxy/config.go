@@ -43,6 +43,8 @@ type Config struct {
 	LoginTimeout time.Duration
 	// WriteTimeout bounds how long a peer that does not read may block a write to it.
 	WriteTimeout time.Duration
+	// PeerTimeout bounds how long a client's or server's machine may not answer at all before the connection is taken to be lost.
+	PeerTimeout time.Duration
 	// CancelTimeout bounds how long a dead client's statement may take to stop before its server is closed instead.
 	CancelTimeout time.Duration
 	// MaxPrepared is how many of the guard's prepared statements one server has at most; the least recently used goes.
@@ -122,6 +124,7 @@ func Default() Config {
 		Rules:         []Rule{{Class: "low", ApplicationName: regexp.MustCompile(`(^|/)sidekiq(\s|$)`)}},
 		LoginTimeout:  60 * time.Second,
 		WriteTimeout:  30 * time.Second,
+		PeerTimeout:   20 * time.Second,
 		CancelTimeout: 5 * time.Second,
 		DeferBegin:    true,
 
@@ -171,14 +174,7 @@ func (c Config) Validate() []error {
 	if c.Limit < 0 {
 		bad("pool.limit: %d is negative; give a number of statements or auto", c.Limit)
 	}
-	for _, t := range []struct {
-		key string
-		d   time.Duration
-	}{{"login_timeout", c.LoginTimeout}, {"write_timeout", c.WriteTimeout}, {"cancel_timeout", c.CancelTimeout}} {
-		if t.d <= 0 {
-			bad("%s: %s is not a positive time", t.key, t.d)
-		}
-	}
+	faults = append(faults, c.validateTimes()...)
 	if c.MaxPrepared < 1 {
 		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
 	}
@@ -191,17 +187,35 @@ func (c Config) Validate() []error {
 	if c.MaxPinned < 0 {
 		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)
 	}
-	if c.Grace < 0 {
-		bad("shutdown.grace: %s is negative", c.Grace)
-	}
-	if c.IdleGrace < 0 {
-		bad("shutdown.idle_grace: %s is negative; 0 tells idle clients to go at once", c.IdleGrace)
-	}
 	if c.Upstream.Host == "" && len(c.Databases) == 0 {
 		bad("upstream: is missing; give postgres://user:password@host:port/database")
 	}
 	for _, err := range c.Pool.Validate() {
 		bad("pool.%w", err)
+	}
+	return faults
+}
+
+// validateTimes returns every fault of the times.
+func (c Config) validateTimes() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	for _, t := range []struct {
+		key string
+		d   time.Duration
+	}{{"login_timeout", c.LoginTimeout}, {"write_timeout", c.WriteTimeout}, {"cancel_timeout", c.CancelTimeout}} {
+		if t.d <= 0 {
+			bad("%s: %s is not a positive time", t.key, t.d)
+		}
+	}
+	if c.PeerTimeout < time.Second {
+		bad("peer_timeout: %s is less than 1s, in which a network may lose a few packets", c.PeerTimeout)
+	}
+	if c.Grace < 0 {
+		bad("shutdown.grace: %s is negative", c.Grace)
+	}
+	if c.IdleGrace < 0 {
+		bad("shutdown.idle_grace: %s is negative; 0 tells idle clients to go at once", c.IdleGrace)
 	}
 	return faults
 }

@@ -80,7 +80,7 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 		return nil, "", upstream.Classify(err)
 	}
 	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
-	b.pid, b.secret, b.in = h.PID, h.Secret, early(h.Rest)
+	b.pid, b.secret, b.in, b.freed = h.PID, h.Secret, early(h.Rest), time.Now()
 	if err := b.conn.Init(h.Conn, srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
 		return nil, "", err
@@ -106,6 +106,10 @@ func (b *backend) logEnd(cause error, lent bool) {
 	}
 	if b.fatal != nil {
 		cause = upstream.ParseError(b.fatal)
+	}
+	if !lent && b.lastCode() == codeIdleTimeout {
+		b.inst.LogRested(b.pid)
+		return
 	}
 	b.inst.LogLost(b.pid, lent, cause)
 }

@@ -10,6 +10,11 @@ import (
 
 // Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
 func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.grantBroke(server, v)
+		}
+	}()
 	b := server.Conn.(*backend)
 	s.mu.Lock()
 	s.asked = false
@@ -28,8 +33,15 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		s.Refused(refusedState)
 		return
 	case keeps:
+		l.rested = false
 	default:
-		if l = s.joinLocked(b); l == nil {
+		rested := now.Sub(b.freed) >= longRest
+		if rested && b.conn.Unread() {
+			l = nil // its last words: it has nothing to say otherwise
+		} else if l = s.joinLocked(b); l != nil {
+			l.rested = rested
+		}
+		if l == nil {
 			// The server died while it was idle: nothing was sent, so another takes its place.
 			s.asked = true
 			s.mu.Unlock()
@@ -67,6 +79,10 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	putRequest(used)
 }
 
+// longRest is how long a server has been idle if it may be about to end because that was too long: below the shortest idle_session_timeout that
+// anybody sets, and above the pauses of a server that is in use.
+const longRest = 100 * time.Millisecond
+
 // firstLocked takes the session's request and returns what must be written for it, with what goes ahead of it, and the
 // request, which may hold that, if it is not kept. out begins in scratch if it can. It is called with mu held.
 func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, used *request) {
@@ -75,12 +91,13 @@ func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, u
 	s.request = nil
 	l.lesson = s.lessonLocked(r)
 	opens := s.local == 'T' && mayReplay(r)
-	keep := l.lease.Pins() == 0 && !r.kept && (opens || (s.local == 'I' && r.Repeatable()))
+	repeats := s.local == 'I' && r.Repeatable()
+	keep := l.lease.Pins() == 0 && !r.kept && (opens || repeats || (l.rested && s.local == 'I' && atHand(r)))
 	s.local = 'I'
 	s.moveLocked(running)
 	if keep {
 		l.kept, l.opens = r, opens
-		if !opens {
+		if repeats {
 			l.lease.Keep()
 		}
 	}

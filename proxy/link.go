@@ -22,6 +22,7 @@ type link struct {
 	lease     translate.Lease
 	kept      *request  // that may be sent again until the first byte of its answer; nil: none
 	opens     bool      // BEGIN went ahead of it
+	rested    bool      // the server had been idle for long
 	lesson    lesson    // what can be learned from the exchange under way
 	ran       ran       // what runs
 	stops     bool      // a cancel request waits for what goes ahead of the client's statement
@@ -150,6 +151,7 @@ func (l *link) finish(b *backend, end ending, now time.Time) {
 // client.
 func (b *backend) giveBack(now time.Time) {
 	b.server.Trait = pool.Trait(b.session.Trait())
+	b.freed = now
 	if b.cancels.flying.Load() == 0 || !b.cancels.hold() {
 		b.inst.Pool.Release(b.server, now)
 	}

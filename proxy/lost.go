@@ -76,7 +76,7 @@ func (l *link) lost(b *backend, cause error) bool {
 	}
 	again := l.replayLocked()
 	was := s.loseLocked()
-	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt)
+	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt) || errors.Is(cause, errBug)
 	then := s.afterLossLocked(b, was, torn, again)
 	if then.close {
 		s.endLocked(errors.Join(errServerLost, cause))
@@ -138,7 +138,10 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 		}
 	case again != nil:
 		s.request = again
-		s.local = wire.InTransaction
+		s.local = wire.Idle
+		if again.opens {
+			s.local = wire.InTransaction
+		}
 		s.moveLocked(queued)
 		s.asked, then.anew = true, true
 	case was.quiet && (was.open || was.unsynced):
@@ -168,19 +171,25 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 // the next may be going, too. Tests change it.
 var replayWithin = 100 * time.Millisecond
 
-// replayLocked takes out the request that may be sent to another server, if any: it has opened a transaction, which is gone
-// with all that it did, nothing of its answer has been passed on, and the server was told to go.
+// replayLocked takes out the request that may be sent to another server, if any: nothing of its answer has been passed on, and the server
+// was told to go. It has opened a transaction, which is gone with all that it did, or met a server that had been idle for too long, which
+// runs nothing any more.
 func (l *link) replayLocked() *request {
 	r := l.kept
-	if r == nil || !l.opens || l.s.close != nil || l.s.state != running || !l.b.sentAway() {
+	if r == nil || l.s.close != nil || l.s.state != running {
+		return nil
+	}
+	idle := l.b.lastCode() == codeIdleTimeout
+	if !idle && (!l.opens || !l.b.sentAway()) {
 		return nil
 	}
 	if r.sent.IsZero() {
 		r.sent = l.started
 	}
-	if time.Since(r.sent) > replayWithin {
+	if !idle && time.Since(r.sent) > replayWithin {
 		return nil
 	}
+	r.opens = l.opens
 	l.kept = nil
 	l.lease.Drop()
 	return r
@@ -202,6 +211,9 @@ const (
 	codeCrashShutdown = "57P02"
 )
 
+// codeIdleTimeout is the SQLSTATE of a server whose idle_session_timeout was over before it had read anything more.
+const codeIdleTimeout = "57P05"
+
 // codeReadOnly is the SQLSTATE of a write that a standby, or a transaction that is to read only, is asked for.
 const codeReadOnly = "25006"
 
@@ -216,8 +228,13 @@ func (b *backend) lastCode() string {
 // mayReplay is true for the first request of a transaction that may run once more if the server was lost before it answered: all
 // of it is at hand, and it does not end the transaction.
 func mayReplay(r *request) bool {
+	return atHand(r) && !r.Commits()
+}
+
+// atHand is true if all of the request has been read, so that it could be sent again.
+func atHand(r *request) bool {
 	left, _ := r.Left()
-	return left == 0 && !r.Commits()
+	return left == 0
 }
 
 // answerLossLocked builds the answer to what was outstanding: an error in the place of the answer still expected.

@@ -59,12 +59,9 @@ type trial struct {
 // tryAll puts a guard under pressure and plays every plea to it, each in a session of its own.
 func tryAll(t *testing.T, way pressure, k kept, id string, oid uint32) (out []*trial) {
 	t.Helper()
-	busy, late := 0, calm(2*time.Second)
+	late := calm(2 * time.Second)
 	all := pleas(id, oid)
-	if k.open && k.end == "" {
-		busy = len(all)
-	}
-	sq := newSqueeze(t, k, busy, way.set)
+	sq := newSqueeze(t, k, way.set)
 	if way.hurries {
 		sq.warm(t, len(all)-1)
 	}

@@ -37,7 +37,7 @@ func TestRefusedAsAWhole(t *testing.T) {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
-			sq := newSqueeze(t, k, 0, classes(50*time.Millisecond, 1000))
+			sq := newSqueeze(t, k, classes(50*time.Millisecond, 1000))
 			late := calm(2 * time.Second)
 			for i, all := 0, pleas("", oid); i < len(all); i++ {
 				if all[i].then != nil || all[i].later != nil {
@@ -147,7 +147,7 @@ func TestRefusedByTheEndIsNotRun(t *testing.T) {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
-			sq := newSqueeze(t, k, 0, classes(patience, 1000))
+			sq := newSqueeze(t, k, classes(patience, 1000))
 			var tried []*trial
 			for i, all := 0, pleas("", oid); i < len(all); i++ {
 				id := fmt.Sprintf("end/%s/%d", k.name, i)

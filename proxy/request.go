@@ -13,10 +13,11 @@ import (
 // request is what a client has sent, while it waits for a server, and while it may have to be sent once more.
 type request struct {
 	translate.Request
-	buf  *sock.Buffer // the bytes of its messages; nil while they are the session's
-	at   int          // where they begin in buf
-	sent time.Time    // first to a server, if that was going and it is to be sent again; else zero
-	kept bool         // the server at hand is the only one for it: a transaction or a batch is open, or the client keeps it
+	buf   *sock.Buffer // the bytes of its messages; nil while they are the session's
+	at    int          // where they begin in buf
+	sent  time.Time    // first to a server, if that was going and it is to be sent again; else zero
+	opens bool         // BEGIN goes ahead of it when it is sent again
+	kept  bool         // the server at hand is the only one for it: a transaction or a batch is open, or the client keeps it
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -33,7 +34,7 @@ func putRequest(r *request) {
 		return
 	}
 	sock.Return(r.buf)
-	r.buf, r.at, r.sent, r.kept = nil, 0, time.Time{}, false
+	r.buf, r.at, r.sent, r.opens, r.kept = nil, 0, time.Time{}, false, false
 	r.Reset()
 	requests.Put(r)
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +36,8 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
+	heard   time.Time        // of lookAround: when it last looked whether clients are there
+	lent    []*backend       // of lookAround: room for those that it looks at
 	library *library.Library // statements of all clients
 	prints  instance.Prints  // numbers of statements, for the law
 	events  *event.Ring      // what was decided
@@ -176,6 +177,9 @@ func (srv *Server) accept(l *listener) {
 			continue
 		}
 		pause = time.Millisecond
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			_ = tcp.SetKeepAliveConfig(sock.KeepAlive(srv.cfg.PeerTimeout))
+		}
 		if !srv.arrive(nc) {
 			_ = nc.Close()
 			return
@@ -214,14 +218,14 @@ func (srv *Server) lookAround() {
 		for _, in := range srv.allInstances() {
 			in.Pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
 		}
+		srv.endSilent(time.Now())
 	}
 }
 
 // caught keeps a bug in one login from ending the process.
 func (srv *Server) caught(nc net.Conn) {
 	if p := recover(); p != nil {
-		srv.count.panics.Add(1)
-		srv.log.Error("login panicked", "panic", p, "stack", string(debug.Stack()))
+		srv.bug("login", p)
 		_ = nc.Close()
 		srv.leaveLobby(nc)
 	}
@@ -299,7 +303,7 @@ func (srv *Server) runSession(s *session) {
 		_ = s.conn.Conn.Close()
 	}
 	if l != nil {
-		l.clean(srv.cleanWithin())
+		srv.cleans(l)
 	}
 	if told {
 		linger(s.conn.Conn)
@@ -316,16 +320,8 @@ func (srv *Server) runSession(s *session) {
 // guarded runs the session; a bug in it ends it alone, and its server is not trusted any more.
 func (srv *Server) guarded(s *session) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			srv.count.panics.Add(1)
-			srv.log.Error("session panicked", "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
-			s.mu.Lock()
-			l := s.link
-			s.mu.Unlock()
-			if l != nil {
-				_ = l.b.conn.Conn.Close()
-			}
+		if v := recover(); v != nil {
+			err = s.broke(v)
 		}
 	}()
 	return s.run()
@@ -391,7 +387,8 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
-		MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
+		Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }
 

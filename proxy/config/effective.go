@@ -56,6 +56,7 @@ func (f *File) ToProxy() proxy.Config {
 		},
 		LoginTimeout:        f.LoginTimeout.Std(),
 		WriteTimeout:        f.WriteTimeout.Std(),
+		PeerTimeout:         f.PeerTimeout.Std(),
 		CancelTimeout:       f.CancelTimeout.Std(),
 		DeferBegin:          f.DeferBegin,
 		MaxPrepared:         f.Pool.MaxPreparedStatements,

@@ -20,6 +20,7 @@ type File struct {
 	MaxClients    int                 `yaml:"max_clients"`
 	LoginTimeout  Duration            `yaml:"login_timeout"`
 	WriteTimeout  Duration            `yaml:"write_timeout"`
+	PeerTimeout   Duration            `yaml:"peer_timeout"`
 	CancelTimeout Duration            `yaml:"cancel_timeout"`
 	DeferBegin    bool                `yaml:"defer_begin"`
 	Shutdown      Shutdown            `yaml:"shutdown"`
@@ -132,6 +133,7 @@ func Default() *File {
 		MaxClients:    d.MaxClients,
 		LoginTimeout:  Duration(d.LoginTimeout),
 		WriteTimeout:  Duration(d.WriteTimeout),
+		PeerTimeout:   Duration(d.PeerTimeout),
 		CancelTimeout: Duration(d.CancelTimeout),
 		DeferBegin:    d.DeferBegin,
 		Shutdown: Shutdown{

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"pgguard/pool"
@@ -21,6 +22,8 @@ type Config struct {
 	MostServers int
 	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
 	MaxPinned int
+	// KeepAlive is upstream.Door's.
+	KeepAlive net.KeepAliveConfig
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
 	LearnedDir string
 	// Log receives one line for each decision and each connection lost.

@@ -20,7 +20,7 @@ import (
 const (
 	doubtLost     = time.Second     // a server was lost
 	doubtReadOnly = 2 * time.Second // a client was told 25006
-	doubtDialed   = 5 * time.Second // a server was logged in to, who may be another
+	doubtDialed   = 5 * time.Second // a server was logged in to that is elsewhere
 	resolveEvery  = 5 * time.Second // the upstream's name is looked up
 )
 
@@ -153,18 +153,25 @@ func pidsOf(ctx context.Context, c *pgx.Conn) (map[uint32]bool, error) {
 	return out, err
 }
 
-// promoted is true if the PostgreSQL at the other end of c has changed its role since it was looked at last.
-func (in *Instance) promoted(ctx context.Context, c *pgx.Conn) (bool, error) {
-	if !in.answerer.Known() {
-		return false, nil
+// divided is true if a server has been logged in to since it was asked last, and one is not at the PostgreSQL at the other end of c.
+func (in *Instance) divided(ctx context.Context, c *pgx.Conn) bool {
+	if !in.entered.Load() || in.now()-time.Duration(in.identified.Load()) < doubtDialed {
+		return false
 	}
+	in.entered.Store(false)
+	ours := in.servers()
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
-	var standby bool
-	if err := c.QueryRow(ctx, "select pg_catalog.pg_is_in_recovery()").Scan(&standby); err != nil {
-		return false, fmt.Errorf("ask for the role: %w", err)
+	present, err := pidsOf(ctx, c)
+	if err != nil {
+		return false // whoever looks next meets it, too
 	}
-	return standby != in.answerer.InRecovery, nil
+	for pid := range ours {
+		if !present[pid] {
+			return true
+		}
+	}
+	return false
 }
 
 // readdressed is true if the upstream is a name that does not mean the address at the other end of c any more.

@@ -57,6 +57,7 @@ type Instance struct {
 	doubts     chan struct{} // the side channel looks who answers
 	identified atomic.Int64  // when it last tried to: in.now()
 	later      atomic.Int64  // it is to, once what is known is so old (a time.Duration); 0: it is not
+	entered    atomic.Bool   // a server has been logged in to since it was looked where the servers are
 	answerer   answerer      // of the side channel's goroutine
 	confirmed  time.Time     // of the side channel's goroutine: when a connection was dialled that found the answerer
 	resolved   time.Time     // of the side channel's goroutine: when the upstream's name was looked up last
@@ -85,6 +86,7 @@ const breakerStates = int(breaker.StateRamp) + 1
 func New(cfg Config, up upstream.Upstream) *Instance {
 	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
+	in.Door.KeepAlive = cfg.KeepAlive
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
@@ -137,7 +139,7 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 		in.LogFailed("server login failed", s.Key.User, err, time.Now())
 		return nil, err
 	}
-	in.Doubt(doubtDialed)
+	in.entered.Store(true)
 	return c, nil
 }
 
@@ -243,6 +245,16 @@ const maxFailed = 256
 func (in *Instance) LogLost(pid uint32, lent bool, cause error) {
 	in.Doubt(doubtLost)
 	in.cfg.Log.Warn("server connection lost", "upstream", in.Name(), "pid", pid, "lent", lent, "error", cause)
+}
+
+// LogBug logs a panic in what was done for a server that no client had.
+func (in *Instance) LogBug(v any, stack []byte) {
+	in.cfg.Log.Error("cleaning panicked", "upstream", in.Name(), "panic", v, "stack", string(stack))
+}
+
+// LogRested logs that PostgreSQL ended a server that nobody had used for its idle_session_timeout, which is in order.
+func (in *Instance) LogRested(pid uint32) {
+	in.cfg.Log.Debug("idle server connection timed out", "upstream", in.Name(), "pid", pid)
 }
 
 // SentOff notes that a server was told to go.

@@ -22,7 +22,11 @@ const SampleEvery = time.Second
 // known to be blocked, and the law goes by its other signals.
 const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, '')
   from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
-  and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()`
+  and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()
+  union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, ''`
+
+// standby is what the row of no process has in the place of a wait if the server is one.
+const standby = "standby"
 
 // blockersQuery says whom statements wait for.
 const blockersQuery = `select b, count(*) from pg_catalog.unnest($1::int[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b group by b`
@@ -62,7 +66,7 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	}
 	ours := in.servers()
 	s := &Seen{At: time.Now(), Active: map[*pool.Server]Activity{}}
-	lwlocks, running := 0, 0
+	lwlocks, running, isStandby := 0, 0, false
 	var waiters []int32
 	witness := map[uint16]int32{} // of each statement some of which wait for a lock
 	var pid int32
@@ -70,6 +74,8 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
 		b := ours[uint32(pid)]
 		switch {
+		case pid == 0:
+			isStandby = waits == standby
 		case b == nil && strings.HasPrefix(name, sideName):
 			s.Peers += runningOf(name)
 		case b == nil:
@@ -95,6 +101,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	})
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
+	}
+	if in.answerer.Known() && isStandby != in.answerer.InRecovery {
+		in.follow(ctx, c, time.Now())
 	}
 	s.Peers = min(s.Peers, s.Foreign)
 	s.Foreign -= s.Peers

@@ -191,14 +191,10 @@ func (in *Instance) verify(ctx context.Context, c **pgx.Conn) error {
 		in.resolved = time.Now()
 		due = in.readdressed(ctx, *c)
 	}
-	if due {
+	if due || in.divided(ctx, *c) {
 		return in.dialAnew(ctx, c)
 	}
-	promoted, err := in.promoted(ctx, *c)
-	if promoted {
-		in.follow(ctx, *c, time.Now())
-	}
-	return err
+	return nil
 }
 
 // reach opens the side channel if it is not open.

@@ -34,6 +34,8 @@ type Conn struct {
 	onRead  func(fd uintptr) bool
 	waits   atomic.Uint32 // assumed, empty or looked
 
+	silent time.Time // of who calls Silent: since when what was sent is not acknowledged; zero: all is
+
 	// of the writer, during Send
 	out      []byte
 	wrote    int

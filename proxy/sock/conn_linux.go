@@ -139,6 +139,22 @@ func (c *Conn) Unread() bool {
 	return unread
 }
 
+// unanswered is true if the kernel sends something again, or asks a peer that has no room whether it has, and has had no answer yet.
+func (c *Conn) unanswered() bool {
+	if c.raw == nil {
+		return false
+	}
+	const retransmits, probes = 2, 3 // places in struct tcp_info
+	var info [8]byte
+	size := uint32(len(info))
+	var errno syscall.Errno
+	err := c.raw.Control(func(fd uintptr) {
+		_, _, errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	})
+	return err == nil && errno == 0 && (info[retransmits] > 0 || info[probes] > 0)
+}
+
 // pollFd is struct pollfd.
 type pollFd struct {
 	fd              int32

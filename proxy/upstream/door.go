@@ -19,6 +19,9 @@ import (
 // of its users. Any goroutine may use it.
 type Door struct {
 	Upstream Upstream // the first that named the instance
+	// KeepAlive is how a server's machine is found to be gone while nothing is under way to it. The zero value leaves that to the system. It
+	// is set before the Door is used.
+	KeepAlive net.KeepAliveConfig
 
 	protocol atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
 
@@ -60,7 +63,7 @@ func (u Upstream) Address() string {
 
 // Connect opens a socket to the instance.
 func (d *Door) Connect(ctx context.Context) (net.Conn, error) {
-	var nd net.Dialer
+	nd := net.Dialer{KeepAliveConfig: d.KeepAlive}
 	if strings.HasPrefix(d.Upstream.Host, "/") {
 		return nd.DialContext(ctx, "unix", d.Upstream.Address())
 	}
