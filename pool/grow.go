@@ -207,8 +207,21 @@ func (p *Pool) failed(s *Server, err error, now time.Time) {
 	}
 	p.grantAll(now)
 	if told {
-		p.refuse(err, func(w *Waiter) bool { return w.Key == k })
+		p.refuse(err, func(w *Waiter) bool { return w.Key == k && w.losesBy(k) })
 	}
+}
+
+// losesBy says whether a waiter of key k is told that the server refuses a login: who logs in is, but those who are in already are served
+// by the servers there are.
+func (w *Waiter) losesBy(k *Key) bool { return w.Login || k.open == 0 }
+
+// Pardon forgets that the server has refused a login of key k: it does not any more.
+func (p *Pool) Pardon(k *Key) {
+	now := time.Now()
+	p.mu.Lock()
+	p.tallyLocked(now)
+	k.rejected, k.retry, k.failures = nil, time.Time{}, 0
+	p.grantAll(now)
 }
 
 // gone removes a server whose connection has ended. One that was lent in that very moment stays on the books until

@@ -166,7 +166,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if p.closed {
 		return ErrClosed
 	}
-	if w.own == nil && w.Key.rejected != nil && now.Before(w.Key.retry) {
+	if w.own == nil && w.Key.rejected != nil && now.Before(w.Key.retry) && w.losesBy(w.Key) {
 		return w.Key.rejected
 	}
 	w.place.Value, w.place.Class, w.place.Urgent, w.place.Client = w, w.Class, w.Urgent, w.Client

@@ -16,11 +16,13 @@ func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Serv
 	start, era := time.Now(), in.Era()
 	b, err := srv.logIn(ctx, in, s)
 	srv.times.login.observe(time.Since(start))
+	l := s.Key.Value.(*login)
+	l.refused.Store(isRejected(err))
 	if err != nil {
 		return nil, err
 	}
 	s.Trait = pool.Trait(b.session.Trait())
-	s.Key.Value.(*login).tell(b.params.Load(), era)
+	l.tell(b.params.Load(), era)
 	return b, nil
 }
 

@@ -16,6 +16,9 @@ type login struct {
 	origin  atomic.Pointer[string] // of the key's first server, and so of its clients; nil: there was none yet
 	upheld  atomic.Pointer[upheld] // by the last server that needed it; nil: none has
 	told    atomic.Pointer[report]
+	refused atomic.Bool   // PostgreSQL has refused the last login
+	knocks  chan struct{} // holds the right to knock
+	knocked atomic.Pointer[knocked]
 	options []translate.Pair // sent in the start-up packet
 	lessons lessons
 	terms   [2]translate.Terms // of clients for whom statements are translated, and of those who have their server to themselves
@@ -41,7 +44,7 @@ func (l *login) known() *instance.Params {
 
 // newLogin is for clients that log in at this turn with these settings in their start-up packets.
 func (srv *Server) newLogin(in *instance.Instance, e *instance.Entry, turn uint64, options []translate.Pair) *login {
-	l := &login{inst: in, entry: e, turn: turn, options: options}
+	l := &login{inst: in, entry: e, turn: turn, options: options, knocks: make(chan struct{}, 1)}
 	l.terms[0] = translate.Terms{
 		Library: srv.library.Shelf(), Catalog: in.Catalog(e.Database), Room: &room{srv, in}, User: e.User, Born: instance.ApplicationName, Began: options, Warns: true,
 		Encoding: l.encoding, CountsWrites: l.countsWrites, MaxPrepared: srv.cfg.MaxPrepared, StatementAge: srv.cfg.StatementAge, PrepareUnnamed: srv.cfg.PrepareUnnamed,

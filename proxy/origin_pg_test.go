@@ -13,6 +13,7 @@ import (
 
 // world is a cluster with a role and a database of its own, and a guard in front of it.
 type world struct {
+	cluster *pgtest.Cluster
 	*guard
 	admin *caller // direct
 }
@@ -20,7 +21,7 @@ type world struct {
 func newWorld(t *testing.T, set func(*Config)) *world {
 	t.Helper()
 	c := pgtest.New(t, pgtest.Options{})
-	w := &world{newGuard(t, address(c), set), direct(t, c)}
+	w := &world{c, newGuard(t, address(c), set), direct(t, c)}
 	w.do(t, "create role app login", "create database appdb owner app")
 	return w
 }

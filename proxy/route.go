@@ -104,6 +104,9 @@ const staleWait = time.Second
 // been opened, one is: it also proves that the user and the database exist. If they may be others by now, one is asked.
 func (srv *Server) remembered(s *session) (*instance.Params, error) {
 	l := s.route.key.Value.(*login)
+	if err := srv.knock(s.route, l); err != nil {
+		return nil, err
+	}
 	if p := l.known(); p != nil {
 		return p, nil
 	}
@@ -118,8 +121,7 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 		wait = min(wait, staleWait)
 	}
 	err := srv.awaitLogin(s, l, wait)
-	var rejected *pool.RejectedError
-	if t := l.told.Load(); t != nil && !errors.As(err, &rejected) {
+	if t := l.told.Load(); t != nil && !isRejected(err) {
 		return t.params, nil
 	}
 	return nil, refusalForLogin(err)

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,6 +88,16 @@ func (e *Entry) Turn() uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.turn
+}
+
+// Barred is true if PostgreSQL lets nobody in who logs in so now, as far as its catalogues say: there is no such database or role, the role has
+// no LOGIN, the database allows no connections, or the role may not connect to it.
+func (e *Entry) Barred() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	head, _, _ := strings.Cut(e.origin, originSeparator)
+	parts := strings.Split(head, " ")
+	return e.gone || len(parts) > 3 && slices.Contains(parts[3:], "false")
 }
 
 // Met notes the origin that a session had which has just logged in, "" if there is no such database or role. seen is the turn in which

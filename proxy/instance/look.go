@@ -32,23 +32,61 @@ func (l *looks) take() ([]chan struct{}, []*wish) {
 	return waiting, wishes
 }
 
-// lookWait bounds how long a login waits for a look. One takes a millisecond; on a machine that is that busy what was seen a second
-// ago must do.
-const lookWait = time.Second
+const (
+	// lookWait bounds how long a login waits for a look after a client has changed something. One takes a millisecond; on a machine that is
+	// that busy what was seen a second ago must do.
+	lookWait = time.Second
+	// freshWait bounds how long a login waits for a look though no client has changed anything.
+	freshWait = 250 * time.Millisecond
+	// What others than the guard's clients have changed is known to a login, too, while there are no more than so many a second, after a
+	// burst. Beyond, what the last of those looks saw must do: it is not older than a second divided by freshRate, and each look costs the server
+	// up to a millisecond.
+	freshRate  = 50
+	freshBurst = 100
+)
+
+// budget is how many looks logins may still ask for.
+type budget struct {
+	mu   sync.Mutex
+	left float64   // guarded by mu
+	at   time.Time // guarded by mu: when left was
+}
+
+// take takes a look out of the budget, if there is one in it.
+func (b *budget) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.left += freshRate * now.Sub(b.at).Seconds(); b.at.IsZero() || b.left > freshBurst {
+		b.left = freshBurst
+	}
+	b.at = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
 
 // Stirred notes that a client may have changed what a login gets. It waits for nobody.
 func (in *Instance) Stirred() { in.stirs.Add(1) }
 
-// Settled returns when what the guard's clients have changed up to now is known here, or cannot be.
+// Settled returns when what the guard's clients have changed up to now is known here, or cannot be. What others have changed is known
+// then, too, unless logins come in crowds.
 func (in *Instance) Settled() {
-	if in.stirs.Load() == in.seen.Load() || !in.sees.Load() {
-		return
+	switch {
+	case !in.sees.Load():
+	case in.stirs.Load() != in.seen.Load():
+		in.ask(nil, lookWait)
+	case in.fresh.take(time.Now()):
+		in.ask(nil, freshWait)
 	}
-	in.ask(nil)
 }
 
+// Sees is true while the side channel looks.
+func (in *Instance) Sees() bool { return in.sees.Load() }
+
 // ask has the side channel look at once, grants it w, if that is not nil, and waits until it has looked, or that lasts too long.
-func (in *Instance) ask(w *wish) (looked bool) {
+func (in *Instance) ask(w *wish, patience time.Duration) (looked bool) {
 	done := make(chan struct{})
 	in.looks.mu.Lock()
 	in.looks.waiting = append(in.looks.waiting, done)
@@ -60,7 +98,7 @@ func (in *Instance) ask(w *wish) (looked bool) {
 	case in.wanted <- struct{}{}:
 	default: // it is about to
 	}
-	timeout := time.NewTimer(lookWait)
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	select {
 	case <-done:
@@ -262,7 +300,7 @@ func (in *Instance) Keeps(was, is string) []translate.Pair {
 	if len(w.names) == 0 {
 		return nil
 	}
-	if !in.ask(w) {
+	if !in.ask(w, lookWait) {
 		return nil // rather those of now than no server at all
 	}
 	return keeps(was, is, w.values)

@@ -74,10 +74,10 @@ func Classify(err error) error {
 }
 
 // ofServer is true for the codes of a server that cannot serve anybody now: it starts or stops, lacks something, lost a
-// connection of its own, or has a fault. 57P04 is of the database, which was dropped.
+// connection of its own, or has a fault. 57P04 is of the database, which was dropped; 58P01 of a library that a role or database loads.
 func ofServer(code string) bool {
 	switch {
-	case code == "57P04":
+	case code == "57P04", code == "58P01":
 		return false
 	case len(code) != 5: // it cannot be told
 		return true

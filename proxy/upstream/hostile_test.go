@@ -207,7 +207,7 @@ func TestPasswordThatAServerRepeatsIsMasked(t *testing.T) {
 func TestLoginErrorsAreOfTheRoleUnlessOfTheServer(t *testing.T) {
 	for code, rejected := range map[string]bool{
 		"28000": true, "28P01": true, "3D000": true, "42501": true, "42704": true, "22023": true, "25001": true, "25006": true,
-		"P0001": true, "55000": true, "55006": true, "57P04": true, "0A000": true, "23505": true, "F0000": true, "57014": false,
+		"P0001": true, "55000": true, "55006": true, "57P04": true, "58P01": true, "0A000": true, "23505": true, "F0000": true, "57014": false,
 		"57P03": false, "57P01": false, "57P02": false, "53200": false, "53100": false, "58030": false, "XX000": false, "08006": false, "": false,
 	} {
 		_, is := Classify(&Error{Code: code}).(interface{ Unwrap() error })
