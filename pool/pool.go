@@ -350,7 +350,7 @@ func (p *Pool) grantAll(now time.Time) {
 		if w == nil {
 			break
 		}
-		waited := now.Sub(w.place.Since())
+		waited := max(0, now.Sub(w.place.Since())) // somebody read the clock before it came and was later to take the lock
 		p.wait[w.Class].observe(waited)
 		p.mu.Unlock()
 		w.Grantee.Granted(s, now, waited)

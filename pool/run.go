@@ -21,8 +21,8 @@ func (p *Pool) Run(ctx context.Context) {
 			return
 		case <-t.C:
 		}
+		p.expire()
 		now := time.Now()
-		p.expire(now)
 		if now.Sub(second) >= time.Second {
 			second = now
 			p.tidy(now)
@@ -30,10 +30,12 @@ func (p *Pool) Run(ctx context.Context) {
 	}
 }
 
-// expire refuses everybody whose longest wait is over, then looks again whether somebody can be served.
-func (p *Pool) expire(now time.Time) {
+// expire refuses everybody whose longest wait is over, then looks again whether somebody can be served. To tell one takes as long as it takes, in
+// which others begin to wait: the clock is read for each.
+func (p *Pool) expire() {
 	for {
 		p.mu.Lock()
+		now := time.Now()
 		p.tallyLocked(now)
 		place := p.queue.Expire(now)
 		if place == nil {
