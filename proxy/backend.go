@@ -203,19 +203,7 @@ func (b *backend) pass(l *link) error {
 		b.stop(s.srv)
 	}
 	if s != nil {
-		parts := [3][]byte{b.news, b.in.Data[from:to], b.extra}
-		if off {
-			parts = [3][]byte{slices.Concat(b.news, b.in.Data[from:to], b.extra, drainedWords())}
-		}
-		for _, p := range parts {
-			if len(p) == 0 {
-				continue
-			}
-			if err := s.sayLocked(p); err != nil {
-				s.cut(err)
-			}
-		}
-		s.mute = s.mute || off
+		b.passOn(s, b.in.Data[from:to], off)
 		s.wmu.Unlock()
 		b.moved()
 	}
@@ -296,6 +284,23 @@ func (b *backend) sort(l *link) (keep [2]int, err error) {
 		}
 	}
 	return [2]int{from, to}, nil
+}
+
+// passOn writes to the client what is ready for it; off: and that it is to go, in the same write. It is called with the session's wmu held.
+func (b *backend) passOn(s *session, kept []byte, off bool) {
+	parts := [3][]byte{b.news, kept, b.extra}
+	if off {
+		parts = [3][]byte{slices.Concat(b.news, kept, b.extra, drainedWords())}
+	}
+	for _, p := range parts {
+		if len(p) == 0 {
+			continue
+		}
+		if err := s.sayLocked(p); err != nil {
+			s.cut(err)
+		}
+	}
+	s.mute = s.mute || off
 }
 
 // longHead is enough of a long message to know what it is: the severity and the code of an error come first.

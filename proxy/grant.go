@@ -35,13 +35,7 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	case keeps:
 		l.rested = false
 	default:
-		rested := now.Sub(b.freed) >= longRest
-		if rested && b.conn.Unread() {
-			l = nil // its last words: it has nothing to say otherwise
-		} else if l = s.joinLocked(b); l != nil {
-			l.rested = rested
-		}
-		if l == nil {
+		if l = s.takeLocked(b, now); l == nil {
 			// The server died while it was idle: nothing was sent, so another takes its place.
 			s.asked = true
 			s.mu.Unlock()
@@ -69,11 +63,30 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		b.wmu.Unlock()
 		return
 	}
+	l.sendFirst(prefix, now)
+}
+
+// takeLocked makes a link of the session and a backend that it has been granted; nil: the backend ends. It is called with mu held.
+func (s *session) takeLocked(b *backend, now time.Time) *link {
+	rested := now.Sub(b.freed) >= longRest
+	if rested && b.conn.Unread() {
+		return nil // these are its last words: it has nothing to say otherwise
+	}
+	l := s.joinLocked(b)
+	if l != nil {
+		l.rested = rested
+	}
+	return l
+}
+
+// sendFirst writes the session's request, with what goes ahead of it. It is called with mu held and unlocks it.
+func (l *link) sendFirst(prefix []byte, now time.Time) {
 	scratch := sock.Borrow()
 	defer sock.Return(scratch)
+	b := l.b
 	out, used := l.firstLocked(prefix, scratch.Data[:0], now)
 	b.wmu.Lock()
-	s.mu.Unlock()
+	l.mu.Unlock()
 	_ = b.conn.Send(out)
 	b.wmu.Unlock()
 	putRequest(used)

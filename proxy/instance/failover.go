@@ -153,6 +153,13 @@ func pidsOf(ctx context.Context, c *pgx.Conn) (map[uint32]bool, error) {
 	return out, err
 }
 
+// sawRole looks who answers over c if that is in another role than it was.
+func (in *Instance) sawRole(ctx context.Context, c *pgx.Conn, isStandby bool) {
+	if in.answerer.Known() && isStandby != in.answerer.InRecovery {
+		in.follow(ctx, c, time.Now())
+	}
+}
+
 // divided is true if a server has been logged in to since it was asked last, and one is not at the PostgreSQL at the other end of c.
 func (in *Instance) divided(ctx context.Context, c *pgx.Conn) bool {
 	if !in.entered.Load() || in.now()-time.Duration(in.identified.Load()) < doubtDialed {

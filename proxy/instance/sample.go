@@ -53,6 +53,15 @@ const (
 	ActiveForClient          // it waits for its client to send, or to read
 )
 
+// share turns what was counted into parts of the server.
+func (s *Seen) share(running, lwlocks int) {
+	s.Peers = min(s.Peers, s.Foreign)
+	s.Foreign -= s.Peers
+	if running > 0 {
+		s.LWLock = float64(lwlocks) / float64(running)
+	}
+}
+
 // Seen returns what the side channel saw last, nil if it has seen nothing yet. It is not to be changed.
 func (in *Instance) Seen() *Seen { return in.last.Load() }
 
@@ -102,15 +111,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
-	if in.answerer.Known() && isStandby != in.answerer.InRecovery {
-		in.follow(ctx, c, time.Now())
-	}
-	s.Peers = min(s.Peers, s.Foreign)
-	s.Foreign -= s.Peers
+	in.sawRole(ctx, c, isStandby)
 	in.running = running
-	if running > 0 {
-		s.LWLock = float64(lwlocks) / float64(running)
-	}
+	s.share(running, lwlocks)
 	if s.Blocked >= 3 { // as many as one transaction must hold up to be ended sooner
 		if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
 			return err
