@@ -25,7 +25,7 @@ type still struct {
 // rest looks which servers wait for their clients, and takes their run tokens back.
 func (srv *Server) rest(in *instance.Instance, now time.Time) {
 	seen := in.Seen()
-	for _, lease := range in.Pool.Running(nil) {
+	for _, lease := range in.Running() {
 		b, ok := lease.Server.Conn.(*backend)
 		if ok && b.awaitsClient(seen, now) {
 			in.Pool.Stall(lease, b.still.since, now)

@@ -51,8 +51,9 @@ type Instance struct {
 	sentAway atomic.Int64
 	// probes are canaries for the side channel to run. It is the only reader, and who sends does not wait.
 	probes  chan breaker.Probe
-	convoys convoys // of the side channel's goroutine
-	unkept  bool    // of the control loop's: that nothing can be kept has been said
+	convoys convoys      // of the side channel's goroutine
+	unkept  bool         // of the control loop's: that nothing can be kept has been said
+	leases  []pool.Lease // of the control loop: room for Running
 
 	made       time.Time
 	doubts     chan struct{} // the side channel looks who answers
@@ -189,6 +190,12 @@ func Answered(err error) bool {
 	var tooMany *pool.TooManyError
 	var full *pool.KeyFullError
 	return errors.As(err, &rejected) || errors.As(err, &tooMany) || errors.As(err, &full)
+}
+
+// Running returns the leases that hold a run token, until it is called again. It is for the control loop alone, and what that calls.
+func (in *Instance) Running() []pool.Lease {
+	in.leases = in.Pool.Running(in.leases[:0])
+	return in.leases
 }
 
 // Refusing returns why statements are refused at once, or nil.

@@ -74,10 +74,10 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 		return fmt.Errorf("sample: %w", err)
 	}
 	ours := in.servers()
-	s := &Seen{At: time.Now(), Active: map[*pool.Server]Activity{}}
+	s := &Seen{At: time.Now(), Active: make(map[*pool.Server]Activity, len(ours))}
 	lwlocks, running, isStandby := 0, 0, false
 	var waiters []int32
-	witness := map[uint16]int32{} // of each statement some of which wait for a lock
+	var witness map[uint16]int32 // of each statement some of which wait for a lock
 	var pid int32
 	var waits, name string
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
@@ -98,6 +98,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 			if blocked {
 				s.Blocked++
 				waiters = append(waiters, pid)
+				if witness == nil {
+					witness = map[uint16]int32{}
+				}
 				witness[b.Print()] = pid
 				b.Blocked()
 			}
