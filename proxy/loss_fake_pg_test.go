@@ -18,7 +18,7 @@ import (
 func fakeGuard(t *testing.T, steps ...pgtest.Step) (*guard, *pgtest.Fake) {
 	t.Helper()
 	fake := pgtest.NewFake(t, pgtest.Hang())
-	g := newGuard(t, fake.Addr(), func(cfg *Config) { cfg.Pool.MaxServers = 1 })
+	g := newGuard(t, fake.Addr(), func(cfg *Config) { cfg.Pool.MaxServers, cfg.SyncApplicationName = 1, false })
 	eventually(t, "side channel connected", func() bool { return fake.Accepted() == 1 })
 	fake.Script(append([]pgtest.Step{pgtest.AcceptLogin(map[string]string{"server_version": "15.0"})}, steps...)...)
 	return g, fake
