@@ -18,8 +18,8 @@ import (
 // featuresCommand holds the flags of `features`.
 type featuresCommand struct {
 	Target      []string `sep:"none" placeholder:"TARGET" help:"What to ask; repeat it. As in run."`
-	Server      string   `placeholder:"URL" help:"Direct URL of the server, as a superuser. Its tables feature_* are made anew."`
-	StartServer bool     `help:"Start a PostgreSQL for it instead."`
+	Server      string   `placeholder:"URL" help:"Direct URL of the server, as a superuser. Its tables, role and databases feature_* are made anew."`
+	StartServer bool     `help:"Start a PostgreSQL for it instead. Only then are features tried that restart it."`
 	Only        string   `placeholder:"REGEXP" help:"Only the features whose name matches."`
 	Markdown    bool     `help:"Print the table as Markdown, with the reasons in it."`
 	Verbose     bool     `help:"Show the output of the programs that are started."`
@@ -59,24 +59,25 @@ func (c *featuresCommand) Run(s *session) error {
 	if c.Verbose {
 		log = s.stderr
 	}
+	var own feature.Demoter
 	if c.StartServer {
 		pg, err := startCluster(s.ctx, featureConnections, log)
 		if err != nil {
 			return err
 		}
 		defer pg.stop()
-		c.Server = pg.url
+		c.Server, own = pg.url, pg.pg
 	}
 	t := &featureTable{targets: targets}
 	for _, f := range feature.All() {
-		if only.MatchString(f.Name) {
+		if only.MatchString(f.Name) && (own != nil || !f.NeedsOwnServer()) {
 			t.features = append(t.features, f)
 		}
 	}
 	if len(t.features) == 0 {
 		return usageError{fmt.Errorf("no feature matches %q", c.Only)}
 	}
-	if err := t.fill(s.ctx, c.Server, s.stderr, log); err != nil {
+	if err := t.fill(s.ctx, c.Server, own, s.stderr, log); err != nil {
 		return err
 	}
 	write := t.write
@@ -97,11 +98,12 @@ var errServer = errors.New("give --server URL or --start-server, one of them")
 
 // fill tries every feature on every target. A proxy is started for each, so that what one feature leaks does not spoil the
 // next.
-func (t *featureTable) fill(ctx context.Context, server string, progress, log io.Writer) error {
+func (t *featureTable) fill(ctx context.Context, server string, own feature.Demoter, progress, log io.Writer) error {
 	b, err := feature.NewBench(ctx, server)
 	if err != nil {
 		return err
 	}
+	b.Own(own)
 	for _, target := range t.targets {
 		t.versions = append(t.versions, target.version(ctx, b.Version()))
 	}
@@ -121,7 +123,7 @@ func (t *featureTable) fill(ctx context.Context, server string, progress, log io
 }
 
 func tryFeature(ctx context.Context, b *feature.Bench, f feature.Feature, target Target, server string, log io.Writer) (featureCell, error) {
-	l, err := target.start(ctx, server, wish{servers: feature.Servers, queueWait: feature.QueueWait}, log)
+	l, err := target.start(ctx, server, wish{servers: feature.Servers, queueWait: feature.QueueWait, users: feature.Users}, log)
 	if err != nil {
 		return featureCell{}, err
 	}

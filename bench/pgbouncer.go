@@ -75,8 +75,12 @@ func startPgBouncer(ctx context.Context, path, serverURL string, w wish, log io.
 	}
 	_, port, _ := net.SplitHostPort(address) // freeAddress returns host and port
 	users := filepath.Join(dir, "users.txt")
+	accounts := quoted(cfg.User) + " " + quoted(cfg.Password) + "\n"
+	for _, name := range w.users {
+		accounts += quoted(name) + ` ""` + "\n"
+	}
 	files := map[string]string{
-		users:                               quoted(cfg.User) + " " + quoted(cfg.Password) + "\n",
+		users:                               accounts,
 		filepath.Join(dir, "pgbouncer.ini"): fmt.Sprintf(ini, cfg.Host, cfg.Port, port, users, pool),
 	}
 	if err := writeOwned(dir, files, as); err != nil {

@@ -108,9 +108,10 @@ func (t *Target) set(option string) error {
 // wish is what a measurement asks of the proxies that are started for it. Zero leaves a program its own default. What the
 // target says itself wins.
 type wish struct {
-	servers   int // most server connections
-	limit     int // statements running at once; guards only
-	queueWait int // seconds that a client may wait for one
+	servers   int      // most server connections
+	limit     int      // statements running at once; guards only
+	queueWait int      // seconds that a client may wait for one
+	users     []string // beside the URL's, without a password; PgBouncer only, which must be told
 }
 
 // live is a target that can be connected to. stop ends what was started for it.

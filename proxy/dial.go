@@ -50,6 +50,9 @@ func (srv *Server) logIn(ctx context.Context, in *instance.Instance, s *pool.Ser
 
 // is answers whether servers of the key start with this origin; its first has settled that.
 func (l *login) is(origin string) bool {
+	if past, ok := l.entry.Past(l.turn); ok {
+		l.origin.CompareAndSwap(nil, &past)
+	}
 	if l.origin.CompareAndSwap(nil, &origin) {
 		l.inst.Met(l.entry, l.turn, origin)
 		return true
@@ -66,7 +69,7 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User), Question: instance.OriginQuestion}
+	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User), Question: in.OriginQuestion()}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
 		for _, o := range as.settings {

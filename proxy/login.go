@@ -15,7 +15,7 @@ type login struct {
 	turn    uint64                 // of the entry
 	origin  atomic.Pointer[string] // of the key's first server, and so of its clients; nil: there was none yet
 	upheld  atomic.Pointer[upheld] // by the last server that needed it; nil: none has
-	told    atomic.Pointer[told]
+	told    atomic.Pointer[report]
 	refused atomic.Bool   // PostgreSQL has refused the last login
 	knocks  chan struct{} // holds the right to knock
 	knocked atomic.Pointer[knocked]
@@ -24,14 +24,14 @@ type login struct {
 	terms   [2]translate.Terms // of clients for whom statements are translated, and of those who have their server to themselves
 }
 
-// told is what a new client is told of its server's settings.
-type told struct {
+// report is what a server reports of its settings.
+type report struct {
 	params *instance.Params
 	era    uint64 // of the instance when the server reported them
 }
 
 // tell notes what a server of the key reports that has the settings of a new session, as of an era.
-func (l *login) tell(p *instance.Params, era uint64) { l.told.Store(&told{p, era}) }
+func (l *login) tell(p *instance.Params, era uint64) { l.told.Store(&report{p, era}) }
 
 // known is what a new client is told; nil if that has to be asked for, because nothing is known or the server may report something else
 // by now.

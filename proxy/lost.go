@@ -24,6 +24,7 @@ type loss struct {
 	at       state
 	kept     bool     // the request that was not sent yet was for this server alone
 	open     bool     // a transaction was open
+	ended    bool     // its COMMIT was in the batch, and has been carried out
 	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own
 	unsynced bool     // extended messages were sent, their Sync was not
 	skipping bool     // and an error in them has been told
@@ -39,7 +40,7 @@ func (s *session) loseLocked() loss {
 	l := s.link
 	lease := &l.lease
 	was := loss{
-		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Status() != wire.Idle, quiet: !lease.Outstanding() && !lease.Partial(),
+		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Status() != wire.Idle && !lease.Ended(), ended: lease.Ended(), quiet: !lease.Outstanding() && !lease.Partial(),
 		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), commit: lease.Commits(), write: lease.Writes(), state: lease.Keeps(),
 	}
 	if body := lease.Failed(); body != nil {
@@ -147,13 +148,13 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	case was.quiet && (was.open || was.unsynced):
 		if s.skip = was.skipping; !s.skip {
 			s.lost = b.demoted(refusedLost)
-			if was.commit {
+			if was.ended {
 				s.lost = b.demoted(refusedUnknown)
 			}
 		}
 		s.moveLocked(free)
 		s.local = wire.Idle
-		if was.open && !was.commit { // else it may be over: a batch may hold its end and what follows
+		if was.open {
 			s.local = wire.Failed
 		}
 	case was.quiet:

@@ -50,3 +50,23 @@ func TestServerLostBeforeTheSync(t *testing.T) {
 	}
 	g.atRest(t)
 }
+
+// TestServerLostInAFailedBatch: a transaction that has failed in a batch, whose server goes before the Sync, is one that has failed.
+func TestServerLostInAFailedBatch(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{})
+	admin := direct(t, c)
+	g := newGuard(t, address(c), nil)
+	p, _ := enter(t, g.addr)
+	fails := "do $$ begin raise exception 'no'; end $$ /* before */"
+	p.play([]step{say("Z", simple("begin")), say("E", parse("", fails), bound("", ""), execute("", 0), msgFlush)})
+	admin.one(t, "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%before%' and pid <> pg_backend_pid()")
+	eventually(t, "the server gone", func() bool { return g.pool().Servers["active"] == 0 })
+	p.write(msgSync)
+	p.read("Z")
+	if said := p.lines(); len(said) != 1 || said[0] != "Z E" {
+		t.Errorf("got %q, want ReadyForQuery in state E", said)
+	}
+	p.expect("rollback", "C ROLLBACK; Z I")
+	p.leave()
+	g.atRest(t)
+}

@@ -12,6 +12,7 @@ type ran struct {
 	kind   limit.Kind
 	failed bool // an error ended it
 	raised bool // one with the code of a broken server
+	waited bool // its server was found to wait for the client: how long it took is the client's doing
 }
 
 // add notes what a request runs.
@@ -22,10 +23,11 @@ func (x *ran) add(r *request) {
 	}
 }
 
-// sample is what the law is told. Several statements in one exchange cannot be told apart: they say nothing.
+// sample is what the law is told. Several statements in one exchange cannot be told apart: they say nothing, no more than one that has
+// failed or has waited for its client.
 func (x *ran) sample(took time.Duration) limit.Sample {
 	switch {
-	case x.failed:
+	case x.failed || x.waited:
 		return limit.Sample{Elapsed: took, Kind: limit.Failed}
 	case x.n != 1:
 		return limit.Sample{Elapsed: took, Kind: limit.Control}

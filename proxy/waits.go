@@ -57,7 +57,7 @@ func (b *backend) awaitsClient(seen *instance.Seen, now time.Time) bool {
 		return false
 	}
 	b.waits.Store(true)
-	l.idleSince = b.still.since
+	l.idleSince, l.ran.waited = b.still.since, true
 	return true
 }
 

@@ -25,7 +25,14 @@ type Feature struct {
 	Name  string
 	try   func(t *trial)
 	alone bool // without neighbours
+	own   bool // it restarts the server
 }
+
+// NeedsOwnServer reports whether the feature restarts the server, so that it can only be tried with Bench.Own.
+func (f Feature) NeedsOwnServer() bool { return f.own }
+
+// Users are those that features log in as, beside the URL's. They have no password. A proxy may have to be told of them.
+var Users = []string{roleName}
 
 // Result is what became of one Feature. Wrong is empty when the client has it, else it says in few words what was
 // different.
@@ -35,12 +42,13 @@ type Result struct {
 
 // All returns the features, group by group, in the order of the table.
 func All() []Feature {
-	return slices.Concat(statements, settings, objects, protocol)
+	return slices.Concat(statements, settings, objects, protocol, world)
 }
 
 // setupSQL makes what the features use. Every feature that changes a table has its own.
 const setupSQL = `
-DROP TABLE IF EXISTS feature_rows, feature_ddl, feature_copy, feature_serial, feature_multi;
+DROP TABLE IF EXISTS feature_rows, feature_ddl, feature_copy, feature_serial, feature_multi, feature_kept, feature_mood;
+DROP TYPE IF EXISTS feature_mood_type;
 DROP SCHEMA IF EXISTS feature_path CASCADE;
 CREATE TABLE feature_rows (id int PRIMARY KEY);
 INSERT INTO feature_rows SELECT generate_series(1, 10);
@@ -62,6 +70,7 @@ GRANT SELECT ON feature_rows TO feature_role`
 // Bench is the server that features are tried on, directly or through a target.
 type Bench struct {
 	server  string
+	own     Demoter
 	seen    string // lookSQL on an untouched session
 	version int
 	workMem string
@@ -72,6 +81,12 @@ func NewBench(ctx context.Context, serverURL string) (*Bench, error) {
 	b := &Bench{server: serverURL}
 	return b, b.reset(ctx)
 }
+
+// Demoter is a PostgreSQL that can be started again as a standby; pgtest.Cluster is one.
+type Demoter interface{ Demote() error }
+
+// Own says that the server is ours to restart.
+func (b *Bench) Own(d Demoter) { b.own = d }
 
 // reset makes the tables anew and looks at what a neighbour should see.
 func (b *Bench) reset(ctx context.Context) error {
@@ -123,7 +138,10 @@ func (b *Bench) Run(ctx context.Context, url string, f Feature) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	t := &trial{ctx: ctx, cfg: cfg, version: b.version, workMem: b.workMem}
+	t := &trial{ctx: ctx, cfg: cfg, own: b.own, version: b.version, workMem: b.workMem}
+	if t.server, err = load.ParseURL(b.server, ""); err != nil {
+		return Result{}, err
+	}
 	n := neighbours
 	if f.alone {
 		n = 0
@@ -134,6 +152,7 @@ func (b *Bench) Run(ctx context.Context, url string, f Feature) (Result, error) 
 	}
 	f.try(t)
 	t.close()
+	t.tidy()
 	if trouble := s.leave(); trouble != "" && ctx.Err() == nil {
 		t.fail("a neighbour: %s", trouble)
 	}

@@ -22,10 +22,13 @@ const rounds = 20
 type trial struct {
 	ctx     context.Context
 	cfg     *pgconn.Config
-	version int    // of the server, as in server_version_num
-	workMem string // of an untouched session
-	wrong   string // "" while nothing is wrong
+	server  *pgconn.Config // directly, as a superuser
+	own     Demoter        // nil unless the server is ours
+	version int            // of the server, as in server_version_num
+	workMem string         // of an untouched session
+	wrong   string         // "" while nothing is wrong
 	clients []*client
+	after   []string // what puts the server back to what it was; done whatever became of the trial
 }
 
 // client is one client of a trial.
@@ -71,11 +74,15 @@ func (t *trial) clientWith(params map[string]string) *client {
 }
 
 func (t *trial) clientOf(protocol uint32, params map[string]string) *client {
+	return t.clientAt(t.cfg, protocol, params)
+}
+
+func (t *trial) clientAt(cfg *pgconn.Config, protocol uint32, params map[string]string) *client {
 	c := &client{t: t}
 	if t.wrong != "" {
 		return c
 	}
-	conn, err := login(t.cfg, protocol, params)
+	conn, err := login(cfg, protocol, params)
 	if err != nil {
 		t.fail("login: %s", reason(err))
 		return c

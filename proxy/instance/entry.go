@@ -25,6 +25,28 @@ type Entry struct {
 	turn   uint64 // of who logs in now; no other entry of the instance has had it
 	origin string // as the server says; empty: not known yet
 	gone   bool   // there is no such database, or no such role
+	past   []past // the last turns before, the last one last
+}
+
+// past is a turn that is over.
+type past struct {
+	turn   uint64
+	origin string
+}
+
+// maxPast is how many turns an entry remembers: for clients whose servers were opened before anybody could ask for their origin.
+const maxPast = 8
+
+// Past is the origin of a turn that is over.
+func (e *Entry) Past(turn uint64) (origin string, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.past {
+		if p.turn == turn && p.origin != "" {
+			return p.origin, true
+		}
+	}
+	return "", false
 }
 
 // maxEntries bounds the entries that are watched; beyond, those that no server was opened for are forgotten, then all.
@@ -44,7 +66,7 @@ func (in *Instance) Entry(database, user string) *Entry {
 	}
 	in.turns++
 	e = &Entry{Database: database, User: user, turn: in.turns}
-	in.entries[name] = e
+	in.entries[name], in.newEntries = e, true
 	return e
 }
 
@@ -108,6 +130,7 @@ func (in *Instance) turnOver(e *Entry, was, is string) {
 	turn := in.turns
 	in.mu.Unlock()
 	e.mu.Lock()
+	e.past = append(e.past[max(0, len(e.past)-maxPast+1):], past{e.turn, was})
 	e.turn = turn
 	e.mu.Unlock()
 	in.cfg.Log.Info("role or database is not what it was", "upstream", in.Name(), "database", e.Database, "user", e.User,
@@ -173,8 +196,16 @@ const originOf = `pg_catalog.concat_ws(' ', d.oid, r.oid, r.rolsuper::text, r.ro
   FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) WITH ORDINALITY AS u (c, n)
   WHERE s.setdatabase IN (0, d.oid) AND s.setrole IN (0, r.oid)), '')`
 
-// OriginQuestion asks a server that has just let somebody in for his origin.
-const OriginQuestion = `SELECT ` + originOf + ` FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
+// OriginQuestion asks a server that has just let somebody in for his origin; empty: it is not to be asked, because the side channel, which is
+// to see changes, sees nothing.
+func (in *Instance) OriginQuestion() string {
+	if !in.sees.Load() {
+		return ""
+	}
+	return originQuestion
+}
+
+const originQuestion = `SELECT ` + originOf + ` FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
   WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user`
 
 // keeps returns the settings that a session must be given at its login to be as one of origin was is, although who logs in now

@@ -34,9 +34,10 @@ type Instance struct {
 	sees     atomic.Bool   // the last look has succeeded
 	clearing atomic.Int64  // see Clear: until when, as nanoseconds since born
 	looks    looks
-	fresh    budget // of looks that logins ask for
-	running  int    // of the side channel's goroutine: statements that were seen to run
-	standing string // of the side channel's goroutine: what the server's own state was when it looked last; empty: not known
+	fresh    budget  // of looks that logins ask for
+	running  int     // of the side channel's goroutine: statements that were seen to run
+	named    [2]int  // of the side channel's goroutine: what its name says
+	glimpse  glimpse // of the side channel's goroutine: of the last look
 
 	pinned atomic.Int64 // clients that keep a server between transactions
 
@@ -70,6 +71,7 @@ type Instance struct {
 	catalogs   map[string]*Catalog // by database
 	entries    map[string]*Entry   // by database and user
 	turns      uint64              // how many entries have had
+	newEntries bool                // there are others since the side channel looked
 	breaker    *breaker.Breaker
 	lastError  error              // of a login that did not reach the server
 	said       error              // why a login failed last; nil: none has

@@ -3,6 +3,8 @@ package instance
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,15 +129,18 @@ func (in *Instance) Clear() {
 
 func (in *Instance) isClearing() bool { return int64(time.Since(in.born)) < in.clearing.Load() }
 
-// lookQuery reads what the server's own state is, and which databases somebody wants for himself: DROP DATABASE, ALTER DATABASE … RENAME
-// and CREATE DATABASE … TEMPLATE lock one, and wait up to five seconds for others to leave it.
-const lookQuery = `SELECT 'state', pg_catalog.pg_conf_load_time()::text || ' ' || pg_catalog.pg_is_in_recovery()::text, 0
-  UNION ALL SELECT 'name', pg_catalog.set_config('application_name', $1, false), 0
-  UNION ALL SELECT 'wanted', d.datname, coalesce(l.pid, 0) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
-  WHERE l.locktype = 'object' AND l.classid = 1262 AND l.objid = d.oid AND l.granted AND l.mode IN ('ShareLock', 'AccessExclusiveLock')`
+// glanceQuery reads in one row what tells whether anything has changed: the server's own state, which databases somebody wants for himself
+// (DROP DATABASE, ALTER DATABASE … RENAME and CREATE DATABASE … TEMPLATE lock one, and wait up to five seconds for others to leave it),
+// and a digest of what logins get.
+const glanceQuery = `SELECT pg_catalog.pg_conf_load_time()::text || ' ' || pg_catalog.pg_is_in_recovery()::text, (SELECT
+  pg_catalog.string_agg(coalesce(l.pid, 0)::text || ' ' || d.datname, pg_catalog.chr(1)) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
+  WHERE l.locktype = 'object' AND l.classid = 1262 AND l.objid = d.oid AND l.granted AND l.mode IN ('ShareLock', 'AccessExclusiveLock')),
+  (SELECT pg_catalog.md5(pg_catalog.string_agg(w.n || ' ' || ` + originOf + `, pg_catalog.chr(2) ORDER BY w.n)) FROM ` + entriesFrom + `)`
 
-// originsQuery reads what a login gets.
-const originsQuery = `SELECT w.n, ` + originOf + ` FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
+// originsQuery reads what logins get.
+const originsQuery = `SELECT w.n, ` + originOf + ` FROM ` + entriesFrom
+
+const entriesFrom = `ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
   AS w (d, r, n), pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = w.d AND r.rolname = w.r`
 
 // lookOnce is how many entries one look is about, unless a client has changed something; the next is about others.
@@ -152,23 +157,17 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 		}
 	}()
 	stirs := in.stirs.Load()
-	state, wanted, err := readState(ctx, *c, fmt.Sprintf(sideName+" %d/%d", len(in.servers()), in.running))
+	wanted, err := in.glance(ctx, *c, stirs != in.seen.Load())
 	if err != nil {
-		in.sees.Store(false)
-		return err
-	}
-	if in.standing != "" && in.standing != state {
-		in.era.Add(1)
-	}
-	in.standing = state
-	if err := in.lookAtEntries(ctx, *c, stirs != in.seen.Load()); err != nil {
 		in.sees.Store(false)
 		return err
 	}
 	in.seen.Store(stirs)
 	in.sees.Store(true)
-	for database, pid := range wanted {
-		if in.leaveDatabase(database, pid) && in.database() == database {
+	for _, w := range strings.Split(wanted, originSeparator) {
+		pid, database, ok := strings.Cut(w, " ")
+		n, err := strconv.ParseUint(pid, 10, 32)
+		if ok && err == nil && in.leaveDatabase(database, uint32(n)) && in.database() == database {
 			in.hangUp(c)
 			return nil
 		}
@@ -176,71 +175,98 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 	return lookAtDefaults(ctx, *c, wishes)
 }
 
-// readState runs lookQuery; name is the side channel's.
-func readState(ctx context.Context, c *pgx.Conn, name string) (state string, wanted map[string]uint32, err error) {
-	rows, err := c.Query(ctx, lookQuery, name)
-	if err != nil {
-		return "", nil, fmt.Errorf("look: %w", err)
-	}
-	var kind, text string
-	var pid int32
-	_, err = pgx.ForEachRow(rows, []any{&kind, &text, &pid}, func() error {
-		switch {
-		case kind == "state":
-			state = text
-		case kind == "wanted" && wanted == nil:
-			wanted = map[string]uint32{text: uint32(pid)}
-		case kind == "wanted":
-			wanted[text] = uint32(pid)
-		}
-		return nil
-	})
-	if err != nil {
-		return "", nil, fmt.Errorf("look: %w", err)
-	}
-	return state, wanted, nil
+// glimpse is what a glance was about, and what it has shown.
+type glimpse struct {
+	entries          []*Entry
+	databases, users []string
+	state, digest    string
 }
 
-// lookAtEntries reads the origins of entries: of all, or of some of them, the next time of others.
-func (in *Instance) lookAtEntries(ctx context.Context, c *pgx.Conn, all bool) error {
-	entries, turns := in.entriesToLookAt(all)
-	if len(entries) == 0 {
+// glance runs glanceQuery, and reads more where something has changed. It returns which databases somebody wants for himself.
+func (in *Instance) glance(ctx context.Context, c *pgx.Conn, all bool) (wanted string, err error) {
+	g := &in.glimpse
+	if entries, changed := in.entriesToLookAt(all); changed {
+		*g = glimpse{state: g.state, entries: entries, databases: make([]string, len(entries)), users: make([]string, len(entries))}
+		for i, e := range entries {
+			g.databases[i], g.users[i] = e.Database, e.User
+		}
+	}
+	var state string
+	var wants, digest *string
+	if err := c.QueryRow(ctx, glanceQuery, g.databases, g.users).Scan(&state, &wants, &digest); err != nil {
+		return "", fmt.Errorf("look: %w", err)
+	}
+	if g.state != "" && g.state != state {
+		in.era.Add(1)
+	}
+	g.state = state
+	if digest == nil {
+		digest = new(string)
+	}
+	if len(g.entries) > 0 && (g.digest != *digest || *digest == "") {
+		if err := in.lookAtEntries(ctx, c); err != nil {
+			return "", err
+		}
+	}
+	g.digest = *digest
+	if wants != nil {
+		wanted = *wants
+	}
+	return wanted, in.tellName(ctx, c)
+}
+
+// tellName tells other guards how many servers there are, if that has changed.
+func (in *Instance) tellName(ctx context.Context, c *pgx.Conn) error {
+	servers := in.Pool.Live()
+	if in.named == [2]int{servers, in.running} {
 		return nil
 	}
-	databases, users := make([]string, len(entries)), make([]string, len(entries))
-	for i, e := range entries {
-		databases[i], users[i] = e.Database, e.User
+	in.named = [2]int{servers, in.running}
+	if _, err := c.Exec(ctx, fmt.Sprintf("SET application_name TO '%s %d/%d'", sideName, servers, in.running)); err != nil {
+		return fmt.Errorf("look: %w", err)
 	}
-	rows, err := c.Query(ctx, originsQuery, databases, users)
+	return nil
+}
+
+// lookAtEntries reads the origins of the entries that the glance was about.
+func (in *Instance) lookAtEntries(ctx context.Context, c *pgx.Conn) error {
+	g := &in.glimpse
+	turns := make([]uint64, len(g.entries))
+	for i, e := range g.entries {
+		turns[i] = e.Turn()
+	}
+	rows, err := c.Query(ctx, originsQuery, g.databases, g.users)
 	if err != nil {
 		return fmt.Errorf("look: %w", err)
 	}
-	origins := make([]string, len(entries))
+	origins := make([]string, len(g.entries))
 	var n int
 	var origin string
 	if _, err := pgx.ForEachRow(rows, []any{&n, &origin}, func() error { origins[n-1] = origin; return nil }); err != nil {
 		return fmt.Errorf("look: %w", err)
 	}
-	for i, e := range entries {
+	for i, e := range g.entries {
 		in.Met(e, turns[i], origins[i])
 	}
 	return nil
 }
 
-func (in *Instance) entriesToLookAt(all bool) (list []*Entry, turns []uint64) {
+// entriesToLookAt are the entries that a look is about; changed: they are others than those of the glance before.
+func (in *Instance) entriesToLookAt(all bool) (list []*Entry, changed bool) {
 	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.newEntries && (all || len(in.entries) <= lookOnce) && len(in.glimpse.entries) == len(in.entries) {
+		return nil, false
+	}
+	in.newEntries = false
 	for _, e := range in.entries {
 		list = append(list, e)
 	}
-	in.mu.Unlock()
 	if !all && len(list) > lookOnce {
 		// The order of a map is another each time, which is as good as a turn for each.
 		list = list[:lookOnce]
 	}
-	for _, e := range list {
-		turns = append(turns, e.Turn())
-	}
-	return list, turns
+	return list, true
 }
 
 // leaveDatabase closes the idle servers of a database that the process pid wants for itself, if that works for a client of the guard,

@@ -210,7 +210,7 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	*c = conn
+	*c, in.named = conn, [2]int{}
 	listen(ctx, conn)
 	in.follow(ctx, conn, dialed)
 	return nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgproto3/v2"
 	"github.com/xdg-go/scram"
@@ -202,20 +201,7 @@ func (c *fakeConn) welcome(params map[string]string) error {
 	if err := c.write(wire.AppendKey(nil, c.pid(), c.secret)); err != nil {
 		return err
 	}
-	if err := c.send(idle); err != nil || c.startup["application_name"] != "pgguard" {
-		return err
-	}
-	return c.answerOrigin()
-}
-
-// answerOrigin answers, without knowing anything, what a guard asks a server that has just let it in, so that scripts need not be
-// about it.
-func (c *fakeConn) answerOrigin() error {
-	m, err := c.be.Receive()
-	if q, ok := m.(*pgproto3.Query); err != nil || !ok || !strings.Contains(q.String, "pg_db_role_setting") {
-		return errOver
-	}
-	return c.send(&pgproto3.EmptyQueryResponse{}, idle)
+	return c.send(idle)
 }
 
 // idle is ReadyForQuery outside a transaction.

@@ -173,6 +173,9 @@ func (l *Lease) aside(body []byte) bool {
 
 // completed notes the tags after which a session has forgotten things.
 func (l *Lease) completed(body []byte) {
+	if string(body) == "COMMIT\x00" {
+		l.ended = true
+	}
 	if len(body) < len("DISCARD ALL") || body[0] != 'D' {
 		return
 	}
@@ -198,7 +201,7 @@ func (l *Lease) completed(body []byte) {
 
 // ready deals with ReadyForQuery.
 func (l *Lease) ready(status byte) Fate {
-	l.status, l.copying = status, copying{}
+	l.status, l.copying, l.ended = status, copying{}, false
 	e := l.owed.front()
 	if e == nil || kinds[e.kind].skips {
 		l.doubt = true

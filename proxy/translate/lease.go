@@ -21,6 +21,7 @@ type Lease struct {
 	partial  bool // the start of a client's message was sent, the end was not
 	doubt    bool // what was sent may be answered in two ways: client and server cannot be kept in step
 	copying  copying
+	ended    bool // a COMMIT has been carried out since the last ReadyForQuery
 	commit   bool // a COMMIT, or a text that may hold one, is under way
 	write    bool // something that may write is under way
 
@@ -177,7 +178,7 @@ func (l *Lease) Owes() bool { return l.readies > 0 }
 // Preparing is true while the server is at what goes ahead of the client's request.
 func (l *Lease) Preparing() bool {
 	e := l.owed.front()
-	return l.ahead+l.checks > 0 || (e != nil && e.why == sequence)
+	return l.ahead+l.checks > 0 || (e != nil && e.kind == query && e.whose == guard && (e.why == sequence || e.why == nothing))
 }
 
 // Unsynced is true if extended messages were sent after the last Sync.
@@ -197,6 +198,9 @@ func (l *Lease) Doubt() bool { return l.doubt }
 
 // Commits is true if a COMMIT may be under way, Writes if something that may write is.
 func (l *Lease) Commits() bool { return l.commit }
+
+// Ended is true if a COMMIT has been carried out since the last ReadyForQuery: what Status says is over.
+func (l *Lease) Ended() bool { return l.ended }
 
 // Writes is true if something that may write is under way.
 func (l *Lease) Writes() bool { return l.write }

@@ -86,8 +86,7 @@ func (l *Lease) shows() string {
 	}{
 		{l.readies > 0, fmt.Sprintf("owes %d", l.readies)},
 		{l.Holds(), "holds"},
-		{l.ahead > 0, "ahead"},
-		{l.checks > 0, "checks"},
+		{l.Preparing(), "prepares"},
 		{l.unsynced, "unsynced"},
 		{l.executed, "executed"},
 		{l.skipping, "skipping"},
