@@ -19,20 +19,26 @@ import (
 func TestServerAllocatesNothingThatIsOnlyAnnounced(t *testing.T) {
 	for _, typ := range "SDEN" {
 		for _, length := range []uint32{0, 3, maxWhole - 1, 1<<30 - 1, 1 << 30, 1<<32 - 1} {
-			head := binary.BigEndian.AppendUint32([]byte{byte(typ)}, length)
-			head = append(head, bytes.Repeat([]byte("x"), 2<<10)...)
-			g, _ := fakeGuard(t, pgtest.Expect('Q', "select 1"), pgtest.SendBytes(head), pgtest.CloseHard())
-			client, _ := enter(t, g.addr)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			client.write(wire.AppendText(nil, wire.Query, "select 1"))
-			_, _ = io.CopyN(io.Discard, client.r, 1) // an error, or the end: not read, because a driver would make room for what is announced
-			eventually(t, "the server dropped", func() bool { st := g.pool(); return st.Servers["active"]+st.Servers["idle"] == 0 })
-			runtime.ReadMemStats(&after)
-			if n := after.TotalAlloc - before.TotalAlloc; n > 3<<20 {
-				t.Errorf("%q of %d: %d bytes were allocated", typ, length, n)
-			}
+			t.Run(fmt.Sprintf("%c of %d", typ, length), func(t *testing.T) { announced(t, byte(typ), length) })
 		}
+	}
+}
+
+// announced has a server announce a message and send two kilobytes of it.
+func announced(t *testing.T, typ byte, length uint32) {
+	t.Helper()
+	head := binary.BigEndian.AppendUint32([]byte{typ}, length)
+	head = append(head, bytes.Repeat([]byte("x"), 2<<10)...)
+	g, _ := fakeGuard(t, pgtest.Expect('Q', "select 1"), pgtest.SendBytes(head), pgtest.CloseHard())
+	client, _ := enter(t, g.addr)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	client.write(wire.AppendText(nil, wire.Query, "select 1"))
+	_, _ = io.CopyN(io.Discard, client.r, 1) // an error, or the end: not read, because a driver would make room for what is announced
+	eventually(t, "the server dropped", func() bool { st := g.pool(); return st.Servers["active"]+st.Servers["idle"] == 0 })
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 3<<20 {
+		t.Errorf("%d bytes were allocated", n)
 	}
 }
 
@@ -87,12 +93,14 @@ func TestClientWithoutAPasswordReads28P01(t *testing.T) {
 // TestLoginRefusedByPostgresIsToldAtOnce: whatever code PostgreSQL refuses a role or database with, the client reads it, and without
 // a wait.
 func TestLoginRefusedByPostgresIsToldAtOnce(t *testing.T) {
-	for _, c := range []string{"28000", "3D000", "25001", "P0001", "42501", "55000", "57P04", "22023"} {
-		fake := pgtest.NewFake(t, pgtest.Fatal(c, "not you"))
-		g := newGuard(t, fake.Addr(), nil)
-		got := greeting(t, g.addr, wire.Version30, "user", "postgres", "database", "postgres")
-		if got[0] != "E SFATAL VFATAL C"+c+" Mnot you" {
-			t.Errorf("%s: got %q", c, got)
-		}
+	for _, c := range []string{"28000", "3D000", "25001", "P0001", "42501", "55000", "57P04", "58P01", "22023"} {
+		t.Run(c, func(t *testing.T) {
+			fake := pgtest.NewFake(t, pgtest.Fatal(c, "not you"))
+			g := newGuard(t, fake.Addr(), nil)
+			got := greeting(t, g.addr, wire.Version30, "user", "postgres", "database", "postgres")
+			if got[0] != "E SFATAL VFATAL C"+c+" Mnot you" {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }
