@@ -20,7 +20,7 @@ var pinning = []struct {
 	check  string // runs in a later transaction and shows that the state is still there
 	want   string // its row
 }{
-	{"prepared", queries("prepare leftover as select 'here'"), "execute leftover", "D here"},
+	{"prepared", queries("select 1; prepare leftover as select 'here'"), "execute leftover", "D here"},
 	{"temp_table", queries("create temp table leftover (a int)", "insert into leftover values (7)"), "select * from leftover", "D 7"},
 	{"temp_table", queries("select 7 as a into temp leftover"), "select * from leftover", "D 7"},
 	{"advisory_lock", queries("select pg_advisory_lock(7)"), "select pg_advisory_unlock(7)", "D t"},

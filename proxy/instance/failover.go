@@ -99,6 +99,7 @@ func (in *Instance) follow(ctx context.Context, c *pgx.Conn, dialed time.Time) {
 	if !was.Changed(now.Identity) {
 		return
 	}
+	in.era.Add(1) // servers report something else now
 	old, known := map[uint32]bool(nil), error(nil)
 	if now.started != was.started {
 		if old, known = pidsOf(ctx, c); known != nil {

@@ -239,8 +239,10 @@ func (l *Lease) ready(status byte) Fate {
 		l.heals, l.again = false, true
 		return Drop
 	}
-	forClient := whose == client || (why == rename && l.held)
-	l.held = false
+	forClient := whose == client
+	if why == rename {
+		forClient, l.held = l.held, false
+	}
 	if l.nameless && status != wire.Failed && l.Quiet() {
 		l.held, l.out = forClient, l.askRename()
 		return Drop
