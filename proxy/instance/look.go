@@ -196,7 +196,7 @@ func (in *Instance) glance(ctx context.Context, c *pgx.Conn, all bool) (wanted s
 	if err := c.QueryRow(ctx, glanceQuery, g.databases, g.users).Scan(&state, &wants, &digest); err != nil {
 		return "", fmt.Errorf("look: %w", err)
 	}
-	if g.state != "" && g.state != state {
+	if g.state != state { // what was reported before the first look may be of another
 		in.era.Add(1)
 	}
 	g.state = state
