@@ -34,7 +34,6 @@ type Instance struct {
 	sees     atomic.Bool   // the last look has succeeded
 	clearing atomic.Int64  // see Clear: until when, as nanoseconds since born
 	looks    looks
-	fresh    budget  // of looks that logins ask for
 	running  int     // of the side channel's goroutine: statements that were seen to run
 	named    [2]int  // of the side channel's goroutine: what its name says
 	glimpse  glimpse // of the side channel's goroutine: of the last look

@@ -36,49 +36,18 @@ const (
 	// lookWait bounds how long a login waits for a look after a client has changed something. One takes a millisecond; on a machine that is
 	// that busy what was seen a second ago must do.
 	lookWait = time.Second
-	// freshWait bounds how long a login waits for a look though no client has changed anything.
-	freshWait = 250 * time.Millisecond
-	// What others than the guard's clients have changed is known to a login, too, while there are no more than so many a second, after a
-	// burst. Beyond, what the last of those looks saw must do: it is not older than a second divided by freshRate, and each look costs the server
-	// up to a millisecond.
-	freshRate  = 50
-	freshBurst = 100
 )
-
-// budget is how many looks logins may still ask for.
-type budget struct {
-	mu   sync.Mutex
-	left float64   // guarded by mu
-	at   time.Time // guarded by mu: when left was
-}
-
-// take takes a look out of the budget, if there is one in it.
-func (b *budget) take(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.left += freshRate * now.Sub(b.at).Seconds(); b.at.IsZero() || b.left > freshBurst {
-		b.left = freshBurst
-	}
-	b.at = now
-	if b.left < 1 {
-		return false
-	}
-	b.left--
-	return true
-}
 
 // Stirred notes that a client may have changed what a login gets. It waits for nobody.
 func (in *Instance) Stirred() { in.stirs.Add(1) }
 
-// Settled returns when what the guard's clients have changed up to now is known here, or cannot be. What others have changed is known
-// then, too, unless logins come in crowds.
+// Settled returns when what the guard's clients have changed up to now is known here, or cannot be. What others have changed is
+// known within a second.
 func (in *Instance) Settled() {
 	switch {
 	case !in.sees.Load():
 	case in.stirs.Load() != in.seen.Load():
 		in.ask(nil, lookWait)
-	case in.fresh.take(time.Now()):
-		in.ask(nil, freshWait)
 	}
 }
 
