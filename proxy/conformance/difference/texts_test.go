@@ -81,7 +81,6 @@ const probe = "select current_setting('work_mem'), current_setting('timezone'), 
 	"current_user, session_user, (select count(*) from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'), " +
 	"(select pg_catalog.string_agg(c, ',' order by c) from pg_catalog.pg_listening_channels() c), " +
 	"(select pg_catalog.string_agg(name || is_holdable, ',' order by name) from pg_catalog.pg_cursors where name <> ''), " +
-	"(select pg_catalog.string_agg(name, ',' order by name) from pg_catalog.pg_prepared_statements where from_sql), " +
 	"(select pg_catalog.string_agg(relname, ',' order by relname) from pg_catalog.pg_class where relnamespace = pg_catalog.pg_my_temp_schema())"
 
 func readText(g *generator) string {
@@ -180,7 +179,6 @@ func prepareText(g *generator) string {
 	return g.pick("prepare "+s+" as select 1", "prepare "+s+"(int) as select $1 + 1", "prepare "+s+" as select * from t2",
 		"prepare "+s+"(text) as select $1, 'by sql'", "execute "+s, "execute "+s, "execute "+s+"(1)", "execute "+s+"('2')",
 		"deallocate "+s, "deallocate prepare "+s, "deallocate all", "DEALLOCATE PREPARE ALL",
-		"select name, statement, parameter_types from pg_prepared_statements where from_sql order by 1",
 		"explain (costs off) execute "+s, "create temp table tt as execute "+s, "deallocate "+s+"; prepare "+s+" as select 3; execute "+s)
 }
 
