@@ -27,7 +27,7 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	if err != nil {
 		return transcript{}, err
 	}
-	p := &speaker{functions: functions}
+	p := &speaker{functions: functions, moving: s.guard.moving()}
 	if err := p.dial(addr, s.user, db, s.options); err != nil {
 		return transcript{}, err
 	}
@@ -127,6 +127,9 @@ func (p *speaker) hear(st step) {
 	from := len(p.said.lines)
 	p.play(st)
 	p.said.early(from)
+	if p.moving {
+		p.said.late(from)
+	}
 }
 
 // neighbours are two clients of the guard, or none without one; one stays in a transaction, so that one server is left for everybody else.

@@ -26,6 +26,9 @@ func (g *generator) changingScript() script {
 	}
 	g.choose()
 	w := &changer{generator: g, user: s.user, column: "bigint", known: map[string]string{}, texts: map[string]asked{}}
+	for range 3 { // few, so that each meets servers that have it from before
+		w.about = append(w.about, askedTexts[g.r.IntN(len(askedTexts))])
+	}
 	sets := g.one(4) // changes of settings take their time
 	w.prepareSome()
 	for range 3 + g.r.IntN(5) {
@@ -46,6 +49,7 @@ func (g *generator) changingScript() script {
 type changer struct {
 	*generator
 	user   string
+	about  []asked           // what this script asks
 	column string            // the type of changed.v
 	known  map[string]string // what that was when a statement was prepared, by name
 	texts  map[string]asked  // of the statements
@@ -86,7 +90,7 @@ func (w *changer) prepareSome() {
 
 // prepareAsked is a Parse, and at times a Describe.
 func (w *changer) prepareAsked(name string) []message {
-	a := askedTexts[w.r.IntN(len(askedTexts))]
+	a := w.about[w.r.IntN(len(w.about))]
 	w.texts[name], w.known[name] = a, w.column
 	m := []message{parse(name, a.text)}
 	if name != "" { // the name may be in use
