@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench sim difference ledger drivers versions regress judge features partition deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench sim difference world ledger drivers versions regress judge features partition deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -56,6 +56,9 @@ features: build  ## compare session features with a direct connection and PgBoun
 
 difference: deps  ## random sessions direct and through the guard for DIFFERENCE (1h), until one differs
 	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./proxy/conformance/difference
+
+world: deps  ## random sessions while tables, types and settings change beside them, for DIFFERENCE_WORLD (30m), until one differs
+	DIFFERENCE_WORLD=$(or $(DIFFERENCE_WORLD),30m) go test -tags pg -count 1 -timeout 0 -v -run 'TestWorld$$' ./proxy/conformance/difference
 
 ledger: deps  ## what clients were told against what is in the table, while servers die, for LEDGER (1h), until one round is wrong
 	LEDGER=$(or $(LEDGER),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestLedger$$' ./proxy/conformance/ledger

@@ -25,6 +25,8 @@ type arena struct {
 	cluster *pgtest.Cluster
 	addr    string
 	admin   map[string]*pgconn.PgConn // by database
+	dirty   bool                      // settings of roles, databases or the cluster are not what they were at first
+	set     time.Time                 // when they were changed last
 }
 
 // roles exist once in the cluster. app is a client's user, and may become other; nobody may become stranger.
@@ -57,6 +59,9 @@ func (a *arena) connect(ctx context.Context) error {
 			return fmt.Errorf("connect to database %s: %w", db, err)
 		}
 		a.admin[db] = conn
+		if err := a.exec(ctx, db, "set default_transaction_read_only = off"); err != nil { // whatever sessions begin with
+			return err
+		}
 	}
 	return nil
 }

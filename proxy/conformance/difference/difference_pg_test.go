@@ -87,19 +87,29 @@ func logKnown(t *testing.T) {
 
 // counts are what a run has covered.
 type counts struct {
-	scripts, steps, lines, moves, accepted, crashes, left, fewer, refused int
-	pins                                                                  uint64
+	scripts, steps, lines, moves, accepted, crashes, left, fewer, refused, changes int
+	pins                                                                           uint64
 }
 
 func (c *counts) String() string {
 	return fmt.Sprintf("%d sessions, %d steps, %d messages received, %d pins (the neighbours' too), server changed under the client %d times, "+
 		"%d clients left in the middle, after %d of them less was done than they had sent, %d steps refused and tried again, "+
-		"%d sessions ended at a known difference, %d crashed PostgreSQL itself",
-		c.scripts, c.steps, c.lines, c.pins, c.moves, c.left, c.fewer, c.refused, c.accepted, c.crashes)
+		"%d sessions ended at a known difference, %d crashed PostgreSQL itself, the world was changed %d times",
+		c.scripts, c.steps, c.lines, c.pins, c.moves, c.left, c.fewer, c.refused, c.accepted, c.crashes, c.changes)
 }
 
 // crowd plays scripts from *seed on against one guard.
 func (c *counts) crowd(t *testing.T, k kind, seed *uint64, end time.Time, noise bool) {
+	t.Helper()
+	n := together
+	if k.refusing() {
+		n /= 2
+	}
+	c.crowdOf(t, n, k, seed, end, noise)
+}
+
+// crowdOf plays so many.
+func (c *counts) crowdOf(t *testing.T, most int, k kind, seed *uint64, end time.Time, noise bool) {
 	t.Helper()
 	ctx := t.Context()
 	g, err := newGuard(ctx, shared, k, noise)
@@ -112,10 +122,7 @@ func (c *counts) crowd(t *testing.T, k kind, seed *uint64, end time.Time, noise 
 		}
 	}()
 	var before []script
-	for n := range together {
-		if k != plainGuard && n >= together/2 {
-			return
-		}
+	for range most {
 		s, pins := generateFor(k, *seed), g.pinned()
 		v, err := shared.judge(ctx, s, g)
 		if err != nil {
@@ -152,6 +159,11 @@ func (c *counts) count(s script, v verdict, pins uint64) {
 	c.lines += len(v.got.lines)
 	c.moves += v.got.moves()
 	c.pins += pins
+	for _, st := range s.steps {
+		if st.kind == world {
+			c.changes++
+		}
+	}
 	c.left += s.leaves()
 	c.refused += v.got.refused
 	if v.accepted {
@@ -183,7 +195,7 @@ func (v verdict) String() string {
 
 // judge plays s in both ways. With a guard that refuses it is played directly as the guard has taken it.
 func (a *arena) judge(ctx context.Context, s script, g *guard) (v verdict, err error) {
-	if g.kind != plainGuard {
+	if g.kind.refusing() {
 		return a.judgeTaken(ctx, s, g)
 	}
 	if v.want, err = a.play(ctx, s, nil); err != nil && a.admin[direct].IsClosed() {

@@ -20,6 +20,16 @@
 // the line, or who cancels; a neighbour holds what there is. What is refused must be refused as a whole, with one error, and
 // is sent again. Then what the guard has taken is played directly, in the order in which it took it.
 //
+// # When the world changes
+//
+// In the scripts of TestWorld somebody changes the world beside the client: tables, views, types and functions that its statements are
+// about, made anew under the same names or altered there and back, and what roles, databases and the cluster begin sessions with. That
+// comes past the guard, by a connection of its own to PostgreSQL, or through a second guard; what they were told is a line of the transcript. Then
+// nothing is sent to the guard for as long as it may take to learn of that, and after it everything must be as it is directly: for
+// statements prepared before, in whatever form their arguments come, for texts prepared anew, and for who logs in. Guards of the kind changing read texts anew after
+// a tenth of a second, so that many changes are played; the kind unhurried has the usual second. Settings are learned of within a
+// second and a half by both.
+//
 // # What is compared
 //
 // The transcript: every message the client was sent, in order, field by field. normalise lists the little that must
@@ -33,6 +43,7 @@
 // testdata, under a name that says what went wrong, it is played by TestNamed for ever after.
 //
 //	DIFFERENCE=1h                    how long TestDifference plays
+//	DIFFERENCE_WORLD=30m             how long TestWorld plays
 //	DIFFERENCE_SEED=7                from which seed on
 //	DIFFERENCE_GUARD=impatient       only this kind of guard: plain, impatient, cancelling, full or narrow
 //	DIFFERENCE_WITHOUT='listen|load' leaves out texts, of a fault that is found and not repaired

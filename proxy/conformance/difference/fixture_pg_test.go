@@ -45,6 +45,13 @@ create function on_sly() returns trigger language plpgsql as
 create trigger sly before insert on sly for each row execute function on_sly();
 create function set_config(text, text, boolean) returns text language sql as $$ select 'not what you think'::text $$;
 create function pg_listening_channels() returns setof text language sql as $$ select 'not what you think'::text $$;
+create table changed (id int primary key, v bigint, d date, r real);
+insert into changed values (1, 7, '2001-02-03', 0.5), (2, 8, '2001-02-04', 1.5);
+create type feeling as enum ('calm', 'wild');
+create table felt (e feeling);
+insert into felt values ('calm');
+create view looked as select id, v from t1;
+create function turned(bigint) returns text language sql as $$ select 'bigint ' || $1 $$;
 grant all on all tables in schema w to other;
 grant all on all sequences in schema w to other;
 reset role;

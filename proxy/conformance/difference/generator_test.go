@@ -29,6 +29,9 @@ func generate(seed uint64) script { return generateFor(plainGuard, seed) }
 // generateFor returns the script of a seed for a kind of guard.
 func generateFor(k kind, seed uint64) script {
 	g := &generator{r: rand.New(rand.NewPCG(seed, 0x5eed)), params: map[string]int{}, kind: k}
+	if k.moving() {
+		return g.changingScript()
+	}
 	s := script{guard: k, user: "app"}
 	if g.one(5) {
 		s.user = "postgres"

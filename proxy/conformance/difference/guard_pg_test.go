@@ -4,6 +4,7 @@ package difference
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	gosync "sync"
 
@@ -27,6 +28,7 @@ type guard struct {
 	kind   kind
 	room   int // for servers
 	noisy  bool
+	second *guard // of a kind for which the world changes: who comes through it, too
 
 	stop chan struct{} // ends the noise; nil without
 	work gosync.WaitGroup
@@ -45,6 +47,17 @@ func newGuard(ctx context.Context, a *arena, k kind, noise bool) (*guard, error)
 			return nil, err
 		}
 	}
+	g, err := startGuard(ctx, a, k, noise)
+	if err == nil && k.moving() {
+		if g.second, err = startGuard(ctx, a, k, false); err != nil {
+			err = errors.Join(err, g.close())
+		}
+	}
+	return g, err
+}
+
+// startGuard starts a guard before databases that are prepared.
+func startGuard(ctx context.Context, a *arena, k kind, noise bool) (*guard, error) {
 	cfg := proxy.Default()
 	cfg.Listen = []proxy.Listener{{Addr: "127.0.0.1:0"}}
 	cfg.Upstream = upstream.Upstream{Host: a.cluster.Host(), Port: a.cluster.Port(), User: "postgres", ConnectTimeout: patience}
@@ -71,6 +84,11 @@ func newGuard(ctx context.Context, a *arena, k kind, noise bool) (*guard, error)
 }
 
 func (g *guard) close() error {
+	if g.second != nil {
+		if err := g.second.close(); err != nil {
+			return err
+		}
+	}
 	if err := g.Close(); err != nil {
 		return err
 	}

@@ -81,6 +81,8 @@ var inText = []struct {
 	{regexp.MustCompile(`^n`), regexp.MustCompile(`^T `), regexp.MustCompile(`(?i)Parse .* (fetch|move|execute) `),
 		"what a FETCH or EXECUTE returns is settled when it is prepared, by the cursor or statement that is there or is not; on another " +
 			"server it is prepared again"},
+	{regexp.MustCompile(`^S `), regexp.MustCompile(`^Z `), regexp.MustCompile(`(?s)pg_reload_conf.*client\n((  (Sync|Flush|Close .*|Query (begin|commit|rollback)))\n)+$|pg_reload_conf.*Sync and leave$`),
+		"what is answered without a server does not tell of settings that were read anew since; the next statement does"},
 	{regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`^D .*-> .* on pg_class`), regexp.MustCompile(`explain`),
 		"the plan for a catalogue depends on when it was vacuumed last"},
 	{regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`^(2|T )`), regexp.MustCompile(`(?i)temp`),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"pgguard/proxy/wire"
@@ -14,6 +15,7 @@ import (
 //   - the numbers that PostgreSQL gives to new objects (from 16384), in descriptions: by their order of appearance;
 //   - the number in pg_temp_N: which backend a session has got;
 //   - the value of pg_backend_pid(), the process in a notification, and BackendKeyData;
+//   - the number of what is gone, in an error of its cache, as in descriptions;
 //   - in errors and notices the line of PostgreSQL's source, which the guard cannot know for those that it makes itself;
 //
 // and nothing else. Values that are long are written as their length and checksum.
@@ -36,6 +38,21 @@ func (n *normaliser) oid(oid uint32) string {
 		n.seen[oid] = len(n.seen) + 1
 	}
 	return fmt.Sprintf("new%d", n.seen[oid])
+}
+
+var goneObject = regexp.MustCompile(`(cache lookup failed for \w+ )(\d+)$`)
+
+// gone is a text of an error without the number of an object that PostgreSQL has given it.
+func (n *normaliser) gone(text string) string {
+	m := goneObject.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	number, err := strconv.ParseUint(m[2], 10, 32)
+	if err != nil {
+		return text
+	}
+	return strings.TrimSuffix(text, m[2]) + n.oid(uint32(number))
 }
 
 var tempSchema = regexp.MustCompile(`pg_(toast_)?temp_\d+`)
@@ -61,7 +78,7 @@ func (n *normaliser) line(typ byte, body []byte) string {
 	case wire.ErrorResponse, wire.NoticeResponse:
 		for _, f := range strings.Split(strings.TrimRight(string(body), "\x00"), "\x00") {
 			if f != "" && f[0] != 'L' {
-				out += " " + f[:1] + "=" + shown(f[1:])
+				out += " " + f[:1] + "=" + shown(n.gone(f[1:]))
 			}
 		}
 	case wire.NotificationResponse:

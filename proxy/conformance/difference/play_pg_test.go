@@ -20,11 +20,14 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 	if err := a.prepare(ctx, db); err != nil {
 		return transcript{}, err
 	}
+	if err := a.settleWorld(ctx, s, g); err != nil {
+		return transcript{}, err
+	}
 	functions, err := a.functions(ctx, db, s)
 	if err != nil {
 		return transcript{}, err
 	}
-	p := &speaker{functions: functions}
+	p := &speaker{functions: functions, moving: s.guard.moving()}
 	if err := p.dial(addr, s.user, db, s.options); err != nil {
 		return transcript{}, err
 	}
@@ -41,7 +44,9 @@ func (a *arena) play(ctx context.Context, s script, g *guard) (transcript, error
 		if st.kind != client {
 			p.said.played = append(p.said.played, st)
 		}
-		if st.kind != leave {
+		if st.kind == world {
+			err = a.change(ctx, db, p, st, g)
+		} else if st.kind != leave {
 			err = a.step(ctx, db, p, &n, st)
 		} else if err = a.leave(ctx, p, &n, st, g); err == nil {
 			err = p.dial(addr, s.user, db, s.options)
@@ -93,7 +98,7 @@ func (a *arena) step(ctx context.Context, db string, p *speaker, n *neighbours, 
 	case neighbour:
 		switch {
 		case n.g == nil, n.refuses() && p.open(): // nobody else's statement runs before the batch has ended
-		case n.g.kind == plainGuard:
+		case !n.g.kind.refusing():
 			return n.exchange(st)
 		case st.holds:
 			return n.hold(st, p)
@@ -122,6 +127,9 @@ func (p *speaker) hear(st step) {
 	from := len(p.said.lines)
 	p.play(st)
 	p.said.early(from)
+	if p.moving {
+		p.said.late(from)
+	}
 }
 
 // neighbours are two clients of the guard, or none without one; one stays in a transaction, so that one server is left for everybody else.

@@ -27,7 +27,10 @@ func (k kind) late() time.Duration {
 
 // configure makes cfg that of a kind of guard.
 func (k kind) configure(cfg *proxy.Config) {
-	if k == plainGuard {
+	if k == changing {
+		cfg.StatementAge = soonRead
+	}
+	if !k.refusing() {
 		return
 	}
 	class := &cfg.Pool.Classes[0]
@@ -54,7 +57,7 @@ type holder struct {
 }
 
 // refuses is whether the guard may refuse the client's next step.
-func (n *neighbours) refuses() bool { return n.g != nil && n.g.kind != plainGuard }
+func (n *neighbours) refuses() bool { return n.g != nil && n.g.kind.refusing() }
 
 // hold has somebody do what the step says, and then the holder take what there is, if it gets that.
 func (n *neighbours) hold(st step, client *speaker) error {

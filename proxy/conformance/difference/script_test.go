@@ -16,7 +16,7 @@ type script struct {
 }
 
 // step is one of: a write of the client, with what follows from it; an exchange of servers by the neighbours; somebody who
-// comes, writes and leaves at once; a notification by somebody; a write of the client as it leaves, after which the next
+// comes, writes and leaves at once; a notification by somebody; a change of the world, its texts sent by somebody of whom this guard knows nothing; a write of the client as it leaves, after which the next
 // comes, with the same start-up parameters.
 type step struct {
 	kind stepKind
@@ -30,6 +30,8 @@ type step struct {
 	stays bool
 	// holds is whether the neighbour then keeps what the guard has of room, until the client has been refused.
 	holds bool
+	// past is whether the world is changed past the guard, else through a second one.
+	past bool
 	// channel is notified.
 	channel string
 	// how says in which way a client goes that leaves; of the last message it sends, or of the last answer, cut bytes are missing.
@@ -45,6 +47,7 @@ const (
 	visitor   stepKind = "visitor"
 	notify    stepKind = "notify"
 	leave     stepKind = "leave"
+	world     stepKind = "world"
 )
 
 // kind is a kind of guard: how much room it has, and how patient it is.
@@ -56,9 +59,17 @@ const (
 	cancelling kind = "cancelling" // one statement runs at a time, and clients who wait cancel theirs
 	full       kind = "full"       // one statement runs at a time, and one may wait
 	narrow     kind = "narrow"     // session mode with one server, and nobody waits for long
+	changing   kind = "changing"   // there is always room, and the world changes; texts are read anew after a tenth of a second
+	unhurried  kind = "unhurried"  // the same with the usual second
 )
 
-var kinds = []kind{plainGuard, impatient, cancelling, full, narrow}
+var kinds = []kind{plainGuard, impatient, cancelling, full, narrow, changing, unhurried}
+
+// refusing is whether a guard of this kind may refuse a client.
+func (k kind) refusing() bool { return k != plainGuard && !k.moving() }
+
+// moving is whether somebody changes the world beside a guard of this kind.
+func (k kind) moving() bool { return k == changing || k == unhurried }
 
 // way is how a client leaves.
 type way string
@@ -109,6 +120,9 @@ func (st step) String() string {
 	}
 	if st.holds {
 		b.WriteString(" holds")
+	}
+	if st.past {
+		b.WriteString(" past")
 	}
 	if st.how != "" {
 		b.WriteString(" " + string(st.how))
@@ -180,6 +194,8 @@ func (s *script) addLine(line string) error {
 		s.steps = append(s.steps, step{kind: neighbour, stays: text == "stays", holds: text == "holds"})
 	case visitor:
 		s.steps = append(s.steps, step{kind: visitor})
+	case world:
+		s.steps = append(s.steps, step{kind: world, past: w.text() == "past"})
 	case notify:
 		s.steps = append(s.steps, step{kind: notify, channel: w.name()})
 	case leave:

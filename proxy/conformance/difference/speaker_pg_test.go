@@ -33,6 +33,7 @@ type speaker struct {
 	got    []message // answers to copy requests that have not been given yet
 	goes   bool      // and are not going to be complete: it leaves
 
+	moving    bool              // the world changes
 	functions map[string]uint32 // their numbers, for FunctionCall
 	batch     bool              // a batch has been begun and not ended
 	key       []byte            // to cancel with
@@ -52,7 +53,7 @@ func (p *speaker) dial(addr, user, database string, options []string) error {
 		return err
 	}
 	from := len(p.said.lines)
-	*p = speaker{nc: nc, r: bufio.NewReaderSize(nc, 64<<10), said: p.said, names: p.names, functions: p.functions}
+	*p = speaker{nc: nc, r: bufio.NewReaderSize(nc, 64<<10), said: p.said, names: p.names, functions: p.functions, moving: p.moving}
 	params := map[string]string{"user": user, "database": database}
 	for i := 0; i+1 < len(options); i += 2 {
 		params[options[i]] = options[i+1]

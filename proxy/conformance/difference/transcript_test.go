@@ -75,6 +75,42 @@ func (t *transcript) early(from int) {
 	})
 }
 
+// late puts the settings that were reported since line from before the next end of an answer, in the order of their names: when a server
+// that is idle has read its configuration anew it says so with its next answer, whoever asked. Of one that is reported twice the last stays, and none that says what the client has been told
+// before.
+func (t *transcript) late(from int) {
+	var out, told []string
+	for _, line := range t.lines[from:] {
+		if setting(line) != "" {
+			told = append(told, line)
+			continue
+		}
+		if strings.HasPrefix(line, "Z ") {
+			out, told = append(out, t.news(told, slices.Concat(t.lines[:from], out))...), nil
+		}
+		out = append(out, line)
+	}
+	t.lines = slices.Concat(t.lines[:from], out, told)
+}
+
+// news are the settings that the client is told last, if they are not as in the lines before.
+func (t *transcript) news(told, before []string) (out []string) {
+	slices.SortStableFunc(told, func(a, b string) int { return strings.Compare(setting(a), setting(b)) })
+	for i, line := range told {
+		again := i+1 < len(told) && setting(told[i+1]) == setting(line)
+		known := ""
+		for _, b := range before {
+			if setting(b) == setting(line) {
+				known = b
+			}
+		}
+		if !again && known != line {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
 func notified(line string) string {
 	if strings.HasPrefix(line, "A ") {
 		return "0"
