@@ -16,8 +16,10 @@ import (
 // naming is true for a text that may name a prepared statement.
 func naming(res sql.Result, text []byte) bool {
 	switch res.First {
-	case sql.Deallocate, sql.Execute, sql.Prepare:
+	case sql.Deallocate, sql.Execute:
 		return true
+	case sql.Prepare:
+		return res.Statements > 1 || !res.TxControl // PREPARE TRANSACTION
 	}
 	if res.Statements > 1 && (res.Residue|res.Undo)&sql.Prepared != 0 {
 		return true
@@ -126,7 +128,7 @@ func (w *sending) dedicate(inBatch bool) {
 		n := l.c.names[called]
 		hand(called, string(n.st.appendAgain(nil)), effect{name: called, meant: n.st, hands: true})
 		if !inBatch && l.status == wire.Idle { // in a transaction it would do harm
-			hand(called, goneBody, effect{}) // an error unless the other has gone wrong
+			hand(called, n.st.gone(), effect{}) // an error unless the other has gone wrong
 		}
 	}
 	for called := range l.c.names {

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"strings"
 	"sync/atomic"
 	"unique"
 
@@ -93,10 +94,19 @@ const (
 	// emptyBody is a Parse of the empty text without parameters.
 	emptyBody = "\x00\x00\x00"
 
-	// goneBody is a Parse of what takes the place of a statement that cannot be prepared any more: its name is taken, and to plan
-	// it, which EXECUTE, EXPLAIN and Bind do, is an error.
-	goneBody = "select ('guard: statement cannot be prepared any more'::pg_catalog.text)::pg_catalog.int4\x00\x00\x00"
+	// goneText takes the place of a statement that cannot be prepared any more: its name is taken, and to plan it, which EXECUTE, EXPLAIN
+	// and Bind do, is an error.
+	goneText = "select ('guard: statement cannot be prepared any more'::pg_catalog.text)::pg_catalog.int4"
 )
+
+// gone is the body of a Parse of what takes the place of st, with as many parameters.
+func (st *Statement) gone() string {
+	_, types, ok := strings.Cut(string(st.appendAgain(nil)), "\x00")
+	if !ok {
+		types = "\x00\x00"
+	}
+	return goneText + "\x00" + types
+}
 
 // takenStatement stands on a server for a name that the client has used already.
 var takenStatement = &Statement{Name: StatementPrefix + "taken", Body: emptyBody}
