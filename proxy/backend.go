@@ -249,16 +249,8 @@ func (b *backend) sort(l *link) (keep [2]int, err error) {
 			return [2]int{from, to}, err
 		}
 		watched, hidden := l.lease.Watches(typ)
-		if watched && size > len(held) {
-			switch whole := l.lease.NeedsWhole(typ) && size <= maxWhole; {
-			case size <= sock.BufferSize-sock.Headroom, len(held) < longHead:
-				return [2]int{from, to}, nil
-			case whole && from < to: // what is kept is passed on first
-				return [2]int{from, to}, nil
-			case whole:
-				b.in.Grow(min(size, 2*len(held))) // as much again as has come, not what is announced
-				return [2]int{b.in.R, b.in.R}, nil
-			}
+		if watched && size > len(held) && b.lacks(l, typ, size, from < to) {
+			return [2]int{from, to}, nil
 		}
 		n := min(size, len(held))
 		if watched {
@@ -284,6 +276,22 @@ func (b *backend) sort(l *link) (keep [2]int, err error) {
 		}
 	}
 	return [2]int{from, to}, nil
+}
+
+// lacks is true if a message of which only the start has come means nothing yet. Where all of it is needed there is room for more of it
+// after that, unless something is kept before it, which is passed on first.
+func (b *backend) lacks(l *link, typ byte, size int, kept bool) bool {
+	have := b.in.W - b.in.R
+	if size <= sock.BufferSize-sock.Headroom || have < longHead {
+		return true
+	}
+	if !l.lease.NeedsWhole(typ) || size > maxWhole {
+		return false
+	}
+	if !kept {
+		b.in.Grow(min(size, 2*have)) // as much again as has come, not what is announced
+	}
+	return true
 }
 
 // passOn writes to the client what is ready for it; off: and that it is to go, in the same write. It is called with the session's wmu held.

@@ -117,10 +117,8 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	in.sawRole(ctx, c, isStandby)
 	in.running = running
 	s.share(running, lwlocks)
-	if s.Blocked >= 3 { // as many as one transaction must hold up to be ended sooner
-		if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
-			return err
-		}
+	if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
+		return err
 	}
 	if err := in.nameConvoys(ctx, c, witness); err != nil {
 		return err
@@ -131,8 +129,11 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	return nil
 }
 
-// blockers counts who waits for each of our servers.
+// blockers counts who waits for each of our servers, nil if fewer wait than one transaction must hold up to be ended sooner.
 func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, ours map[uint32]Server) (map[*pool.Server]int, error) {
+	if len(waiters) < 3 {
+		return nil, nil
+	}
 	rows, err := c.Query(ctx, blockersQuery, waiters)
 	if err != nil {
 		return nil, fmt.Errorf("sample: %w", err)
