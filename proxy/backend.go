@@ -105,7 +105,7 @@ func (b *backend) Close(why string) {
 // Cut implements instance.Server.
 func (b *backend) Cut(why string) {
 	b.why.CompareAndSwap(nil, &why)
-	_ = b.conn.Conn.Close()
+	b.conn.Cut()
 }
 
 // ReadOnly implements instance.Server. Servers before PostgreSQL 14 do not say it.

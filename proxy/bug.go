@@ -90,7 +90,7 @@ func (srv *Server) cleans(l *link) {
 	defer func() {
 		if v := recover(); v != nil {
 			srv.bug("cleaning", v)
-			_ = l.b.conn.Conn.Close()
+			l.b.conn.Cut()
 			seize(l.mu)
 			l.mu.Unlock()
 		}

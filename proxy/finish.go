@@ -63,7 +63,7 @@ func (l *link) clean(timeout time.Duration) {
 	}
 	l.mu.Unlock()
 	if !fit {
-		_ = b.conn.Conn.Close()
+		b.conn.Cut()
 		return
 	}
 	b.link.CompareAndSwap(l, nil)
@@ -163,7 +163,7 @@ func (l *link) tellLocked(p []byte) {
 	l.b.wmu.Lock()
 	l.mu.Unlock()
 	if l.b.conn.Send(p) != nil {
-		_ = l.b.conn.Conn.Close()
+		l.b.conn.Cut()
 	}
 	l.b.wmu.Unlock()
 	l.mu.Lock()

@@ -172,7 +172,7 @@ func (s *session) tell(l *link, p []byte) {
 		b.wmu.Lock()
 		s.mu.Unlock()
 		if ending {
-			_ = b.conn.Conn.Close() // half a message cannot be followed by anything
+			b.conn.Cut() // half a message cannot be followed by anything
 			return
 		}
 	}

@@ -244,5 +244,5 @@ func (s *session) kick(cause error) {
 // cut closes a client that cannot be written to; its session notices and cleans up.
 func (s *session) cut(cause error) {
 	s.end(cause)
-	_ = s.conn.Conn.Close()
+	s.conn.Cut()
 }

@@ -36,7 +36,7 @@ func (srv *Server) endSilent(now time.Time) {
 			longest = max(longest, silent)
 			if silent >= srv.cfg.PeerTimeout {
 				b.silent.Store(true)
-				_ = b.conn.Conn.Close()
+				b.conn.Cut()
 			}
 		}
 		if longest >= suspect {

@@ -120,7 +120,7 @@ func (s *session) reapWaiting(b *backend, now time.Time) bool {
 		}
 		s.wmu.Unlock()
 		if partial { // nobody but the client knows the rest of its message
-			_ = b.conn.Conn.Close()
+			b.conn.Cut()
 			return
 		}
 		o.clean(s.srv.cfg.CancelTimeout)

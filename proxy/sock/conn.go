@@ -77,6 +77,10 @@ func (c *Conn) borrow() *Buffer {
 	return b
 }
 
+// Cut ends the connection at once and closes it when nobody reads or writes any more, without waiting for that: who calls it may hold what
+// the reader waits for, or be the reader. Any goroutine may call it.
+func (c *Conn) Cut() { go func() { _ = c.Conn.Close() }() }
+
 // Interrupt makes a Serve that waits, or the next one, return os.ErrDeadlineExceeded. Any goroutine may call it.
 func (c *Conn) Interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
