@@ -99,7 +99,7 @@ func (l *Lease) another(e *expectation, types []byte, columns uint64) {
 	st.learn(types, columns)
 	l.s.prepared.spoil(old)
 	switch {
-	case e.said != nil:
+	case e.said != nil && e.said != noName:
 		if key := string(clip([]byte(e.said.text))); l.c.names[key] != nil && l.c.names[key].st == old {
 			l.rename(key, st)
 		}

@@ -124,9 +124,15 @@ func (c *Client) called(text []byte) *Statement {
 	return nil
 }
 
+// noName is what the client calls its unnamed statement where that has a name of the guard's.
+var noName = &name{}
+
 // said is a name as the client has written it, with what it means; nil if none of that name is known. PostgreSQL's errors have all of a
 // name that is too long, though it keeps only the start.
 func (c *Client) said(text []byte) *name {
+	if len(text) == 0 && c.unnamed != nil && c.unnamed.Name != "" {
+		return noName
+	}
 	n := c.names[string(clip(text))]
 	if n == nil || len(text) <= NameSize {
 		return n

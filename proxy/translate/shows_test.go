@@ -48,7 +48,7 @@ func (e *expectation) shows() string {
 	note(e.sequences, "sequences")
 	note(e.deallocates, "deallocates")
 	note(e.hands, "hands over")
-	note(e.said != nil, "says %s", e.name2())
+	note(e.said != nil && e.said != noName, "says %s", e.name2())
 	note(e.of != nil, "of %s", was(e.of))
 	note(e.data, "data")
 	note(e.end, "end of data")
