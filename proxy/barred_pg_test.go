@@ -94,7 +94,8 @@ func TestOpenSessionGoesOnWhenItsRoleMayNotLogIn(t *testing.T) {
 	a.does(t, "select 1")
 	asked := make(chan error, 1)
 	go func() { _, err := b.query("select 2"); asked <- err }() // it wants a server that it cannot get
-	time.AfterFunc(300*time.Millisecond, func() { _, _ = a.query("commit") })
+	eventually(t, "waiting", func() bool { return w.Stats().Clients["waiting"] == 1 })
+	a.does(t, "commit")
 	if err := <-asked; err != nil {
 		t.Error(err)
 	}

@@ -76,13 +76,14 @@ func relay(t *testing.T, addr, target string) (bound string) {
 		mu.Unlock()
 		work.Wait()
 	})
+	dialer := net.Dialer{Resolver: new(net.Resolver)} // the default one is the test's to change
 	work.Go(func() {
 		for {
 			client, err := l.Accept()
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", target)
+			server, err := dialer.Dial("tcp", target)
 			if err != nil {
 				_ = client.Close()
 				continue

@@ -130,7 +130,7 @@ func (w *sending) stock(text []byte, inBatch bool) {
 	for _, st := range l.c.stock {
 		switch {
 		case ok && (all || string(called) != st.name):
-		case ok && command == sql.Deallocate: // something to drop
+		case ok && command == sql.Deallocate && !inBatch: // something to drop
 			w.supply(st, emptyBody, inBatch)
 		default:
 			w.supply(st, st.body(), inBatch)
