@@ -34,7 +34,7 @@ type settings struct {
 func main() {
 	var s settings
 	flag.StringVar(&s.guard, "guard", "bin/pgguard", "path of the pgguard binary")
-	flag.StringVar(&s.dir, "dir", "drivers", "directory of the drivers' tests")
+	flag.StringVar(&s.dir, "dir", "proxy/conformance/drivers", "directory of the drivers' tests")
 	flag.StringVar(&s.cache, "cache", "proxy/conformance/drivers/.cache", "directory of what was installed, and of the logs")
 	flag.IntVar(&s.pool, "pool", 4, "the guard's pool.max_servers")
 	flag.IntVar(&s.pinned, "pinned", 3, "the guard's pool.max_pinned: two for the driver, one for a neighbour; 0 leaves it out")
