@@ -163,6 +163,9 @@ func (nb *neighbour) manyAtOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(results) == 0 {
+		return fmt.Errorf("many at once: no result")
+	}
 	return check(results[len(results)-1], "many at once", fmt.Sprintf("neighbour %d", nb.id))
 }
 
