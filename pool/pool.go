@@ -440,6 +440,17 @@ func (p *Pool) moveLocked(s *Server, to State, now time.Time) {
 	}
 }
 
+// Usable is false if its lock is held for longer than within: a goroutine has panicked with it, and nothing can go on any more.
+func (p *Pool) Usable(within time.Duration) bool {
+	for end := time.Now().Add(within); !p.mu.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	p.mu.Unlock()
+	return true
+}
+
 // SetLimit replaces the law that says how many statements may run.
 func (p *Pool) SetLimit(l limit.Limit) {
 	now := time.Now()

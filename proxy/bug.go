@@ -52,6 +52,9 @@ func (s *session) broke(v any) error {
 	}
 	seize(&s.wmu)
 	s.wmu.Unlock()
+	if !s.route.inst.Pool.Usable(seizeAfter) {
+		go panic(v) // the bug was in what all clients share: to end is better than to hang
+	}
 	return err
 }
 
