@@ -397,7 +397,6 @@ func (b *backend) note(body []byte) error {
 func (b *backend) answers(l *link, cause error) (lent bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			_ = b.broke(v)
 			if l.s != nil {
 				_ = l.s.broke(v)
 			}

@@ -79,7 +79,7 @@ func (srv *Server) sendOff(now time.Time, idle time.Duration) {
 	defer srv.mu.Unlock()
 	for nc := range srv.entering {
 		if srv.shut {
-			_ = nc.SetDeadline(time.Unix(1, 0))
+			_ = nc.SetDeadline(past)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (srv *Server) close(servers time.Duration) error {
 		srv.stop()
 		srv.mu.Lock()
 		for nc := range srv.entering {
-			_ = nc.SetDeadline(time.Unix(1, 0))
+			_ = nc.SetDeadline(past)
 		}
 		srv.mu.Unlock()
 		for _, s := range srv.all() {

@@ -62,6 +62,13 @@ func (s *session) partLocked() {
 	s.link, s.spare = nil, l
 }
 
+// clientless returns a link of a backend without a client. It has no lease yet, and the backend does not know of it.
+func clientless(b *backend) *link {
+	l := &link{b: b, mu: new(sync.Mutex)}
+	l.cond = sync.NewCond(l.mu)
+	return l
+}
+
 // orphanLocked takes the server from the session for good and returns a link without a client for it; nil: the session has no server,
 // or that has just ended, which is told by itself. It is called with mu held.
 func (s *session) orphanLocked() *link {
@@ -69,8 +76,8 @@ func (s *session) orphanLocked() *link {
 	if l == nil {
 		return nil
 	}
-	o := &link{b: l.b, mu: new(sync.Mutex), started: l.started, txStarted: l.txStarted, idleSince: l.idleSince}
-	o.cond = sync.NewCond(o.mu)
+	o := clientless(l.b)
+	o.started, o.txStarted, o.idleSince = l.started, l.txStarted, l.idleSince
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !l.b.link.CompareAndSwap(l, o) {

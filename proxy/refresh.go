@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"sync"
 	"time"
 
 	"pgguard/pool"
@@ -17,8 +16,7 @@ var errLostAtLogin = errors.New("the server was lost while it was asked for its 
 func (l *login) refresh(s *pool.Server, timeout time.Duration) error {
 	b, era := s.Conn.(*backend), l.inst.Era()
 	c := translate.NewClient(&l.terms[0])
-	o := &link{b: b, mu: new(sync.Mutex)}
-	o.cond = sync.NewCond(o.mu)
+	o := clientless(b)
 	o.mu.Lock()
 	if !b.link.CompareAndSwap(nil, o) {
 		o.mu.Unlock()

@@ -115,28 +115,20 @@ func sysSend(fd uintptr, p []byte) (int, syscall.Errno) {
 }
 
 // Gone is true if the peer has closed its side, whatever it has sent before is still to be read. Any goroutine may call it.
-func (c *Conn) Gone() bool {
-	gone := false
-	_ = c.raw.Control(func(fd uintptr) {
-		p := pollFd{fd: int32(fd), events: pollRDHUP}
-		n, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
-		gone = n == 1
-	})
-	return gone
-}
+func (c *Conn) Gone() bool { return c.polls(pollRDHUP) }
 
 // Unread is true if something that the peer has sent, or its end, is still to be read. Any goroutine may call it.
-func (c *Conn) Unread() bool {
-	if c.raw == nil {
-		return false
-	}
-	unread := false
+func (c *Conn) Unread() bool { return c.raw != nil && c.polls(pollIN) }
+
+// polls is true if the kernel has one of these events for the socket, or an error.
+func (c *Conn) polls(events int16) bool {
+	has := false
 	_ = c.raw.Control(func(fd uintptr) {
-		p := pollFd{fd: int32(fd), events: pollIN}
+		p := pollFd{fd: int32(fd), events: events}
 		n, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
-		unread = n == 1
+		has = n == 1
 	})
-	return unread
+	return has
 }
 
 // unanswered is true if the kernel sends something again, or asks a peer that has no room whether it has, and has had no answer yet.

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -25,7 +24,7 @@ func naming(res sql.Result, text []byte) bool {
 		return true
 	}
 	return res.Ask && (res.Statements > 1 || res.First == sql.Explain || res.First == sql.Ddl) && // CREATE TABLE … AS EXECUTE
-		bytes.Contains(bytes.ToLower(text), []byte("execute"))
+		containsFold(text, "execute")
 }
 
 // mayName is true for a text of which only the start is known if it may name a prepared statement.

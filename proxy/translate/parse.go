@@ -80,9 +80,8 @@ func (w *sending) parseUnnamed(st *step, m []byte) {
 		l.s.unnamed = only(is)
 		l.extended(expectation{kind: parse, effect: e})
 		if is.Body != "" && !w.r.binds(w.i) {
-			w.replace(0)
+			w.replace(len(m))
 			w.out = append(w.out, m...)
-			w.done += len(m)
 			w.asks(is, nil)
 		}
 		return

@@ -74,43 +74,40 @@ func (r *round) cut(rnd *rand.Rand) {
 	r.tap.Stall(false)
 }
 
-// victim is a server's process.
-func (r *round) victim(ctx context.Context, rnd *rand.Rand) (conn *pgconn.PgConn, pid string, err error) {
+// victim is the process of a server, 0 if there is none. The connection, if there is one, is the caller's to close.
+func (r *round) victim(ctx context.Context, rnd *rand.Rand) (conn *pgconn.PgConn, pid int, err error) {
 	if conn, err = r.admin(ctx); err != nil {
-		return nil, "", err
+		return nil, 0, err
 	}
 	list, err := rows(ctx, conn, fmt.Sprintf(clientsOf, rnd.IntN(2) == 0))
 	if err != nil || len(list) == 0 {
-		return conn, "", err
+		return conn, 0, err
 	}
-	return conn, list[rnd.IntN(len(list))][0], nil
+	pid, err = strconv.Atoi(list[rnd.IntN(len(list))][0])
+	return conn, pid, err
 }
 
 // terminate tells a server to go.
 func (r *round) terminate(ctx context.Context, rnd *rand.Rand) error {
-	conn, pid, err := r.victim(ctx, rnd)
+	conn, n, err := r.victim(ctx, rnd)
 	if conn != nil {
 		defer func() { _ = conn.Close(ctx) }()
 	}
-	if err != nil || pid == "" {
+	if err != nil || n == 0 {
 		return err
 	}
 	r.count("event: server terminated")
-	_, err = rows(ctx, conn, "select pg_terminate_backend("+pid+")")
+	_, err = rows(ctx, conn, fmt.Sprintf("select pg_terminate_backend(%d)", n))
 	return err
 }
 
 // stall halts a server for a moment.
 func (r *round) stall(ctx context.Context, rnd *rand.Rand) error {
-	conn, pid, err := r.victim(ctx, rnd)
+	conn, n, err := r.victim(ctx, rnd)
 	if conn != nil {
 		defer func() { _ = conn.Close(ctx) }()
 	}
-	if err != nil || pid == "" {
-		return err
-	}
-	n, err := strconv.Atoi(pid)
-	if err != nil {
+	if err != nil || n == 0 {
 		return err
 	}
 	r.count("event: server halted")
@@ -124,15 +121,11 @@ func (r *round) stall(ctx context.Context, rnd *rand.Rand) error {
 
 // crash kills a server, so that PostgreSQL restarts all, and waits until it is back.
 func (r *round) crash(ctx context.Context, rnd *rand.Rand) error {
-	conn, pid, err := r.victim(ctx, rnd)
+	conn, n, err := r.victim(ctx, rnd)
 	if conn != nil {
 		defer func() { _ = conn.Close(ctx) }()
 	}
-	if err != nil || pid == "" {
-		return err
-	}
-	n, err := strconv.Atoi(pid)
-	if err != nil {
+	if err != nil || n == 0 {
 		return err
 	}
 	if err := syscall.Kill(n, syscall.SIGKILL); errors.Is(err, syscall.ESRCH) {
