@@ -37,6 +37,10 @@ func (s *session) inPlace(m *translate.Message, at state) (n int, err error) {
 		return 0, nil
 	case m.Type == wire.Query:
 		return s.queryInPlace(m)
+	case m.Type == wire.Close:
+		if n, err := s.closesInPlace(); n > 0 || err != nil {
+			return n, err
+		}
 	}
 	return s.batchInPlace(m)
 }

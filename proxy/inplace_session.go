@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
@@ -84,4 +85,68 @@ func (s *session) deallocateInPlace(text []byte) []byte {
 		return wire.AppendText(nil, wire.CommandComplete, "DEALLOCATE")
 	}
 	return nil
+}
+
+// PostgreSQL does not refuse a Close, not even in a transaction that has failed, and there are drivers that do not expect it to: pgx
+// takes what follows the error for the answer to its next statement. So a Close waits for nothing.
+
+// leadingCloses is how many Close messages are at the start of b, how many bytes they have, and the type of what follows them; 0: nothing
+// does yet.
+func leadingCloses(b []byte) (count, size int, next byte) {
+	for {
+		typ, n, whole, err := wire.Peek(b[size:])
+		switch {
+		case err != nil || !whole || n > len(b)-size:
+			return count, size, 0
+		case typ != wire.Close || !closesSomething(b[size+wire.HeaderSize:size+n]):
+			return count, size, typ
+		}
+		count++
+		size += n
+	}
+}
+
+// closesSomething is true for the body of a Close that PostgreSQL understands.
+func closesSomething(body []byte) bool {
+	if len(body) == 0 || (body[0] != 'S' && body[0] != 'P') {
+		return false
+	}
+	_, rest, ok := wire.CString(body[1:])
+	return ok && len(rest) == 0
+}
+
+// closesInPlace answers, for a session without a server, Close messages after which nothing comes that a server must answer, and the Sync
+// after them. It returns 0 if more comes that can be sent on with them.
+func (s *session) closesInPlace() (int, error) {
+	b := s.in.Bytes()
+	count, size, next := leadingCloses(b)
+	alone := next == 0 || next == wire.Sync || next == wire.Flush
+	if failed := s.lost != nil || s.local == wire.Failed; count == 0 || (!alone && !failed && count < translate.MaxSteps) {
+		return 0, nil
+	}
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
+	out := s.carryOut(b[:size], scratch.Data[:0])
+	if next == wire.Sync && s.lost == nil {
+		out = wire.AppendReady(out, s.local)
+		_, n, _, _ := wire.Peek(b[size:])
+		size += n
+	}
+	return size, s.say(out)
+}
+
+// carryOut forgets, for a session without a server, what the Close messages name, and appends the answers. It has no portals.
+func (s *session) carryOut(messages, out []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(messages) > 0 {
+		_, n, _, _ := wire.Peek(messages)
+		if body := messages[wire.HeaderSize:n]; body[0] == 'S' {
+			name, _, _ := wire.CString(body[1:])
+			s.client.Close(name)
+		}
+		out = wire.AppendEmpty(out, wire.CloseComplete)
+		messages = messages[n:]
+	}
+	return out
 }

@@ -46,10 +46,11 @@ func (s *session) answerRefused() error {
 	s.conn.Resume()
 	s.putBack(back)
 
-	typ, size, _, _ := wire.Peek(s.in.Bytes())
 	s.srv.countRefusal(refusal, s.class)
 	var out [1024]byte
-	answer := refusal.append(out[:0], false)
+	answer := s.closeFirst(out[:0])
+	typ, size, _, _ := wire.Peek(s.in.Bytes())
+	answer = refusal.append(answer, false)
 	if typ == wire.Query || typ == wire.FunctionCall {
 		if typ == wire.Query && s.local == wire.Failed && size <= s.in.W-s.in.R {
 			m := translate.Message{Type: typ, Bytes: s.in.Data[s.in.R : s.in.R+size]}
@@ -68,6 +69,17 @@ func (s *session) answerRefused() error {
 		s.failParse(typ, s.in.Bytes())
 	}
 	return s.say(answer)
+}
+
+// closeFirst carries out the Close messages with which a refused request begins, if the session has no server, and appends their answers.
+func (s *session) closeFirst(out []byte) []byte {
+	count, size, _ := leadingCloses(s.in.Bytes())
+	if count == 0 || s.state != free {
+		return out
+	}
+	out = s.carryOut(s.in.Bytes()[:size], out)
+	s.in.R += size
+	return out
 }
 
 // putBack puts a request's bytes before those that have been read since it was sent. A message of which they hold only

@@ -46,7 +46,7 @@ func (s *session) send(r *request, end int, before state) error {
 func (s *session) offer(r *request, end int) error {
 	in := s.route.inst
 	keeps := s.state == parked
-	s.waiter.Urgent = r.Urgent()
+	s.waiter.Urgent = r.Urgent() || (keeps && r.Closes())
 	s.waiter.Print = s.srv.prints.Index(r.Print())
 	s.waiter.Trait = pool.Trait(s.client.Trait())
 	s.holdLocked(r, end)

@@ -169,6 +169,15 @@ func (c *Client) Deallocate(text []byte) bool {
 	return true
 }
 
+// Close forgets the statement of that name, as a Close does, if there is one. Its server must not keep any for it.
+func (c *Client) Close(text []byte) {
+	if len(text) == 0 {
+		c.unnamed = nil
+		return
+	}
+	c.Deallocate(clip(text))
+}
+
 // DeallocateAll forgets all of the client's statements but the unnamed one.
 func (c *Client) DeallocateAll() {
 	for _, n := range c.names {

@@ -42,6 +42,7 @@ type reading struct {
 	commit   bool // may end a transaction for good
 	write    bool // may write
 	urgent   bool // begins with set-up or clean-up, which pressure must not refuse
+	closes   bool // nothing in it but Close, Sync and Flush
 	mute     bool // nothing in it is answered where no COPY is under way
 	complete bool // ends with a message that a ReadyForQuery may answer
 	left     int  // bytes of the last message that have not been read yet
@@ -58,7 +59,7 @@ func (r *Request) Reset() {
 	n := r.n
 	r.n = 0
 	clear(r.steps[:n])
-	r.reading = reading{mute: true}
+	r.reading = reading{closes: true, mute: true}
 }
 
 // Empty is true if there is no message in the request.
@@ -80,6 +81,9 @@ func (r *Request) Scanner() *sql.Scanner { return r.scanner }
 
 // Urgent is true if the request begins with set-up or clean-up, which pressure must not refuse.
 func (r *Request) Urgent() bool { return r.urgent }
+
+// Closes is true if the request closes statements or portals and does nothing else.
+func (r *Request) Closes() bool { return r.closes }
 
 // Mute is true if nothing in the request is answered where no COPY is under way.
 func (r *Request) Mute() bool { return r.mute }
@@ -176,7 +180,7 @@ func (c *Client) Note(r *Request, m *Message, on Standing) {
 	r.steps[r.n] = step{typ: m.Type, size: int32(len(m.Bytes)), long: m.Left > 0}
 	switch m.Type {
 	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
-	case wire.Sync:
+	case wire.Sync, wire.Close:
 		r.mute = false
 	case wire.Query:
 		r.mute = false
@@ -198,6 +202,7 @@ func (c *Client) Note(r *Request, m *Message, on Standing) {
 		r.mute = false
 		r.describe = r.describe || m.Type == wire.Describe
 	}
+	r.closes = r.closes && (m.Type == wire.Close || m.Type == wire.Sync || m.Type == wire.Flush)
 	r.n++
 	r.left = m.Left
 	r.complete = ends(m.Type) || (on.Copying && (m.Type == wire.CopyDone || m.Type == wire.CopyFail))

@@ -77,8 +77,8 @@ func (c *Crowd) live(ctx context.Context, nb *neighbour) {
 		}
 		name, err := nb.act(context.WithoutCancel(ctx))
 		c.note(nb, name, err)
-		if err == nil || nb.conn != nil && !nb.conn.IsClosed() && nb.conn.TxStatus() == 'I' {
-			continue
+		if err == nil || nb.id != 0 && nb.conn != nil && !nb.conn.IsClosed() && nb.conn.TxStatus() == 'I' {
+			continue // only what neighbour 0 does leaves anything behind when it is refused in the middle
 		}
 		nb.leave() // start afresh: what the fault left would be reported again and again
 		if err := nb.enter(context.WithoutCancel(ctx)); err != nil {
