@@ -96,7 +96,7 @@ func TestServerThatIsAwayIsNoOverload(t *testing.T) {
 		}
 		h.set(func() { h.fail = nil })
 		pass(1100 * time.Millisecond)
-		if c.has() == nil {
+		if c.has().Server == nil {
 			t.Errorf("not served after the restart: %v", c.refused())
 		}
 	})
@@ -135,7 +135,7 @@ func TestObserveTellsTheLawWhenTheLimitWouldBind(t *testing.T) {
 			}
 			h.get(cs[2])
 			pass(time.Second)
-			if w := h.Account(time.Now()); w.Bound < 0.9 || cs[2].has() == nil {
+			if w := h.Account(time.Now()); w.Bound < 0.9 || cs[2].has().Server == nil {
 				t.Errorf("bound for %.1f s with three running, want the whole second", w.Bound)
 			}
 		})
@@ -153,7 +153,7 @@ func TestObserveKeepsTheOrder(t *testing.T) {
 				pass(120 * time.Millisecond)
 			}
 			h.release(holder)
-			if cs[0].has() == nil {
+			if cs[0].has().Server == nil {
 				t.Errorf("served %s, want the oldest", h.grants())
 			}
 			pass(time.Second)
@@ -178,7 +178,7 @@ func TestSlowStatementsWaitForTheirOwnBound(t *testing.T) {
 		for i := range 300 {
 			quick := h.client("quick")
 			h.get(quick)
-			if quick.has() == nil {
+			if quick.has().Server == nil {
 				t.Fatalf("after %d s a quick statement is not served: %v", i/10, quick.refused())
 			}
 			pass(100 * time.Millisecond)
@@ -188,7 +188,7 @@ func TestSlowStatementsWaitForTheirOwnBound(t *testing.T) {
 			t.Errorf("%d of 4 reports run after 30 s, the third was told %v; its class waits like this: %+v", served(reports), reports[2].refused(), p)
 		}
 		h.release(reports[0])
-		if reports[2].has() == nil {
+		if reports[2].has().Server == nil {
 			t.Errorf("a report that ends makes no room for the next: %v", reports[2].refused())
 		}
 		pass(time.Minute)

@@ -22,7 +22,7 @@ func (h *harness) idle(clients ...*client) {
 func served(clients []*client) int {
 	n := 0
 	for _, c := range clients {
-		if c.has() != nil {
+		if c.has().Server != nil {
 			n++
 		}
 	}
@@ -33,7 +33,7 @@ func served(clients []*client) int {
 func (h *harness) stall(clients []*client) {
 	for _, c := range clients {
 		h.get(c)
-		if c.has() != nil {
+		if c.has().Server != nil {
 			h.idle(c)
 			pass(time.Millisecond)
 		}

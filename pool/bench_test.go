@@ -12,11 +12,11 @@ import (
 // lone is a client that is served at once.
 type lone struct {
 	pool.Waiter
-	server *pool.Server
+	server pool.Lease
 }
 
-func (l *lone) Granted(s *pool.Server, _ time.Time, _ time.Duration) { l.server = s }
-func (l *lone) Refused(error)                                        { panic("refused") }
+func (l *lone) Granted(s pool.Lease, _ time.Time, _ time.Duration) { l.server = s }
+func (l *lone) Refused(error)                                      { panic("refused") }
 
 // ready returns a pool with one idle server and a client for it.
 func ready(tb testing.TB, l int) (*pool.Pool, *lone) {
@@ -30,7 +30,7 @@ func ready(tb testing.TB, l int) (*pool.Pool, *lone) {
 			tb.Error(err)
 		}
 	})
-	w := &worker{told: make(chan *pool.Server, 1)}
+	w := &worker{told: make(chan pool.Lease, 1)}
 	key := p.Key("db", "app", "", func(*pool.Key) {})
 	w.Waiter = pool.Waiter{Key: key, Grantee: w}
 	p.Get(&w.Waiter, time.Now())
@@ -69,7 +69,7 @@ func BenchmarkLease(b *testing.B) {
 func BenchmarkLeaseBesideQueue(b *testing.B) {
 	p, c := ready(b, 10)
 	now := time.Now()
-	held := &worker{told: make(chan *pool.Server, 1)}
+	held := &worker{told: make(chan pool.Lease, 1)}
 	held.Waiter = pool.Waiter{Key: c.Key, Grantee: held}
 	p.Get(&c.Waiter, now)
 	p.Get(&held.Waiter, now)

@@ -15,7 +15,7 @@ func (p *Pool) refuse(err error, which func(*Waiter) bool) {
 	p.mu.Lock()
 	for place := p.queue.Any(); place != nil; place = p.queue.Any() {
 		w := place.Value
-		if w.own == nil && which(w) || errors.Is(err, ErrClosed) {
+		if w.own.Server == nil && which(w) || errors.Is(err, ErrClosed) {
 			p.leftLocked(w)
 			out = append(out, w)
 		} else {

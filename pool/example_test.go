@@ -16,17 +16,17 @@ func (q quiet) Run()         { <-q }
 func (q quiet) Close(string) { close(q) }
 
 // asker waits for a server like a session does, which sends its statement from Granted.
-type asker struct{ granted chan *pool.Server }
+type asker struct{ granted chan pool.Lease }
 
-func (a asker) Granted(s *pool.Server, _ time.Time, _ time.Duration) { a.granted <- s }
-func (a asker) Refused(err error)                                    { fmt.Println("refused:", err) }
+func (a asker) Granted(s pool.Lease, _ time.Time, _ time.Duration) { a.granted <- s }
+func (a asker) Refused(err error)                                  { fmt.Println("refused:", err) }
 
 // A transaction begins with a server and a run token, gives the token back between statements, and everything at its end.
 func Example() {
 	p := pool.New(pool.Default(), limit.Frozen(10), false, func(context.Context, *pool.Server) (pool.Conn, error) {
 		return make(quiet), nil
 	})
-	a := asker{make(chan *pool.Server, 1)}
+	a := asker{make(chan pool.Lease, 1)}
 	key := p.Key("shop", "app", "", func(*pool.Key) {})
 	defer p.Forget(key)
 

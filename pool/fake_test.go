@@ -97,13 +97,13 @@ type client struct {
 	h    *harness
 
 	mu     sync.Mutex
-	server *pool.Server // guarded by mu
-	err    error        // guarded by mu
+	server pool.Lease // guarded by mu
+	err    error      // guarded by mu
 	waited time.Duration
 	told   int // times Granted or Refused was called; guarded by mu
 }
 
-func (c *client) Granted(s *pool.Server, _ time.Time, waited time.Duration) {
+func (c *client) Granted(s pool.Lease, _ time.Time, waited time.Duration) {
 	c.mu.Lock()
 	c.server, c.waited = s, waited
 	c.told++
@@ -120,7 +120,7 @@ func (c *client) Refused(err error) {
 	c.mu.Unlock()
 }
 
-func (c *client) has() *pool.Server {
+func (c *client) has() pool.Lease {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.server
@@ -151,7 +151,7 @@ func (h *harness) giveBack() {
 	}
 	synctest.Wait()
 	for _, c := range h.all {
-		if c.has() != nil {
+		if c.has().Server != nil {
 			h.release(c)
 		}
 	}
@@ -224,7 +224,7 @@ func (c *client) as(user string) *client { c.Key = c.h.key(user); return c }
 func (h *harness) get(clients ...*client) {
 	for _, c := range clients {
 		c.mu.Lock()
-		c.server, c.err = nil, nil
+		c.server, c.err = pool.Lease{}, nil
 		c.mu.Unlock()
 		h.Get(&c.Waiter, time.Now())
 	}
@@ -235,11 +235,11 @@ func (h *harness) release(clients ...*client) {
 	h.t.Helper()
 	for _, c := range clients {
 		s := c.has()
-		if s == nil {
+		if s.Server == nil {
 			h.t.Fatalf("%s has no server to release", c.name)
 		}
 		c.mu.Lock()
-		c.server = nil
+		c.server = pool.Lease{}
 		c.mu.Unlock()
 		h.Release(s, time.Now())
 	}

@@ -78,7 +78,7 @@ func TestFailedLoginsBackOff(t *testing.T) {
 		}
 		h.set(func() { h.fail = nil })
 		pass(1100 * time.Millisecond)
-		if c.has() == nil {
+		if c.has().Server == nil {
 			t.Error("not served within a second after the server was back")
 		}
 		if h.Stats().Down != nil {
@@ -96,7 +96,7 @@ func TestRejectedKeyConcernsNobodyElse(t *testing.T) {
 		if a.refused() != no || b.refused() != no {
 			t.Errorf("refused %v and %v, want both told the server's answer", a.refused(), b.refused())
 		}
-		if c.has() == nil {
+		if c.has().Server == nil {
 			t.Error("another user was not served")
 		}
 		h.get(a)
@@ -106,7 +106,7 @@ func TestRejectedKeyConcernsNobodyElse(t *testing.T) {
 		h.set(func() { delete(h.rejects, "stranger") })
 		pass(5 * time.Second)
 		h.get(a)
-		if a.has() == nil {
+		if a.has().Server == nil {
 			t.Error("the answer is remembered for ever")
 		}
 	})
@@ -131,7 +131,7 @@ func TestServerWithoutConnectionsLowersTheCapByWhatItRefused(t *testing.T) {
 		}
 		h.set(func() { h.fail = nil })
 		pass(time.Second)
-		if cs[1].has() == nil {
+		if cs[1].has().Server == nil {
 			t.Error("not served within a second after the server had connections again")
 		}
 		h.get(cs[2:15]...)
@@ -179,7 +179,7 @@ func TestServerWithoutConnectionsLetsAnotherUserHaveTheirs(t *testing.T) {
 		h.expect(0, 2, 0, 0)
 		h.set(func() { h.fail = nil })
 		pass(200 * time.Millisecond)
-		if b.has() == nil {
+		if b.has().Server == nil {
 			t.Error("a user without a server waits beside idle ones of another")
 		}
 	})
@@ -197,15 +197,15 @@ func TestLimitOfOneUserIsNobodyElses(t *testing.T) {
 		h.get(few[1])
 		c := h.client("c")
 		h.get(c)
-		if n := h.Stats().Cap; n != 20 || c.has() == nil {
-			t.Errorf("the cap is %d, another is served: %t; it is one user's limit", n, c.has() != nil)
+		if n := h.Stats().Cap; n != 20 || c.has().Server == nil {
+			t.Errorf("the cap is %d, another is served: %t; it is one user's limit", n, c.has().Server != nil)
 		}
 		pass(2 * time.Second)
 		if few[1].refused() != nil {
 			t.Errorf("got %v, want who waits for a server of the pool to have its turn", few[1].refused())
 		}
 		h.release(few[0])
-		if few[1].has() == nil {
+		if few[1].has().Server == nil {
 			t.Error("the server that came back was not lent")
 		}
 		h.get(few[2])
@@ -235,7 +235,7 @@ func TestUserAtItsLimitMakesRoomForItself(t *testing.T) {
 		pass(time.Second)
 		h.get(y)
 		pass(100 * time.Millisecond)
-		if y.has() == nil {
+		if y.has().Server == nil {
 			t.Error("a user's idle server in one database keeps it out of another")
 		}
 	})
@@ -253,17 +253,17 @@ func TestIdleServerOfAnotherUserMakesRoom(t *testing.T) {
 		b := h.client("b").as("other")
 		h.get(b)
 		h.expect(0, 1, 0, 1)
-		if b.has() != nil {
+		if b.has().Server != nil {
 			t.Fatal("a server was opened before the one that makes room had gone")
 		}
 		h.set(func() { h.hold = false })
 		h.dieAll()
 		h.expect(0, 1, 1, 0)
-		if b.has() == nil {
+		if b.has().Server == nil {
 			t.Fatal("no server for the other user")
 		}
 		h.get(kept)
-		if kept.has() == nil || len(h.dials) != 3 {
+		if kept.has().Server == nil || len(h.dials) != 3 {
 			t.Errorf("%d logins, want 3: one idle server had to go, not both", len(h.dials))
 		}
 	})
@@ -279,11 +279,11 @@ func TestUserAtItsOwnLimitTakesNobodysServer(t *testing.T) {
 		h.release(a...)
 		h.get(n[1].as("narrow"))
 		h.expect(0, 2, 1, 0)
-		if n[1].has() != nil {
+		if n[1].has().Server != nil {
 			t.Error("the user's own limit was passed")
 		}
 		h.release(n[0])
-		if n[1].has() == nil {
+		if n[1].has().Server == nil {
 			t.Error("the server that came back was not used")
 		}
 	})
@@ -308,12 +308,12 @@ func TestSmallerCapTakesEffectAsServersComeBack(t *testing.T) {
 		h.release(cs[0])
 		h.release(cs[1])
 		h.expect(0, 0, 2, 0)
-		if cs[4].has() != nil {
+		if cs[4].has().Server != nil {
 			t.Error("new work began over the cap")
 		}
 		h.release(cs[2])
 		h.expect(0, 0, 2, 0)
-		if cs[4].has() == nil {
+		if cs[4].has().Server == nil {
 			t.Error("below the cap a server that came back was not lent")
 		}
 		h.SetCaps(pool.Caps{})

@@ -26,7 +26,7 @@ func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
 	if p.ceiling != NoCeiling && p.running >= p.ceiling {
 		return LackCeiling, p.backoff.err
 	}
-	if w.own == nil && len(w.Key.idle) == 0 {
+	if w.own.Server == nil && len(w.Key.idle) == 0 {
 		switch {
 		case p.lent[w.Class] >= p.shareLocked(w.Class):
 			return LackShare, nil
@@ -50,9 +50,9 @@ func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
 		return LackSlow, nil
 	}
 	switch {
-	case w.own == nil && !w.Urgent && p.lent[w.Class] >= p.shareLocked(w.Class):
+	case w.own.Server == nil && !w.Urgent && p.lent[w.Class] >= p.shareLocked(w.Class):
 		return LackShare, nil
-	case w.own == nil && !w.Urgent && !p.slotLocked(w.Class):
+	case w.own.Server == nil && !w.Urgent && !p.slotLocked(w.Class):
 		return LackReserve, nil
 	}
 	if p.backoff.full != nil {

@@ -20,7 +20,7 @@ func TestIdleServersAreLentLastInFirstOut(t *testing.T) {
 		h.release(cs[2])
 		h.release(cs[1])
 		h.get(cs[0])
-		if cs[0].has() != last {
+		if cs[0].has().Server != last.Server {
 			t.Error("the server lent is not the one that came back last; the others could never become spare")
 		}
 	})
@@ -88,7 +88,7 @@ func TestServerThatDiesIdleIsForgotten(t *testing.T) {
 		synctest.Wait()
 		h.expect(0, 1, 0, 0)
 		h.get(cs...)
-		if cs[0].has() == nil || cs[1].has() == nil {
+		if cs[0].has().Server == nil || cs[1].has().Server == nil {
 			t.Fatal("a dead server was not replaced")
 		}
 		for _, c := range cs {
@@ -113,10 +113,10 @@ func TestServerThatDiesWhileLentCountsUntilItsLeaseEnds(t *testing.T) {
 					h.release(c)
 				} else {
 					h.Discard(s, "ended", time.Now())
-					c.server = nil
+					c.server = pool.Lease{}
 					synctest.Wait()
 				}
-				if next.has() == nil || next.has() == s {
+				if next.has().Server == nil || next.has() == s {
 					t.Error("no fresh server for the next client")
 				}
 				if len(h.closed) != 0 {
@@ -134,10 +134,10 @@ func TestDiscardedServerMakesRoomOnlyWhenItHasGone(t *testing.T) {
 		h.get(c)
 		h.get(next)
 		h.Discard(c.has(), "protocol", time.Now())
-		c.server = nil
+		c.server = pool.Lease{}
 		synctest.Wait()
 		h.expect(0, 0, 0, 1)
-		if next.has() != nil {
+		if next.has().Server != nil {
 			t.Fatal("a second server was opened at a cap of 1")
 		}
 		h.dieAll()
@@ -163,7 +163,7 @@ func TestCloseRefusesWaitersAndWaitsForLentServers(t *testing.T) {
 		synctest.Wait()
 		late := h.client("late")
 		h.get(late)
-		if waiter.has() == nil && !errors.Is(waiter.refused(), pool.ErrClosed) || !errors.Is(late.refused(), pool.ErrClosed) {
+		if waiter.has().Server == nil && !errors.Is(waiter.refused(), pool.ErrClosed) || !errors.Is(late.refused(), pool.ErrClosed) {
 			t.Errorf("waiter: %v, late: %v, want both told that the pool closes", waiter.refused(), late.refused())
 		}
 		select {
@@ -171,7 +171,7 @@ func TestCloseRefusesWaitersAndWaitsForLentServers(t *testing.T) {
 			t.Fatalf("Close returned %v while a server was lent", err)
 		default:
 		}
-		if waiter.has() != nil {
+		if waiter.has().Server != nil {
 			h.release(waiter)
 		}
 		h.release(holder)
@@ -257,7 +257,7 @@ func TestObserveModeOnlyReports(t *testing.T) {
 			}
 			h.expect(0, 0, 1, 0) // the cap always holds
 			h.release(holder)
-			if b.has() == nil {
+			if b.has().Server == nil {
 				t.Error("the first to be urgent was not served")
 			}
 		})

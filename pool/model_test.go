@@ -21,7 +21,8 @@ type member struct {
 	again  bool // waits for a token for the server it has
 	token  bool
 	seq    int // order of asking
-	server *pool.Server
+	server pool.Lease
+	ended  pool.Lease // the last that it gave back
 }
 
 // world is a pool beside a naive model of it.
@@ -48,7 +49,7 @@ func (w *world) failf(format string, args ...any) {
 }
 
 // granted checks the promises that hold at the moment of a grant.
-func (m *member) granted(w *world, s *pool.Server) {
+func (m *member) granted(w *world, s pool.Lease) {
 	running := w.Stats().Running
 	w.state.Lock()
 	defer w.state.Unlock()
@@ -65,7 +66,7 @@ func (m *member) granted(w *world, s *pool.Server) {
 		w.failf("%s was lent a server that is retired", m.name)
 	}
 	for _, o := range w.members {
-		if o != m && o.server == s {
+		if o != m && o.server.Server == s.Server {
 			w.failf("%s was lent the server that %s has", m.name, o.name)
 		}
 	}
@@ -78,7 +79,7 @@ type grantee struct {
 	w *world
 }
 
-func (g grantee) Granted(s *pool.Server, _ time.Time, _ time.Duration) { g.m.granted(g.w, s) }
+func (g grantee) Granted(s pool.Lease, _ time.Time, _ time.Duration) { g.m.granted(g.w, s) }
 
 func (g grantee) Refused(error) {
 	g.w.state.Lock()
@@ -89,6 +90,16 @@ func (g grantee) Refused(error) {
 	g.m.waits, g.m.again = false, false
 }
 
+// late are all that may be done with a lease. With one that has ended they do nothing: the checks after each step would see it.
+var late = []func(*pool.Pool, pool.Lease, time.Time){
+	(*pool.Pool).Release, (*pool.Pool).Idle, (*pool.Pool).Park,
+	func(p *pool.Pool, l pool.Lease, now time.Time) { p.Discard(l, "late", now) },
+	func(p *pool.Pool, l pool.Lease, now time.Time) { p.Busy(l, 0, now) },
+	func(p *pool.Pool, l pool.Lease, now time.Time) { p.Stall(l, now, now) },
+	func(p *pool.Pool, l pool.Lease, _ time.Time) { p.SetReaped(l) },
+	func(p *pool.Pool, l pool.Lease, _ time.Time) { p.SetPinned(l) },
+}
+
 // step does one thing of rapid's choice. Nothing moves when it begins.
 func (w *world) step(t *rapid.T) {
 	m := w.members[rapid.IntRange(0, len(w.members)-1).Draw(t, "who")]
@@ -96,8 +107,8 @@ func (w *world) step(t *rapid.T) {
 	w.state.Lock() // until the pool is called
 	pause := sync.OnceFunc(w.state.Unlock)
 	defer pause()
-	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "stall", "busy", "die", "pass", "caps", "login", "retire"}).Draw(t, "act"); {
-	case act == "ask" && !m.waits && m.server == nil:
+	switch act := rapid.SampledFrom([]string{"ask", "ask", "leave", "leave", "idle", "stall", "busy", "die", "pass", "caps", "login", "retire", "late"}).Draw(t, "act"); {
+	case act == "ask" && !m.waits && m.server.Server == nil:
 		w.seq++
 		m.waits, m.seq = true, w.seq
 		m.Class = rapid.IntRange(0, 1).Draw(t, "class")
@@ -115,10 +126,10 @@ func (w *world) step(t *rapid.T) {
 			w.failf("%s waits and cannot leave", m.name)
 		}
 		m.waits, m.again = false, false
-	case act == "leave" && m.server != nil:
+	case act == "leave" && m.server.Server != nil:
 		discard := rapid.Bool().Draw(t, "discard") // before anything is done: rapid may end the story here
 		s := m.server
-		m.server, m.token = nil, false
+		m.server, m.token, m.ended = pool.Lease{}, false, s
 		pause()
 		if discard {
 			w.Discard(s, "discarded", now)
@@ -134,19 +145,24 @@ func (w *world) step(t *rapid.T) {
 		s := m.server
 		pause()
 		for _, l := range w.Running(nil) { // not of one whose connection has ended
-			if l.Server == s {
+			if l == s {
 				w.Stall(l, now, now)
 				w.state.Lock()
 				m.token = false
 				w.state.Unlock()
 			}
 		}
-	case act == "busy" && m.server != nil && !m.token && !m.waits:
+	case act == "late" && m.ended.Server != nil:
+		late := rapid.SampledFrom(late).Draw(t, "late")
+		l := m.ended
+		pause()
+		late(w.Pool, l, now)
+	case act == "busy" && m.server.Server != nil && !m.token && !m.waits:
 		m.token = true
 		s := m.server
 		pause()
 		w.Busy(s, 0, time.Now())
-	case act == "die" && m.server != nil:
+	case act == "die" && m.server.Server != nil:
 		m.server.Conn.(*fakeConn).die()
 	case act == "pass":
 		pause()
@@ -196,7 +212,7 @@ func (w *world) check() {
 	lent, running, waiting, slots := 0, 0, [2]int{}, [2]int{}
 	var held []pool.Conn
 	for _, m := range w.members {
-		if m.server != nil {
+		if m.server.Server != nil {
 			lent++
 			slots[m.Class]++
 			held = append(held, m.server.Conn)
@@ -291,9 +307,9 @@ func (w *world) leave() {
 	for _, m := range w.members {
 		w.state.Lock()
 		s := m.server
-		m.server = nil
+		m.server = pool.Lease{}
 		w.state.Unlock()
-		if s != nil {
+		if s.Server != nil {
 			w.Release(s, time.Now())
 		}
 	}

@@ -140,13 +140,14 @@ func (p *Pool) dropKeysLocked() {
 
 // Get asks for a server with a slot and a run token. w.Grantee is told, at once or later.
 func (p *Pool) Get(w *Waiter, now time.Time) {
-	w.own = nil
+	w.own = Lease{}
 	p.ask(w, now)
 }
 
-// Again asks for a run token for a server that the caller has kept since its last transaction.
-func (p *Pool) Again(w *Waiter, s *Server, now time.Time) {
-	w.own = s
+// Again asks for a run token for a server that the caller has kept since its last transaction. It is granted in vain if the lease ends
+// meanwhile.
+func (p *Pool) Again(w *Waiter, l Lease, now time.Time) {
+	w.own = l
 	p.ask(w, now)
 }
 
@@ -166,7 +167,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if p.closed {
 		return ErrClosed
 	}
-	if w.own == nil && w.Key.rejected != nil && now.Before(w.Key.retry) && w.losesBy(w.Key) {
+	if w.own.Server == nil && w.Key.rejected != nil && now.Before(w.Key.retry) && w.losesBy(w.Key) {
 		return w.Key.rejected
 	}
 	w.place.Value, w.place.Class, w.place.Urgent, w.place.Client = w, w.Class, w.Urgent, w.Client
@@ -179,7 +180,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 		w.place.Urgent = true
 		p.queue.Push(&w.place, now)
 	}
-	if w.own != nil {
+	if w.own.Server != nil {
 		p.own[w.Class]++
 	} else {
 		w.Key.lines[w.Class].push(w)
@@ -192,7 +193,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 
 // leftLocked undoes admitLocked's counts for a waiter taken out of the queue.
 func (p *Pool) leftLocked(w *Waiter) {
-	if w.own != nil {
+	if w.own.Server != nil {
 		p.own[w.Class]--
 	} else {
 		w.Key.lines[w.Class].remove(w)
@@ -233,18 +234,14 @@ func (p *Pool) GiveUp(w *Waiter, now time.Time) error {
 }
 
 // Idle gives the run token back: a statement has ended, the server is kept, a transaction open. It does nothing if the
-// server is not lent any more.
-func (p *Pool) Idle(s *Server, now time.Time) {
+// lease has ended.
+func (p *Pool) Idle(l Lease, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
-	p.idleLocked(s, now)
+	if l.lastsLocked() {
+		p.idleLocked(l.Server, now)
+	}
 	p.grantAll(now)
-}
-
-// Lease names one lease of a server: the server may have been lent to another since.
-type Lease struct {
-	Server *Server
-	number uint64
 }
 
 // Running appends the leases that hold a run token.
@@ -253,7 +250,7 @@ func (p *Pool) Running(out []Lease) []Lease {
 	defer p.mu.Unlock()
 	for s := range p.servers {
 		if s.state == Lent && s.running > 0 && !s.dead {
-			out = append(out, Lease{s, s.lease})
+			out = append(out, s.leaseLocked())
 		}
 	}
 	return out
@@ -264,7 +261,7 @@ func (p *Pool) Running(out []Lease) []Lease {
 func (p *Pool) Stall(l Lease, since, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
-	if l.Server.state == Lent && l.Server.lease == l.number {
+	if l.lastsLocked() {
 		if p.idleLocked(l.Server, now); !l.Server.idle.IsZero() {
 			l.Server.idle = since
 		}
@@ -273,21 +270,29 @@ func (p *Pool) Stall(l Lease, since, now time.Time) {
 }
 
 // Busy takes a run token without waiting: a statement of this fingerprint begins in an open transaction. It does nothing if
-// the server is not lent any more, because it has been lost at that moment.
-func (p *Pool) Busy(s *Server, index uint16, now time.Time) {
+// the lease has ended, because the server has been lost at that moment.
+func (p *Pool) Busy(l Lease, index uint16, now time.Time) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.tallyLocked(now)
-	if !s.idle.IsZero() {
-		p.gap.Add(now.Sub(s.idle))
+	if !l.lastsLocked() {
+		return
 	}
-	p.runLocked(s, index)
-	p.mu.Unlock()
+	if idle := l.Server.idle; !idle.IsZero() {
+		p.gap.Add(now.Sub(idle))
+	}
+	p.runLocked(l.Server, index)
 }
 
-// Release gives everything back; the server must have nothing outstanding and no transaction open.
-func (p *Pool) Release(s *Server, now time.Time) {
+// Release gives everything back; the server must have nothing outstanding and no transaction open. It does nothing if the lease has ended.
+func (p *Pool) Release(l Lease, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
+	if !l.lastsLocked() {
+		p.grantAll(now)
+		return
+	}
+	s := l.Server
 	p.endLeaseLocked(s, now)
 	switch {
 	case s.dead:
@@ -313,10 +318,16 @@ func (p *Pool) Release(s *Server, now time.Time) {
 	p.grantAll(now)
 }
 
-// Discard gives the slot and the token back but not the server, which is closed: its state is not known any more.
-func (p *Pool) Discard(s *Server, why string, now time.Time) {
+// Discard gives the slot and the token back but not the server, which is closed: its state is not known any more. It does nothing if the
+// lease has ended.
+func (p *Pool) Discard(l Lease, why string, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
+	if !l.lastsLocked() {
+		p.grantAll(now)
+		return
+	}
+	s := l.Server
 	p.endLeaseLocked(s, now)
 	dead := s.dead
 	if dead {
@@ -331,9 +342,6 @@ func (p *Pool) Discard(s *Server, why string, now time.Time) {
 }
 
 func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
-	if s.state != Lent {
-		panic("pool: lease ended twice")
-	}
 	p.haltLocked(s, s.running)
 	p.unparkLocked(s)
 	s.idle, s.pinned, s.reaped = time.Time{}, false, false
@@ -346,14 +354,14 @@ func (p *Pool) grantAll(now time.Time) {
 	p.queue.Suspend(p.growingLocked(), now)
 	p.queue.Advance(now)
 	for {
-		w, s := p.nextLocked(now)
+		w, l := p.nextLocked(now)
 		if w == nil {
 			break
 		}
 		waited := max(0, now.Sub(w.place.Since())) // somebody read the clock before it came and was later to take the lock
 		p.wait[w.Class].observe(waited)
 		p.mu.Unlock()
-		w.Grantee.Granted(s, now, waited)
+		w.Grantee.Granted(l, now, waited)
 		p.mu.Lock()
 	}
 	evicted := p.growLocked(now)
@@ -365,29 +373,30 @@ func (p *Pool) grantAll(now time.Time) {
 }
 
 // nextLocked takes the next waiter that can be served out of the queue and gives it its server and token.
-func (p *Pool) nextLocked(now time.Time) (*Waiter, *Server) {
+func (p *Pool) nextLocked(now time.Time) (*Waiter, Lease) {
 	if p.queue.Len() == 0 || (p.logging == 0 && !p.tokenLocked()) {
-		return nil, nil
+		return nil, Lease{}
 	}
 	place := p.queue.Pop(p.classOK, p.can)
 	if place == nil {
-		return nil, nil
+		return nil, Lease{}
 	}
 	w := place.Value
 	p.leftLocked(w)
-	s := w.own
-	if s == nil {
+	l := w.own
+	if l.Server == nil {
 		k := w.Key
-		s = k.fittestLocked(w.Trait)
+		s := k.fittestLocked(w.Trait)
 		p.moveLocked(s, Lent, now)
 		s.class = w.Class
 		s.lease++
 		p.lent[w.Class]++
+		l = s.leaseLocked()
 	}
-	if !w.Login {
-		p.runLocked(s, w.Print)
+	if !w.Login && l.lastsLocked() {
+		p.runLocked(l.Server, w.Print)
 	}
-	return w, s
+	return w, l
 }
 
 // fitWithin is how many idle servers are looked at for one that is fit for a waiter: those used last, because this is asked at each grant.
@@ -410,7 +419,7 @@ func (p *Pool) canLocked(place *queue.Waiter[*Waiter]) bool {
 	if !w.Login && (!p.tokenLocked() || !p.printLocked(w.Print)) {
 		return false
 	}
-	if w.own != nil {
+	if w.own.Server != nil {
 		return true
 	}
 	return len(w.Key.idle) > 0 && (w.Urgent || p.roomLocked(w.Class))

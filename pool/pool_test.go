@@ -21,7 +21,7 @@ func TestPoolHandsServerToOldestWaiter(t *testing.T) {
 		holder := first
 		for _, c := range others {
 			h.release(holder)
-			if c.has() == nil {
+			if c.has().Server == nil {
 				t.Fatalf("%s is older than those after it and was not served; served: %s", c.name, h.grants())
 			}
 			holder = c
@@ -50,7 +50,7 @@ func TestPoolWeighsClasses(t *testing.T) {
 			pass(time.Millisecond)
 			h.release(holder)
 			for _, c := range waiting {
-				if c.has() != nil {
+				if c.has().Server != nil {
 					holder = c
 				}
 			}
@@ -73,7 +73,7 @@ func TestShareOfOneClassKeepsRoomForOthers(t *testing.T) {
 		}
 		high := h.client("h")
 		h.get(high)
-		if high.has() == nil {
+		if high.has().Server == nil {
 			t.Error("the room that low's share leaves was not there for high")
 		}
 		h.release(high)
@@ -81,7 +81,7 @@ func TestShareOfOneClassKeepsRoomForOthers(t *testing.T) {
 			t.Errorf("low took the room: %d slots", n)
 		}
 		h.release(low[0])
-		if low[3].has() == nil {
+		if low[3].has().Server == nil {
 			t.Error("low below its share was not served")
 		}
 		h.release(low[1:4]...)
@@ -117,10 +117,10 @@ func TestLoginTakesASlotAndNoToken(t *testing.T) {
 		h.get(worker)
 		login.Login = true
 		h.get(next, login)
-		if login.has() == nil {
+		if login.has().Server == nil {
 			t.Fatal("a login waits for a run token, which it does not need")
 		}
-		if next.has() != nil {
+		if next.has().Server != nil {
 			t.Fatal("two statements run, the limit is 1")
 		}
 		if n := h.Stats().Running; n != 1 {
@@ -136,12 +136,12 @@ func TestTokenAndSlotAreApart(t *testing.T) {
 		first, second := h.client("first"), h.client("second")
 		h.get(first)
 		h.get(second)
-		if second.has() != nil {
+		if second.has().Server != nil {
 			t.Fatal("a second statement runs at a limit of 1")
 		}
 		h.Idle(first.has(), time.Now()) // between two statements of a transaction
 		synctest.Wait()
-		if second.has() == nil {
+		if second.has().Server == nil {
 			t.Fatal("the run token given back between statements was not used")
 		}
 		h.Busy(first.has(), 0, time.Now()) // never waits: it may hold locks
@@ -151,11 +151,11 @@ func TestTokenAndSlotAreApart(t *testing.T) {
 		third := h.client("third")
 		h.get(third)
 		h.release(first)
-		if third.has() != nil {
+		if third.has().Server != nil {
 			t.Error("new work began while as many as the limit still ran")
 		}
 		h.release(second)
-		if third.has() == nil {
+		if third.has().Server == nil {
 			t.Error("no token came back from a released server")
 		}
 		h.release(third)
@@ -207,7 +207,7 @@ func TestRefusedAfterLongestWait(t *testing.T) {
 		}
 		h.get(c)
 		h.release(holder)
-		if c.has() == nil {
+		if c.has().Server == nil {
 			t.Error("who was refused cannot ask again")
 		}
 		h.release(c)
@@ -242,7 +242,7 @@ func TestWithdrawnIsNotServed(t *testing.T) {
 			t.Error("who has left leaves again")
 		}
 		h.release(holder)
-		if gone.told != 0 || next.has() == nil {
+		if gone.told != 0 || next.has().Server == nil {
 			t.Error("the server was not given to the next who is there")
 		}
 		if h.Withdraw(&next.Waiter) {
@@ -255,20 +255,29 @@ func TestWithdrawnIsNotServed(t *testing.T) {
 	})
 }
 
-func TestLeaseEndedTwicePanics(t *testing.T) {
+// TestLeaseThatHasEndedDoesNothing: what comes late for a lease is nothing to who has the server now.
+func TestLeaseThatHasEndedDoesNothing(t *testing.T) {
 	in(t, small(1), 10, func(t *testing.T, h *harness) {
-		c := h.client("c")
-		h.get(c)
-		s := c.has()
-		// A panic leaves the pool locked, so the broken contract is another pool's.
-		other := pool.New(small(1), nil, false, h.dial)
-		h.release(c)
-		defer func() {
-			if recover() == nil {
-				t.Error("a lease was ended twice")
+		first, next := h.client("first"), h.client("next")
+		h.get(first)
+		old := first.has()
+		h.release(first)
+		h.get(next)
+		for _, late := range late {
+			late(h.Pool, old, time.Now())
+			synctest.Wait()
+			if st := h.Stats(); st.Running != 1 || st.Servers["active"] != 1 || st.Servers["idle"] != 0 {
+				t.Fatalf("after what came late: %+v", st)
 			}
-		}()
-		other.Release(s, time.Now())
+		}
+		h.Idle(next.has(), time.Now())
+		if r := h.Reap(time.Now().Add(time.Hour), nil); r.Why != "no_pressure" {
+			t.Errorf("reap: %+v", r)
+		}
+		h.release(next)
+		if st := h.Stats(); st.Running != 0 || st.Servers["idle"] != 1 {
+			t.Errorf("at the end: %+v", st)
+		}
 	})
 }
 

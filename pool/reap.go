@@ -27,7 +27,7 @@ const (
 
 // Reapable is the transaction to end, or why there is none.
 type Reapable struct {
-	Server  *Server // nil: none
+	Lease   // without a Server: none
 	Class   int
 	Idle    time.Duration // since its last statement ended
 	Blocks  int           // sessions that wait for its locks
@@ -71,10 +71,10 @@ func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 		if idle <= after || r.Server != nil && (s.class < r.Class || s.class == r.Class && idle <= r.Idle) {
 			continue
 		}
-		r.Server, r.Class, r.Idle, r.Blocks, r.Why = s, s.class, idle, blocks[s], why
+		r.Lease, r.Class, r.Idle, r.Blocks, r.Why = s.leaseLocked(), s.class, idle, blocks[s], why
 	}
 	if r.Server != nil && late > 0 && under >= late {
-		r.Server, r.Why = nil, "under_way"
+		r.Lease, r.Why = Lease{}, "under_way"
 	}
 	r.More = late > under+1
 	return r
@@ -100,31 +100,31 @@ func (p *Pool) relievesLocked(class int) bool {
 	return p.count[Lent] >= p.cap.now || p.lacksSlotLocked(class)
 }
 
-// SetReaped marks a lent server as one whose transaction is being ended. The mark goes with the lease.
-func (p *Pool) SetReaped(s *Server) {
+// SetReaped marks a lease as one whose transaction is being ended.
+func (p *Pool) SetReaped(l Lease) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.reaped = s.state == Lent
+	l.reaped = l.reaped || l.lastsLocked()
 }
 
-// SetPinned marks a lent server as holding what its client cannot lose (locks, LISTEN, temporary tables): it is not reaped.
-// The mark goes with the lease.
-func (p *Pool) SetPinned(s *Server, pinned bool) {
+// SetPinned marks a lease as holding what its client cannot lose (locks, LISTEN, temporary tables): it is not reaped.
+func (p *Pool) SetPinned(l Lease) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.pinned = pinned && s.state == Lent
+	l.pinned = l.pinned || l.lastsLocked()
 }
 
 // Park is Idle at the end of a transaction after which the client keeps its server. Until it goes on, the server is no
 // transaction that does nothing: it is neither reaped nor counted against the allowance for those.
-func (p *Pool) Park(s *Server, now time.Time) {
+func (p *Pool) Park(l Lease, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
-	p.idleLocked(s, now)
-	if s.state == Lent && s.running == 0 && !s.parked {
-		s.parked, s.idle = true, time.Time{}
-		p.parked++
-		p.parkedBy[s.class]++
+	if s := l.Server; l.lastsLocked() {
+		if p.idleLocked(s, now); s.running == 0 && !s.parked {
+			s.parked, s.idle = true, time.Time{}
+			p.parked++
+			p.parkedBy[s.class]++
+		}
 	}
 	p.grantAll(now)
 }

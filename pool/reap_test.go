@@ -24,25 +24,25 @@ func TestReapOnlyUnderPressure(t *testing.T) {
 		}
 		pass(200 * time.Millisecond)
 		r := h.Reap(time.Now(), nil)
-		if r.Server != l.has() || r.Class != 1 || r.Why != "pressure" || r.Idle < 5*time.Minute || r.Pressed < 2*time.Second {
+		if r.Lease != l.has() || r.Class != 1 || r.Why != "pressure" || r.Idle < 5*time.Minute || r.Pressed < 2*time.Second {
 			t.Fatalf("%+v, want the idle transaction of the low class", r)
 		}
-		h.SetPinned(l.has(), true)
-		if r = h.Reap(time.Now(), nil); r.Server != cs[0].has() {
+		h.SetPinned(l.has())
+		if r = h.Reap(time.Now(), nil); r.Lease != cs[0].has() {
 			t.Errorf("%+v, want the oldest of those that are not pinned", r)
 		}
 		h.Park(cs[0].has(), time.Now())
 		h.Busy(cs[1].has(), 0, time.Now())
-		if r = h.Reap(time.Now(), nil); r.Server != cs[2].has() {
+		if r = h.Reap(time.Now(), nil); r.Lease != cs[2].has() {
 			t.Errorf("%+v, want the only one idle in a transaction", r)
 		}
-		h.SetPinned(cs[2].has(), true)
+		h.SetPinned(cs[2].has())
 		h.release(cs[2]) // the waiter is served by the same server, which is pinned no more
 		h.idle(waiter)
 		pass(110 * time.Second) // the gap of five minutes is now an ordinary one
 		h.get(h.client("next").low())
 		pass(15 * time.Second)
-		if r = h.Reap(time.Now(), nil); r.Server != waiter.has() {
+		if r = h.Reap(time.Now(), nil); r.Lease != waiter.has() {
 			t.Errorf("%+v, want the one that came after a pinned one", r)
 		}
 		h.release(waiter)
@@ -72,7 +72,7 @@ func TestReapWaitsForLongerThanOrdinaryGaps(t *testing.T) {
 				t.Errorf("gap %s: %+v, want none before %s", c.gap, r, c.after)
 			}
 			pass(200 * time.Millisecond)
-			if r := h.Reap(time.Now(), nil); r.Server != a.has() {
+			if r := h.Reap(time.Now(), nil); r.Lease != a.has() {
 				t.Errorf("gap %s: %+v, want the one idle for %s", c.gap, r, c.after)
 			}
 		})
@@ -84,13 +84,13 @@ func TestReapEndsSoonWhoBlocksOthers(t *testing.T) {
 		a, b := h.client("a"), h.client("b")
 		h.stall([]*client{a, b})
 		h.get(h.client("w").low())
-		blocks := map[*pool.Server]int{a.has(): 2, b.has(): 3}
+		blocks := map[*pool.Server]int{a.has().Server: 2, b.has().Server: 3}
 		pass(4900 * time.Millisecond)
 		if r := h.Reap(time.Now(), blocks); r.Server != nil {
 			t.Errorf("%+v before five seconds", r)
 		}
 		pass(200 * time.Millisecond)
-		if r := h.Reap(time.Now(), blocks); r.Server != b.has() || r.Why != "blocks" || r.Blocks != 3 {
+		if r := h.Reap(time.Now(), blocks); r.Lease != b.has() || r.Why != "blocks" || r.Blocks != 3 {
 			t.Errorf("%+v, want the one that blocks three", r)
 		}
 		b.has().Conn.(*fakeConn).die()
@@ -116,20 +116,20 @@ func TestReapIsInTimeForWhoWaitsFirst(t *testing.T) {
 		}
 		pass(200 * time.Millisecond)
 		r := h.Reap(time.Now(), nil)
-		if r.Server != holders[0].has() || !r.More || r.After != 2500*time.Millisecond {
+		if r.Lease != holders[0].has() || !r.More || r.After != 2500*time.Millisecond {
 			t.Fatalf("%+v, want the one idle longest, and one more", r)
 		}
-		h.SetReaped(r.Server)
-		if r = h.Reap(time.Now(), nil); r.Server != holders[1].has() || r.More {
+		h.SetReaped(r.Lease)
+		if r = h.Reap(time.Now(), nil); r.Lease != holders[1].has() || r.More {
 			t.Fatalf("%+v, want another for the other who waits", r)
 		}
-		h.SetReaped(r.Server)
+		h.SetReaped(r.Lease)
 		if r = h.Reap(time.Now(), nil); r.Server != nil || r.Why != "under_way" {
 			t.Fatalf("%+v, two are being ended for two who wait", r)
 		}
 		h.release(holders[0])
 		h.release(holders[1])
-		if first.has() == nil || second.has() == nil {
+		if first.has().Server == nil || second.has().Server == nil {
 			t.Error("not served")
 		}
 	})

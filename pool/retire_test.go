@@ -21,7 +21,7 @@ func TestRetiredServersAreNeverLentAgain(t *testing.T) {
 		h.get(spare, late)
 		h.expect(1, 0, 2, 0)
 		h.release(spare) // late has that server now
-		old := []*pool.Server{holder.has(), late.has()}
+		old := []pool.Lease{holder.has(), late.has()}
 		h.release(late)
 		h.expect(1, 1, 1, 0)
 		if n := h.Retire(time.Now(), "failover", every); n != 3 {
@@ -59,11 +59,11 @@ func TestWhoWaitsIsServedByOthersThanTheRetired(t *testing.T) {
 		old := holder.has()
 		h.Retire(time.Now(), "failover", every)
 		synctest.Wait()
-		if next.has() != nil {
+		if next.has().Server != nil {
 			t.Fatal("two servers at a cap of 1")
 		}
 		h.release(holder)
-		if next.has() == nil || next.has() == old {
+		if next.has().Server == nil || next.has() == old {
 			t.Error("who waits was not given a fresh server")
 		}
 	})

@@ -59,8 +59,20 @@ const (
 // String returns the state's label in metrics.
 func (s State) String() string { return [...]string{"opening", "idle", "active", "closing"}[s] }
 
-// Server is the pool's record of one server connection, and the lease on it while it is lent: who was granted it calls
-// exactly one of Release and Discard, once.
+// Lease is what is granted: a server, until Release or Discard, the first of which counts. It names that lease for good: whatever is done
+// with one that has ended does nothing, though the server may have been lent to another since.
+type Lease struct {
+	*Server
+	number uint64
+}
+
+// lastsLocked is true until the lease has ended.
+func (l Lease) lastsLocked() bool { return l.Server.state == Lent && l.Server.lease == l.number }
+
+// leaseLocked is the lease that a server is under.
+func (s *Server) leaseLocked() Lease { return Lease{s, s.lease} }
+
+// Server is the pool's record of one server connection.
 type Server struct {
 	Key  *Key
 	Conn Conn // set before the first grant
@@ -101,7 +113,7 @@ func (s *Server) Opened() time.Time { return s.began }
 type Grantee interface {
 	// Granted hands over a server with a slot and a run token, or after Again only the token. waited is the time
 	// between the request and the grant, now the time of the grant.
-	Granted(s *Server, now time.Time, waited time.Duration)
+	Granted(l Lease, now time.Time, waited time.Duration)
 	// Refused says that nothing was or will be granted: *RefusedError, ErrClosed or a *RejectedError.
 	Refused(err error)
 }
@@ -129,6 +141,6 @@ type Waiter struct {
 
 	before, behind *Waiter // in its key's line; guarded by Pool.mu
 
-	own   *Server               // kept since the last transaction; of the owner, who sets it by Get or Again
+	own   Lease                 // kept since the last transaction; of the owner, who sets it by Get or Again
 	place queue.Waiter[*Waiter] // guarded by Pool.mu
 }

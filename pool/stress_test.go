@@ -27,11 +27,11 @@ func (c *ownedConn) Close(string) { c.once.Do(func() { close(c.end) }) }
 type worker struct {
 	pool.Waiter
 	id   int64
-	told chan *pool.Server // nil: refused
+	told chan pool.Lease // nil: refused
 }
 
-func (w *worker) Granted(s *pool.Server, _ time.Time, _ time.Duration) { w.told <- s }
-func (w *worker) Refused(error)                                        { w.told <- nil }
+func (w *worker) Granted(s pool.Lease, _ time.Time, _ time.Duration) { w.told <- s }
+func (w *worker) Refused(error)                                      { w.told <- pool.Lease{} }
 
 // TestServerHasOneOwner lends servers to many goroutines for two seconds: nobody shares one, there are never more than
 // the cap, and nothing is left over.
@@ -53,7 +53,7 @@ func TestServerHasOneOwner(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() { p.Run(ctx) })
 	for i := range workers {
-		w := &worker{id: int64(i + 1), told: make(chan *pool.Server, 1)}
+		w := &worker{id: int64(i + 1), told: make(chan pool.Lease, 1)}
 		user := "a"
 		if i%8 == 0 {
 			user = "b"
@@ -92,7 +92,7 @@ func (c *counted) Run() { c.ownedConn.Run(); c.open.Add(-1) }
 // once is one request, and one lease if it is granted.
 func (w *worker) once(t *testing.T, ctx context.Context, p *pool.Pool, leases *atomic.Int64) {
 	p.Get(&w.Waiter, time.Now())
-	var s *pool.Server
+	var s pool.Lease
 	if rand.IntN(16) == 0 && p.Withdraw(&w.Waiter) {
 		return
 	}
@@ -104,7 +104,7 @@ func (w *worker) once(t *testing.T, ctx context.Context, p *pool.Pool, leases *a
 		}
 		s = <-w.told
 	}
-	if s == nil {
+	if s.Server == nil {
 		return
 	}
 	leases.Add(1)

@@ -187,13 +187,13 @@ func (b *backend) pass(l *link) error {
 	if (from < to || b.extra != nil) && !l.lease.Heals() { // what is told while its answer is held back is not of it
 		l.dropKept()
 	}
-	stops := l.stopsLocked()
+	granted, stops := l.granted, l.stopsLocked()
 	off := s != nil && end >= endParked && errors.Is(s.close, errDrained)
 	if len(todo) > 0 {
 		b.wmu.Lock()
 	}
 	l.mu.Unlock()
-	b.moved()
+	b.moved(granted)
 	if len(todo) > 0 {
 		_ = b.conn.Send(todo)
 		b.wmu.Unlock()
@@ -205,9 +205,9 @@ func (b *backend) pass(l *link) error {
 	if s != nil {
 		b.passOn(s, b.in.Data[from:to], off)
 		s.wmu.Unlock()
-		b.moved()
+		b.moved(granted)
 	}
-	l.finish(b, end, now)
+	l.finish(b, granted, end, now)
 	if off {
 		s.kick(errDrained)
 	}
@@ -394,13 +394,13 @@ func (b *backend) note(body []byte) error {
 }
 
 // answers has the link answer for its server, which has gone. What a bug has left of the link may have no answer.
-func (b *backend) answers(l *link, cause error) (lent bool) {
+func (b *backend) answers(l *link, cause error) (lent pool.Lease) {
 	defer func() {
 		if v := recover(); v != nil {
 			if l.s != nil {
 				_ = l.s.broke(v)
 			}
-			lent = true
+			lent = l.granted
 		}
 	}()
 	return l.lost(b, cause)
@@ -418,9 +418,12 @@ func (b *backend) ended(cause error) {
 	_ = b.conn.Conn.Close()
 	sock.Return(b.in)
 	b.in = nil
-	lent := l != nil && b.answers(l, cause)
-	b.logEnd(cause, lent)
-	if lent {
-		b.inst.Pool.Discard(b.server, "ended", time.Now())
+	var lent pool.Lease
+	if l != nil {
+		lent = b.answers(l, cause)
+	}
+	b.logEnd(cause, lent.Server != nil)
+	if lent.Server != nil {
+		b.inst.Pool.Discard(lent, "ended", time.Now())
 	}
 }

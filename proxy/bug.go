@@ -59,13 +59,13 @@ func (s *session) broke(v any) error {
 }
 
 // grantBroke ends a session for which the goroutine that freed its server has panicked, and the server.
-func (s *session) grantBroke(server *pool.Server, v any) {
+func (s *session) grantBroke(granted pool.Lease, v any) {
 	_ = s.broke(v)
-	b := server.Conn.(*backend)
+	b := granted.Conn.(*backend)
 	b.Close(errBug.Error())
 	s.conn.Interrupt()
 	if b.link.Load() == nil { // its backend will find nobody to answer for
-		s.route.inst.Pool.Discard(server, errBug.Error(), time.Now())
+		s.route.inst.Pool.Discard(granted, errBug.Error(), time.Now())
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pgguard/pool"
 )
 
 // cancelKey is what a client proves with that it may cancel a session's statement.
@@ -124,7 +126,8 @@ func (b *backend) stop(srv *Server) {
 type cancels struct {
 	flying atomic.Int32
 	mu     sync.Mutex
-	held   bool // guarded by mu: the server is given back when the last request has arrived
+	held   bool       // guarded by mu: the server is given back when the last request has arrived
+	lease  pool.Lease // guarded by mu: if it is held
 }
 
 // beginCancel is called while the session that has b is locked, so that b cannot be given back in between.
@@ -136,24 +139,24 @@ func (b *backend) deliverCancel() error { return b.inst.Door.Cancel(b.pid, b.sec
 func (b *backend) endCancel() {
 	c := &b.cancels
 	c.mu.Lock()
-	held := c.flying.Add(-1) == 0 && c.held
+	held, granted := c.flying.Add(-1) == 0 && c.held, c.lease
 	if held {
 		c.held = false
 	}
 	c.mu.Unlock()
 	if held {
-		b.inst.Pool.Release(b.server, time.Now())
+		b.inst.Pool.Release(granted, time.Now())
 	}
 }
 
 // hold has the server given back when no cancel request is on its way to it any more; false: there is none, and none can
 // begin, because the server belongs to nobody.
-func (c *cancels) hold() bool {
+func (c *cancels) hold(granted pool.Lease) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flying.Load() == 0 {
 		return false
 	}
-	c.held = true
+	c.held, c.lease = true, granted
 	return true
 }

@@ -67,7 +67,7 @@ func (l *link) clean(timeout time.Duration) {
 		return
 	}
 	b.link.CompareAndSwap(l, nil)
-	b.giveBack(time.Now())
+	b.giveBack(l.granted, time.Now())
 }
 
 // resetLocked ends the transaction and discards what was left, as far as is needed, and says whether that has succeeded. It is called

@@ -9,13 +9,13 @@ import (
 )
 
 // Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
-func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
+func (s *session) Granted(granted pool.Lease, now time.Time, _ time.Duration) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.grantBroke(server, v)
+			s.grantBroke(granted, v)
 		}
 	}()
-	b := server.Conn.(*backend)
+	b := granted.Conn.(*backend)
 	s.mu.Lock()
 	s.asked = false
 	keeps := s.state == awaiting
@@ -25,7 +25,7 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 		s.cond.Broadcast()
 		s.mu.Unlock()
 		if l == nil {
-			s.route.inst.Pool.Release(server, now)
+			s.route.inst.Pool.Release(granted, now) // for nothing if that was lost which it waited with
 		}
 		return
 	case keeps && l == nil: // the server that was kept died while it was being granted a token
@@ -35,11 +35,11 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 	case keeps:
 		l.rested = false
 	default:
-		if l = s.takeLocked(b, now); l == nil {
+		if l = s.takeLocked(b, granted, now); l == nil {
 			// The server died while it was idle: nothing was sent, so another takes its place.
 			s.asked = true
 			s.mu.Unlock()
-			s.route.inst.Pool.Discard(server, "dead when lent", now)
+			s.route.inst.Pool.Discard(granted, "dead when lent", now)
 			s.route.inst.Pool.Get(&s.waiter, now)
 			return
 		}
@@ -67,12 +67,12 @@ func (s *session) Granted(server *pool.Server, now time.Time, _ time.Duration) {
 }
 
 // takeLocked makes a link of the session and a backend that it has been granted; nil: the backend ends. It is called with mu held.
-func (s *session) takeLocked(b *backend, now time.Time) *link {
+func (s *session) takeLocked(b *backend, granted pool.Lease, now time.Time) *link {
 	rested := now.Sub(b.freed) >= longRest
 	if rested && b.conn.Unread() {
 		return nil // these are its last words: it has nothing to say otherwise
 	}
-	l := s.joinLocked(b)
+	l := s.joinLocked(b, granted)
 	if l != nil {
 		l.rested = rested
 	}

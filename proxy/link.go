@@ -13,10 +13,11 @@ import (
 //
 // Its mu is that of its session, or its own if it has none.
 type link struct {
-	s    *session // nil: the client has gone
-	b    *backend
-	mu   *sync.Mutex
-	cond *sync.Cond
+	s       *session // nil: the client has gone
+	b       *backend
+	granted pool.Lease
+	mu      *sync.Mutex
+	cond    *sync.Cond
 
 	// guarded by mu
 	lease     translate.Lease
@@ -39,7 +40,7 @@ var nobody link
 
 // joinLocked makes a link of the session and a backend that it has been granted; nil: the backend has just ended. It is called
 // with mu held.
-func (s *session) joinLocked(b *backend) *link {
+func (s *session) joinLocked(b *backend, granted pool.Lease) *link {
 	l := s.spare
 	if l == nil {
 		l = &link{s: s, mu: &s.mu, cond: &s.cond}
@@ -47,7 +48,7 @@ func (s *session) joinLocked(b *backend) *link {
 	if !b.link.CompareAndSwap(nil, l) {
 		return nil
 	}
-	l.b = b
+	l.b, l.granted = b, granted
 	l.lease.Begin(&s.client, &b.session)
 	s.link, s.spare = l, nil
 	return l
@@ -62,9 +63,9 @@ func (s *session) partLocked() {
 	s.link, s.spare = nil, l
 }
 
-// clientless returns a link of a backend without a client. It has no lease yet, and the backend does not know of it.
-func clientless(b *backend) *link {
-	l := &link{b: b, mu: new(sync.Mutex)}
+// clientless returns a link of a backend without a client. The backend does not know of it yet.
+func clientless(b *backend, granted pool.Lease) *link {
+	l := &link{b: b, granted: granted, mu: new(sync.Mutex)}
 	l.cond = sync.NewCond(l.mu)
 	return l
 }
@@ -76,7 +77,7 @@ func (s *session) orphanLocked() *link {
 	if l == nil {
 		return nil
 	}
-	o := clientless(l.b)
+	o := clientless(l.b, l.granted)
 	o.started, o.txStarted, o.idleSince = l.started, l.txStarted, l.idleSince
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -141,26 +142,26 @@ func (l *link) endLocked(now time.Time) ending {
 	return endRelease
 }
 
-// finish carries out what endLocked decided. No lock is held.
-func (l *link) finish(b *backend, end ending, now time.Time) {
+// finish carries out what endLocked decided for a lease. No lock is held: the link may have another by now.
+func (l *link) finish(b *backend, granted pool.Lease, end ending, now time.Time) {
 	switch end {
 	case endIdle:
-		b.inst.Pool.Idle(b.server, now)
+		b.inst.Pool.Idle(granted, now)
 	case endParked:
-		b.inst.Pool.Park(b.server, now)
+		b.inst.Pool.Park(granted, now)
 	case endRelease:
 		b.link.CompareAndSwap(l, nil)
-		b.giveBack(now)
+		b.giveBack(granted, now)
 	}
 }
 
 // giveBack returns the server to the pool when no cancel request is on its way to it, so that none can hit the next
 // client.
-func (b *backend) giveBack(now time.Time) {
+func (b *backend) giveBack(granted pool.Lease, now time.Time) {
 	b.server.Trait = pool.Trait(b.session.Trait())
 	b.freed = now
-	if b.cancels.flying.Load() == 0 || !b.cancels.hold() {
-		b.inst.Pool.Release(b.server, now)
+	if b.cancels.flying.Load() == 0 || !b.cancels.hold(granted) {
+		b.inst.Pool.Release(granted, now)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"pgguard/pool"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
@@ -56,25 +57,26 @@ func (s *session) loseLocked() loss {
 	return was
 }
 
-// lost answers for a server that went while the link had it; false: the link did not have it any more. It is called once, by the
-// backend's goroutine.
-func (l *link) lost(b *backend, cause error) bool {
+// lost answers for a server that went while the link had it, and returns the lease; none: the link did not have it any more. It is called
+// once, by the backend's goroutine.
+func (l *link) lost(b *backend, cause error) (lent pool.Lease) {
 	l.lock()
 	s := l.s
 	if s == nil {
 		defer l.unlock()
 		if l.done {
-			return false
+			return pool.Lease{}
 		}
 		l.dead = true
 		l.lease.Unpin()
 		l.cond.Broadcast()
-		return true
+		return l.granted
 	}
 	if s.link != l || l.b != b {
 		l.unlock()
-		return false
+		return pool.Lease{}
 	}
+	lent = l.granted
 	again := l.replayLocked()
 	was := s.loseLocked()
 	torn := (b.left > 0 && !b.drop) || errors.Is(cause, errDoubt) || errors.Is(cause, errBug)
@@ -100,7 +102,7 @@ func (l *link) lost(b *backend, cause error) bool {
 	case was.at == awaiting && b.inst.Pool.Withdraw(&s.waiter):
 		s.Refused(b.demoted(refusedState))
 	}
-	return true
+	return lent
 }
 
 // afterLoss is what is done about a lost server.

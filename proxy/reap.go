@@ -38,7 +38,7 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 	class, from := srv.cfg.Pool.Classes[r.Class].Name, "idle in transaction"
 	switch {
 	case s.keeps(b):
-		in.Pool.SetPinned(r.Server, true) // the next look finds another
+		in.Pool.SetPinned(r.Lease) // the next look finds another
 		return true
 	case srv.cfg.Observe:
 		if s.reported.CompareAndSwap(false, true) {
@@ -47,9 +47,9 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 		}
 		return false
 	case s.reap(b, now):
-		in.Pool.SetReaped(r.Server)
+		in.Pool.SetReaped(r.Lease)
 	case s.reapWaiting(b, now):
-		in.Pool.SetReaped(r.Server)
+		in.Pool.SetReaped(r.Lease)
 		from = "waiting for its client"
 	default:
 		return false

@@ -13,14 +13,14 @@ var errLostAtLogin = errors.New("the server was lost while it was asked for its 
 
 // refresh asks a server that has been granted what it reports to a new session, and gives it back. It is discarded if it does not answer in
 // time.
-func (l *login) refresh(s *pool.Server, timeout time.Duration) error {
-	b, era := s.Conn.(*backend), l.inst.Era()
+func (l *login) refresh(granted pool.Lease, timeout time.Duration) error {
+	b, era := granted.Conn.(*backend), l.inst.Era()
 	c := translate.NewClient(&l.terms[0])
-	o := clientless(b)
+	o := clientless(b, granted)
 	o.mu.Lock()
 	if !b.link.CompareAndSwap(nil, o) {
 		o.mu.Unlock()
-		l.inst.Pool.Discard(s, "dead when lent", time.Now())
+		l.inst.Pool.Discard(granted, "dead when lent", time.Now())
 		return errLostAtLogin
 	}
 	o.lease.Begin(&c, &b.session)
@@ -35,6 +35,6 @@ func (l *login) refresh(s *pool.Server, timeout time.Duration) error {
 	l.tell(b.params.Load(), era)
 	o.mu.Unlock()
 	b.link.CompareAndSwap(o, nil)
-	b.giveBack(time.Now())
+	b.giveBack(granted, time.Now())
 	return nil
 }

@@ -168,13 +168,13 @@ type loginWaiter struct {
 }
 
 // Granted implements pool.Grantee.
-func (w *loginWaiter) Granted(s *pool.Server, now time.Time, _ time.Duration) {
+func (w *loginWaiter) Granted(granted pool.Lease, now time.Time, _ time.Duration) {
 	if w.login.known() != nil { // it has just been opened, or another login has asked
-		w.inst.Pool.Release(s, now)
+		w.inst.Pool.Release(granted, now)
 		w.done <- nil
 		return
 	}
-	go func() { w.done <- w.login.refresh(s, w.timeout) }()
+	go func() { w.done <- w.login.refresh(granted, w.timeout) }()
 }
 
 // Refused implements pool.Grantee.

@@ -52,10 +52,10 @@ func (s *session) offer(r *request, end int) error {
 	s.holdLocked(r, end)
 	s.asked = true
 	if keeps {
-		b := s.link.b
+		granted := s.link.granted
 		s.moveLocked(awaiting)
 		s.mu.Unlock()
-		in.Pool.Again(&s.waiter, b.server, time.Now())
+		in.Pool.Again(&s.waiter, granted, time.Now())
 		return nil
 	}
 	s.moveLocked(queued)
@@ -113,12 +113,12 @@ func (s *session) sendNow(r *request, end int) error {
 		s.moveLocked(running)
 		l.started = now
 	}
-	idleSince := l.idleSince
+	idleSince, granted := l.idleSince, l.granted
 	b.wmu.Lock()
 	s.mu.Unlock()
-	b.moved()
+	b.moved(granted)
 	if busy {
-		s.route.inst.Pool.Busy(b.server, print, now)
+		s.route.inst.Pool.Busy(granted, print, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
 	}
 	if len(prefix) > 0 {
@@ -135,7 +135,7 @@ func (s *session) sendNow(r *request, end int) error {
 func (s *session) sendLater(r *request, end int, ahead []byte) error {
 	l := s.link
 	b := l.b
-	now, busy, idleSince := time.Now(), s.state == idling, l.idleSince
+	now, busy, idleSince, granted := time.Now(), s.state == idling, l.idleSince, l.granted
 	r.kept = true
 	s.holdLocked(r, end)
 	s.moveLocked(preparing)
@@ -147,7 +147,7 @@ func (s *session) sendLater(r *request, end int, ahead []byte) error {
 	b.wmu.Lock()
 	s.mu.Unlock()
 	if busy {
-		s.route.inst.Pool.Busy(b.server, print, now)
+		s.route.inst.Pool.Busy(granted, print, now)
 		s.srv.times.idle[s.class].observe(now.Sub(idleSince))
 	}
 	s.tell(l, ahead)
@@ -186,11 +186,11 @@ func (s *session) sendPiece(p []byte, last bool) error {
 		s.mu.Unlock()
 		return nil // the server was lost in the middle; the client has been told
 	}
-	b := l.b
+	b, granted := l.b, l.granted
 	b.moves++
 	b.wmu.Lock()
 	s.mu.Unlock()
-	b.moved()
+	b.moved(granted)
 	s.tell(l, p)
 	b.wmu.Unlock()
 	if !last {
@@ -224,7 +224,7 @@ func (s *session) sendPiece(p []byte, last bool) error {
 	end := l.endLocked(now)
 	s.mu.Unlock()
 	b.wmu.Unlock()
-	l.finish(b, end, now)
+	l.finish(b, granted, end, now)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"pgguard/pool"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/wire"
 )
@@ -77,9 +78,9 @@ func (b *backend) confirmed(seen *instance.Seen) bool {
 }
 
 // moved takes a run token for a server that waited for its client and goes on. No lock of the session's is needed.
-func (b *backend) moved() {
+func (b *backend) moved(granted pool.Lease) {
 	if b.waits.Load() && b.waits.Swap(false) {
-		b.inst.Pool.Busy(b.server, uint16(b.print.Load()), time.Now())
+		b.inst.Pool.Busy(granted, uint16(b.print.Load()), time.Now())
 	}
 }
 
