@@ -56,6 +56,8 @@ type Catalog interface {
 	Renew() Age
 	// Changed notes a change that text, if it is known, is about to make, or that something has made.
 	Changed(text []byte)
+	// Written notes that a server has counted a change that nobody has told of; functions: to functions, too.
+	Written(functions bool)
 	// Committed notes the end of a transaction that has changed something.
 	Committed()
 	// Stirred notes the end of a transaction that may have changed what a login gets.

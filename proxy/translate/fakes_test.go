@@ -90,6 +90,12 @@ func (c *card) Changed(text []byte) {
 	c.changed = append(c.changed, "changed")
 }
 
+func (c *card) Written(functions bool) {
+	c.age++
+	c.stale = c.stale || functions
+	c.changed = append(c.changed, "written")
+}
+
 func (c *card) Committed() {
 	c.age++
 	c.changed = append(c.changed, "committed")

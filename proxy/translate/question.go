@@ -20,7 +20,7 @@ type question struct {
 	pairs     []Pair
 	stock     []Pair   // names of statements prepared by SQL, and what is said of them
 	read      [][]byte // bodies of functions
-	writes    string   // to the catalogs, counted by the server
+	writes    writes
 	failed    bool
 }
 
@@ -51,9 +51,14 @@ const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT
 	`ELSE pg_catalog.pg_get_function_sqlbody(oid) END AS body FROM pg_catalog.pg_proc WHERE prolang NOT IN (12, 13)) f ` +
 	`WHERE body ~* 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
 
-// writesQuery counts what was written to the catalogs that say what a text means, by this session at once, by others when they have told.
+// writes are counts of what was written to the catalogs that say what a text means, by this session at once, by others when they have told.
 // Casts and operators are among them; so are temporary tables.
-const writesQuery = `SELECT 'w', '', pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c) + pg_catalog.pg_stat_get_tuples_updated(c) + ` +
+type writes struct{ functions, all string }
+
+// writesQuery asks the server for them.
+const writesQuery = `SELECT 'w', (pg_catalog.pg_stat_get_tuples_inserted(1255) + pg_catalog.pg_stat_get_tuples_updated(1255) + ` +
+	`pg_catalog.pg_stat_get_tuples_deleted(1255) + pg_catalog.pg_stat_get_xact_tuples_inserted(1255) + ` +
+	`pg_catalog.pg_stat_get_xact_tuples_updated(1255) + pg_catalog.pg_stat_get_xact_tuples_deleted(1255))::pg_catalog.text, pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c) + pg_catalog.pg_stat_get_tuples_updated(c) + ` +
 	`pg_catalog.pg_stat_get_tuples_deleted(c) + pg_catalog.pg_stat_get_xact_tuples_inserted(c) + pg_catalog.pg_stat_get_xact_tuples_updated(c) + ` +
 	`pg_catalog.pg_stat_get_xact_tuples_deleted(c))::pg_catalog.text FROM pg_catalog.unnest('{1247,1249,1255,1259,2605,2615,2617}'::pg_catalog.oid[]) c`
 
@@ -190,7 +195,7 @@ func (q *question) row(body []byte, whole bool) {
 	case "p":
 		q.stock = append(q.stock, Pair{string(f[1]), string(f[2])})
 	case "w":
-		q.writes = string(f[2])
+		q.writes = writes{string(f[1]), string(f[2])}
 	case "f":
 		q.read = append(q.read, append([]byte(nil), f[2]...))
 	default:
@@ -218,9 +223,9 @@ func (l *Lease) askAnswered() Fate {
 		l.unanswered = true
 		q.found |= PinFunction
 	}
-	if q.writes != l.s.writes && q.writes != "" {
+	if q.writes != l.s.writes && q.writes.all != "" {
+		catalog.Written(q.writes.functions != l.s.writes.functions)
 		l.s.writes = q.writes
-		catalog.Changed(nil)
 	}
 	if q.functions && !q.failed {
 		catalog.Functions(q.read, q.bodies)

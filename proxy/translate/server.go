@@ -10,7 +10,7 @@ type Server struct {
 	stock    []*stocked // statements that its last client has prepared by SQL
 	unnamed  unnamed    // its unnamed statement
 	memory   *memory    // whose values of sequences it remembers; nil: nobody's
-	writes   string     // to the catalogs of its database, as it counts them; "": not asked yet
+	writes   writes     // as its server counted them when it was asked last
 
 	told atomic.Uint32 // how often it has told, by itself, another environment in which texts are read
 }
