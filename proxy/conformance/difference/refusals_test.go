@@ -60,12 +60,12 @@ func (r *refusals) take(said *transcript, l *ledger, line string) bool {
 	return true
 }
 
-// begun is whether m is not the first message of its batch.
+// begun is whether m is not the first message of its batch. A Close is carried out before the others are refused.
 func (r *refusals) begun(m message) bool {
 	at := slices.IndexFunc(r.step.messages, func(other message) bool { return other.n == m.n })
 	for at--; at >= 0; at-- {
 		switch other := r.step.messages[at]; {
-		case silent(other):
+		case silent(other), other.kind == "Close":
 		case extends(other):
 			return true
 		default:
@@ -109,6 +109,9 @@ func (r *refusals) split(rest []message) (taken, again step) {
 		} else {
 			taken.messages = append(taken.messages, m)
 		}
+	}
+	if openEnded(taken.messages) && len(again.messages) > 0 {
+		taken.messages = append(taken.messages, flush)
 	}
 	given := len(r.step.answers) - len(rest)
 	taken.answers, again.answers = r.step.answers[:given], rest
