@@ -46,9 +46,10 @@ type Pool struct {
 	gap     quantile.Estimate // the 99th percentile of the time between two statements of a transaction
 	parked  int               // servers lent and kept between transactions
 	changes uint64
-	logging int   // logins of clients that wait for a server
-	own     []int // waiters that have a server and want a token, by class
-	lent    []int // slots held, by class
+	culprit time.Time // when one was named last
+	logging int       // logins of clients that wait for a server
+	own     []int     // waiters that have a server and want a token, by class
+	lent    []int     // slots held, by class
 	// parkedBy is parked by class.
 	parkedBy []int
 	cap      capState

@@ -33,7 +33,7 @@ type Reapable struct {
 	Blocks  int           // sessions that wait for its locks
 	Pressed time.Duration // for how long somebody has waited for a slot
 	After   time.Duration // the idle time from which it may be ended
-	Why     string        // "pressure", "blocks"; of none: "no_pressure", "none_idle", "under_way"
+	Why     string        // "pressure", "blocks", "culprit"; of none: "no_pressure", "none_idle", "under_way"
 	More    bool          // another should be ended at once, for another who waits
 }
 

@@ -18,6 +18,11 @@ func (srv *Server) reap(in *instance.Instance, now time.Time) {
 	var blocks map[*pool.Server]int
 	if seen := in.Seen(); seen != nil && now.Sub(seen.At) < 3*instance.SampleEvery {
 		blocks = seen.Blocks
+		if c := seen.Culprit; c != nil {
+			if r := in.Pool.Culprit(c, blocks[c], now); r.Server != nil {
+				srv.reapOne(in, r, now)
+			}
+		}
 	}
 	for range mostReaped {
 		r := in.Pool.Reap(now, blocks)

@@ -53,6 +53,7 @@ type Instance struct {
 	convoys convoys      // of the side channel's goroutine
 	unkept  bool         // of the control loop's: that nothing can be kept has been said
 	leases  []pool.Lease // of the control loop: room for Running
+	jam     jam          // of the side channel
 
 	made       time.Time
 	doubts     chan struct{} // the side channel looks who answers

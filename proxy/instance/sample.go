@@ -28,9 +28,6 @@ const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(applica
 // standby is what the row of no process has in the place of a wait if the server is one.
 const standby = "standby"
 
-// blockersQuery says whom statements wait for.
-const blockersQuery = `select b, count(*) from pg_catalog.unnest($1::int[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b group by b`
-
 // Seen is what the side channel saw.
 type Seen struct {
 	At      time.Time
@@ -38,7 +35,10 @@ type Seen struct {
 	Peers   int     // statements of other guards
 	Foreign int     // statements of anybody else
 	LWLock  float64 // share of ours that waited for one of the server's own locks
-	Blocks  map[*pool.Server]int
+	// Blocks is how many of ours wait, in the end, for what a server of ours holds.
+	Blocks map[*pool.Server]int
+	// Culprit is the server that has held up most of them in the last three looks; nil: there is none.
+	Culprit *pool.Server
 	// Active is what ours that are active were at.
 	Active map[*pool.Server]Activity
 }
@@ -120,6 +120,7 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
 		return err
 	}
+	s.Culprit = in.culprit(s)
 	if err := in.nameConvoys(ctx, c, witness); err != nil {
 		return err
 	}
@@ -127,27 +128,6 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	in.Pool.SetBlocked(s.Blocked, s.At)
 	in.settleConvoys(s.At)
 	return nil
-}
-
-// blockers counts who waits for each of our servers, nil if fewer wait than one transaction must hold up to be ended sooner.
-func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, ours map[uint32]Server) (map[*pool.Server]int, error) {
-	if len(waiters) < 3 {
-		return nil, nil
-	}
-	rows, err := c.Query(ctx, blockersQuery, waiters)
-	if err != nil {
-		return nil, fmt.Errorf("sample: %w", err)
-	}
-	out := map[*pool.Server]int{}
-	var pid int32
-	var n int
-	_, err = pgx.ForEachRow(rows, []any{&pid, &n}, func() error {
-		if b := ours[uint32(pid)]; b != nil {
-			out[b.Slot()] = n
-		}
-		return nil
-	})
-	return out, err
 }
 
 // runningOf is how many statements the servers of another guard run, as the name of its side channel says.
