@@ -216,7 +216,7 @@ func (a *arena) judge(ctx context.Context, s script, g *guard) (v verdict, err e
 	if err != nil {
 		return v, fmt.Errorf("through the guard: %w", err)
 	}
-	v.compare()
+	v.compare(g.kind.refusing())
 	return v, nil
 }
 
@@ -241,14 +241,14 @@ func (a *arena) judgeTaken(ctx context.Context, s script, g *guard) (v verdict, 
 		v.at = -1
 		return v, nil
 	}
-	v.compare()
+	v.compare(g.kind.refusing())
 	return v, nil
 }
 
 // compare finds the first difference.
-func (v *verdict) compare() {
+func (v *verdict) compare(refuses bool) {
 	v.at = differs(v.want, v.got)
-	if fewer(v.want, v.got, v.at) {
+	if fewer(v.want, v.got, v.at, refuses) {
 		v.fewer, v.at = true, v.got.broken(v.at)
 		return
 	}

@@ -35,7 +35,7 @@
 // The transcript: every message the client was sent, in order, field by field. normalise lists the little that must
 // differ from one run to another; known lists what does differ, with the reason why that is accepted. A client that leaves
 // is told nothing more: what is in the tables then is compared. Each thing it does leaves a number there, so that the guard
-// may have done less, from some place on, but never more, nor what comes behind a gap.
+// may have done less, from some place on, but never more, nor what comes behind a gap, unless it may refuse single statements.
 //
 // # When there is a difference
 //

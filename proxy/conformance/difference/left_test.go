@@ -6,15 +6,16 @@ import "strings"
 const leftBehind = "(left behind: "
 
 // fewer is whether line at of the transcripts is of a client that has left, and the guard has done less of what it had sent than
-// PostgreSQL would have: the guard may stop at any place, but not do what comes behind it.
-func fewer(want, got transcript, at int) bool {
+// PostgreSQL would have: the guard may stop at any place, but not do what comes behind it. One that refuses may also have refused single
+// statements before it noticed that nobody hears.
+func fewer(want, got transcript, at int, refuses bool) bool {
 	if at < 1 || at >= len(want.lines) || at >= len(got.lines) || !strings.HasPrefix(want.lines[at], leftBehind) ||
 		!strings.HasPrefix(got.lines[at], leftBehind) {
 		return false
 	}
 	before := numbers(want.lines[at-1])
 	all, some := numbers(want.lines[at]), numbers(got.lines[at])
-	return len(some) < len(all) && isPrefix(some, all) && isPrefix(before, some)
+	return len(some) < len(all) && isPrefix(before, some) && (isPrefix(some, all) || refuses && isPart(some, all))
 }
 
 // numbers are those of a line about what is in went.
@@ -22,6 +23,16 @@ func numbers(line string) []string {
 	_, line, _ = strings.Cut(line, ": ")
 	line, _, _ = strings.Cut(line, ";")
 	return strings.Fields(strings.Trim(line, ")"))
+}
+
+// isPart is whether all holds what some does, in the same order.
+func isPart(some, all []string) bool {
+	for _, n := range all {
+		if len(some) > 0 && some[0] == n {
+			some = some[1:]
+		}
+	}
+	return len(some) == 0
 }
 
 func isPrefix(short, long []string) bool {

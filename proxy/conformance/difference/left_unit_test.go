@@ -7,21 +7,23 @@ import "testing"
 func TestLessIsDoneOnlyFromSomePlaceOn(t *testing.T) {
 	for _, c := range []struct {
 		before, want, got string
-		fewer             bool
+		fewer, refuses    bool
 	}{
-		{"1", "1 2 3", "1 2", true},
-		{"1", "1 2 3", "1", true},
-		{"", "2", "", true},
-		{"1", "1 2 3", "1 3", false},
-		{"1 2", "1 2 3", "1", false},
-		{"1", "1 2", "1 2 3", false},
-		{"1", "1 2", "1 2", false},
-		{"", "11", "1", false},
+		{"1", "1 2 3", "1 2", true, false},
+		{"1", "1 2 3", "1", true, false},
+		{"", "2", "", true, false},
+		{"1", "1 2 3", "1 3", false, false},
+		{"1", "1 2 3", "1 3", true, true},
+		{"1", "1 2 3", "1 3 2", false, true},
+		{"1 2", "1 2 3", "1", false, true},
+		{"1", "1 2", "1 2 3", false, true},
+		{"1", "1 2", "1 2", false, true},
+		{"", "11", "1", false, true},
 	} {
 		said := func(now string) transcript {
 			return transcript{lines: []string{"(before: " + c.before + ")", leftBehind + now + "; in the other tables x)"}}
 		}
-		if got := fewer(said(c.want), said(c.got), 1); got != c.fewer {
+		if got := fewer(said(c.want), said(c.got), 1, c.refuses); got != c.fewer {
 			t.Errorf("before %q, direct %q, guard %q: got %t", c.before, c.want, c.got, got)
 		}
 	}
