@@ -47,11 +47,15 @@ func setting(line string) string {
 // state says whether the client is outside a transaction, and, if it is in one, whether that has only begun.
 func (t *transcript) state() (idle, begun bool) {
 	for i := len(t.lines) - 1; i >= 0; i-- {
-		switch line := t.lines[i]; {
-		case strings.HasPrefix(line, "Z "):
-			begun = i > 0 && (t.lines[i-1] == "C BEGIN" || t.lines[i-1] == "C |START TRANSACTION|")
-			return line == "Z I", begun && line == "Z T"
+		line := t.lines[i]
+		if !strings.HasPrefix(line, "Z ") {
+			continue
 		}
+		for i > 0 && line == "Z T" && t.lines[i-1] == line { // of a Sync
+			i--
+		}
+		begun = i > 0 && (t.lines[i-1] == "C BEGIN" || t.lines[i-1] == "C |START TRANSACTION|")
+		return line == "Z I", begun && line == "Z T"
 	}
 	return true, false
 }
