@@ -16,15 +16,16 @@ var ErrStalled = errors.New("peer does not read")
 //
 // On Linux reads and writes are single non-blocking system calls made inside the callbacks of syscall.RawConn: they do
 // not enter the scheduler, so the processor is not handed away while the kernel wakes the peer, and a goroutine that
-// waits holds no buffer.
+// waits holds no buffer. Under TLS the same calls are made by the transport that TLS reads from and writes to.
 //
 // After a read that left room in its buffer the socket is known to be empty, and the goroutine waits for the next edge
 // of readiness without asking the kernel again: one system call fewer for every message. Only an end of the stream that
 // came together with the last bytes makes no edge of its own; Look finds it.
 type Conn struct {
 	net.Conn
-	raw   syscall.RawConn
-	stall time.Duration // write timeout: the longest time without progress
+	raw    syscall.RawConn
+	secure *transport    // under net.Conn, which is a tls.Conn; nil: it is none
+	stall  time.Duration // write timeout: the longest time without progress
 
 	// of the reader
 	in      **Buffer
@@ -36,9 +37,11 @@ type Conn struct {
 
 	silent time.Time // of who calls Silent: since when what was sent is not acknowledged; zero: all is
 
-	// of the writer, during Send
+	wrote int // of the writer: bytes of the last Send
+
+	// of who pushes
 	out      []byte
-	wrote    int
+	pushed   int
 	writeErr error
 	armed    bool        // a write deadline is set
 	stuck    atomic.Bool // the peer does not take what is being sent
@@ -52,9 +55,13 @@ const (
 	looked         // assumed, and Look has seen it once
 )
 
-// Init prepares c to use nc. What is read goes to *in, and deal is called after each read.
+// Init prepares c to use nc: a socket, or what Client or Server made of one. What is read goes to *in, and deal is called after each read.
 func (c *Conn) Init(nc net.Conn, stall time.Duration, in **Buffer, deal func() error) error {
-	sc, ok := nc.(syscall.Conn)
+	socket := nc
+	if t := transportOf(nc); t != nil {
+		c.secure, socket = t, t.Conn
+	}
+	sc, ok := socket.(syscall.Conn)
 	if !ok {
 		return errors.New("not a plain socket")
 	}
@@ -64,6 +71,10 @@ func (c *Conn) Init(nc net.Conn, stall time.Duration, in **Buffer, deal func() e
 	}
 	c.Conn, c.raw, c.stall, c.in, c.deal = nc, raw, stall, in, deal
 	c.onRead, c.onWrite = c.readReady, c.writeReady
+	if c.secure != nil {
+		c.onRead = c.readSecure
+		c.secure.serve(c)
+	}
 	return nil
 }
 
@@ -101,7 +112,7 @@ func (c *Conn) Look() {
 // Stuck is true while a Send waits for its peer to read. Any goroutine may call it.
 func (c *Conn) Stuck() bool { return c.stuck.Load() }
 
-// Sent is how many bytes of the last Send were written.
+// Sent is how many bytes of the last Send were written, or are kept to be written by the next.
 func (c *Conn) Sent() int { return c.wrote }
 
 // LookEvery is half the longest time for which the end of a stream can go unseen.

@@ -55,12 +55,21 @@ func (c *Conn) readReady(fd uintptr) bool {
 }
 
 // Send writes all of p, waiting for a slow peer as long as it takes something within every write timeout.
-func (c *Conn) Send(p []byte) error {
-	c.out, c.wrote, c.writeErr = p, 0, nil
+func (c *Conn) Send(p []byte) (err error) {
+	if c.secure != nil {
+		return c.sendSecure(p)
+	}
+	c.wrote, err = c.push(p)
+	return err
+}
+
+// push writes to the socket, and returns how many bytes.
+func (c *Conn) push(p []byte) (int, error) {
+	c.out, c.pushed, c.writeErr = p, 0, nil
 	err := c.raw.Write(c.onWrite)
 	c.out = nil
 	if err == nil && !c.armed {
-		return c.writeErr
+		return c.pushed, c.writeErr
 	}
 	if c.armed {
 		c.armed = false
@@ -68,20 +77,20 @@ func (c *Conn) Send(p []byte) error {
 		_ = c.SetWriteDeadline(time.Time{})
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ErrStalled
+		return c.pushed, ErrStalled
 	}
 	if err != nil {
-		return err
+		return c.pushed, err
 	}
-	return c.writeErr
+	return c.pushed, c.writeErr
 }
 
 func (c *Conn) writeReady(fd uintptr) bool {
-	for c.wrote < len(c.out) {
-		n, errno := sysSend(fd, c.out[c.wrote:])
+	for c.pushed < len(c.out) {
+		n, errno := sysSend(fd, c.out[c.pushed:])
 		switch {
 		case errno == 0:
-			c.wrote += n
+			c.pushed += n
 		case errno == syscall.EAGAIN:
 			c.armed = true
 			c.stuck.Store(true)

@@ -39,6 +39,12 @@ func (c *Conn) Send(p []byte) error {
 	return err
 }
 
+// push is not used here: Send waits by itself.
+func (c *Conn) push(p []byte) (int, error) { return c.Conn.Write(p) }
+
+func (t *transport) readNow(p []byte) (int, error) { return t.Conn.Read(p) }
+
+func (c *Conn) readSecure(uintptr) bool { return true }
 func (c *Conn) readReady(uintptr) bool  { return true }
 func (c *Conn) writeReady(uintptr) bool { return true }
 
