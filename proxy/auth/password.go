@@ -24,7 +24,7 @@ func MD5(user, password string, salt [4]byte) string {
 	return "md5" + hex.EncodeToString(outer[:])
 }
 
-// Mechanism is the only SASL mechanism spoken: SCRAM without channel binding, which needs TLS.
+// Mechanism is SCRAM without channel binding, which needs TLS.
 const Mechanism = "SCRAM-SHA-256"
 
 // SCRAM is the client's side of one SCRAM-SHA-256 conversation.
@@ -32,18 +32,31 @@ type SCRAM struct{ conversation *scram.ClientConversation }
 
 // NewSCRAM begins a conversation and returns the first message to the server.
 func NewSCRAM(password string) (*SCRAM, []byte, error) {
+	client, err := scramClient(password)
+	if err != nil {
+		return nil, nil, err
+	}
+	return start(client.NewConversation())
+}
+
+// scramClient knows a password.
+func scramClient(password string) (*scram.Client, error) {
 	if password == "" {
-		return nil, nil, ErrNoPassword
+		return nil, ErrNoPassword
 	}
 	// PostgreSQL takes the user from the start-up packet and ignores the name given here.
 	client, err := scram.SHA256.NewClient("", password, "")
 	if err != nil {
 		// PostgreSQL uses a password that SASLprep refuses as it is.
 		if client, err = scram.SHA256.NewClientUnprepped("", password, ""); err != nil {
-			return nil, nil, fmt.Errorf("prepare SCRAM: %w", err)
+			return nil, fmt.Errorf("prepare SCRAM: %w", err)
 		}
 	}
-	c := client.NewConversation()
+	return client, nil
+}
+
+// start returns a conversation with its first message.
+func start(c *scram.ClientConversation) (*SCRAM, []byte, error) {
 	first, err := c.Step("")
 	if err != nil {
 		return nil, nil, fmt.Errorf("begin SCRAM: %w", err)

@@ -23,15 +23,23 @@ func (d *Door) Cancel(pid uint32, secret []byte) error {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), cancelWait)
 	defer stop()
-	nc, err := d.Connect(ctx)
+	nc, err := d.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = nc.Close() }()
-	_ = nc.SetDeadline(time.Now().Add(cancelWait))
+	w := plain
+	if d.encrypted.Load() {
+		w = encrypted
+	}
+	if nc, err = d.Upstream.secure(ctx, nc, w); err != nil {
+		return err
+	}
 	if _, err := nc.Write(wire.AppendCancel(nil, pid, secret)); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, nc)
+	if _, err = io.Copy(io.Discard, nc); errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // PostgreSQL does not say goodbye in the words of TLS
+	}
 	return err
 }

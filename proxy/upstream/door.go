@@ -23,7 +23,8 @@ type Door struct {
 	// is set before the Door is used.
 	KeepAlive net.KeepAliveConfig
 
-	protocol atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
+	protocol  atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
+	encrypted atomic.Bool   // the last login was over TLS
 
 	mu      sync.Mutex
 	secrets map[string]string // guarded by mu: passwords by user, from every upstream that names this instance
@@ -55,19 +56,32 @@ func (d *Door) Password(database, user string) string {
 
 // Address is host:port, or the path of the socket.
 func (u Upstream) Address() string {
-	if strings.HasPrefix(u.Host, "/") {
+	switch {
+	case u.local():
 		return u.Host + "/.s.PGSQL." + strconv.Itoa(u.Port)
+	case u.HostAddr != "":
+		return net.JoinHostPort(u.HostAddr, strconv.Itoa(u.Port))
 	}
 	return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
 }
 
-// Connect opens a socket to the instance.
-func (d *Door) Connect(ctx context.Context) (net.Conn, error) {
+// local is true for a unix socket.
+func (u Upstream) local() bool { return strings.HasPrefix(u.Host, "/") }
+
+// dial opens a socket to the instance, with the context's deadline.
+func (d *Door) dial(ctx context.Context) (net.Conn, error) {
 	nd := net.Dialer{KeepAliveConfig: d.KeepAlive}
-	if strings.HasPrefix(d.Upstream.Host, "/") {
-		return nd.DialContext(ctx, "unix", d.Upstream.Address())
+	network := "tcp"
+	if d.Upstream.local() {
+		network = "unix"
 	}
-	return nd.DialContext(ctx, "tcp", d.Upstream.Address())
+	nc, err := nd.DialContext(ctx, network, d.Upstream.Address())
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = nc.SetDeadline(deadline)
+	return nc, nil
 }
 
 // Version is the version of the protocol that servers are asked for; 0: none has taken one yet.
@@ -76,16 +90,31 @@ func (d *Door) Version() uint32 { return d.protocol.Load() }
 // LogIn opens a socket and logs in over it, in the newest version of the protocol that the server takes, until ctx ends.
 // PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
 // close, and is then asked for 3.0. On success h.Conn is the caller's.
-func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
+func (d *Door) LogIn(ctx context.Context, h *Handshake) (err error) {
+	ways := d.Upstream.ways()
+	for i, w := range ways {
+		if err = d.logIn(ctx, h, w); err == nil {
+			d.encrypted.Store(h.Secured())
+			return nil
+		}
+		if i+1 < len(ways) && !mayTryOther(err, h) {
+			break
+		}
+	}
+	return err
+}
+
+// logIn is LogIn in one way.
+func (d *Door) logIn(ctx context.Context, h *Handshake, w way) error {
 	version := d.Version()
 	known := version != 0
 	if !known {
 		version = wire.Version32
 	}
-	err := d.attempt(ctx, h, version)
+	err := d.attempt(ctx, h, w, version)
 	if version != wire.Version30 && h.rejectsVersion(err, known) {
 		version = wire.Version30
-		err = d.attempt(ctx, h, version)
+		err = d.attempt(ctx, h, w, version)
 	}
 	if h.accepted {
 		d.protocol.Store(version)
@@ -97,15 +126,20 @@ func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 }
 
 // attempt is one try of LogIn.
-func (d *Door) attempt(ctx context.Context, h *Handshake, version uint32) error {
-	nc, err := d.Connect(ctx)
+func (d *Door) attempt(ctx context.Context, h *Handshake, w way, version uint32) error {
+	h.Conn, h.answered = nil, false
+	nc, err := d.dial(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	deadline, _ := ctx.Deadline()
-	_ = nc.SetDeadline(deadline)
 	halt := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	err = h.run(nc, version)
+	socket := nc
+	if nc, err = d.Upstream.secure(ctx, socket, w); err == nil {
+		h.security = d.Upstream.TLS
+		err = h.run(nc, version)
+	} else {
+		nc = socket
+	}
 	if !halt() && err == nil {
 		err = ctx.Err()
 	}

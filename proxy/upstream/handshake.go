@@ -31,12 +31,15 @@ type Handshake struct {
 	Answer   string    // to Question: the first column of the first row; empty: none
 	Rest     []byte    // what the server said at once after the end of the login; during it, what is not yet taken
 
+	security Security
 	version  uint32 // of the protocol, as asked for
 	phase    phase
 	scram    *auth.SCRAM
 	answered bool // the server has said something
 	accepted bool // the server takes the version of the protocol
 	clear    bool // the server was told the password as it is
+	bound    bool // its proof is bound to the TLS connection
+	asked    bool // it has asked who the guard is
 	taken    int  // bytes read
 }
 
@@ -57,7 +60,10 @@ const (
 
 // run logs in over nc.
 func (h *Handshake) run(nc net.Conn, version uint32) error {
-	*h = Handshake{User: h.User, Password: h.Password, Params: h.Params, Question: h.Question, Heard: h.Heard, Conn: nc, version: version}
+	*h = Handshake{
+		User: h.User, Password: h.Password, Params: h.Params, Question: h.Question, Heard: h.Heard,
+		Conn: nc, security: h.security, version: version,
+	}
 	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.Params}
 	if err := h.say(&start); err != nil {
 		return err
@@ -208,9 +214,15 @@ func (h *Handshake) authenticate(body []byte) error {
 		if h.phase == phaseBegun || h.phase == phaseProven {
 			return auth.ErrUnproven
 		}
+		if err := h.security.accepts("none", h); err != nil {
+			return err
+		}
 		return h.move(phaseIn, phaseStart, phaseAnswered, phaseTrusted)
 	case pgproto3.AuthTypeCleartextPassword:
 		if err := h.move(phaseAnswered, phaseStart); err != nil {
+			return err
+		}
+		if err := h.security.accepts("password", h); err != nil {
 			return err
 		}
 		h.clear = true
@@ -220,6 +232,9 @@ func (h *Handshake) authenticate(body []byte) error {
 			return errors.New("malformed md5 request")
 		}
 		if err := h.move(phaseAnswered, phaseStart); err != nil {
+			return err
+		}
+		if err := h.security.accepts("md5", h); err != nil {
 			return err
 		}
 		return h.answer(auth.MD5(h.User, h.Password, [4]byte(data)))
@@ -264,22 +279,41 @@ func (h *Handshake) answer(password string) error {
 }
 
 func (h *Handshake) beginSASL(mechanisms []byte) error {
+	var scram, plus bool
 	for {
 		name, rest, ok := wire.CString(mechanisms)
 		if !ok || len(name) == 0 {
-			return errors.New("server offers no SASL mechanism that is supported (SCRAM-SHA-256)")
-		}
-		if string(name) == auth.Mechanism {
 			break
 		}
+		scram = scram || string(name) == auth.Mechanism
+		plus = plus || string(name) == auth.MechanismPlus
 		mechanisms = rest
+	}
+	state, over := h.state()
+	plus = plus && over && h.security.Binding != "disable"
+	if !scram && !plus {
+		return errors.New("server offers no SASL mechanism that is supported (SCRAM-SHA-256)")
+	}
+	h.bound = plus
+	if err := h.security.accepts("scram-sha-256", h); err != nil {
+		return err
 	}
 	var first []byte
 	var err error
-	if h.scram, first, err = auth.NewSCRAM(h.Password); err != nil {
+	mechanism := auth.Mechanism
+	switch {
+	case plus:
+		mechanism = auth.MechanismPlus
+		h.scram, first, err = auth.NewSCRAMOver(h.Password, state, true)
+	case over && h.security.Binding != "disable":
+		h.scram, first, err = auth.NewSCRAMOver(h.Password, state, false)
+	default:
+		h.scram, first, err = auth.NewSCRAM(h.Password)
+	}
+	if err != nil {
 		return err
 	}
-	return h.say(&pgproto3.SASLInitialResponse{AuthMechanism: auth.Mechanism, Data: first})
+	return h.say(&pgproto3.SASLInitialResponse{AuthMechanism: mechanism, Data: first})
 }
 
 // say sends one message.

@@ -18,18 +18,23 @@ import (
 // within the longest wait of a client.
 const defaultConnectTimeout = 10 * time.Second
 
-// Parse reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes
-// from PGHOST, PGPORT, PGUSER, PGPASSWORD, PGPASSFILE, PGCONNECT_TIMEOUT and PGSSLMODE, then from defaults: localhost,
-// 5432, the operating system's user, 10 s. No error contains a password or a value that could be a piece of one.
+// environment has the variables from which comes what an upstream leaves out.
+var environment = map[string]string{
+	"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "passfile": "PGPASSFILE",
+	"connect_timeout": "PGCONNECT_TIMEOUT", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+	"sslcrl": "PGSSLCRL", "sslsni": "PGSSLSNI", "sslnegotiation": "PGSSLNEGOTIATION", "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+	"ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "channel_binding": "PGCHANNELBINDING", "require_auth": "PGREQUIREAUTH",
+}
+
+// Parse reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes from libpq's variables
+// (PGHOST, PGSSLMODE, …), then from defaults: localhost, 5432, the operating system's user, 10 s. No error contains a password or a value
+// that could be a piece of one.
 func Parse(s string) (Upstream, error) {
 	keys, err := keysOf(s)
 	if err != nil {
 		return Upstream{}, err
 	}
-	for key, env := range map[string]string{
-		"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
-		"passfile": "PGPASSFILE", "connect_timeout": "PGCONNECT_TIMEOUT", "sslmode": "PGSSLMODE",
-	} {
+	for key, env := range environment {
 		if _, given := keys[key]; !given {
 			keys[key] = os.Getenv(env)
 		}
@@ -64,6 +69,14 @@ func (u Upstream) String() string {
 	}
 	if u.Passfile != "" {
 		add("passfile", u.Passfile)
+	}
+	if u.HostAddr != "" {
+		add("hostaddr", u.HostAddr)
+	}
+	for _, k := range u.TLS.keys() {
+		if k.value != "" {
+			add(k.name, k.value)
+		}
 	}
 	if len(query) > 0 {
 		b.WriteString("?" + strings.Join(query, "&"))
@@ -234,19 +247,18 @@ func cutValue(s string) (value, rest string, err error) {
 var keyUse = map[string]string{
 	"host": "used", "hostaddr": "used", "port": "used", "user": "used", "password": "used", "dbname": "used",
 	"connect_timeout": "used", "passfile": "used", "sslmode": "used", "gssencmode": "used", "channel_binding": "used",
-	"target_session_attrs": "used",
+	"target_session_attrs": "used", "sslcert": "used", "sslkey": "used", "sslpassword": "used", "sslrootcert": "used", "sslcrl": "used",
+	"sslsni": "used", "ssl_min_protocol_version": "used", "ssl_max_protocol_version": "used", "sslnegotiation": "used", "require_auth": "used",
+	"sslcertmode": "used",
 
 	"application_name": "ignored", "fallback_application_name": "ignored", "client_encoding": "ignored",
 	"keepalives": "ignored", "keepalives_idle": "ignored", "keepalives_interval": "ignored",
 	"keepalives_count": "ignored", "tcp_user_timeout": "ignored", "krbsrvname": "ignored", "gsslib": "ignored",
-	"gssdelegation": "ignored", "sslcompression": "ignored", "sslcert": "ignored", "sslkey": "ignored",
-	"sslpassword": "ignored", "sslcertmode": "ignored", "sslrootcert": "ignored", "sslcrl": "ignored",
-	"sslcrldir": "ignored", "sslsni": "ignored", "ssl_min_protocol_version": "ignored",
-	"ssl_max_protocol_version": "ignored", "sslnegotiation": "ignored", "load_balance_hosts": "ignored",
+	"gssdelegation": "ignored", "sslcompression": "ignored", "load_balance_hosts": "ignored",
 	"min_protocol_version": "ignored", "max_protocol_version": "ignored",
 
 	"options": "refused", "service": "refused", "servicefile": "refused", "replication": "refused",
-	"requirepeer": "refused", "require_auth": "refused",
+	"requirepeer": "refused", "sslcrldir": "refused",
 }
 
 // plainKey is a text that can be shown as a key: it cannot be a mistyped URL with a password in it.
@@ -268,14 +280,19 @@ func knownKey(key string) error {
 type choice struct{ key, allowed, others, why string }
 
 var choices = []choice{
-	{"sslmode", "disable allow prefer", "require verify-ca verify-full", "TLS to the server is not available in this version; "},
+	{"sslmode", "disable allow prefer require verify-ca verify-full", "", ""},
 	{"gssencmode", "disable prefer", "require", ""},
-	{"channel_binding", "disable prefer", "require", ""},
+	{"channel_binding", "disable prefer require", "", ""},
+	{"sslnegotiation", "postgres direct", "", ""},
+	{"sslcertmode", "allow", "disable require", ""},
+	{"sslsni", "0 1", "", ""},
+	{"ssl_min_protocol_version", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "", ""},
+	{"ssl_max_protocol_version", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "", ""},
 	{"target_session_attrs", "any", "read-write read-only primary standby prefer-standby", ""},
 }
 
 // plainValue is a text that can be shown as a value: a word, not a secret in the wrong place.
-var plainValue = regexp.MustCompile(`^[A-Za-z-]{1,20}$`)
+var plainValue = regexp.MustCompile(`^([A-Za-z-]{1,20}|TLSv[0-9.]{1,4})$`)
 
 // check refuses a value that cannot be given; empty is absent.
 func (c choice) check(v string) error {
@@ -302,13 +319,17 @@ func fromKeys(keys map[string]string) (Upstream, error) {
 	}
 	u := Upstream{
 		Host: keys["host"], Port: 5432, Database: keys["dbname"], User: keys["user"], Password: keys["password"],
-		ConnectTimeout: defaultConnectTimeout, Passfile: keys["passfile"],
+		ConnectTimeout: defaultConnectTimeout, Passfile: keys["passfile"], HostAddr: keys["hostaddr"],
 	}
-	if a := keys["hostaddr"]; a != "" {
-		if net.ParseIP(a) == nil {
-			return Upstream{}, errors.New("hostaddr is not an IP address")
-		}
-		u.Host = a
+	var err error
+	if u.TLS, err = securityOf(keys); err != nil {
+		return Upstream{}, err
+	}
+	if u.HostAddr != "" && net.ParseIP(u.HostAddr) == nil {
+		return Upstream{}, errors.New("hostaddr is not an IP address")
+	}
+	if u.Host == "" {
+		u.Host, u.HostAddr = u.HostAddr, ""
 	}
 	if strings.ContainsAny(u.Host, ",") || strings.ContainsAny(keys["port"], ",") {
 		return Upstream{}, errors.New("names more than one host; give one upstream each")

@@ -35,14 +35,20 @@ func TestParseReadsURLsAndDSNs(t *testing.T) {
 		"postgres://app@[::1]:5433/d":                           {Host: "::1", Port: 5433, Database: "d", User: "app", ConnectTimeout: ten},
 		"postgres://app@/d?host=/var/run/postgresql&port=5433":  {Host: "/var/run/postgresql", Port: 5433, Database: "d", User: "app", ConnectTimeout: ten},
 		"postgres://app@%2Fvar%2Frun%2Fpostgresql/d":            {Host: "/var/run/postgresql", Port: 5432, Database: "d", User: "app", ConnectTimeout: ten},
-		"postgres://app@db/d?connect_timeout=3&sslmode=prefer":  {Host: "db", Port: 5432, Database: "d", User: "app", ConnectTimeout: 3 * time.Second},
+		"postgres://app@db/d?connect_timeout=3&sslmode=prefer":  {Host: "db", Port: 5432, Database: "d", User: "app", ConnectTimeout: 3 * time.Second, TLS: Security{Mode: "prefer"}},
 		"postgres://db/d?user=app&password=a%20b&keepalives=1":  {Host: "db", Port: 5432, Database: "d", User: "app", Password: "a b", ConnectTimeout: ten},
 		"postgres://app@db/d?connect_timeout=0&passfile=/etc/p": {Host: "db", Port: 5432, Database: "d", User: "app", ConnectTimeout: ten, Passfile: "/etc/p"},
 
 		"host=db port=5433 user=app password=secret dbname=shop":                 {Host: "db", Port: 5433, Database: "shop", User: "app", Password: "secret", ConnectTimeout: ten},
 		" host = db  user = app\tpassword = 'it\\'s a \\\\ word' dbname = '' \n": {Host: "db", Port: 5432, User: "app", Password: `it's a \ word`, ConnectTimeout: ten},
-		"host=db hostaddr=10.0.0.1 user=app application_name=x sslmode=disable":  {Host: "10.0.0.1", Port: 5432, User: "app", ConnectTimeout: ten},
-		"user=app password=a\\ b host=/tmp":                                      {Host: "/tmp", Port: 5432, User: "app", Password: "a b", ConnectTimeout: ten},
+		"host=db hostaddr=10.0.0.1 user=app application_name=x sslmode=disable":  {Host: "db", HostAddr: "10.0.0.1", Port: 5432, User: "app", ConnectTimeout: ten, TLS: Security{Mode: "disable"}},
+		"hostaddr=10.0.0.1 user=app sslmode=verify-full sslrootcert=/ca sslcert=/c sslkey=/k sslpassword=p sslcrl=/l sslsni=0 ssl_min_protocol_version=TLSv1.3 channel_binding=require require_auth=scram-sha-256 sslnegotiation=direct": {
+			Host: "10.0.0.1", Port: 5432, User: "app", ConnectTimeout: ten, TLS: Security{
+				Mode: "verify-full", RootCert: "/ca", Cert: "/c", Key: "/k", KeyPassword: "p", CRL: "/l", NoName: true, MinVersion: "TLSv1.3",
+				Binding: "require", Methods: "scram-sha-256", Negotiation: "direct",
+			},
+		},
+		"user=app password=a\\ b host=/tmp": {Host: "/tmp", Port: 5432, User: "app", Password: "a b", ConnectTimeout: ten},
 	} {
 		got, err := Parse(in)
 		if err != nil {
@@ -70,8 +76,8 @@ func TestParseTakesWhatIsMissingFromTheEnvironment(t *testing.T) {
 		t.Errorf("got %s %q, %v; want %s", got, got.Password, err, want)
 	}
 	t.Setenv("PGSSLMODE", "verify-full")
-	if _, err := Parse("dbname=d"); err == nil || !strings.Contains(err.Error(), "TLS") {
-		t.Errorf("PGSSLMODE=verify-full: got %v, want a refusal that names TLS", err)
+	if got, err := Parse("dbname=d"); err != nil || got.TLS.Mode != "verify-full" {
+		t.Errorf("PGSSLMODE=verify-full: got %s, %v", got, err)
 	}
 }
 
@@ -79,37 +85,43 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 	clearLibpqEnv(t)
 	for in, want := range map[string]string{
 		"": "is empty",
-		"postgres://app:hunter2@db/d?sslmode=require": "TLS to the server is not available in this version; use disable, allow, prefer",
-		"postgres://app:hunter2@db/d?ssl=true":        "TLS to the server",
-		"postgres://app:hunter2@db/d?sslmode=bogus":   `sslmode "bogus" is one that PostgreSQL does not know; use disable, allow, prefer`,
-		"host=db sslmode=PREFER":                      `sslmode "PREFER" is one that PostgreSQL does not know`,
-		"host=db sslmode=hunter2":                     "sslmode has a value that PostgreSQL does not know",
-		"host=db gssencmode=no":                       `gssencmode "no" is one that PostgreSQL does not know; use disable, prefer`,
-		"host=db channel_binding=require":             "channel_binding asks for more than can be given: use disable, prefer",
-		"host=db target_session_attrs=bogus":          `target_session_attrs "bogus" is one`,
-		"postgres://app:hunter2@db/d?pool=5":          "unknown key pool",
-		"postgres://app:hunter2@db/d?options=-cfoo=1": "key options is not available",
-		"postgres://app:hunter2@db:99999/d":           "port is not a number",
-		"postgres://app:hunter2@db,db2/d":             "more than one host",
-		"postgres://app:hunter2@[::1/d":               "closing bracket",
-		"postgres://app:hunter2%zz@db/d":              "the password has a %",
-		"postgres://app:hunter2%00@db/d":              "zero byte",
-		"postgres://app:hunter2/x@db/d":               "has an @ after the host",
-		"postgres://app:hunter2/x":                    "port is not a number",
-		"postgres://app@db/d?connect_timeout=hunter2": "connect_timeout is not a whole number",
-		"postgres://app@db/d?hunter2":                 "parameter without =",
-		"postgres://app:x@db/d?password=x&hunter2%=1": "neither a URL",
-		"mysql://app:hunter2@db/d":                    "neither a URL",
-		"mysql://app:hunter2@db/d?sslmode=disable":    "neither a URL",
-		"host=db password=correct hunter2 dbname=d":   "after the value of password",
-		"host=db password=correct hunter=2":           "after the value of password",
-		"host=db password='hunter2":                   "the value of password has no closing quote",
-		"host=db pasword=hunter2":                     "unknown key pasword",
-		"host=db port=hunter2":                        "port is not a number",
-		"hostaddr=hunter2":                            "hostaddr is not an IP address",
-		"host=a,b user=app":                           "more than one host",
-		"host=db service=hunter2":                     "key service is not available",
-		"host=db target_session_attrs=read-write":     "target_session_attrs asks for more",
+		"host=db sslrootcert=system sslmode=require":                                "sslrootcert=system needs sslmode=verify-full, not require",
+		"host=db sslnegotiation=direct":                                             "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full, not prefer",
+		"host=db ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2": "ssl_min_protocol_version is above ssl_max_protocol_version",
+		"host=db ssl_min_protocol_version=TLSv2":                                    `ssl_min_protocol_version "TLSv2" is one that PostgreSQL does not know; use TLSv1, TLSv1.1, TLSv1.2, TLSv1.3`,
+		"host=db require_auth=hunter2":                                              "require_auth is a list of password, md5, gss, sspi, scram-sha-256 and none",
+		"host=db require_auth=md5,!password":                                        "all of them or none with !",
+		"host=db sslkey=/k":                                                         "sslkey is given without sslcert",
+		"host=db sslcrldir=/d":                                                      "key sslcrldir is not available for an upstream",
+		"host=db sslmode=disable channel_binding=require":                           "which sslmode=disable rules out",
+		"postgres://app:hunter2@db/d?sslmode=bogus":                                 `sslmode "bogus" is one that PostgreSQL does not know; use disable, allow, prefer, require, verify-ca, verify-full`,
+		"host=db sslmode=PREFER":                                                    `sslmode "PREFER" is one that PostgreSQL does not know`,
+		"host=db sslmode=hunter2":                                                   "sslmode has a value that PostgreSQL does not know",
+		"host=db gssencmode=no":                                                     `gssencmode "no" is one that PostgreSQL does not know; use disable, prefer`,
+		"host=db target_session_attrs=bogus":                                        `target_session_attrs "bogus" is one`,
+		"postgres://app:hunter2@db/d?pool=5":                                        "unknown key pool",
+		"postgres://app:hunter2@db/d?options=-cfoo=1":                               "key options is not available",
+		"postgres://app:hunter2@db:99999/d":                                         "port is not a number",
+		"postgres://app:hunter2@db,db2/d":                                           "more than one host",
+		"postgres://app:hunter2@[::1/d":                                             "closing bracket",
+		"postgres://app:hunter2%zz@db/d":                                            "the password has a %",
+		"postgres://app:hunter2%00@db/d":                                            "zero byte",
+		"postgres://app:hunter2/x@db/d":                                             "has an @ after the host",
+		"postgres://app:hunter2/x":                                                  "port is not a number",
+		"postgres://app@db/d?connect_timeout=hunter2":                               "connect_timeout is not a whole number",
+		"postgres://app@db/d?hunter2":                                               "parameter without =",
+		"postgres://app:x@db/d?password=x&hunter2%=1":                               "neither a URL",
+		"mysql://app:hunter2@db/d":                                                  "neither a URL",
+		"mysql://app:hunter2@db/d?sslmode=disable":                                  "neither a URL",
+		"host=db password=correct hunter2 dbname=d":                                 "after the value of password",
+		"host=db password=correct hunter=2":                                         "after the value of password",
+		"host=db password='hunter2":                                                 "the value of password has no closing quote",
+		"host=db pasword=hunter2":                                                   "unknown key pasword",
+		"host=db port=hunter2":                                                      "port is not a number",
+		"hostaddr=hunter2":                                                          "hostaddr is not an IP address",
+		"host=a,b user=app":                                                         "more than one host",
+		"host=db service=hunter2":                                                   "key service is not available",
+		"host=db target_session_attrs=read-write":                                   "target_session_attrs asks for more",
 	} {
 		_, err := Parse(in)
 		if err == nil {

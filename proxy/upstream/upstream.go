@@ -11,4 +11,6 @@ type Upstream struct {
 	Password       string // never logged, never in an error
 	ConnectTimeout time.Duration
 	Passfile       string // libpq's password file; empty: $PGPASSFILE, else ~/.pgpass
+	HostAddr       string // the address to connect to; empty: what Host resolves to
+	TLS            Security
 }

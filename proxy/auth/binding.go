@@ -1,0 +1,28 @@
+package auth
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/xdg-go/scram"
+)
+
+// MechanismPlus is SCRAM whose proof is bound to the certificate of the TLS connection, so that nobody in between can pass it on.
+const MechanismPlus = "SCRAM-SHA-256-PLUS"
+
+// NewSCRAMOver is NewSCRAM over a TLS connection. bound binds the proof to the server's certificate, for MechanismPlus; otherwise the server is
+// told that it could have been, so that who has taken that from its offer is found out.
+func NewSCRAMOver(password string, state tls.ConnectionState, bound bool) (*SCRAM, []byte, error) {
+	client, err := scramClient(password)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !bound {
+		return start(client.NewConversationAdvertisingChannelBinding())
+	}
+	binding, err := scram.NewTLSServerEndpointBinding(&state)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bind SCRAM to the server's certificate: %w", err)
+	}
+	return start(client.NewConversationWithChannelBinding(binding))
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package upstream
+
+import "io/fs"
+
+// ofRoot is true for a file that root owns, which is not known here.
+func ofRoot(fs.FileInfo) bool { return false }

@@ -1,0 +1,326 @@
+package upstream
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/youmark/pkcs8"
+)
+
+// alpn is what PostgreSQL calls itself where the protocol is agreed on with TLS.
+const alpn = "postgresql"
+
+// systemRoots is sslrootcert for the authorities that the system trusts.
+const systemRoots = "system"
+
+// versions are the values of ssl_min_protocol_version. Go offers nothing before 1.2 unless it is asked to.
+var versions = map[string]uint16{
+	"": tls.VersionTLS12, "TLSv1": tls.VersionTLS10, "TLSv1.1": tls.VersionTLS11, "TLSv1.2": tls.VersionTLS12, "TLSv1.3": tls.VersionTLS13,
+}
+
+// config is TLS as s wants it, for a server called host. The files are read each time, so that a login after they have changed goes by the new ones.
+func (s *Security) config(host string) (*tls.Config, error) {
+	cfg := &tls.Config{
+		InsecureSkipVerify:          true, // VerifyConnection verifies, as far as libpq would
+		MinVersion:                  versions[s.MinVersion],
+		DynamicRecordSizingDisabled: true,
+	}
+	if s.MaxVersion != "" {
+		cfg.MaxVersion = versions[s.MaxVersion]
+	}
+	if !s.NoName && net.ParseIP(host) == nil {
+		cfg.ServerName = host
+	}
+	if s.Negotiation == "direct" {
+		cfg.NextProtos = []string{alpn}
+	}
+	if err := s.identify(cfg); err != nil {
+		return nil, err
+	}
+	mode := s.mode()
+	roots, err := s.roots(mode)
+	if err != nil {
+		return nil, err
+	}
+	if roots == nil {
+		return cfg, nil
+	}
+	revoked, err := s.revoked()
+	if err != nil {
+		return nil, err
+	}
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		chains, err := verifyChain(state.PeerCertificates, roots)
+		if err == nil {
+			err = revoked.check(chains)
+		}
+		if err == nil && mode == "verify-full" {
+			err = verifyName(state.PeerCertificates[0], host)
+		}
+		return err
+	}
+	return cfg, nil
+}
+
+// home is a file in the directory in which libpq looks, "" if it is not there.
+func home(name string) string {
+	dir, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(dir, ".postgresql", name)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// roots are the authorities that may vouch for the server, nil if nobody need. A file that exists is used whatever the mode, as libpq does.
+func (s *Security) roots(mode string) (*x509.CertPool, error) {
+	verifies := strings.HasPrefix(mode, "verify-")
+	path := s.RootCert
+	switch {
+	case path == systemRoots:
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("sslrootcert=system: %w", err)
+		}
+		return pool, nil
+	case path == "":
+		if path = home("root.crt"); path == "" && verifies {
+			return nil, fmt.Errorf("sslmode=%s needs the certificate of the authority that signed the server's: give sslrootcert=FILE, "+
+				"or sslrootcert=system for those that the system trusts", mode)
+		}
+	}
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !verifies {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sslrootcert: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("sslrootcert: %s has no certificate in PEM form", path)
+	}
+	return pool, nil
+}
+
+// identify gives cfg the guard's own certificate, if there is one.
+func (s *Security) identify(cfg *tls.Config) error {
+	cert, key := s.Cert, s.Key
+	if cert == "" {
+		if cert = home("postgresql.crt"); cert == "" {
+			return nil
+		}
+	}
+	if key == "" {
+		if key = home("postgresql.key"); key == "" {
+			return fmt.Errorf("sslcert is %s, and there is no key for it: give sslkey=FILE", cert)
+		}
+	}
+	public, err := os.ReadFile(cert)
+	if err != nil {
+		return fmt.Errorf("sslcert: %w", err)
+	}
+	private, err := readKey(key, s.KeyPassword)
+	if err != nil {
+		return fmt.Errorf("sslkey: %w", err)
+	}
+	pair, err := tls.X509KeyPair(public, private)
+	if err != nil {
+		return fmt.Errorf("sslcert %s and sslkey %s: %w", cert, key, err)
+	}
+	// Whatever the server says that it takes: libpq sends it, too.
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	return nil
+}
+
+// readKey returns the private key of a file in PEM form, without its password. Others must not be able to read the file.
+func readKey(path, password string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	allowed := fs.FileMode(0o600)
+	if ofRoot(info) {
+		allowed = 0o640 // root may let a group read it
+	}
+	if info.Mode().Perm()&^allowed != 0 {
+		return nil, fmt.Errorf("%s can be read by others: its mode is %#o; chmod 600 (or, if root owns it, 640)", path, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s has no key in PEM form", path)
+	}
+	var open []byte
+	switch {
+	case block.Type == "ENCRYPTED PRIVATE KEY":
+		key, err := pkcs8.ParsePKCS8PrivateKey(block.Bytes, []byte(password))
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot be decrypted; is sslpassword the right one?", path)
+		}
+		if open, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+			return nil, err
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: open}), nil
+	case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // keys of this old form are still about
+		if open, err = x509.DecryptPEMBlock(block, []byte(password)); err != nil { //nolint:staticcheck // as above
+			return nil, fmt.Errorf("%s cannot be decrypted; is sslpassword the right one?", path)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: open}), nil
+	}
+	return text, nil
+}
+
+// revocations are the lists of a file.
+type revocations []*x509.RevocationList
+
+// revoked reads the lists of revoked certificates.
+func (s *Security) revoked() (revocations, error) {
+	path := s.CRL
+	if path == "" {
+		if path = home("root.crl"); path == "" {
+			return nil, nil
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("sslcrl: %w", err)
+	}
+	var lists revocations
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		list, err := x509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("sslcrl: %s: %w", path, err)
+		}
+		lists = append(lists, list)
+	}
+	if lists == nil {
+		return nil, fmt.Errorf("sslcrl: %s has no list in PEM form", path)
+	}
+	return lists, nil
+}
+
+// errRevoked is why a certificate is not taken.
+var errRevoked = errors.New("server's certificate has been revoked (sslcrl)")
+
+// check is an error if every chain has a certificate that its issuer has revoked.
+func (r revocations) check(chains [][]*x509.Certificate) error {
+	if len(r) == 0 {
+		return nil
+	}
+	for _, chain := range chains {
+		if !r.revoke(chain) {
+			return nil
+		}
+	}
+	return errRevoked
+}
+
+func (r revocations) revoke(chain []*x509.Certificate) bool {
+	for i := 0; i+1 < len(chain); i++ {
+		for _, list := range r {
+			if !bytes.Equal(list.RawIssuer, chain[i].RawIssuer) || list.CheckSignatureFrom(chain[i+1]) != nil {
+				continue
+			}
+			for _, entry := range list.RevokedCertificateEntries {
+				if entry.SerialNumber.Cmp(chain[i].SerialNumber) == 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// verifyChain checks that one of the authorities vouches for what the server has shown.
+func verifyChain(shown []*x509.Certificate, roots *x509.CertPool) ([][]*x509.Certificate, error) {
+	if len(shown) == 0 {
+		return nil, errors.New("server has shown no certificate")
+	}
+	between := x509.NewCertPool()
+	for _, c := range shown[1:] {
+		between.AddCert(c)
+	}
+	return shown[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between})
+}
+
+// verifyName checks that a certificate is of a host. As in libpq the common name counts where there is no other.
+func verifyName(cert *x509.Certificate, host string) error {
+	err := cert.VerifyHostname(host)
+	if err == nil || len(cert.DNSNames)+len(cert.IPAddresses) > 0 {
+		return err
+	}
+	name := strings.ToLower(strings.TrimSuffix(cert.Subject.CommonName, "."))
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if name == host {
+		return nil
+	}
+	if rest, wild := strings.CutPrefix(name, "*."); wild && net.ParseIP(host) == nil {
+		if _, parent, ok := strings.Cut(host, "."); ok && parent == rest && strings.Contains(rest, ".") {
+			return nil
+		}
+	}
+	return x509.HostnameError{Certificate: cert, Host: host}
+}
+
+// explain says what is wrong with a server's TLS and what to do.
+func (u Upstream) explain(err error) error {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var alert *net.OpError
+	var header tls.RecordHeaderError
+	switch {
+	case errors.Is(err, errRevoked):
+		return err
+	case errors.As(err, &authority):
+		return errors.New("server's certificate is signed by an authority that sslrootcert does not have; give the file with its certificate")
+	case errors.As(err, &name):
+		return fmt.Errorf("server's certificate is not for the name it is called by: it is for %s; give the host by that name, with hostaddr if it must be found by another, "+
+			"or sslmode=verify-ca", namesOf(name.Certificate))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("server's certificate is valid from %s to %s only: renew it, or look at the clock of this machine",
+			invalid.Cert.NotBefore.UTC().Format("2006-01-02 15:04"), invalid.Cert.NotAfter.UTC().Format("2006-01-02 15:04"))
+	case errors.As(err, &invalid):
+		return fmt.Errorf("server's certificate: %w", err)
+	case u.TLS.Negotiation == "direct" && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return errors.New("server closes a connection that begins with TLS: sslnegotiation=direct needs PostgreSQL 17")
+	case errors.As(err, &header):
+		return errors.New("server does not answer in TLS; is it PostgreSQL, and 17 or later if sslnegotiation=direct?")
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return fmt.Errorf("server refuses TLS: %w; does it ask for a certificate (sslcert, sslkey), or another version of TLS?", err)
+	}
+	return fmt.Errorf("TLS with the server: %w", err)
+}
+
+// namesOf are the names for which a certificate is.
+func namesOf(c *x509.Certificate) string {
+	names := append([]string(nil), c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		names = append(names, c.Subject.CommonName)
+	}
+	return strings.Join(names[:min(len(names), 5)], ", ")
+}
