@@ -29,6 +29,8 @@ type Config struct {
 	Upstream upstream.Upstream
 	// Databases are exceptions by the name the client asks for.
 	Databases map[string]Database
+	// TLS is how clients come over TLS.
+	TLS TLS
 	// Mode says for how long a client keeps a server.
 	Mode PoolMode
 	// Limit is the run limit L: statements running at once on one PostgreSQL instance; 0 finds it, and follows it.
@@ -80,6 +82,8 @@ type Listener struct {
 	Addr string
 	// Class, if not empty, is the class of every client that comes in here.
 	Class string
+	// TLS, if not empty, is in the place of the Config's.
+	TLS TLSMode
 }
 
 // Database overrides, for one database name, where its clients are taken.
@@ -153,7 +157,11 @@ func (c Config) Validate() []error {
 		if !classes[l.Class] {
 			bad("listen[%d].class: there is no class %q", i, l.Class)
 		}
+		if !l.TLS.valid() {
+			bad("listen[%d].tls: %q is not one of off, allow, require", i, l.TLS)
+		}
 	}
+	c.validateTLS(bad)
 	for i, r := range c.Rules {
 		if r.TagValue != nil && r.Tag == "" {
 			bad("classes: rule %d of class %q has a tag_value without a tag", i, r.Class)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/library"
 	"pgguard/proxy/sock"
@@ -36,11 +38,13 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
-	heard   time.Time        // of lookAround: when it last looked whether clients are there
-	lent    []*backend       // of lookAround: room for those that it looks at
-	library *library.Library // statements of all clients
-	prints  instance.Prints  // numbers of statements, for the law
-	events  *event.Ring      // what was decided
+	heard   time.Time          // of lookAround: when it last looked whether clients are there
+	lent    []*backend         // of lookAround: room for those that it looks at
+	library *library.Library   // statements of all clients
+	prints  instance.Prints    // numbers of statements, for the law
+	events  *event.Ring        // what was decided
+	certs   *auth.Certificates // nil: nobody can come over TLS
+	tls     *tls.Config        // of certs
 
 	draining atomic.Bool
 	sendsOff atomic.Bool // who is between transactions is told to go
@@ -94,8 +98,11 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// Listen binds every address; on an error none stays bound, and it may be called again.
+// Listen reads the certificates for TLS and binds every address; on an error none stays bound, and it may be called again.
 func (srv *Server) Listen() error {
+	if err := srv.loadCertificates(); err != nil {
+		return err
+	}
 	port := "6432"
 	for _, l := range srv.cfg.Listen {
 		if strings.HasPrefix(l.Addr, "unix:") {
@@ -259,7 +266,11 @@ func (srv *Server) dismissLocked(s *session) {
 
 // clientFailed answers and logs a login that did not succeed.
 func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
-	defer func() { _ = srv.leaveLobby(nc) }() // when its socket is closed, not before
+	socket := nc
+	defer func() { _ = srv.leaveLobby(socket) }() // when it is closed, not before
+	if s.conn.Conn != nil {
+		nc = s.conn.Conn
+	}
 	var r *Refusal
 	var se *upstream.Error
 	var out []byte
@@ -287,7 +298,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 func (srv *Server) runSession(s *session) {
 	defer srv.sessions.Done()
 	srv.mu.Lock()
-	srv.leaveLobbyLocked(s.conn.Conn)
+	srv.leaveLobbyLocked(sock.Socket(s.conn.Conn))
 	srv.entered[s] = struct{}{}
 	srv.dismissLocked(s)
 	closing := srv.ctx.Err() != nil

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sort"
 	"strconv"
@@ -66,8 +65,10 @@ func (srv *Server) welcome(nc net.Conn, l *listener) {
 // logClientIn reads a client's first packets and answers them. It returns what serves the client from then on.
 func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*session), err error) {
 	_ = nc.SetDeadline(time.Now().Add(srv.cfg.LoginTimeout))
-	first, err := srv.firstPacket(nc)
-	if !srv.spoke(nc) {
+	socket := nc
+	nc, first, err := srv.enter(srv.ctx, nc, l)
+	s.conn.Conn = nc
+	if !srv.spoke(socket) {
 		return nil, errCrowded
 	}
 	if err != nil {
@@ -150,30 +151,6 @@ var errCancelRequest = errors.New("cancel request")
 
 // errCrowded ends a connection that was closed for another, because it had said nothing.
 var errCrowded = errors.New("closed for another connection")
-
-// firstPacket reads up to the packet that says what the client wants; encryption is refused with N.
-func (srv *Server) firstPacket(nc net.Conn) (*wire.Startup, error) {
-	for range 3 { // SSLRequest, GSSENCRequest, then a real one
-		p, err := wire.ReadStartup(nc)
-		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return nil, err
-			}
-			var ne net.Error
-			if errors.As(err, &ne) {
-				return nil, err
-			}
-			return nil, &Refusal{Reason: ReasonProtocol, Message: err.Error()}
-		}
-		if p.Kind != wire.KindSSL && p.Kind != wire.KindGSS {
-			return p, nil
-		}
-		if _, err := nc.Write([]byte{'N'}); err != nil {
-			return nil, err
-		}
-	}
-	return nil, &Refusal{Reason: ReasonProtocol, Message: "too many encryption requests"}
-}
 
 // noUser is PostgreSQL's answer to a login without a user.
 var noUser = upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{

@@ -57,9 +57,10 @@ const (
 
 // Init prepares c to use nc: a socket, or what Client or Server made of one. What is read goes to *in, and deal is called after each read.
 func (c *Conn) Init(nc net.Conn, stall time.Duration, in **Buffer, deal func() error) error {
-	socket := nc
-	if t := transportOf(nc); t != nil {
-		c.secure, socket = t, t.Conn
+	c.secure = transportOf(nc)
+	socket := Socket(nc)
+	if c.secure == nil {
+		nc = socket
 	}
 	sc, ok := socket.(syscall.Conn)
 	if !ok {

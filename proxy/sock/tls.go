@@ -2,6 +2,7 @@ package sock
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"sync"
 )
@@ -12,6 +13,30 @@ func Client(nc net.Conn, cfg *tls.Config) *tls.Conn { return tls.Client(&transpo
 // Server returns the server's side of TLS over a socket, for a handshake and then for Init.
 func Server(nc net.Conn, cfg *tls.Config) *tls.Conn { return tls.Server(&transport{Conn: nc}, cfg) }
 
+// Peek reads one byte, and returns a connection from which it is read again, and whether it is first.
+func Peek(nc net.Conn, first byte) (again net.Conn, is bool, err error) {
+	var b [1]byte
+	if _, err := io.ReadFull(nc, b[:]); err != nil {
+		return nc, false, err
+	}
+	return &peeked{Conn: nc, rest: b[:]}, b[0] == first, nil
+}
+
+// peeked is a connection of which the first byte has been read ahead.
+type peeked struct {
+	net.Conn
+	rest []byte
+}
+
+func (p *peeked) Read(b []byte) (int, error) {
+	if len(p.rest) > 0 {
+		n := copy(b, p.rest)
+		p.rest = p.rest[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
+}
+
 // transportOf is the transport under nc, nil if nc was not made by Client or Server.
 func transportOf(nc net.Conn) *transport {
 	if c, ok := nc.(*tls.Conn); ok {
@@ -19,6 +44,17 @@ func transportOf(nc net.Conn) *transport {
 		return t
 	}
 	return nil
+}
+
+// Socket is the socket under a connection that Client, Server or Peek made, else the connection itself.
+func Socket(nc net.Conn) net.Conn {
+	if t := transportOf(nc); t != nil {
+		nc = t.Conn
+	}
+	if p, ok := nc.(*peeked); ok {
+		nc = p.Conn
+	}
+	return nc
 }
 
 // transport is what TLS reads from and writes to: a socket, which is used like that of a Conn without TLS once it is a Conn's. A reader that

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"pgguard/proxy/auth"
 	"pgguard/proxy/sock"
 )
 
@@ -161,7 +162,7 @@ func (u Upstream) secure(ctx context.Context, socket net.Conn, w way) (net.Conn,
 	if err := c.HandshakeContext(ctx); err != nil {
 		return nil, &tlsError{u.explain(err)}
 	}
-	if u.TLS.Negotiation == "direct" && c.ConnectionState().NegotiatedProtocol != alpn {
+	if u.TLS.Negotiation == "direct" && c.ConnectionState().NegotiatedProtocol != auth.ALPN {
 		return nil, &tlsError{errors.New("server does not speak PostgreSQL over TLS without being asked first (sslnegotiation=direct, PostgreSQL 17)")}
 	}
 	return c, nil

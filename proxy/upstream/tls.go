@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -16,10 +15,9 @@ import (
 	"syscall"
 
 	"github.com/youmark/pkcs8"
-)
 
-// alpn is what PostgreSQL calls itself where the protocol is agreed on with TLS.
-const alpn = "postgresql"
+	"pgguard/proxy/auth"
+)
 
 // systemRoots is sslrootcert for the authorities that the system trusts.
 const systemRoots = "system"
@@ -43,7 +41,7 @@ func (s *Security) config(host string) (*tls.Config, error) {
 		cfg.ServerName = host
 	}
 	if s.Negotiation == "direct" {
-		cfg.NextProtos = []string{alpn}
+		cfg.NextProtos = []string{auth.ALPN}
 	}
 	if err := s.identify(cfg); err != nil {
 		return nil, err
@@ -63,7 +61,7 @@ func (s *Security) config(host string) (*tls.Config, error) {
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
 		chains, err := verifyChain(state.PeerCertificates, roots)
 		if err == nil {
-			err = revoked.check(chains)
+			err = revoked.Check(chains)
 		}
 		if err == nil && mode == "verify-full" {
 			err = verifyName(state.PeerCertificates[0], host)
@@ -191,65 +189,19 @@ func readKey(path, password string) ([]byte, error) {
 	return text, nil
 }
 
-// revocations are the lists of a file.
-type revocations []*x509.RevocationList
-
 // revoked reads the lists of revoked certificates.
-func (s *Security) revoked() (revocations, error) {
+func (s *Security) revoked() (auth.Revocations, error) {
 	path := s.CRL
 	if path == "" {
 		if path = home("root.crl"); path == "" {
 			return nil, nil
 		}
 	}
-	text, err := os.ReadFile(path)
+	lists, err := auth.ReadRevocations(path)
 	if err != nil {
 		return nil, fmt.Errorf("sslcrl: %w", err)
 	}
-	var lists revocations
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		list, err := x509.ParseRevocationList(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("sslcrl: %s: %w", path, err)
-		}
-		lists = append(lists, list)
-	}
-	if lists == nil {
-		return nil, fmt.Errorf("sslcrl: %s has no list in PEM form", path)
-	}
 	return lists, nil
-}
-
-// errRevoked is why a certificate is not taken.
-var errRevoked = errors.New("server's certificate has been revoked (sslcrl)")
-
-// check is an error if every chain has a certificate that its issuer has revoked.
-func (r revocations) check(chains [][]*x509.Certificate) error {
-	if len(r) == 0 {
-		return nil
-	}
-	for _, chain := range chains {
-		if !r.revoke(chain) {
-			return nil
-		}
-	}
-	return errRevoked
-}
-
-func (r revocations) revoke(chain []*x509.Certificate) bool {
-	for i := 0; i+1 < len(chain); i++ {
-		for _, list := range r {
-			if !bytes.Equal(list.RawIssuer, chain[i].RawIssuer) || list.CheckSignatureFrom(chain[i+1]) != nil {
-				continue
-			}
-			for _, entry := range list.RevokedCertificateEntries {
-				if entry.SerialNumber.Cmp(chain[i].SerialNumber) == 0 {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // verifyChain checks that one of the authorities vouches for what the server has shown.
@@ -291,8 +243,8 @@ func (u Upstream) explain(err error) error {
 	var alert *net.OpError
 	var header tls.RecordHeaderError
 	switch {
-	case errors.Is(err, errRevoked):
-		return err
+	case errors.Is(err, auth.ErrRevoked):
+		return fmt.Errorf("server's %w (sslcrl)", auth.ErrRevoked)
 	case errors.As(err, &authority):
 		return errors.New("server's certificate is signed by an authority that sslrootcert does not have; give the file with its certificate")
 	case errors.As(err, &name):

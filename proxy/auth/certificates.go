@@ -1,0 +1,229 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Files are what TLS towards clients is made of, each in PEM form.
+type Files struct {
+	Cert string // the certificate, with those between it and an authority that clients know
+	Key  string
+	// ClientCA has the authorities that vouch for clients' certificates; empty: clients are asked for none.
+	ClientCA string
+	// ClientCRL lists clients' certificates that are not to be believed any more; empty: none.
+	ClientCRL string
+}
+
+// Certificates are TLS towards clients, read from files again when those have changed. A broken file leaves what there was. Any goroutine may
+// call its methods.
+type Certificates struct {
+	files Files
+	tell  func(error) // is told of new files that cannot be used, and with nil of those that can
+
+	config atomic.Pointer[tls.Config] // in use
+
+	mu     sync.Mutex
+	seen   stamp     // guarded by mu: the files as they were read last
+	looked time.Time // guarded by mu
+}
+
+// lookEvery is how often it is seen whether the files have changed, at most: an operator who has put a new one in place does not wait longer.
+const lookEvery = time.Second
+
+// ALPN is what PostgreSQL calls itself where the protocol is agreed on with TLS.
+const ALPN = "postgresql"
+
+// stamp tells two states of the files apart, also where one is a link that leads elsewhere now.
+type stamp [4]struct {
+	size    int64
+	changed time.Time
+	info    fs.FileInfo
+}
+
+// NewCertificates reads the files. tell is called when they have changed, by any goroutine; it may be nil.
+func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
+	c := &Certificates{files: f, tell: tell, looked: time.Now()}
+	c.seen = f.stamp()
+	cfg, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	c.config.Store(cfg)
+	return c, nil
+}
+
+// Config is TLS for one handshake after the other: each goes by the files as they are then.
+func (c *Certificates) Config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{ALPN},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			c.look(time.Now())
+			return c.config.Load(), nil
+		},
+	}
+}
+
+// Leaf is the certificate in use.
+func (c *Certificates) Leaf() *x509.Certificate { return c.config.Load().Certificates[0].Leaf }
+
+// look reads the files again if they have changed and that was not looked at just now.
+func (c *Certificates) look(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.looked) < lookEvery {
+		return
+	}
+	c.looked = now
+	if s := c.files.stamp(); !s.same(&c.seen) {
+		c.reloadLocked(s)
+	}
+}
+
+// Reload reads the files now. What was in use stays so if they cannot be used.
+func (c *Certificates) Reload() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reloadLocked(c.files.stamp())
+}
+
+func (c *Certificates) reloadLocked(s stamp) error {
+	c.seen = s
+	cfg, err := c.files.read()
+	if err == nil {
+		c.config.Store(cfg)
+	}
+	if c.tell != nil {
+		c.tell(err)
+	}
+	return err
+}
+
+func (f *Files) paths() [4]string { return [4]string{f.Cert, f.Key, f.ClientCA, f.ClientCRL} }
+
+func (f *Files) stamp() (s stamp) {
+	for i, path := range f.paths() {
+		if info, err := os.Stat(path); path != "" && err == nil {
+			s[i].size, s[i].changed, s[i].info = info.Size(), info.ModTime(), info
+		}
+	}
+	return s
+}
+
+func (s *stamp) same(o *stamp) bool {
+	for i := range s {
+		a, b := &s[i], &o[i]
+		if a.size != b.size || !a.changed.Equal(b.changed) || (a.info == nil) != (b.info == nil) || (a.info != nil && !os.SameFile(a.info, b.info)) {
+			return false
+		}
+	}
+	return true
+}
+
+// read makes TLS of the files.
+func (f *Files) read() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls.cert %s and tls.key %s: %w", f.Cert, f.Key, err)
+	}
+	cfg := &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{ALPN}, Certificates: []tls.Certificate{pair}, DynamicRecordSizingDisabled: true,
+	}
+	if f.ClientCA == "" {
+		if f.ClientCRL != "" {
+			return nil, errors.New("tls.client_crl is of no use without tls.client_ca")
+		}
+		return cfg, nil
+	}
+	text, err := os.ReadFile(f.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("tls.client_ca: %w", err)
+	}
+	cfg.ClientCAs = x509.NewCertPool()
+	if !cfg.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("tls.client_ca: %s has no certificate in PEM form", f.ClientCA)
+	}
+	cfg.ClientAuth = tls.VerifyClientCertIfGiven
+	lists, err := readLists(f.ClientCRL)
+	if err != nil {
+		return nil, fmt.Errorf("tls.client_crl: %w", err)
+	}
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.VerifiedChains) == 0 {
+			return nil // it has shown none
+		}
+		return lists.Check(state.VerifiedChains)
+	}
+	return cfg, nil
+}
+
+// Revocations are lists of certificates that are not to be believed any more.
+type Revocations []*x509.RevocationList
+
+// ErrRevoked is why a certificate is not taken.
+var ErrRevoked = errors.New("certificate has been revoked")
+
+// ReadRevocations reads the lists of a file in PEM form.
+func ReadRevocations(path string) (Revocations, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var lists Revocations
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		list, err := x509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		lists = append(lists, list)
+	}
+	if lists == nil {
+		return nil, fmt.Errorf("%s has no list in PEM form", path)
+	}
+	return lists, nil
+}
+
+func readLists(path string) (Revocations, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return ReadRevocations(path)
+}
+
+// Check is ErrRevoked if every chain has a certificate that its issuer has revoked.
+func (r Revocations) Check(chains [][]*x509.Certificate) error {
+	if len(r) == 0 {
+		return nil
+	}
+	for _, chain := range chains {
+		if !r.revoke(chain) {
+			return nil
+		}
+	}
+	return ErrRevoked
+}
+
+func (r Revocations) revoke(chain []*x509.Certificate) bool {
+	for i := 0; i+1 < len(chain); i++ {
+		for _, list := range r {
+			if !bytes.Equal(list.RawIssuer, chain[i].RawIssuer) || list.CheckSignatureFrom(chain[i+1]) != nil {
+				continue
+			}
+			for _, entry := range list.RevokedCertificateEntries {
+				if entry.SerialNumber.Cmp(chain[i].SerialNumber) == 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

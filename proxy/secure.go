@@ -1,0 +1,184 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"pgguard/proxy/auth"
+	"pgguard/proxy/sock"
+	"pgguard/proxy/upstream"
+	"pgguard/proxy/wire"
+)
+
+// TLSMode says whether clients may, or must, come over TLS.
+type TLSMode string
+
+// The modes. The zero value of a Listener is that of the Config, whose zero value is TLSOff.
+const (
+	TLSDefault TLSMode = ""
+	TLSOff     TLSMode = "off"     // nobody can
+	TLSAllow   TLSMode = "allow"   // who asks for it does
+	TLSRequire TLSMode = "require" // who does not is refused, but on a unix socket
+)
+
+// TLS is how clients are spoken to over TLS.
+type TLS struct {
+	Mode  TLSMode
+	Files auth.Files // needed unless nobody can come over TLS
+}
+
+func (m TLSMode) valid() bool {
+	return m == TLSDefault || m == TLSOff || m == TLSAllow || m == TLSRequire
+}
+
+// needsTLS is true if clients can come over TLS somewhere.
+func (c *Config) needsTLS() bool {
+	for _, l := range c.Listen {
+		if mode := cmp.Or(l.TLS, c.TLS.Mode, TLSOff); mode != TLSOff {
+			return true
+		}
+	}
+	return false
+}
+
+// validateTLS tells bad what cannot be.
+func (c *Config) validateTLS(bad func(format string, args ...any)) {
+	f := c.TLS.Files
+	switch {
+	case !c.TLS.Mode.valid():
+		bad("tls.mode: %q is not one of off, allow, require", c.TLS.Mode)
+	case c.needsTLS() && f.Cert == "":
+		bad("tls.cert: is missing; clients cannot come over TLS without a certificate")
+	case c.needsTLS() && f.Key == "":
+		bad("tls.key: is missing; tls.cert is of no use without it")
+	case f.ClientCRL != "" && f.ClientCA == "":
+		bad("tls.client_crl: is of no use without tls.client_ca")
+	}
+}
+
+// tlsOf is the mode of a listener. Nobody comes over TLS through a unix socket, which does not leave the machine.
+func (srv *Server) tlsOf(l *listener) TLSMode {
+	if l.socket.Addr().Network() == "unix" {
+		return TLSOff
+	}
+	return cmp.Or(l.TLS, srv.cfg.TLS.Mode, TLSOff)
+}
+
+// loadCertificates reads the certificates, if a listener needs any.
+func (srv *Server) loadCertificates() error {
+	if !srv.cfg.needsTLS() {
+		return nil
+	}
+	certs, err := auth.NewCertificates(srv.cfg.TLS.Files, func(err error) {
+		if err != nil {
+			srv.log.Error("new certificates cannot be used; those before stay in use", "error", err)
+			return
+		}
+		srv.log.Info("new certificates are in use for clients to come")
+	})
+	if err != nil {
+		return err
+	}
+	srv.certs, srv.tls = certs, certs.Config()
+	return nil
+}
+
+// noTLS is the answer to a client that must come over TLS and does not.
+var noTLS = upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{
+	Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000",
+	Message: "guard: this address takes connections over TLS only; give sslmode=require",
+})[wire.HeaderSize:])
+
+// handshakeByte begins a client that speaks TLS without asking first.
+const handshakeByte = 0x16
+
+// enter reads up to the packet that says what the client wants, over TLS if it asks for that and may. It returns the connection over which it
+// wants it. What a client says in clear text behind its question for TLS is taken for the start of TLS, which it is not, and ends it.
+func (srv *Server) enter(ctx context.Context, nc net.Conn, l *listener) (net.Conn, *wire.Startup, error) {
+	mode := srv.tlsOf(l)
+	var over bool
+	var err error
+	if mode != TLSOff {
+		if nc, over, err = sock.Peek(nc, handshakeByte); err == nil && over {
+			nc, err = srv.shake(ctx, nc, true)
+		}
+		if err != nil {
+			return nc, nil, err
+		}
+	}
+	asked := map[wire.Kind]bool{}
+	for {
+		p, err := readStartup(nc)
+		if err != nil {
+			return nc, nil, err
+		}
+		switch {
+		case p.Kind != wire.KindSSL && p.Kind != wire.KindGSS:
+			if mode == TLSRequire && !over && p.Kind != wire.KindCancel {
+				return nc, nil, noTLS
+			}
+			return nc, p, nil
+		case asked[p.Kind] || over:
+			return nc, nil, &Refusal{Reason: ReasonProtocol, Message: "a request for encryption that has been answered already"}
+		}
+		asked[p.Kind] = true
+		answer := byte('N')
+		if p.Kind == wire.KindSSL && mode != TLSOff {
+			answer = 'S'
+		}
+		if _, err := nc.Write([]byte{answer}); err != nil {
+			return nc, nil, err
+		}
+		if answer == 'S' {
+			if nc, err = srv.shake(ctx, nc, false); err != nil {
+				return nc, nil, err
+			}
+			over = true
+		}
+	}
+}
+
+// readStartup reads one packet.
+func readStartup(nc net.Conn) (*wire.Startup, error) {
+	p, err := wire.ReadStartup(nc)
+	var ne net.Error
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &ne):
+		return nil, err
+	}
+	return nil, &Refusal{Reason: ReasonProtocol, Message: err.Error()}
+}
+
+// shake makes the connection one over TLS. direct: without having been asked, so that PostgreSQL's name must be agreed on.
+func (srv *Server) shake(ctx context.Context, nc net.Conn, direct bool) (net.Conn, error) {
+	c := sock.Server(nc, srv.tls)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return silenced{nc}, fmt.Errorf("TLS: %w", err)
+	}
+	if direct && c.ConnectionState().NegotiatedProtocol != auth.ALPN {
+		return c, &Refusal{Reason: ReasonProtocol, Message: "received direct SSL connection request without ALPN protocol negotiation extension"}
+	}
+	return c, nil
+}
+
+// silenced is a connection on which TLS has failed: nothing that is said in clear text would be understood.
+type silenced struct{ net.Conn }
+
+func (silenced) Write(p []byte) (int, error) { return len(p), nil }
+
+// ReloadCertificates reads the files for TLS towards clients again. Those in use stay so if the new ones cannot be used. Clients that are in
+// notice nothing.
+func (srv *Server) ReloadCertificates() error {
+	if srv.certs == nil {
+		return nil
+	}
+	return srv.certs.Reload()
+}

@@ -1,0 +1,326 @@
+//go:build pg
+
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgguard/proxy/auth"
+	"pgguard/proxy/pgtest"
+	"pgguard/proxy/upstream"
+	"pgguard/proxy/wire"
+)
+
+// doors are certificates for a guard and its clients, in files.
+type doors struct {
+	t   *testing.T
+	ca  *auth.Authority
+	dir string
+}
+
+func newDoors(t *testing.T) *doors {
+	t.Helper()
+	ca, err := auth.NewAuthority("test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &doors{t, ca, t.TempDir()}
+	p, err := ca.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.write("ca.crt", p.Cert)
+	d.issue("guard", "localhost")
+	return d
+}
+
+func (d *doors) path(name string) string { return filepath.Join(d.dir, name) }
+
+// write puts a file in place in one step.
+func (d *doors) write(name string, text []byte) {
+	d.t.Helper()
+	if err := os.WriteFile(d.path(name+".new"), text, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.Rename(d.path(name+".new"), d.path(name)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *doors) issue(name, common string) auth.Pair {
+	d.t.Helper()
+	p, err := d.ca.Issue(common, []string{common}, time.Now(), time.Hour)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.write(name+".key", p.Key)
+	d.write(name+".crt", p.Cert)
+	return p
+}
+
+// guard is one whose clients come over TLS.
+func (d *doors) guard(mode TLSMode, set func(*Config)) *guard {
+	d.t.Helper()
+	return newGuard(d.t, address(shared), func(c *Config) {
+		c.TLS = TLS{Mode: mode, Files: auth.Files{Cert: d.path("guard.crt"), Key: d.path("guard.key")}}
+		if set != nil {
+			set(c)
+		}
+	})
+}
+
+func (d *doors) dsn(g *guard, more string) string {
+	_, port, err := net.SplitHostPort(g.addr)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%s user=postgres dbname=postgres sslrootcert=%s %s", port, d.path("ca.crt"), more)
+}
+
+// forPgx leaves out what pgx does not know.
+func forPgx(dsn string) string { return strings.Replace(dsn, "hostaddr=127.0.0.1 ", "", 1) }
+
+// libpq runs a query with libpq.
+func libpq(dsn, text string) (string, error) {
+	out, err := exec.Command("psql", "-XAtqw", dsn, "-c", text).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// TestClientsOverTLS: in every mode, whoever asks for TLS gets it where it is to be had, and who does not is refused where it must be.
+func TestClientsOverTLS(t *testing.T) {
+	d := newDoors(t)
+	for mode, c := range map[TLSMode]map[string]string{
+		TLSOff:     {"disable": "1", "prefer": "1", "require": "server does not support SSL", "verify-full": "server does not support SSL"},
+		TLSAllow:   {"disable": "1", "allow": "1", "prefer": "1", "require": "1", "verify-ca": "1", "verify-full": "1"},
+		TLSRequire: {"disable": "takes connections over TLS only", "allow": "1", "prefer": "1", "require": "1", "verify-ca": "1", "verify-full": "1"},
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			d.t = t
+			g := d.guard(mode, nil)
+			for sslmode, want := range c {
+				if got, err := libpq(d.dsn(g, "sslmode="+sslmode), "select 1"); (err == nil) != (want == "1") || !strings.Contains(got, want) {
+					t.Errorf("sslmode=%s: %s %v, want %s", sslmode, got, err, want)
+				}
+			}
+			if got, err := libpq(strings.Replace(d.dsn(g, "sslmode=verify-full"), "host=localhost", "host=elsewhere", 1), "select 1"); err == nil {
+				t.Errorf("a client that calls the guard by another name: %s", got)
+			}
+		})
+	}
+}
+
+// TestStatementsOverTLS: what clients do is the same over TLS, in results of any size, and cancel requests arrive.
+func TestStatementsOverTLS(t *testing.T) {
+	d := newDoors(t)
+	g := d.guard(TLSRequire, func(c *Config) { c.Pool.MaxServers = 2 })
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	cfg, err := pgx.ParseConfig(forPgx(d.dsn(g, "sslmode=verify-full")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 1, 1000, 16_383, 16_384, 16_385, 100_000, 5_000_000} {
+		var got string
+		if err := conn.QueryRow(ctx, "select repeat($1, $2)", "x", size).Scan(&got); err != nil || got != strings.Repeat("x", size) {
+			t.Fatalf("%d bytes: %v, %d came", size, err, len(got))
+		}
+		var n int
+		if err := conn.QueryRow(ctx, "select length($1::text)", strings.Repeat("y", size)).Scan(&n); err != nil || n != size {
+			t.Fatalf("%d bytes to the server: %v, %d came", size, err, n)
+		}
+	}
+	if err := conn.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	out, err := psqlCancelled(d.dsn(g, "sslmode=verify-full"))
+	if err == nil || !strings.Contains(out, "canceling statement due to user request") {
+		t.Errorf("cancelled: %s %v", out, err)
+	}
+	g.atRest(t)
+}
+
+// psqlCancelled runs a statement in psql and interrupts it.
+func psqlCancelled(dsn string) (string, error) {
+	cmd := exec.Command("psql", "-XAtqw", dsn, "-c", "select pg_sleep(60)")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-done:
+			return out.String(), err
+		case <-time.After(300 * time.Millisecond): // until it has begun
+			_ = cmd.Process.Signal(os.Interrupt)
+		}
+	}
+}
+
+// TestBothSidesOverTLS: clients and servers, both verified, with the side channel and cancel requests.
+func TestBothSidesOverTLS(t *testing.T) {
+	d := newDoors(t)
+	c, err := pgtest.Start(t.Context(), pgtest.Options{HBA: []string{"hostssl all all all trust", "host all all all reject"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := d.issue("server", "localhost")
+	for name, text := range map[string][]byte{"server.crt": p.Cert, "server.key": p.Key} {
+		if _, err := c.WriteFile(name, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"alter system set ssl = on", "select pg_reload_conf()"} {
+		if err := c.Exec(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	up, err := upstream.Parse(fmt.Sprintf("host=localhost hostaddr=127.0.0.1 user=postgres dbname=postgres sslmode=verify-full port=%d sslrootcert=%s",
+		c.Port(), d.path("ca.crt")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, "TLS", func() bool {
+		_, err := libpq(fmt.Sprintf("host=127.0.0.1 user=postgres dbname=postgres sslmode=require port=%d", c.Port()), "select 1")
+		return err == nil
+	})
+	g := d.guard(TLSRequire, func(c *Config) { c.Upstream = up })
+	for range 3 {
+		if got, err := libpq(d.dsn(g, "sslmode=verify-full"), "select ssl from pg_stat_ssl where pid = pg_backend_pid()"); got != "t" {
+			t.Errorf("%s %v", got, err)
+		}
+	}
+	g.measured(t)
+	out, err := psqlCancelled(d.dsn(g, "sslmode=verify-full"))
+	if err == nil || !strings.Contains(out, "canceling statement due to user request") {
+		t.Errorf("cancelled: %s %v", out, err)
+	}
+}
+
+// TestDirectTLS: PostgreSQL 17's way without a question before, which must name the protocol.
+func TestDirectTLS(t *testing.T) {
+	d := newDoors(t)
+	g := d.guard(TLSRequire, nil)
+	for _, name := range []string{"", auth.ALPN, "http/1.1"} {
+		cfg := &tls.Config{InsecureSkipVerify: true}
+		if name != "" {
+			cfg.NextProtos = []string{name}
+		}
+		nc, err := tls.Dial("tcp", g.addr, cfg)
+		if err != nil {
+			if name != "http/1.1" {
+				t.Errorf("%q: %v", name, err)
+			}
+			continue
+		}
+		p := &speaker{t: t, nc: nc, r: bufio.NewReaderSize(nc, 64<<10)}
+		p.write(startup(wire.Version30, "user", "postgres"))
+		if name == auth.ALPN {
+			p.read("Z")
+			p.lines()
+			p.expect("select 1 as one", "T one:23:0; D 1; C SELECT 1; Z I")
+			p.leave()
+			continue
+		}
+		p.read("E")
+		if said := strings.Join(p.lines(), " "); !strings.Contains(said, "ALPN") {
+			t.Errorf("%q: %s", name, said)
+		}
+	}
+}
+
+// TestCertificatesAreRenewed: new files are used for clients to come, old clients are undisturbed, and a broken file changes nothing.
+func TestCertificatesAreRenewed(t *testing.T) {
+	d := newDoors(t)
+	g := d.guard(TLSRequire, nil)
+	serial := func() string {
+		t.Helper()
+		cfg := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{auth.ALPN}}
+		nc, err := tls.Dial("tcp", g.addr, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = nc.Close() }()
+		return nc.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	before := serial()
+	ctx := t.Context()
+	old, err := pgx.Connect(ctx, forPgx(d.dsn(g, "sslmode=verify-full")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.write("guard.crt", []byte("broken"))
+	if err := g.ReloadCertificates(); err == nil || !strings.Contains(err.Error(), "guard.crt") {
+		t.Errorf("a broken certificate: %v", err)
+	}
+	if serial() != before {
+		t.Error("a broken file is used")
+	}
+	d.issue("guard", "localhost")
+	within(t, 10*time.Second, "the new certificate", func() bool { return serial() != before })
+	var one int
+	if err := old.QueryRow(ctx, "select 1").Scan(&one); err != nil || one != 1 {
+		t.Errorf("a client from before: %v", err)
+	}
+	if err := old.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGarbageInThePlaceOfTLS ends one client, and is answered with nothing in clear text.
+func TestGarbageInThePlaceOfTLS(t *testing.T) {
+	d := newDoors(t)
+	g := d.guard(TLSAllow, func(c *Config) { c.LoginTimeout = time.Second })
+	request := []byte{0, 0, 0, 8, 4, 210, 22, 47}
+	for what, send := range map[string][]byte{
+		"behind the question": append(append([]byte(nil), request...), startup(wire.Version30, "user", "postgres")...),
+		"a second question":   append(append([]byte(nil), request...), request...),
+		"half a hello":        {0x16, 3, 1, 2, 0, 1},
+		"no TLS":              append([]byte{0x16}, []byte(strings.Repeat("garbage ", 100))...),
+	} {
+		nc, err := net.Dial("tcp", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = nc.Write(send)
+		_ = nc.SetReadDeadline(time.Now().Add(patience))
+		all := make([]byte, 4096)
+		n := 0
+		for {
+			m, err := nc.Read(all[n:])
+			if n += m; err != nil {
+				break
+			}
+		}
+		if strings.Contains(string(all[:n]), "C0") || strings.Contains(string(all[:n]), "FATAL") {
+			t.Errorf("%s: answered in clear text: %q", what, all[:n])
+		}
+		_ = nc.Close()
+	}
+	if got, err := libpq(d.dsn(g, "sslmode=require"), "select 1"); got != "1" {
+		t.Errorf("the next client: %s %v", got, err)
+	}
+}
