@@ -124,6 +124,7 @@ func Default() Config {
 		Listen:        []Listener{{Addr: "127.0.0.1:6432"}},
 		MaxClients:    10_000,
 		Mode:          PoolModeTransaction,
+		TLS:           TLS{Mode: TLSOff},
 		Pool:          pool.Default(),
 		Rules:         []Rule{{Class: "low", ApplicationName: regexp.MustCompile(`(^|/)sidekiq(\s|$)`)}},
 		LoginTimeout:  60 * time.Second,

@@ -398,7 +398,7 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
-		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
+		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), Secure: sock.Client, MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
 		Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }

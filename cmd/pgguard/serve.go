@@ -35,6 +35,7 @@ type guard interface {
 	Close() error
 	Addrs() []net.Addr
 	Ready() error
+	ReloadCertificates() error
 	Stats() proxy.Stats
 	Events(since uint64) (events []event.Event, missed uint64)
 }
@@ -59,20 +60,21 @@ func (c *serveCmd) Run(e *env) error {
 	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	defer tellHangups(cfg.Log)()
+	defer obeyHangups(g, cfg.Log)()
 	s := service{file: f, guard: g, signals: signals, log: cfg.Log}
 	return s.run(e.ctx)
 }
 
-// tellHangups says at each SIGHUP what that does, until stop is called.
-func tellHangups(log *slog.Logger) (stop func()) {
+// obeyHangups has the certificates read again at each SIGHUP, and says so, until stop is called.
+func obeyHangups(g guard, log *slog.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() { // ends with stop
 		defer close(done)
 		for range hangups {
-			log.Warn("SIGHUP changes nothing: flags, variables and the configuration file are read once, at the start; restart pgguard " +
+			_ = g.ReloadCertificates() // which logs what is wrong
+			log.Warn("SIGHUP has certificates read again, and changes nothing else: flags, variables and the configuration file are read once, at the start; restart pgguard " +
 				"to change them (SIGTERM lets transactions finish). The password file is read at each login to a server")
 		}
 	}()

@@ -48,6 +48,8 @@ func (g *fakeGuard) note(call string) {
 	g.calls = append(g.calls, call)
 }
 
+func (g *fakeGuard) ReloadCertificates() error { return nil }
+
 func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return nil, 0 }
 
 func (g *fakeGuard) Listen() error {

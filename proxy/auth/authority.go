@@ -76,7 +76,11 @@ func (a *Authority) Issue(name string, hosts []string, from time.Time, valid tim
 
 // Revoke returns a list, in PEM form, of certificates in PEM form that are not to be believed any more.
 func (a *Authority) Revoke(certs ...[]byte) ([]byte, error) {
-	list := &x509.RevocationList{Number: big.NewInt(time.Now().Unix()), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(24 * time.Hour)}
+	number, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	list := &x509.RevocationList{Number: number, ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(24 * time.Hour)}
 	for _, text := range certs {
 		block, _ := pem.Decode(text)
 		cert, err := x509.ParseCertificate(block.Bytes)

@@ -34,10 +34,6 @@ func (c *Class) fresh() {
 	*c = Class{Weight: 1, MaxWait: defaultMaxWait, MaxQueue: defaultMaxQueue, MaxShare: 1, Match: []Match{}}
 }
 
-func (*TLS) reserves(string) bool { return true }
-
-func (*Listen) reserves(key string) bool { return key == "tls" }
-
 func (*Auth) reserves(key string) bool { return key == "users_file" || key == "query" || key == "user" }
 
 // bad records a fault at n.

@@ -11,6 +11,7 @@ import (
 	"pgguard/pool"
 	"pgguard/pool/queue"
 	"pgguard/proxy"
+	"pgguard/proxy/auth"
 )
 
 // Effective returns f as YAML with every key, passwords masked. Parse reads it back to an equal configuration, but for
@@ -68,10 +69,13 @@ func (f *File) ToProxy() proxy.Config {
 		AcceptWhileDraining: f.Shutdown.AcceptWhileDraining,
 		Grace:               f.Shutdown.Grace.Std(),
 		IdleGrace:           f.Shutdown.IdleGrace.Std(),
-		Log:                 slog.New(slog.DiscardHandler),
+		TLS: proxy.TLS{Mode: proxy.TLSMode(f.TLS.Mode), Files: auth.Files{
+			Cert: f.TLS.Cert, Key: f.TLS.Key, ClientCA: f.TLS.ClientCA, ClientCRL: f.TLS.ClientCRL,
+		}},
+		Log: slog.New(slog.DiscardHandler),
 	}
 	for _, l := range f.Listen {
-		c.Listen = append(c.Listen, proxy.Listener{Addr: l.Addr, Class: l.Class})
+		c.Listen = append(c.Listen, proxy.Listener{Addr: l.Addr, Class: l.Class, TLS: proxy.TLSMode(l.TLS)})
 	}
 	for name, db := range f.Databases {
 		c.Databases[name] = proxy.Database{Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy()}

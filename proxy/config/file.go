@@ -31,8 +31,9 @@ type File struct {
 
 // Listen is one address that clients connect to, written as a text or as a mapping.
 type Listen struct {
-	Addr  string `yaml:"addr"`
-	Class string `yaml:"class"`
+	Addr  string  `yaml:"addr"`
+	Class string  `yaml:"class"`
+	TLS   TLSMode `yaml:"tls"` // empty: that of the File
 }
 
 // Pool says how many servers there are and how long they are kept.
@@ -104,8 +105,14 @@ type Auth struct {
 	Method AuthMethod `yaml:"method"`
 }
 
-// TLS has no keys in this version; any key in it is a fault.
-type TLS struct{}
+// TLS says how clients come over TLS.
+type TLS struct {
+	Mode      TLSMode `yaml:"mode"`
+	Cert      string  `yaml:"cert"`
+	Key       string  `yaml:"key"`
+	ClientCA  string  `yaml:"client_ca"`
+	ClientCRL string  `yaml:"client_crl"`
+}
 
 // Default returns the configuration of an empty file. Its Upstream is missing, so it is not complete.
 func Default() *File {
@@ -141,6 +148,7 @@ func Default() *File {
 		},
 		Log:  Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
 		Auth: Auth{Method: "trust"},
+		TLS:  TLS{Mode: "off"},
 	}
 	for _, l := range d.Listen {
 		f.Listen = append(f.Listen, Listen{Addr: l.Addr, Class: l.Class})

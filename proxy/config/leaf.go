@@ -157,6 +157,17 @@ func (p Pattern) MarshalYAML() (any, error) {
 	return p.String(), nil
 }
 
+// TLSMode says whether clients may, or must, come over TLS.
+type TLSMode string
+
+func (m *TLSMode) set(text string) error {
+	if text != "off" && text != "allow" && text != "require" && (text != "" || *m != "") {
+		return fmt.Errorf("%q is not one of off, allow, require", text)
+	}
+	*m = TLSMode(text)
+	return nil
+}
+
 // Upstream is a libpq URL or DSN; the zero value is a missing one. It is printed with its password masked.
 type Upstream struct{ upstream.Upstream }
 

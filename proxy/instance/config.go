@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"time"
@@ -22,8 +23,9 @@ type Config struct {
 	MostServers int
 	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
 	MaxPinned int
-	// KeepAlive is upstream.Door's.
+	// KeepAlive and Secure are upstream.Door's.
 	KeepAlive net.KeepAliveConfig
+	Secure    func(net.Conn, *tls.Config) *tls.Conn
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
 	LearnedDir string
 	// Log receives one line for each decision and each connection lost.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +23,8 @@ type Door struct {
 	// KeepAlive is how a server's machine is found to be gone while nothing is under way to it. The zero value leaves that to the system. It
 	// is set before the Door is used.
 	KeepAlive net.KeepAliveConfig
+	// Secure makes a socket the client's side of TLS; nil: crypto/tls does. It is set before the Door is used.
+	Secure func(net.Conn, *tls.Config) *tls.Conn
 
 	protocol  atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
 	encrypted atomic.Bool   // the last login was over TLS
@@ -134,7 +137,7 @@ func (d *Door) attempt(ctx context.Context, h *Handshake, w way, version uint32)
 	}
 	halt := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	socket := nc
-	if nc, err = d.Upstream.secure(ctx, socket, w); err == nil {
+	if nc, err = d.secure(ctx, socket, w); err == nil {
 		h.security = d.Upstream.TLS
 		err = h.run(nc, version)
 	} else {

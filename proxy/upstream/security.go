@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"pgguard/proxy/auth"
-	"pgguard/proxy/sock"
 )
 
 // Security is how logins to a server are protected, in the words and with the meaning of libpq. The zero value is libpq's default: TLS
@@ -140,7 +139,8 @@ func (e *tlsError) Unwrap() error { return e.err }
 var sslRequest = binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, 80877103)
 
 // secure returns the connection over a socket to the server, on which nothing was said, in one way. The socket stays the caller's after an error.
-func (u Upstream) secure(ctx context.Context, socket net.Conn, w way) (net.Conn, error) {
+func (d *Door) secure(ctx context.Context, socket net.Conn, w way) (net.Conn, error) {
+	u := &d.Upstream
 	if w == plain || u.local() {
 		return socket, nil
 	}
@@ -158,7 +158,11 @@ func (u Upstream) secure(ctx context.Context, socket net.Conn, w way) (net.Conn,
 			return nil, &tlsError{fmt.Errorf("server does not have TLS, which sslmode=%s asks for; set ssl = on there, or give another sslmode", u.TLS.mode())}
 		}
 	}
-	c := sock.Client(socket, cfg)
+	client := d.Secure
+	if client == nil {
+		client = tls.Client
+	}
+	c := client(socket, cfg)
 	if err := c.HandshakeContext(ctx); err != nil {
 		return nil, &tlsError{u.explain(err)}
 	}

@@ -236,7 +236,7 @@ func verifyName(cert *x509.Certificate, host string) error {
 }
 
 // explain says what is wrong with a server's TLS and what to do.
-func (u Upstream) explain(err error) error {
+func (u *Upstream) explain(err error) error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
