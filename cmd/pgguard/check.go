@@ -14,6 +14,7 @@ import (
 // checkCmd validates a configuration file as serve would read it; without one, what flags and variables say.
 type checkCmd struct {
 	File     string `arg:"" optional:"" env:"PGGUARD_CONFIG" help:"The configuration file; without one, flags and variables are checked."`
+	Connect  bool   `help:"Also read the certificates, and log in to each upstream once."`
 	settings `embed:""`
 }
 
@@ -23,8 +24,10 @@ func (c *checkCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.out.Write(f.Effective())
-	return err
+	if _, err = e.out.Write(f.Effective()); err != nil || !c.Connect {
+		return err
+	}
+	return tryOut(e, f)
 }
 
 // versionCmd prints the version.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+
+	"pgguard/proxy/auth"
+	"pgguard/proxy/config"
+	"pgguard/proxy/upstream"
+)
+
+// tryOut reads the certificates and logs in to each upstream once, and says what came of it. It returns an error if anything failed.
+func tryOut(e *env, f *config.File) error {
+	cfg := f.ToProxy()
+	failed := false
+	if files := cfg.TLS.Files; files.Cert != "" {
+		if c, err := auth.NewCertificates(files, nil); err != nil {
+			failed = true
+			_, _ = fmt.Fprintf(e.err, "%v\n", err)
+		} else {
+			_, _ = fmt.Fprintf(e.err, "tls: the certificate is for %v, until %s\n", c.Leaf().DNSNames, c.Leaf().NotAfter)
+		}
+	}
+	all := []upstream.Upstream{cfg.Upstream}
+	for _, d := range cfg.Databases {
+		all = append(all, d.Upstream)
+	}
+	all = slices.DeleteFunc(all, func(u upstream.Upstream) bool { return u == upstream.Upstream{} })
+	slices.SortFunc(all, func(a, b upstream.Upstream) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
+	for _, u := range slices.Compact(all) {
+		told, err := logInTo(e.ctx, u)
+		if err != nil {
+			failed, told = true, err.Error()
+		}
+		_, _ = fmt.Fprintf(e.err, "%s: %s\n", u, told)
+	}
+	if failed {
+		return errors.New("the configuration is right, and does not work")
+	}
+	return nil
+}
+
+// logInTo logs in to an upstream once, and says who answered, and over what.
+func logInTo(ctx context.Context, u upstream.Upstream) (string, error) {
+	ctx, stop := context.WithTimeout(ctx, u.ConnectTimeout)
+	defer stop()
+	d := upstream.NewDoor(u)
+	d.Learn(u)
+	database := u.Database
+	if database == "" {
+		database = u.User
+	}
+	h := upstream.Handshake{User: u.User, Password: d.Password(database, u.User)}
+	h.Params = map[string]string{"user": u.User, "database": database, "application_name": "pgguard check"}
+	if err := d.LogIn(ctx, &h); err != nil {
+		return "", err
+	}
+	defer func() { _ = h.Conn.Close() }()
+	told := "logged in"
+	for _, r := range h.Reported {
+		if r.Name == "server_version" {
+			told += " to PostgreSQL " + r.Value
+		}
+	}
+	if c, ok := h.Conn.(*tls.Conn); ok {
+		return told + " over " + tls.VersionName(c.ConnectionState().Version), nil
+	}
+	return told + " without TLS", nil
+}
