@@ -27,6 +27,7 @@ const (
 type commandLine struct {
 	Run      runCommand      `cmd:"" help:"Measure targets side by side, in turns."`
 	Features featuresCommand `cmd:"" help:"Ask targets, feature by feature, for what a direct connection has."`
+	Matrix   matrixCommand   `cmd:"" help:"Measure a guard in many regimes, each beside fixed limits, PgBouncer and a direct connection."`
 	List     listCommand     `cmd:"" help:"List the scenarios."`
 	Sim      simCommand      `cmd:"" help:"Play the simulated scenarios and compare laws with the best static limit."`
 	Plot     plotCommand     `cmd:"" help:"Draw the results of a run as SVG and PNG."`
@@ -127,7 +128,9 @@ func (listCommand) Run(s *session) error {
 spiral      workers stepped up to 1000 and back: what is left, and does it recover
 story       a file server stalls, an operator adds workers, the stall ends
 rails       many Rails-like clients on few server connections: what they get, and what pins them
-`+scenarioList)
+`+scenarioList+`and, by a command of its own:
+matrix      regimes of every kind, each beside fixed limits, PgBouncer and direct: is the guard anywhere below the best
+`)
 	return err
 }
 

@@ -68,8 +68,15 @@ func guardConfig(w wish) string {
 	if len(pool) > 0 {
 		fmt.Fprintf(&b, "pool: {%s}\n", strings.Join(pool, ", "))
 	}
+	var class []string
 	if w.queueWait > 0 {
-		fmt.Fprintf(&b, "classes: [{name: all, max_wait: %ds}]\n", w.queueWait)
+		class = append(class, fmt.Sprintf("max_wait: %ds", w.queueWait))
+	}
+	if w.fifo {
+		class = append(class, "interactive: false")
+	}
+	if len(class) > 0 {
+		fmt.Fprintf(&b, "classes: [{name: all, %s}]\n", strings.Join(class, ", "))
 	}
 	return b.String()
 }

@@ -41,6 +41,7 @@ func TestGuardConfigHoldsWhatIsWished(t *testing.T) {
 		"pool: {limit: 4}\n":                     {limit: 4},
 		"pool: {max_servers: 8, limit: 4}\n":     {servers: 8, limit: 4},
 		"classes: [{name: all, max_wait: 2s}]\n": {queueWait: 2},
+		"pool: {limit: 4}\nclasses: [{name: all, max_wait: 60s, interactive: false}]\n": {limit: 4, queueWait: 60, fifo: true},
 	} {
 		if got := guardConfig(w); got != want {
 			t.Errorf("%+v: %q, want %q", w, got, want)

@@ -39,6 +39,7 @@ type Target struct {
 
 	of   string // in a sweep: the name of the target this is a size of
 	size int    // in a sweep: that size
+	fifo bool   // guard: who comes first is served first, and may wait for as long as he likes
 }
 
 // ParseTarget reads the value of --target:
@@ -111,8 +112,12 @@ type wish struct {
 	servers   int      // most server connections
 	limit     int      // statements running at once; guards only
 	queueWait int      // seconds that a client may wait for one
+	fifo      bool     // who comes first is served first; guards only
 	users     []string // beside the URL's, without a password; PgBouncer only, which must be told
 }
+
+// fifoWait is how long clients may wait in order of arrival: longer than any of them does.
+const fifoWait = 60
 
 // live is a target that can be connected to. stop ends what was started for it.
 type live struct {
@@ -129,6 +134,9 @@ func (t Target) start(ctx context.Context, serverURL string, w wish, log io.Writ
 	}
 	if t.Limit > 0 {
 		w.limit = t.Limit
+	}
+	if t.fifo {
+		w.fifo, w.queueWait = true, fifoWait
 	}
 	if t.Fleet > 1 {
 		return t.startFleet(ctx, serverURL, w, log)

@@ -28,6 +28,9 @@ type group struct {
 	leaves  bool          // closed loop: each piece of work has a connection of its own
 	// step, when not nil, makes what hears of every statement of the client id.
 	step func(id int) func(i int, err error)
+	trip time.Duration // the round trip between client and proxy, made by the client
+	// hear, when not nil, hears of every try from all clients, as the class does.
+	hear func(work []string, intended, finished time.Time, err error)
 }
 
 // crowd is a group at work.
@@ -53,6 +56,9 @@ func newCrowd(g group, e Env, place int, line load.Timeline) (*crowd, error) {
 	cfg, err := load.ParseURL(e.URL, g.app)
 	if err != nil {
 		return nil, err
+	}
+	if g.trip > 0 {
+		load.Remove(cfg, g.trip)
 	}
 	c := &crowd{group: g, env: e, place: uint64(place+1) * streams, line: line, cfg: cfg, class: load.NewClass(line, g.deadline)}
 	if g.rate > 0 {
@@ -93,7 +99,7 @@ func (c *crowd) loop(ctx context.Context, id int) {
 	client := load.NewClient(c.cfg, &c.conns)
 	defer client.Close()
 	r := c.random(id)
-	m := manner{class: c.class, deadline: c.deadline, pause: c.pause}
+	m := manner{class: c.class, deadline: c.deadline, pause: c.pause, hear: c.hear}
 	if c.step != nil {
 		m.step = c.step(id)
 	}
@@ -126,7 +132,7 @@ func (c *crowd) arrive(ctx context.Context, start time.Time) *load.Tally {
 // serve is one thread of an open loop. Work whose deadline passes in the queue is never sent; an error is not tried again.
 func (c *crowd) serve(ctx context.Context, id int) {
 	r := c.random(id)
-	m := manner{class: c.class, deadline: c.deadline}
+	m := manner{class: c.class, deadline: c.deadline, hear: c.hear}
 	for {
 		var intended time.Time
 		select {
@@ -134,11 +140,11 @@ func (c *crowd) serve(ctx context.Context, id int) {
 			return
 		case intended = <-c.arrivals:
 		}
-		deadline := intended.Add(c.deadline)
+		deadline, work := intended.Add(c.deadline), c.work(r)
 		err := load.Fail(load.Queued)
 		if time.Now().Before(deadline) {
 			client := c.web.take()
-			if err = m.try(ctx, client, c.work(r), deadline); err != nil {
+			if err = m.try(ctx, client, work, deadline); err != nil {
 				m.rollBack(ctx, client)
 			}
 			c.web.give(client)
@@ -146,6 +152,6 @@ func (c *crowd) serve(ctx context.Context, id int) {
 		if ctx.Err() != nil {
 			return
 		}
-		c.class.Note(intended, time.Now(), err)
+		m.note(work, intended, time.Now(), err)
 	}
 }

@@ -14,6 +14,16 @@ type manner struct {
 	deadline, pause time.Duration
 	// step, when not nil, hears of every statement: its place in the work, and what came of it.
 	step func(i int, err error)
+	// hear, when not nil, hears of every try, as the class does.
+	hear func(work []string, intended, finished time.Time, err error)
+}
+
+// note counts a try.
+func (m manner) note(work []string, intended, finished time.Time, err error) {
+	m.class.Note(intended, finished, err)
+	if m.hear != nil {
+		m.hear(work, intended, finished, err)
+	}
 }
 
 // insist does one piece of work, statement by statement, and tries until it succeeds or ctx ends.
@@ -24,7 +34,7 @@ func (m manner) insist(ctx context.Context, client *load.Client, work []string) 
 		if err != nil && ctx.Err() != nil {
 			return // the client was ended, which is nobody's failure
 		}
-		m.class.Note(intended, time.Now(), err)
+		m.note(work, intended, time.Now(), err)
 		if err == nil {
 			return
 		}
