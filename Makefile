@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench sim difference world ledger drivers versions regress judge features partition deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers versions regress judge features partition deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -49,6 +49,10 @@ bench: build  ## measure the scenarios beside a direct connection and PgBouncer
 
 sim: build  ## play simulated overloads and compare the law with the best static limit; SIMFLAGS="--robust" for each constant halved and doubled
 	nice bin/pgguard-bench sim $(SIMFLAGS)
+
+matrix: build  ## measure the guard in 8 regimes beside fixed limits, PgBouncer and direct, ten minutes; MATRIXFLAGS="--repeats 1" for all, about an hour
+	sh deploy/deps.sh bench
+	bin/pgguard-bench matrix --start-server --target direct --target pgbouncer$(if $(PGBOUNCER),=$(PGBOUNCER)) --target guard=bin/pgguard $(or $(MATRIXFLAGS),--cells 8 --time 4s --warmup 2s --limits 2,8,32)
 
 features: build  ## compare session features with a direct connection and PgBouncer; the table in README
 	sh deploy/deps.sh bench

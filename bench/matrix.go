@@ -20,7 +20,7 @@ import (
 // matrixCommand holds the flags of `matrix`.
 type matrixCommand struct {
 	Target         []string      `sep:"none" placeholder:"TARGET" help:"Whom to measure; repeat it. As in run. A guard is judged, and the first one is measured with each of --limits as well; PgBouncer with each of --pools."`
-	Limits         []int         `default:"2,4,8,16,32,64" help:"Fixed limits of the same guard, of all guards of a cell together."`
+	Limits         []int         `default:"2,4,8,16,32" help:"Fixed limits of the same guard, of all guards of a cell together."`
 	Pools          []int         `default:"20" help:"Sizes of PgBouncer's pool, of all PgBouncers of a cell together. With --pools 5,10,20,40,80 it is also measured at its best."`
 	Cells          int           `help:"Only so many cells, from the front of the design: those of the table first, then those with the most new pairs. 0 is all."`
 	Only           string        `placeholder:"REGEXP" help:"Only the cells whose name or description matches; --list prints them."`
@@ -50,7 +50,8 @@ func (c *matrixCommand) Run(s *session) error {
 		for _, cell := range cells {
 			fmt.Fprintf(s.stdout, "%-10s  %s\n", cell.Name, cell)
 		}
-		fmt.Fprintf(s.stdout, "%d cells\n", len(cells))
+		g := grid{cells: cells, targets: listTargets, limits: c.Limits, pools: c.Pools, time: c.Time, warmup: c.Warmup, repeats: c.Repeats}
+		fmt.Fprintf(s.stdout, "%d cells; one guard, PgBouncer and direct take about %s\n", len(cells), g.estimate().Round(time.Minute))
 		return nil
 	}
 	g, err := c.grid(s, cells)
@@ -66,6 +67,9 @@ func (c *matrixCommand) Run(s *session) error {
 	runErr := g.run(s.ctx)
 	return errors.Join(writeMatrix(s.stdout, g.file, out), runErr)
 }
+
+// listTargets are those whose time --list tells.
+var listTargets = []Target{{Kind: Direct}, {Kind: PgBouncer}, {Kind: Guard}}
 
 // cells are those that the flags leave of the design.
 func (c *matrixCommand) cells() ([]matrix.Cell, error) {
@@ -186,10 +190,11 @@ type grid struct {
 	options      Options // of each run, but for the scenario
 	file         *matrix.File
 	save         func(*matrix.File) error
+	settled      bool // the last run has left the server at rest
 }
 
-// runOverhead is what a run takes beside its load: to settle the server twice, to start and stop a proxy, to look at the
-// machine's speed.
+// runOverhead is what a run takes beside its load: to settle the server, to start and stop a proxy, to look at the machine's
+// speed.
 const runOverhead = 3 * time.Second
 
 // estimate is how long all of it takes.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgguard/bench/matrix"
+	"pgguard/bench/report"
 	"pgguard/bench/scenario"
 )
 
@@ -120,9 +121,7 @@ func hasRole(all []entry, r matrix.Role) bool {
 
 // one measures a contender once and saves all there is. Only what ends all measuring is an error.
 func (g *grid) one(ctx context.Context, server *scenario.Server, m *matrix.Measured, e entry, repeat int) error {
-	o := g.options
-	o.Scenario = g.regime(m)
-	r, err := runOne(ctx, o, server, e.target, repeat)
+	r, err := g.play(ctx, server, g.regime(m), e.target, repeat)
 	if err != nil {
 		if ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
@@ -138,15 +137,22 @@ func (g *grid) one(ctx context.Context, server *scenario.Server, m *matrix.Measu
 	return g.save(g.file)
 }
 
+// play measures one target in one regime. It settles the server before only where the run before has not done so after it.
+func (g *grid) play(ctx context.Context, server *scenario.Server, s scenario.Regime, t Target, repeat int) (report.Run, error) {
+	o := g.options
+	o.Scenario, o.settled = s, g.settled
+	r, err := runOne(ctx, o, server, t, repeat)
+	g.settled = err == nil
+	return r, err
+}
+
 // setRate finds how many requests of the cell the server does when few clients ask it directly, in half the time of a run,
 // and sets the arrivals by it. They are the same for all contenders.
 func (g *grid) setRate(ctx context.Context, server *scenario.Server, m *matrix.Measured) error {
 	s := g.regime(m)
 	s.Rate, s.Workers = 0, askers(m.RoundTrip)
 	s.Warmup, s.Time, s.Deadline = g.warmup/2, max(g.time/2, time.Second), 30*time.Second
-	o := g.options
-	o.Scenario = s
-	r, err := runOne(ctx, o, server, Target{Name: "rate", Kind: Direct}, 0)
+	r, err := g.play(ctx, server, s, Target{Name: "rate", Kind: Direct}, 0)
 	if err != nil {
 		return fmt.Errorf("find the rate: %w", err)
 	}

@@ -26,6 +26,8 @@ type Options struct {
 	Save func(*report.File) error
 	// Progress gets lines for people; Log the output of the programs that are started. Both may be nil.
 	Progress, Log io.Writer
+
+	settled bool // the server is at rest already: the run before has left it so
 }
 
 // Run measures all targets Repeats times, in turns: A B C, B C A, … Each run meets a settled server and proxies
@@ -83,8 +85,10 @@ const calibrateFor = 300 * time.Millisecond
 
 // runOne measures one target once.
 func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, repeat int) (report.Run, error) {
-	if err := server.Settle(ctx); err != nil {
-		return report.Run{}, err
+	if !o.settled {
+		if err := server.Settle(ctx); err != nil {
+			return report.Run{}, err
+		}
 	}
 	var w wish
 	if limited, ok := o.Scenario.(interface{ Servers() int }); ok {

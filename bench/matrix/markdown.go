@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ func (f *File) WriteMarkdown(w io.Writer) error {
 	row(&b, "guard", "cells", "green", "yellow", "red", "goodput of the best: least", "median", "p99 of best in order: median", "most", "cells above "+report.Number(P99Most), "worst cell")
 	rule(&b, 11)
 	for _, t := range Totals(verdicts) {
-		row(&b, t.Guard, num(t.Cells), num(t.Green), num(t.Yellow), num(t.Red), ratio(t.Ratio.Min), ratio(t.Ratio.Median),
+		row(&b, t.Guard, num(t.Cells), num(t.Green), num(t.Yellow), num(t.Red), share(t.Ratio.Min), share(t.Ratio.Median),
 			ratio(t.P99.Median), ratio(t.P99.Max), fmt.Sprintf("%d of %d", t.Late, t.P99.N), t.Worst)
 	}
 	b.WriteString("\n")
@@ -26,7 +27,7 @@ func (f *File) WriteMarkdown(w io.Writer) error {
 	rule(&b, 9)
 	for _, v := range verdicts {
 		row(&b, v.Cell.Name, v.Cell.String(), v.Guard, v.Cell.Shown(v.Guard, Goodput), v.Best, v.Cell.Shown(v.Best, Goodput),
-			ratio(v.Ratio), string(v.Colour), v.ShownP99())
+			share(v.Ratio), string(v.Colour), v.ShownP99())
 	}
 	for _, m := range f.Cells {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", m.Name, m.about())
@@ -56,6 +57,9 @@ func rule(b *strings.Builder, n int) { b.WriteString(strings.Repeat("|---", n) +
 func num(n int) string { return fmt.Sprint(n) }
 
 func ratio(v float64) string { return fmt.Sprintf("%.2f", v) }
+
+// share is a ratio of goodput rounded down, so that what is shown as 0.90 is not below it.
+func share(v float64) string { return ratio(math.Floor(v*100+1e-9) / 100) }
 
 // about says where the figures come from.
 func (f *File) about() string {
@@ -135,15 +139,15 @@ func (f *File) WriteVerdicts(w io.Writer) error {
 	rows := [][]string{{"cell", "regime", "guard", "goodput /s", "best", "its /s", "ratio", "verdict", "p99 of in order"}}
 	for _, v := range verdicts {
 		rows = append(rows, []string{
-			v.Cell.Name, v.Cell.String(), v.Guard, report.Cell(v.Good), v.Best, report.Cell(v.Most), ratio(v.Ratio), string(v.Colour), v.ShownP99(),
+			v.Cell.Name, v.Cell.String(), v.Guard, report.Cell(v.Good), v.Best, report.Cell(v.Most), share(v.Ratio), string(v.Colour), v.ShownP99(),
 		})
 	}
 	if err := report.WriteGrid(w, rows); err != nil {
 		return err
 	}
 	for _, t := range Totals(verdicts) {
-		if _, err := fmt.Fprintf(w, "%s: %d green, %d yellow, %d red; of the best of all least %.2f (%s), median %.2f; p99 of in order median %.2f, most %.2f, above %g in %d of %d\n",
-			t.Guard, t.Green, t.Yellow, t.Red, t.Ratio.Min, t.Worst, t.Ratio.Median, t.P99.Median, t.P99.Max, P99Most, t.Late, t.P99.N); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %d green, %d yellow, %d red; of the best of all least %s (%s), median %s; p99 of in order median %.2f, most %.2f, above %g in %d of %d\n",
+			t.Guard, t.Green, t.Yellow, t.Red, share(t.Ratio.Min), t.Worst, share(t.Ratio.Median), t.P99.Median, t.P99.Max, P99Most, t.Late, t.P99.N); err != nil {
 			return err
 		}
 	}

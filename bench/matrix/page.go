@@ -65,7 +65,7 @@ func (f *File) WritePage() ([]byte, error) {
 	for _, t := range Totals(verdicts) {
 		own := verdicts[:t.Cells]
 		verdicts = verdicts[t.Cells:]
-		g := guardPage{Total: t, Least: ratio(t.Ratio.Min), Median: ratio(t.Ratio.Median), Picture: pictureOf(own), Strip: stripOf(own), P99: "-"}
+		g := guardPage{Total: t, Least: share(t.Ratio.Min), Median: share(t.Ratio.Median), Picture: pictureOf(own), Strip: stripOf(own), P99: "-"}
 		if t.P99.N > 0 {
 			g.P99 = ratio(t.P99.Median) + ", most " + ratio(t.P99.Max)
 		}
@@ -99,7 +99,7 @@ func (m *Measured) anchor() string { return strings.ReplaceAll(m.Name, " ", "-")
 func lineOf(v Verdict) verdictLine {
 	m := v.Cell
 	l := verdictLine{
-		ID: m.anchor(), Name: m.Name, Good: m.Shown(v.Guard, Goodput), Best: v.Best, Its: m.Shown(v.Best, Goodput), Ratio: ratio(v.Ratio),
+		ID: m.anchor(), Name: m.Name, Good: m.Shown(v.Guard, Goodput), Best: v.Best, Its: m.Shown(v.Best, Goodput), Ratio: share(v.Ratio),
 		P99: v.ShownP99(), Colour: v.Colour, Late: v.Late(), Reads: m.Shown(v.Guard, ReadsP99), Writes: m.Shown(v.Guard, WritesP99),
 		Refused: m.Shown(v.Guard, Refused), Timed: m.Shown(v.Guard, TimedOut),
 	}

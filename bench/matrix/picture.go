@@ -83,7 +83,7 @@ func boxes(place box, here []Verdict) []box {
 		w := (place.W - 3) / len(here)
 		b := box{
 			X: place.X + 2 + i*w, Y: place.Y + 2, W: w - 1, H: place.H - 3, ID: v.Cell.anchor(), Colour: v.Colour, Late: v.Late(),
-			Short: ratio(v.Ratio), Title: v.title(),
+			Short: share(v.Ratio), Title: v.title(),
 		}
 		b.TX, b.TY = b.X+b.W/2, b.Y+b.H/2+4
 		if len(here) > 3 {
@@ -99,7 +99,7 @@ func (v Verdict) title() string {
 	m := v.Cell
 	text := fmt.Sprintf("%s: %s\n%s: %s useful/s, p99 of reads %s ms, of writes %s ms, refused %s/s, timed out %s/s\nbest of all: %s, %s useful/s; ratio %s",
 		m.Name, m.Cell, v.Guard, m.Shown(v.Guard, Goodput), m.Shown(v.Guard, ReadsP99), m.Shown(v.Guard, WritesP99),
-		m.Shown(v.Guard, Refused), m.Shown(v.Guard, TimedOut), v.Best, m.Shown(v.Best, Goodput), ratio(v.Ratio))
+		m.Shown(v.Guard, Refused), m.Shown(v.Guard, TimedOut), v.Best, m.Shown(v.Best, Goodput), share(v.Ratio))
 	if v.InOrder != "" {
 		text += fmt.Sprintf("\np99 %s times that of %s", ratio(v.P99), v.InOrder)
 	}
@@ -140,7 +140,7 @@ func placeOf(r float64) int {
 func stripOf(verdicts []Verdict) strip {
 	s := strip{Width: stripWidth + 60}
 	for _, r := range []float64{0.5, 0.75, YellowFrom, GreenFrom, 1, 1.25} {
-		s.Marks = append(s.Marks, label{X: placeOf(r), Y: 12, Text: report.Number(r)})
+		s.Marks = append(s.Marks, label{X: placeOf(r), Y: 12, Text: number(r)})
 	}
 	for i, f := range Factors {
 		for j, value := range f.Values {
@@ -155,7 +155,7 @@ func stripOf(verdicts []Verdict) strip {
 			}
 			if len(ratios) > 0 {
 				m := report.SpreadOf(ratios).Median
-				line.Median, line.HasMedian, line.MedianRatio = placeOf(m), true, ratio(m)
+				line.Median, line.HasMedian, line.MedianRatio = placeOf(m), true, share(m)
 			}
 			s.Lines = append(s.Lines, line)
 		}
