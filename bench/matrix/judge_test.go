@@ -51,6 +51,9 @@ func sample() *File {
 		second.Add(static8, run("limit 8", repeat, 80, 100, 0, 10))
 		second.Add(pool20, run("pgbouncer pool 20", repeat, 70, 10, 0, d))
 	}
+	first.Runs[0].Add(limitLeast, "", 2)
+	first.Runs[0].Add(limitMost, "", 16)
+	first.Runs[0].Add(limitChanges, "", 5)
 	first.Runs[0].Doubts = []string{"a <doubt>"}
 	second.Wrong = []string{"direct, repeat 1: gone"}
 	f.Cells = []*Measured{first, second}
@@ -142,7 +145,7 @@ func TestTheTablesSayWhoAndHowMuch(t *testing.T) {
 		"| guard | 96.5 (96–97) | limit 8 | 100 (100–101) | 0.96 | green | 4.00 (pgbouncer pool 20) |",
 		"| guard | 2 | 1 | 0 | 1 | 0.62 | 0.79 | 4.00 | 4.00 | 1 of 1 | pair 1 |",
 		"| direct | 60.5 (60–61) | 900 (900–900) | 900 (900–900) | 0 (0–0) | 50 (50–50) |",
-		"Doubtful: a <doubt>: guard.", "Failed: direct, repeat 1: gone.", "12 arrivals a second, 0.9 times what the server does directly.",
+		"guard: limit from 2 to 16, changed 5 times.", "Doubtful: a <doubt>: guard.", "Failed: direct, repeat 1: gone.", "12 arrivals a second, 0.9 times what the server does directly.",
 	} {
 		if !strings.Contains(markdown.String(), want) {
 			t.Errorf("no %q in\n%s", want, markdown.String())

@@ -100,7 +100,14 @@ func (v Verdict) ShownP99() string {
 	return ratio(v.P99) + " (" + v.InOrder + ")"
 }
 
-// Notes are the doubts about a cell's runs, each with those whom it concerns, and the runs that failed.
+// Figures of a guard's metrics that are told of those that find their limit.
+const (
+	limitLeast   = "guard: limit, least"
+	limitMost    = "guard: limit, most"
+	limitChanges = "guard: limit changes"
+)
+
+// Notes are what became of the guards' limits, the doubts about a cell's runs, each with those whom it concerns, and the runs that failed.
 func (m *Measured) Notes() []string {
 	var doubts []string
 	who := map[string][]string{}
@@ -115,6 +122,13 @@ func (m *Measured) Notes() []string {
 		}
 	}
 	var out []string
+	for _, c := range m.Contenders {
+		least, most := m.Spread(c.Name, limitLeast), m.Spread(c.Name, limitMost)
+		if c.Role == Judged && least.N > 0 {
+			out = append(out, fmt.Sprintf("%s: limit from %s to %s, changed %s times.", c.Name, report.Number(least.Min), report.Number(most.Max),
+				report.Cell(m.Spread(c.Name, limitChanges))))
+		}
+	}
 	for _, d := range doubts {
 		out = append(out, fmt.Sprintf("Doubtful: %s: %s.", d, strings.Join(who[d], "; ")))
 	}
