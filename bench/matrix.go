@@ -22,7 +22,7 @@ type matrixCommand struct {
 	Target         []string      `sep:"none" placeholder:"TARGET" help:"Whom to measure; repeat it. As in run. A guard is judged, and the first one is measured with each of --limits as well; PgBouncer with each of --pools."`
 	Limits         []int         `default:"2,4,8,16,32" help:"Fixed limits of the same guard, of all guards of a cell together."`
 	Pools          []int         `default:"20" help:"Sizes of PgBouncer's pool, of all PgBouncers of a cell together. With --pools 5,10,20,40,80 it is also measured at its best."`
-	Cells          int           `help:"Only so many cells, from the front of the design: those of the table first, then those with the most new pairs. 0 is all."`
+	Cells          int           `help:"Only so many cells, from the front of the design: those of the table first, then those with the most new pairs. 0 is the whole design; beyond it others are drawn, from a fixed seed."`
 	Only           string        `placeholder:"REGEXP" help:"Only the cells whose name or description matches; --list prints them."`
 	Time           time.Duration `default:"8s" help:"Length of a measurement."`
 	Warmup         time.Duration `default:"4s" help:"Load before anything is counted; up to twice that where the deadline is longer."`
@@ -33,6 +33,8 @@ type matrixCommand struct {
 	Out            string        `placeholder:"FILE" help:"Where to write the JSON; the page and the table go beside it, as .html and .md. Default: bench/results/matrix-TIME.json."`
 	Seed           uint64        `help:"Seed of arrivals and choices; 0 draws one, and prints it."`
 	From           []string      `placeholder:"FILE" help:"Measure nothing: judge what was written earlier, the cells of several files together, and write page and table anew to --out."`
+	Sim            bool          `help:"Play the cells in the simulator, --repeats seeds each, on the server of --fit: the law beside the same contenders."`
+	Fit            string        `placeholder:"FILE" help:"With --sim: the server that was fitted. Where the file is missing the server is measured behind the first guard at fixed limits from 1 to 32, four minutes, and the file is written."`
 	List           bool          `help:"Print the cells, and how long they would take, and stop."`
 	Verbose        bool          `help:"Show the output of the programs that are started."`
 }
@@ -53,6 +55,9 @@ func (c *matrixCommand) Run(s *session) error {
 		g := grid{cells: cells, targets: listTargets, limits: c.Limits, pools: c.Pools, time: c.Time, warmup: c.Warmup, repeats: c.Repeats}
 		fmt.Fprintf(s.stdout, "%d cells; one guard, PgBouncer and direct take about %s\n", len(cells), g.estimate().Round(time.Minute))
 		return nil
+	}
+	if c.Sim {
+		return c.simulate(s, cells)
 	}
 	g, err := c.grid(s, cells)
 	if err != nil {
@@ -78,7 +83,7 @@ func (c *matrixCommand) cells() ([]matrix.Cell, error) {
 		return nil, usageError{err}
 	}
 	var cells []matrix.Cell
-	for _, cell := range matrix.Design() {
+	for _, cell := range matrix.Design(c.Cells) {
 		if only.MatchString(cell.Name) || only.MatchString(cell.String()) {
 			cells = append(cells, cell)
 		}
@@ -212,18 +217,11 @@ func (g *grid) estimate() time.Duration {
 
 // run measures every cell, and saves what there is after each run. A run that fails is noted, and the others go on.
 func (g *grid) run(ctx context.Context) error {
-	if err := raiseFiles(); err != nil {
+	server, stop, err := g.startServer(ctx)
+	if err != nil {
 		return err
 	}
-	server := &scenario.Server{URL: g.options.Server}
-	if server.URL == "" {
-		c, err := startCluster(ctx, g.options.MaxConnections, g.options.Log)
-		if err != nil {
-			return err
-		}
-		defer c.stop()
-		server.URL = c.url
-	}
+	defer stop()
 	if err := g.versions(ctx, server); err != nil {
 		return err
 	}
@@ -240,6 +238,21 @@ func (g *grid) run(ctx context.Context) error {
 		return fmt.Errorf("%d runs failed; the table says which", wrong)
 	}
 	return nil
+}
+
+// startServer returns the server behind all contenders. stop ends it, if it was started for this.
+func (g *grid) startServer(ctx context.Context) (s *scenario.Server, stop func(), err error) {
+	if err := raiseFiles(); err != nil {
+		return nil, nil, err
+	}
+	if g.options.Server != "" {
+		return &scenario.Server{URL: g.options.Server}, func() {}, nil
+	}
+	c, err := startCluster(ctx, g.options.MaxConnections, g.options.Log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &scenario.Server{URL: c.url}, c.stop, nil
 }
 
 // versions notes which programs are measured.

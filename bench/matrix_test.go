@@ -60,6 +60,17 @@ func TestMainMeasuresAMatrix(t *testing.T) {
 	if n := len(matrix.Judge(f)); n != 2 {
 		t.Errorf("%d verdicts", n)
 	}
+	g := &grid{
+		targets: []Target{{Name: "guard", Kind: Guard, Path: guard}}, warmup: 100 * time.Millisecond, time: time.Second,
+		options: Options{Server: pg.URL("postgres"), Repeats: 1, Progress: &log, Log: &log},
+	}
+	fit, err := g.measureFit(t.Context(), []float64{1.5}, []int{1, 2, 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := fit.Of(1.5); err != nil || u.Lambda < 10 || u.Lambda > 2000 || fit.Update <= 0 || len(fit.Statements[0].Points) != 3 {
+		t.Errorf("fitted %+v, %v", fit, err)
+	}
 	redrawn := filepath.Join(dir, "again.json")
 	if code := Main(t.Context(), []string{"matrix", "--from", file, "--out", redrawn}, &out, &log); code != 0 {
 		t.Fatalf("draw anew: exit code %d\n%s", code, log.String())
@@ -127,7 +138,9 @@ func TestMatrixUsage(t *testing.T) {
 		"--target guard=x --server postgres://x --only nothing": 2,
 		"--target guard=x --server postgres://x --only (":       2,
 		"--target guard=x --server postgres://x --repeats 0":    2,
-		"--from x.json": 2, // nowhere to write
+		"--sim":                            2, // no fit
+		"--sim --fit /does/not/exist.json": 2, // nor anybody to measure
+		"--from x.json":                    2, // nowhere to write
 		"--from /does/not/exist.json --out x.json":                  1,
 		"--target guard=x --server postgres://127.0.0.1:1/x?user=n": 1, // nobody there
 	} {
@@ -142,5 +155,49 @@ func TestMatrixUsage(t *testing.T) {
 	}
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 7 || !strings.HasPrefix(lines[3], "table 1000") || !strings.HasPrefix(lines[4], "pair 1 ") {
 		t.Errorf("%s", out.String())
+	}
+}
+
+// TestMainSimulatesAMatrix plays three cells on a made-up server, and the same figures come out twice.
+func TestMainSimulatesAMatrix(t *testing.T) {
+	dir := t.TempDir()
+	fit := matrix.Fit{Update: 0.2, Flush: 1}
+	for _, cost := range matrix.Factors[0].Values {
+		fit.Statements = append(fit.Statements, matrix.StatementFit{Cost: cost, Curve: matrix.USL{Lambda: 1000 / (cost + 0.3), Sigma: 0.4, Kappa: 0.001}})
+	}
+	file := filepath.Join(dir, "fit.json")
+	if err := fit.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, name := range []string{"a.json", "b.json"} {
+		path := filepath.Join(dir, name)
+		var out, log bytes.Buffer
+		if code := Main(t.Context(), []string{
+			"matrix", "--sim", "--fit", file, "--out", path, "--only", "^(table 32|pair (5|18))$", "--time", "2s", "--warmup", "1s", "--repeats", "2", "--limits", "4,16",
+		}, &out, &log); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, log.String())
+		}
+		f, err := matrix.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range matrix.Judge(f) {
+			if v.Guard != "law" || v.Good.N != 2 || v.Ratio < 0.2 || v.Ratio > 1.5 {
+				t.Errorf("%s: %+v", v.Cell.Name, v)
+			}
+		}
+		f.Command, f.Written = nil, time.Time{}
+		if len(f.Cells) != 3 || !f.Simulated {
+			t.Fatalf("%+v", f)
+		}
+		var b bytes.Buffer
+		if err := f.WriteMarkdown(&b); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, b.String())
+	}
+	if texts[0] != texts[1] {
+		t.Errorf("one seed, two answers:\n%s\n%s", texts[0], texts[1])
 	}
 }

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -122,5 +123,43 @@ func Table() []Cell {
 	return cells
 }
 
-// Design returns the cells to measure: those of Table, and those of Pairs. It is the same every time.
-func Design() []Cell { return append(Table(), Pairs()...) }
+// Design returns the cells to measure: those of Table, those of Pairs, and, where there shall be at least more than those, others
+// that are drawn from all there are. It is the same every time.
+func Design(least int) []Cell {
+	cells := append(Table(), Pairs()...)
+	if least <= len(cells) {
+		return cells
+	}
+	known := map[string]bool{}
+	for _, c := range cells {
+		known[c.String()] = true
+	}
+	all := everything()
+	for i, place := range rand.New(rand.NewPCG(2, 2)).Perm(len(all)) {
+		if c := all[place]; len(cells) < least && !known[c.String()] {
+			c.Name = fmt.Sprintf("drawn %d", i+1)
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
+
+// everything is every combination of values.
+func everything() []Cell {
+	rows := [][numFactors]float64{{}}
+	for f := range Factors {
+		var more [][numFactors]float64
+		for _, row := range rows {
+			for _, v := range Factors[f].Values {
+				row[f] = v
+				more = append(more, row)
+			}
+		}
+		rows = more
+	}
+	var cells []Cell
+	for _, row := range rows {
+		cells = append(cells, cellOf(row))
+	}
+	return cells
+}

@@ -15,6 +15,11 @@ const (
 	WritesP99 = "writes p99"              // of those served in time
 	Refused   = "refused"                 // a second
 	TimedOut  = "timed out"               // a second
+
+	// Of a guard that finds its limit, as its metrics say.
+	LimitLeast   = "guard: limit, least"
+	LimitMost    = "guard: limit, most"
+	LimitChanges = "guard: limit changes"
 )
 
 // The least share of the best of all that is green, and yellow.

@@ -51,9 +51,9 @@ func sample() *File {
 		second.Add(static8, run("limit 8", repeat, 80, 100, 0, 10))
 		second.Add(pool20, run("pgbouncer pool 20", repeat, 70, 10, 0, d))
 	}
-	first.Runs[0].Add(limitLeast, "", 2)
-	first.Runs[0].Add(limitMost, "", 16)
-	first.Runs[0].Add(limitChanges, "", 5)
+	first.Runs[0].Add(LimitLeast, "", 2)
+	first.Runs[0].Add(LimitMost, "", 16)
+	first.Runs[0].Add(LimitChanges, "", 5)
 	first.Runs[0].Doubts = []string{"a <doubt>"}
 	second.Wrong = []string{"direct, repeat 1: gone"}
 	f.Cells = []*Measured{first, second}
@@ -195,7 +195,7 @@ func TestThePageShowsEveryCellOnce(t *testing.T) {
 // TestEveryCellOfTheDesignHasAPlaceInThePicture of its own.
 func TestEveryCellOfTheDesignHasAPlaceInThePicture(t *testing.T) {
 	var verdicts []Verdict
-	for _, c := range Design() {
+	for _, c := range Design(0) {
 		verdicts = append(verdicts, Verdict{Cell: &Measured{Cell: c}, Ratio: 1, Colour: Green})
 	}
 	p := pictureOf(verdicts)

@@ -74,6 +74,9 @@ func (f *File) about() string {
 // about is the regime and what was fitted to the server.
 func (m *Measured) about() string {
 	text := fmt.Sprintf("%s. A statement sorts %d rows, which took %.2f ms on the idle server.", m.Cell, m.ReadRows, m.ReadMillis)
+	if m.ReadRows == 0 {
+		text = fmt.Sprintf("%s. A statement takes %.2f ms alone.", m.Cell, m.ReadMillis)
+	}
 	if m.Open {
 		text += fmt.Sprintf(" %.0f arrivals a second, %g times what the server does directly.", m.Rate, m.Pressure())
 	}
@@ -100,13 +103,6 @@ func (v Verdict) ShownP99() string {
 	return ratio(v.P99) + " (" + v.InOrder + ")"
 }
 
-// Figures of a guard's metrics that are told of those that find their limit.
-const (
-	limitLeast   = "guard: limit, least"
-	limitMost    = "guard: limit, most"
-	limitChanges = "guard: limit changes"
-)
-
 // Notes are what became of the guards' limits, the doubts about a cell's runs, each with those whom it concerns, and the runs that failed.
 func (m *Measured) Notes() []string {
 	var doubts []string
@@ -123,10 +119,10 @@ func (m *Measured) Notes() []string {
 	}
 	var out []string
 	for _, c := range m.Contenders {
-		least, most := m.Spread(c.Name, limitLeast), m.Spread(c.Name, limitMost)
+		least, most := m.Spread(c.Name, LimitLeast), m.Spread(c.Name, LimitMost)
 		if c.Role == Judged && least.N > 0 {
 			out = append(out, fmt.Sprintf("%s: limit from %s to %s, changed %s times.", c.Name, report.Number(least.Min), report.Number(most.Max),
-				report.Cell(m.Spread(c.Name, limitChanges))))
+				report.Cell(m.Spread(c.Name, LimitChanges))))
 		}
 	}
 	for _, d := range doubts {

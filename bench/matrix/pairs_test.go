@@ -35,7 +35,7 @@ func TestEveryPairOfValuesOccurs(t *testing.T) {
 // TestDesignHasNoCellTwice, neither by name nor by its values; each has a name, and values that the factors know.
 func TestDesignHasNoCellTwice(t *testing.T) {
 	names, values := map[string]bool{}, map[string]bool{}
-	for _, c := range Design() {
+	for _, c := range Design(100) {
 		if c.Name == "" || names[c.Name] || values[c.String()] {
 			t.Errorf("%q, %s", c.Name, c)
 		}
@@ -51,5 +51,20 @@ func TestDesignHasNoCellTwice(t *testing.T) {
 		if !names[n] {
 			t.Errorf("no %s", n)
 		}
+	}
+}
+
+// TestDesignIsFilledUp with cells that are drawn, up to all there are.
+func TestDesignIsFilledUp(t *testing.T) {
+	few, many := Design(0), Design(100)
+	if len(many) != 100 || !reflect.DeepEqual(many[:len(few)], few) || !reflect.DeepEqual(many, Design(200)[:100]) {
+		t.Errorf("%d cells", len(many))
+	}
+	combinations := 1
+	for _, f := range Factors {
+		combinations *= len(f.Values)
+	}
+	if n := len(Design(1 << 20)); n != combinations {
+		t.Errorf("%d of %d cells", n, combinations)
 	}
 }

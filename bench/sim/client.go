@@ -59,7 +59,7 @@ func (m *sim) ask(s *session) {
 		m.result.offered(g.Class)
 	}
 	s.class, s.step, s.abandoned, s.wasBlocked = uint8(g.Class), 0, false, false
-	s.alt = m.phase.Mix == 1 && g.Alt != nil
+	s.alt = g.Alt != nil && (m.phase.Mix == 1 || g.AltShare > 0 && m.rng.Float64() < g.AltShare)
 	s.queued = m.now
 	if g.Patience > 0 {
 		m.later(s, evTimeout, g.Patience)
@@ -79,6 +79,7 @@ func (m *sim) work(s *session) []Statement {
 func (m *sim) finished(s *session) {
 	if !s.abandoned {
 		m.result.answered(int(s.class), m.now-s.queued)
+		m.result.heard(s.alt, m.now-s.queued)
 		m.result.Seconds[int(m.now)]++
 	}
 	s.tries = 0

@@ -45,8 +45,9 @@ type ClassCount struct {
 type PhaseResult struct {
 	start   float64
 	Class   [2]ClassCount
-	strange int     // strangers' statements answered
-	limits  float64 // sum of L over steps
+	kinds   [2]histogram // of those answered, Work and Alt
+	strange int          // strangers' statements answered
+	limits  float64      // sum of L over steps
 	steps   int
 	square  float64
 }
@@ -95,6 +96,15 @@ func (r *Result) answered(c int, took float64) {
 		r.look.low++
 		r.look.slow += took
 	}
+}
+
+// heard notes how long a client waited for the answer to one of its two kinds of transactions.
+func (r *Result) heard(alt bool, took float64) {
+	kind := 0
+	if alt {
+		kind = 1
+	}
+	r.Phases[min(r.at, len(r.Phases)-1)].kinds[kind].add(took)
 }
 
 func (r *Result) failed(c int) { r.class(c).Failed++; r.look.failed++ }

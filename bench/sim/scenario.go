@@ -19,6 +19,7 @@ type Group struct {
 	Rate     float64     // open: requests for each second, before Phase.Load; the group is closed if it is 0
 	Work     []Statement // one transaction
 	Alt      []Statement // the same in phases with Mix 1; nil: Work
+	AltShare float64     // part of the transactions that are Alt in all phases
 	Patience float64     // a client gives up after this long; 0: never
 	Retries  int
 	Backoff  float64 // before a retry; 0: at once
