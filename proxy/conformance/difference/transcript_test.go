@@ -51,7 +51,7 @@ func (t *transcript) state() (idle, begun bool) {
 		if !strings.HasPrefix(line, "Z ") {
 			continue
 		}
-		for i > 0 && line == "Z T" && t.lines[i-1] == line { // of a Sync
+		for i > 0 && line == "Z T" && (t.lines[i-1] == line || t.lines[i-1] == "3") { // of a Sync, or a Close
 			i--
 		}
 		begun = i > 0 && (t.lines[i-1] == "C BEGIN" || t.lines[i-1] == "C |START TRANSACTION|")
