@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/upstream"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	Upstream upstream.Upstream
 	// Databases are exceptions by the name the client asks for.
 	Databases map[string]Database
+	// Password is where the passwords of the upstreams' own users come from that are not in them.
+	Password PasswordSource
 	// TLS is how clients come over TLS.
 	TLS TLS
 	// Mode says for how long a client keeps a server.
@@ -74,6 +77,21 @@ type Config struct {
 	IdleGrace time.Duration
 	// Log receives one line per connection's end and per event; never the text of a query.
 	Log *slog.Logger
+}
+
+// PasswordSource is a file, or a program, with a password; the zero value is none.
+type PasswordSource struct {
+	File    string        // the first line is the password; it is read at each login
+	Command []string      // the first line of what it writes is the password; it is run without a shell
+	Cache   time.Duration // for how long that is used; a login that is refused for it has it run again at once
+}
+
+// source is what reads it, nil if there is none.
+func (p *PasswordSource) source() *auth.Source {
+	if p.File == "" && len(p.Command) == 0 {
+		return nil
+	}
+	return auth.NewSource(p.File, p.Command, p.Cache)
 }
 
 // Listener is one address that clients connect to.
@@ -125,6 +143,7 @@ func Default() Config {
 		MaxClients:    10_000,
 		Mode:          PoolModeTransaction,
 		TLS:           TLS{Mode: TLSOff},
+		Password:      PasswordSource{Command: []string{}, Cache: 10 * time.Minute},
 		Pool:          pool.Default(),
 		Rules:         []Rule{{Class: "low", ApplicationName: regexp.MustCompile(`(^|/)sidekiq(\s|$)`)}},
 		LoginTimeout:  60 * time.Second,
@@ -163,6 +182,9 @@ func (c Config) Validate() []error {
 		}
 	}
 	c.validateTLS(bad)
+	if c.Password.File != "" && len(c.Password.Command) > 0 {
+		bad("upstream_password.command: there is a file, too; give one of them")
+	}
 	for i, r := range c.Rules {
 		if r.TagValue != nil && r.Tag == "" {
 			bad("classes: rule %d of class %q has a tag_value without a tag", i, r.Class)

@@ -324,3 +324,53 @@ func TestGarbageInThePlaceOfTLS(t *testing.T) {
 		t.Errorf("the next client: %s %v", got, err)
 	}
 }
+
+// TestPasswordsRotate: the program is asked again when the server refuses what it said last, a file is read each time, and no client notices.
+func TestPasswordsRotate(t *testing.T) {
+	c, err := pgtest.Start(t.Context(), pgtest.Options{HBA: []string{"host all all all scram-sha-256"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := t.TempDir()
+	path, program := filepath.Join(dir, "password"), filepath.Join(dir, "program")
+	set := func(password string) {
+		t.Helper()
+		if err := c.Exec(t.Context(), "alter role rotates password '"+password+"'"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Exec(t.Context(), "create role rotates login superuser"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat "+path+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for what, source := range map[string]PasswordSource{
+		"a file": {File: path}, "a program": {Command: []string{program}, Cache: time.Hour},
+	} {
+		t.Run(what, func(t *testing.T) {
+			set("first")
+			g := newGuard(t, address(c), func(cfg *Config) {
+				cfg.Upstream.User, cfg.Password = "rotates", source
+				cfg.Pool.Lifetime = 50 * time.Millisecond // each transaction has a new server
+			})
+			conn := mustCall(t, g.addr, "rotates", "postgres")
+			for i := range 6 {
+				set(fmt.Sprintf("password %d", i))
+				for range 5 {
+					if got := conn.one(t, "select pg_sleep(0.02)::text || 'ok'"); got != "ok" {
+						t.Fatalf("round %d: %s", i, got)
+					}
+				}
+			}
+		})
+	}
+}

@@ -43,6 +43,7 @@ type Server struct {
 	library *library.Library   // statements of all clients
 	prints  instance.Prints    // numbers of statements, for the law
 	events  *event.Ring        // what was decided
+	source  *auth.Source       // of the upstreams' passwords; nil: none
 	certs   *auth.Certificates // nil: nobody can come over TLS
 	tls     *tls.Config        // of certs
 
@@ -86,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance.Instance{}, entering: map[net.Conn]*list.Element{}, entered: map[*session]struct{}{},
 		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
-		events: event.New(event.Size),
+		events: event.New(event.Size), source: cfg.Password.source(),
 	}
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
@@ -398,7 +399,7 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
-		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), Secure: sock.Client, MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
+		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), Secure: sock.Client, Source: srv.source, MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
 		Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }

@@ -46,6 +46,7 @@ func (f *File) ToProxy() proxy.Config {
 		MaxClients: f.MaxClients,
 		Observe:    f.Mode == "observe",
 		Upstream:   f.Upstream.Upstream,
+		Password:   proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
 		Databases:  map[string]proxy.Database{},
 		Mode:       f.Pool.Mode.toProxy(),
 		Limit:      int(f.Pool.Limit),

@@ -14,6 +14,7 @@ type File struct {
 	Pprof         bool                `yaml:"pprof"`
 	Mode          Mode                `yaml:"mode"`
 	Upstream      Upstream            `yaml:"upstream"`
+	Password      Password            `yaml:"upstream_password"`
 	Pool          Pool                `yaml:"pool"`
 	Classes       []Class             `yaml:"classes"`
 	Databases     map[string]Database `yaml:"databases"`
@@ -34,6 +35,13 @@ type Listen struct {
 	Addr  string  `yaml:"addr"`
 	Class string  `yaml:"class"`
 	TLS   TLSMode `yaml:"tls"` // empty: that of the File
+}
+
+// Password is where the password of an upstream's own user comes from that is not in it.
+type Password struct {
+	File    string   `yaml:"file"`
+	Command []string `yaml:"command"`
+	Cache   Duration `yaml:"cache"`
 }
 
 // Pool says how many servers there are and how long they are kept.
@@ -136,6 +144,7 @@ func Default() *File {
 			SyncApplicationName:   d.SyncApplicationName,
 			Learned:               "auto",
 		},
+		Password:      Password{Command: []string{}, Cache: Duration(d.Password.Cache)},
 		Databases:     map[string]Database{},
 		MaxClients:    d.MaxClients,
 		LoginTimeout:  Duration(d.LoginTimeout),

@@ -83,6 +83,9 @@ func keysOf(t reflect.Type, path string) []string {
 		}
 		return keys
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.String {
+			return []string{path}
+		}
 		element := path + "[0]"
 		if path == "classes[0].match" {
 			element = "classes[1].match[0]" // the first class is everybody else's and has none

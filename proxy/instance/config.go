@@ -9,6 +9,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/auth"
 )
 
 // Config is everything an instance is told. Log, Events, Open and Reap are needed.
@@ -26,6 +27,8 @@ type Config struct {
 	// KeepAlive and Secure are upstream.Door's.
 	KeepAlive net.KeepAliveConfig
 	Secure    func(net.Conn, *tls.Config) *tls.Conn
+	// Source is upstream.Door's.
+	Source *auth.Source
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
 	LearnedDir string
 	// Log receives one line for each decision and each connection lost.

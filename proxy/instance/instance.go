@@ -89,7 +89,7 @@ const breakerStates = int(breaker.StateRamp) + 1
 func New(cfg Config, up upstream.Upstream) *Instance {
 	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
-	in.Door.KeepAlive, in.Door.Secure = cfg.KeepAlive, cfg.Secure
+	in.Door.KeepAlive, in.Door.Secure, in.Door.Source = cfg.KeepAlive, cfg.Secure, cfg.Source
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)

@@ -25,6 +25,8 @@ type Door struct {
 	KeepAlive net.KeepAliveConfig
 	// Secure makes a socket the client's side of TLS; nil: crypto/tls does. It is set before the Door is used.
 	Secure func(net.Conn, *tls.Config) *tls.Conn
+	// Source has the password of the upstream's own user, if nothing else has; nil: nothing does. It is set before the Door is used.
+	Source *auth.Source
 
 	protocol  atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
 	encrypted atomic.Bool   // the last login was over TLS
@@ -93,7 +95,25 @@ func (d *Door) Version() uint32 { return d.protocol.Load() }
 // LogIn opens a socket and logs in over it, in the newest version of the protocol that the server takes, until ctx ends.
 // PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
 // close, and is then asked for 3.0. On success h.Conn is the caller's.
-func (d *Door) LogIn(ctx context.Context, h *Handshake) (err error) {
+func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
+	if d.Source == nil || h.Password != "" || h.User != d.Upstream.User {
+		return d.enter(ctx, h)
+	}
+	for {
+		password, fresh, err := d.Source.Password(ctx)
+		if err != nil {
+			return err
+		}
+		h.Password = password
+		if err = d.enter(ctx, h); fresh || !ForPassword(err) {
+			return err
+		}
+		d.Source.Forget(password) // it was good for a while only
+	}
+}
+
+// enter is LogIn with the password that h has.
+func (d *Door) enter(ctx context.Context, h *Handshake) (err error) {
 	ways := d.Upstream.ways()
 	for i, w := range ways {
 		if err = d.logIn(ctx, h, w); err == nil {
