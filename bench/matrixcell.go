@@ -86,10 +86,12 @@ const errorPause = 100 * time.Millisecond
 // cell measures one cell. The contenders take turns, from cell to cell and from repeat to repeat; the fixed limit in order of
 // arrival is that which has the best goodput by then.
 func (g *grid) cell(ctx context.Context, server *scenario.Server, m *matrix.Measured, place int) error {
-	if err := g.regime(m).Prepare(ctx, server); err != nil {
+	load := g.regime(m)
+	if err := load.Prepare(ctx, server); err != nil {
 		return err
 	}
-	m.ReadRows, m.ReadMillis = server.ReadRows, float64(server.ReadCost)/float64(time.Millisecond)
+	m.ReadRows = load.Parts() * server.ReadRows
+	m.ReadMillis = float64(load.Parts()) * float64(server.ReadCost) / float64(time.Millisecond)
 	if m.Open {
 		if err := g.setRate(ctx, server, m); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,12 +37,31 @@ func (s Regime) Prepare(ctx context.Context, server *Server) error {
 	if s.HotRows > accountRows {
 		return fmt.Errorf("there are %d rows to fight for", accountRows)
 	}
-	return server.Prepare(ctx, s.ReadCost)
+	return server.Prepare(ctx, s.ReadCost/time.Duration(s.Parts()))
+}
+
+// partMost is how much of a statement one stretch of rows may cost: a core sorts up to ten million rows a second, and the
+// table has room for stretches of 75,000.
+const partMost = 5 * time.Millisecond
+
+// Parts is of how many reads, each of Server.ReadRows, the statement consists.
+func (s Regime) Parts() int { return max(1, int((s.ReadCost+partMost-1)/partMost)) }
+
+// statement is one text of that many reads.
+func (s Regime) statement(r *rand.Rand, readRows int) string {
+	if s.Parts() == 1 {
+		return readSQL(r, readRows)
+	}
+	var reads []string
+	for range s.Parts() {
+		reads = append(reads, "("+readSQL(r, readRows)+")")
+	}
+	return strings.Join(reads, " UNION ALL ")
 }
 
 // work is a read or a write.
 func (s Regime) work(r *rand.Rand, readRows int) []string {
-	read := readSQL(r, readRows)
+	read := s.statement(r, readRows)
 	if r.Float64() >= s.Writes {
 		return []string{read}
 	}

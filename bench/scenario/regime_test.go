@@ -37,7 +37,7 @@ func TestRegimes(t *testing.T) {
 	}
 
 	// Clients that give up are told from those that are refused, and what they leave behind is ended.
-	s.Rate, s.Deadline, s.Workers, s.ReadCost = 0, 2*time.Millisecond, 5, 20*time.Millisecond
+	s.Rate, s.Deadline, s.Workers, s.ReadCost = 0, 2*time.Millisecond, 5, 11*time.Millisecond
 	r = playOn(t, s, server)
 	within(t, r, matrix.Goodput, 0, 1)
 	within(t, r, matrix.Refused, 0, 0)
@@ -68,6 +68,17 @@ func TestRegimeWritesAsOftenAndWhereItSays(t *testing.T) {
 		}
 		if got := float64(n) / 1000; got < c.writes-0.05 || got > c.writes+0.05 {
 			t.Errorf("%v of the requests write, want %v", got, c.writes)
+		}
+	}
+}
+
+// TestADearStatementIsOneTextOfManyReads, which the server takes.
+func TestADearStatementIsOneTextOfManyReads(t *testing.T) {
+	r := load.Rand(1, 1)
+	for cost, want := range map[time.Duration]int{200 * time.Microsecond: 1, 5 * time.Millisecond: 1, 20 * time.Millisecond: 4} {
+		s := Regime{ReadCost: cost}
+		if got := strings.Count(s.statement(r, 100), "bench_timeline"); got != want || s.Parts() != want {
+			t.Errorf("%v: %d reads in %d parts, want %d", cost, got, s.Parts(), want)
 		}
 	}
 }
