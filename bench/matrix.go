@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // matrixCommand holds the flags of `matrix`.
 type matrixCommand struct {
 	Target         []string      `sep:"none" placeholder:"TARGET" help:"Whom to measure; repeat it. As in run. A guard is judged, and the first one is measured with each of --limits as well; PgBouncer with each of --pools."`
-	Limits         []int         `default:"2,4,8,16,32" help:"Fixed limits of the same guard, of all guards of a cell together."`
+	Limits         []int         `default:"2,4,8,16,32" help:"Fixed limits of the same guard, of all guards of a cell together; --limits= leaves them out."`
 	Pools          []int         `default:"20" help:"Sizes of PgBouncer's pool, of all PgBouncers of a cell together. With --pools 5,10,20,40,80 it is also measured at its best."`
 	Cells          int           `help:"Only so many cells, from the front of the design: those of the table first, then those with the most new pairs. 0 is the whole design; beyond it others are drawn, from a fixed seed."`
 	Only           string        `placeholder:"REGEXP" help:"Only the cells whose name or description matches; --list prints them."`
@@ -91,6 +92,8 @@ func (c *matrixCommand) cells() ([]matrix.Cell, error) {
 	switch {
 	case len(cells) == 0:
 		return nil, usageError{fmt.Errorf("no cell matches %q", c.Only)}
+	case slices.ContainsFunc(append(slices.Clone(c.Limits), c.Pools...), func(n int) bool { return n < 1 }):
+		return nil, usageError{errors.New("--limits and --pools must be at least 1")}
 	case c.Cells < 0 || c.Repeats < 1:
 		return nil, usageError{errors.New("--cells must not be negative, and --repeats be at least 1")}
 	case c.Cells > 0 && c.Cells < len(cells):
@@ -207,7 +210,11 @@ func (g *grid) estimate() time.Duration {
 	var sum time.Duration
 	for _, c := range g.cells {
 		each := g.warmupOf(c) + g.time + runOverhead
-		sum += time.Duration(g.repeats*(len(g.contenders(c))+1)) * each // one more in order of arrival
+		n := len(g.contenders(c))
+		if len(g.limits) > 0 {
+			n++ // the best of them in order of arrival
+		}
+		sum += time.Duration(g.repeats*n) * each
 		if c.Open {
 			sum += each / 2
 		}

@@ -140,6 +140,8 @@ func TestMatrixUsage(t *testing.T) {
 		"--target guard=x --server postgres://x --repeats 0":    2,
 		"--sim":                            2, // no fit
 		"--sim --fit /does/not/exist.json": 2, // nor anybody to measure
+		"--list --limits 0":                2,
+		"--list --limits=":                 0,
 		"--from x.json":                    2, // nowhere to write
 		"--from /does/not/exist.json --out x.json":                  1,
 		"--target guard=x --server postgres://127.0.0.1:1/x?user=n": 1, // nobody there
