@@ -90,7 +90,7 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"host=db ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2": "ssl_min_protocol_version is above ssl_max_protocol_version",
 		"host=db ssl_min_protocol_version=TLSv2":                                    `ssl_min_protocol_version "TLSv2" is one that PostgreSQL does not know; use TLSv1, TLSv1.1, TLSv1.2, TLSv1.3`,
 		"host=db require_auth=hunter2":                                              "require_auth is a list of password, md5, gss, sspi, scram-sha-256 and none",
-		"host=db require_auth=md5,!password":                                        "all of them or none with !",
+		"host=db require_auth=md5,!password":                                        "all of them have a ! before, or none",
 		"host=db sslkey=/k":                                                         "sslkey is given without sslcert",
 		"host=db sslcrldir=/d":                                                      "key sslcrldir is not available for an upstream",
 		"host=db sslmode=disable channel_binding=require":                           "which sslmode=disable rules out",

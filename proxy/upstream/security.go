@@ -80,7 +80,7 @@ func securityOf(keys map[string]string) (Security, error) {
 	for _, m := range list {
 		name, not := strings.CutPrefix(m, "!")
 		if !slices.Contains(methods, name) || not != strings.HasPrefix(list[0], "!") {
-			return s, errors.New("require_auth is a list of password, md5, gss, sspi, scram-sha-256 and none, separated by commas, all of them or none with !")
+			return s, errors.New("require_auth is a list of password, md5, gss, sspi, scram-sha-256 and none, separated by commas; all of them have a ! before, or none")
 		}
 	}
 	return s, nil

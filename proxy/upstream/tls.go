@@ -180,7 +180,9 @@ func readKey(path, password string) ([]byte, error) {
 			return nil, err
 		}
 		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: open}), nil
-	case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // keys of this old form are still about
+	//lint:ignore SA1019 keys of this old form are still about
+	case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // as above
+		//lint:ignore SA1019 as above
 		if open, err = x509.DecryptPEMBlock(block, []byte(password)); err != nil { //nolint:staticcheck // as above
 			return nil, fmt.Errorf("%s cannot be decrypted; is sslpassword the right one?", path)
 		}
