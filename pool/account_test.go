@@ -63,16 +63,32 @@ func TestWaitingForASlotIsNotBoundByTheLimit(t *testing.T) {
 	})
 }
 
-func TestOverloadIsRefusedSooner(t *testing.T) {
+// Where clients have been seen to leave after a second, who has waited for longer is refused before the class's longest wait is over; where
+// nobody has, everybody waits as long as his class may.
+func TestWhoWaitsLongerThanClientsDoIsRefused(t *testing.T) {
 	in(t, mixed(1), 1, func(t *testing.T, h *harness) {
-		holder, c, low := h.client("holder"), h.client("c"), h.client("l").low()
-		h.get(holder, c, low)
-		pass(950 * time.Millisecond)
-		if c.refused() != nil {
-			t.Fatal("refused before a second")
+		holder, low := h.client("holder"), h.client("l").low()
+		h.get(holder, low)
+		stays := h.client("stays")
+		h.get(stays)
+		pass(4900 * time.Millisecond)
+		if stays.refused() != nil {
+			t.Fatalf("refused before its class's longest wait: %v", stays.refused())
 		}
-		pass(150 * time.Millisecond)
+		pass(200 * time.Millisecond)
 		var r *pool.RefusedError
+		if !errors.As(stays.refused(), &r) || r.Reason != "wait" {
+			t.Errorf("%v, want a refusal for the wait", stays.refused())
+		}
+		hasty := h.many("hasty", 30)
+		h.get(hasty...)
+		c := h.client("c")
+		h.get(c)
+		pass(time.Second)
+		for _, o := range hasty {
+			h.Withdraw(&o.Waiter)
+		}
+		pass(900 * time.Millisecond)
 		if !errors.As(c.refused(), &r) || r.Reason != "overload" || r.Class != "high" {
 			t.Errorf("%v, want a refusal for overload", c.refused())
 		}
@@ -81,6 +97,48 @@ func TestOverloadIsRefusedSooner(t *testing.T) {
 		}
 		if p := h.Account(time.Now()).Paces; p[1].Overloaded || p[1].Bound != 30*time.Second {
 			t.Errorf("low waits like this: %+v", p[1])
+		}
+	})
+}
+
+// Who would come too late is refused at once, with the wait that there would have been, and who comes back at once waits before he is told
+// again.
+func TestWhoWouldComeTooLateIsRefusedAtOnce(t *testing.T) {
+	cfg := mixed(2)
+	in(t, cfg, 1, func(t *testing.T, h *harness) {
+		serve := func(all []*client) {
+			for _, c := range all {
+				pass(100 * time.Millisecond)
+				if c.has().Server != nil {
+					h.release(c)
+				}
+			}
+		}
+		all := h.many("c", 60)
+		h.get(all[:30]...)
+		serve(all[:20])
+		h.get(all[30:]...) // ten wait: one each 100 ms
+		h.get(all[:20]...)
+		late := h.client("late")
+		h.get(late)
+		var r *pool.RefusedError
+		if !errors.As(late.refused(), &r) || r.Reason != "too_late" || r.Waited != 0 || r.Expected < 4*time.Second || r.Expected > 8*time.Second || r.InTime != 5*time.Second {
+			t.Fatalf("told %+v, want that it would come too late", late.refused())
+		}
+		h.get(late)
+		if late.refused() != nil {
+			t.Fatalf("told at once again: %v", late.refused())
+		}
+		if n := h.Stats().Classes[0].Waiting; n == 0 {
+			t.Error("who waits before he is told again is not counted")
+		}
+		pass(1100 * time.Millisecond)
+		if late.refused() == nil {
+			t.Error("not told again when it is time")
+		}
+		h.get(late)
+		if !h.Withdraw(&late.Waiter) {
+			t.Error("cannot leave while it waits to be told again")
 		}
 	})
 }
@@ -156,8 +214,8 @@ func TestObserveKeepsTheOrder(t *testing.T) {
 			if cs[0].has().Server == nil {
 				t.Errorf("served %s, want the oldest", h.grants())
 			}
-			pass(time.Second)
-			if n := h.Stats().Would["overload"]["high"]; n == 0 {
+			pass(6 * time.Second)
+			if n := h.Stats().Would["wait"]["high"]; n == 0 {
 				t.Error("what would have been refused is not counted")
 			}
 		})

@@ -92,3 +92,10 @@ func BenchmarkLeaseBesideQueue(b *testing.B) {
 	}
 	p.Release(s, now)
 }
+
+// BenchmarkLateTogether is what it takes to tell 20,000 who are late at the same time.
+func BenchmarkLateTogether(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(float64(lateTogether(b, 20_000).Microseconds())/1000, "ms/20000")
+	}
+}

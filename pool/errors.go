@@ -27,17 +27,19 @@ const (
 
 // RefusedError says that pressure, not a fault, kept a request from being served.
 type RefusedError struct {
-	Reason  string        // "wait", "overload" or "queue_full"
-	Lack    Lack          // what it has waited for, as of the end
-	Class   string        // name of the class
-	Waited  time.Duration // how long it waited
-	Waiting int           // how many of its class wait, itself included if it did
-	Active  int           // statements running
-	Limit   int           // the run limit
-	Lent    int           // servers lent
-	Idle    int           // of them, in transactions that do nothing
-	Own     int           // of those lent, to its class
-	Cap     int           // how many there may be
+	Reason string        // "wait", "overload", "queue_full" or "too_late"
+	Lack   Lack          // what it has waited for, as of the end
+	Class  string        // name of the class
+	Waited time.Duration // how long it waited
+	// Expected is how long one will wait who comes now; 0 if that is not known. InTime is how long he may, for his client still to be there.
+	Expected, InTime time.Duration
+	Waiting          int // how many of its class wait, itself included if it did
+	Active           int // statements running
+	Limit            int // the run limit
+	Lent             int // servers lent
+	Idle             int // of them, in transactions that do nothing
+	Own              int // of those lent, to its class
+	Cap              int // how many there may be
 	// Err is the server's own last answer to a login, if that is what is in the way; else nil.
 	Err error
 }

@@ -7,15 +7,11 @@ func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) err
 	e := &RefusedError{
 		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
 		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limitLocked(),
-		Lent: p.count[Lent], Own: p.lent[w.Class], Cap: p.cap.now,
+		Lent: p.count[Lent], Own: p.lent[w.Class], Cap: p.cap.now, Idle: p.count[Lent] - p.working - p.parked,
+		Expected: p.queue.Wait(w.Class, w.place.Lane), InTime: p.queue.InTime(w.Class, w.place.Lane),
 	}
 	if waited > 0 {
 		e.Waiting++
-	}
-	for s := range p.servers {
-		if s.state == Lent && s.running == 0 && !s.parked {
-			e.Idle++
-		}
 	}
 	e.Lack, e.Err = p.lackLocked(w)
 	return e

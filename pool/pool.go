@@ -37,19 +37,23 @@ type Pool struct {
 	servers map[*Server]struct{}
 	count   [states]int
 	running int
-	ran     []int // of those, by class
-	ceiling int   // of the limit; NoCeiling
-	refund  refund
-	prints  prints
-	account account
-	hold    hold
-	gap     quantile.Estimate // the 99th percentile of the time between two statements of a transaction
-	parked  int               // servers lent and kept between transactions
-	changes uint64
-	culprit time.Time // when one was named last
-	logging int       // logins of clients that wait for a server
-	own     []int     // waiters that have a server and want a token, by class
-	lent    []int     // slots held, by class
+	working int   // servers with a run token
+	ran     []int // run tokens, by class
+	// late and lateErrs are of expire, which has one caller.
+	late     []*Waiter
+	lateErrs []error
+	ceiling  int // of the limit; NoCeiling
+	refund   refund
+	prints   prints
+	account  account
+	hold     hold
+	gap      quantile.Estimate // the 99th percentile of the time between two statements of a transaction
+	parked   int               // servers lent and kept between transactions
+	changes  uint64
+	culprit  time.Time // when one was named last
+	logging  int       // logins of clients that wait for a server
+	own      []int     // waiters that have a server and want a token, by class
+	lent     []int     // slots held, by class
 	// parkedBy is parked by class.
 	parkedBy []int
 	cap      capState
@@ -79,6 +83,7 @@ func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p.cap.set(cfg.MaxServers)
 	p.can, p.classOK = p.canLocked, p.classOKLocked
 	p.queue.Favour(p.owedLocked)
+	p.queue.Bound(p.laneOpenLocked)
 	if observe {
 		p.queue.KeepOrder()
 	}
@@ -172,7 +177,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 		return w.Key.rejected
 	}
 	w.place.Value, w.place.Class, w.place.Urgent, w.place.Client = w, w.Class, w.Urgent, w.Client
-	w.place.Patient = !w.Login && p.prints.bound[w.Print].Slow
+	w.place.Kind, w.place.Lane = w.Print, p.laneLocked(w)
 	if reason := p.queue.Push(&w.place, now); reason != queue.OK {
 		if !p.free {
 			return p.refusedLocked(w, reason.String(), 0)
@@ -211,15 +216,29 @@ func (p *Pool) wouldLocked(reason string, class int) {
 	p.would[reason][class]++
 }
 
-// Withdraw takes w out of the queue. If it returns false, w has been granted or refused already, or is being so now.
+// Withdraw takes w, whose client has gone or does not want it any more, out of the queue. If it returns false, w has been granted or
+// refused already, or is being so now.
 func (p *Pool) Withdraw(w *Waiter) bool {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.queue.Remove(&w.place) {
 		return false
 	}
+	p.queue.Left(w.Class, now.Sub(w.place.Since()))
 	p.leftLocked(w)
 	return true
+}
+
+// Left tells that the client of a lease has gone, or has cancelled its statement, before it was answered: how long it has waited until then
+// is how long clients of its class do. It does nothing if the lease has ended, or if the first statement of it has.
+func (p *Pool) Left(l Lease, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := l.Server; l.lastsLocked() && !s.asked.IsZero() {
+		p.queue.Left(s.class, now.Sub(s.asked))
+		s.asked = time.Time{}
+	}
 }
 
 // GiveUp is Withdraw by one who is not patient any more: it says what w has waited for in vain, a *RefusedError. It returns nil if w
@@ -347,7 +366,7 @@ func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 	p.unparkLocked(s)
 	s.idle, s.pinned, s.reaped = time.Time{}, false, false
 	p.lent[s.class]--
-	p.queue.Charge(s.class, now.Sub(s.since))
+	p.queue.Charge(s.class, s.kind, now.Sub(s.since))
 }
 
 // grantAll grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
@@ -389,13 +408,14 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, Lease) {
 		k := w.Key
 		s := k.fittestLocked(w.Trait)
 		p.moveLocked(s, Lent, now)
-		s.class = w.Class
+		s.class, s.kind = w.Class, w.Print
 		s.lease++
 		p.lent[w.Class]++
 		l = s.leaseLocked()
 	}
 	if !w.Login && l.lastsLocked() {
 		p.runLocked(l.Server, w.Print)
+		l.Server.asked = place.Since()
 	}
 	return w, l
 }

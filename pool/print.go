@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pgguard/pool/limit"
+	"pgguard/pool/queue"
 )
 
 // MaxPrints is how many fingerprints of statements can be told apart: those of which the law keeps statistics.
@@ -35,17 +36,79 @@ func ConvoyCap(unblocked int) int { return max(convoyLeast, unblocked+convoyMore
 type prints struct {
 	bound   [MaxPrints]Print
 	running [MaxPrints]uint32
-	took    [MaxPrints]float32 // seconds, a moving average
-	slow    int                // statements running that began as slow ones
+	took    [MaxPrints]float32  // seconds, a moving average
+	slow    int                 // statements running that began as slow ones
+	lane    [MaxPrints]uint8    // in which those of a convoy wait; 0: none of their own
+	kinds   [queue.Lanes]uint16 // whose a lane is; 0: nobody's
+	turned  bool                // some wait in another lane than they should
 }
+
+// MaxPrints kinds of work can be told apart in the queue.
+var _ [queue.Kinds - MaxPrints]struct{}
 
 // SetConvoy replaces the cap of a fingerprint; 0 takes it away.
 func (p *Pool) SetConvoy(index uint16, n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.prints.bound[index].Cap = n
+	p.laneForLocked(index)
 	p.grantAll(now)
 }
+
+// laneForLocked gives a fingerprint that has a cap a lane of its own, if there is one left, and takes it from one that has none.
+func (p *Pool) laneForLocked(index uint16) {
+	r := &p.prints
+	switch own := r.lane[index]; {
+	case r.bound[index].Cap > 0 && own == 0:
+		for i := queue.FirstOwn; i < queue.Lanes; i++ {
+			if r.kinds[i] == 0 {
+				r.kinds[i], r.lane[index] = index, uint8(i)
+				p.sortLocked()
+				return
+			}
+		}
+	case r.bound[index].Cap == 0 && own != 0:
+		r.kinds[own], r.lane[index] = 0, 0
+		p.sortLocked()
+	}
+}
+
+// laneLocked is where w waits.
+func (p *Pool) laneLocked(w *Waiter) uint8 {
+	switch {
+	case w.Login || p.free:
+		return queue.Common
+	case p.prints.lane[w.Print] != 0:
+		return p.prints.lane[w.Print]
+	case p.prints.bound[w.Print].Slow:
+		return queue.Patient
+	}
+	return queue.Common
+}
+
+// sortLocked has everybody wait where he should. Who waits among the slow stays there: he has been told nothing shorter.
+func (p *Pool) sortLocked() {
+	p.prints.turned = false
+	p.queue.Sort(func(place *queue.Waiter[*Waiter]) uint8 {
+		lane := p.laneLocked(place.Value)
+		if lane == queue.Common && place.Lane == queue.Patient {
+			return queue.Patient
+		}
+		return lane
+	})
+}
+
+// laneOpenLocked says whether one more of a lane, which is not the common one, may begin.
+func (p *Pool) laneOpenLocked(lane int) bool {
+	if lane == queue.Patient {
+		return p.prints.slow < p.slowShareLocked()
+	}
+	index := p.prints.kinds[lane]
+	return index == 0 || p.printLocked(index)
+}
+
+// slowShareLocked is how many slow statements may run.
+func (p *Pool) slowShareLocked() int { return max(1, (p.limitLocked()+slowPart-1)/slowPart) }
 
 // slowTime is from when on a statement counts as slow, by the moving average of its times over about eight.
 const slowTime = 1.0 // seconds
@@ -57,7 +120,9 @@ func (p *Pool) tookLocked(index uint16, took time.Duration) {
 	}
 	mean := &p.prints.took[index]
 	*mean += (float32(took.Seconds()) - *mean) / 8
-	p.prints.bound[index].Slow = *mean >= slowTime
+	if slow := *mean >= slowTime; slow != p.prints.bound[index].Slow {
+		p.prints.bound[index].Slow, p.prints.turned = slow, true
+	}
 }
 
 // printLocked says whether one more statement of a fingerprint may begin.
@@ -69,7 +134,7 @@ func (p *Pool) printLocked(index uint16) bool {
 	if b.Cap > 0 && int(p.prints.running[index]) >= b.Cap {
 		return false
 	}
-	return !b.Slow || p.prints.slow < max(1, (p.limitLocked()+slowPart-1)/slowPart)
+	return !b.Slow || p.prints.slow < p.slowShareLocked()
 }
 
 // runLocked gives a run token to a server, which gives it back with its lease; one that is not lent has none to give.
@@ -79,6 +144,9 @@ func (p *Pool) runLocked(s *Server, index uint16) {
 	}
 	p.unparkLocked(s)
 	s.idle = time.Time{}
+	if s.running == 0 {
+		p.working++
+	}
 	s.running++
 	p.running++
 	s.beside = p.running
@@ -103,6 +171,13 @@ func (p *Pool) haltLocked(s *Server, n int) {
 		}
 	}
 	s.Sample = limit.Sample{}
+	if n > 0 && !s.asked.IsZero() {
+		p.queue.Answered(s.class, p.account.at.Sub(s.asked))
+		s.asked = time.Time{}
+	}
+	if n > 0 && s.running == n {
+		p.working--
+	}
 	s.running -= n
 	p.running -= n
 	p.ran[s.class] -= n

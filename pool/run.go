@@ -30,34 +30,53 @@ func (p *Pool) Run(ctx context.Context) {
 	}
 }
 
-// expire refuses everybody whose longest wait is over, then looks again whether somebody can be served. To tell one takes as long as it takes, in
-// which others begin to wait: the clock is read for each.
+// lateAtOnce is how many are taken out at most while the lock is held: more, and who asks would feel it.
+const lateAtOnce = 1000
+
+// expire refuses everybody whose longest wait is over, then looks again whether somebody can be served. To tell some takes as long as it
+// takes, in which others begin to wait: the clock is read anew.
 func (p *Pool) expire() {
 	for {
 		p.mu.Lock()
 		now := time.Now()
 		p.tallyLocked(now)
-		place := p.queue.Expire(now)
-		if place == nil {
+		late, errs := p.overdueLocked(now)
+		if len(late) == 0 {
+			if p.prints.turned {
+				p.sortLocked()
+			}
 			p.watchLocked(now)
 			p.grantAll(now)
 			return
 		}
+		p.mu.Unlock()
+		for i, w := range late {
+			w.Grantee.Refused(errs[i])
+		}
+	}
+}
+
+// overdueLocked takes out some whose longest wait is over, with what they are to be told. The slices are good until it is called again.
+func (p *Pool) overdueLocked(now time.Time) ([]*Waiter, []error) {
+	p.late, p.lateErrs = p.late[:0], p.lateErrs[:0]
+	for len(p.late) < lateAtOnce {
+		place := p.queue.Expire(now)
+		if place == nil {
+			break
+		}
 		w := place.Value
-		waited := now.Sub(place.Since())
 		if p.free && !place.Urgent {
 			p.wouldLocked(place.Late().String(), w.Class)
 			place.Urgent = true
 			p.queue.Push(place, now)
-			p.mu.Unlock()
 			continue
 		}
+		waited := now.Sub(place.Since())
 		p.leftLocked(w)
 		p.wait[w.Class].observe(waited)
-		err := p.refusedLocked(w, place.Late().String(), waited)
-		p.mu.Unlock()
-		w.Grantee.Refused(err)
+		p.late, p.lateErrs = append(p.late, w), append(p.lateErrs, p.refusedLocked(w, place.Late().String(), waited))
 	}
+	return p.late, p.lateErrs
 }
 
 // tidy closes at most one idle server that is over its idle time, its lifetime or the cap, the one idle longest, so

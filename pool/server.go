@@ -96,6 +96,8 @@ type Server struct {
 	print   uint16    // of the statement that runs; 0: none or not known
 	slow    bool      // it was slow when it began
 	beside  int       // statements that ran when it began, itself included
+	kind    uint16    // of the first statement of the lease
+	asked   time.Time // when the client asked for what has not been answered yet, since it was granted; zero: it has been
 
 	// Trait is what the server has been made fit for by who had it last. It belongs to whom the server is lent.
 	Trait Trait

@@ -1,11 +1,14 @@
 package sim
 
+import "pgguard/pool/queue"
+
 // spawn returns a session that is nobody's.
 func (m *sim) spawn(id int32) *session {
 	if n := len(m.free); n > 0 {
 		s := m.free[n-1]
 		m.free = m.free[:n-1]
 		s.group, s.tries, s.leaving, s.login = id, 0, false, false
+		s.waiter = queue.Waiter[*session]{Value: s}
 		return s
 	}
 	s := &session{id: int32(len(m.all)), group: id, place: -1, lock: -1}
@@ -131,6 +134,7 @@ func (m *sim) giveUp(s *session) {
 		c.withdraw(s)
 		m.failed(s)
 	default:
+		c.left(s)
 		if m.sc.KeepAbandoned {
 			m.orphan(s)
 			return

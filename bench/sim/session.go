@@ -37,6 +37,7 @@ type session struct {
 	lock           int32   // row held, or -1
 	asked          float64 // when the client first wanted this request done
 	queued         float64
+	granted        float64
 	since          float64 // when the statement was sent
 	demand         float64
 	waiter         queue.Waiter[*session]

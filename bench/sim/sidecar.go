@@ -12,7 +12,7 @@ import (
 // of that is left for the work itself.
 func classes() []queue.Class {
 	return []queue.Class{
-		{Name: "high", Interactive: true, Weight: 4, MaxWait: time.Second, MaxLength: 10_000, MaxShare: 1},
+		{Name: "high", Interactive: true, Weight: 4, MaxWait: 5 * time.Second, MaxLength: 10_000, MaxShare: 1},
 		{Name: "low", Weight: 1, MaxWait: 30 * time.Second, MaxLength: 10_000, MaxShare: 0.75},
 	}
 }
@@ -89,7 +89,7 @@ func (c *sidecar) get(s *session) {
 		return
 	}
 	s.state = waiting
-	s.waiter.Class = int(s.class)
+	s.waiter.Class, s.waiter.Kind = int(s.class), uint16(s.group+1)
 	if c.queue.Push(&s.waiter, c.m.clock()) != queue.OK {
 		c.m.refused(s)
 		return
@@ -111,7 +111,7 @@ func (c *sidecar) serve() {
 		c.idle--
 		c.slots++
 		c.held[s.class]++
-		s.slot = true
+		s.slot, s.granted = true, c.m.now
 		c.m.result.slots(c.slots, c.cap)
 		c.m.result.granted(s.class, c.m.now-s.queued)
 		c.m.send(s)
@@ -175,6 +175,9 @@ func (c *sidecar) report(s *session, aborted bool) {
 	}
 	now := c.m.clock()
 	kind := limit.Failed
+	if !aborted && !s.abandoned && s.step == 0 {
+		c.queue.Answered(int(s.class), time.Duration((c.m.now-s.queued)*1e9))
+	}
 	if !aborted && !s.abandoned {
 		switch c.m.work(s)[s.step].Kind {
 		case 'r', 'd':
@@ -211,7 +214,7 @@ func (c *sidecar) release(s *session) {
 	s.slot = false
 	c.slots--
 	c.held[s.class]--
-	c.queue.Charge(int(s.class), time.Duration((c.m.now-s.queued)*1e9))
+	c.queue.Charge(int(s.class), uint16(s.group+1), time.Duration((c.m.now-s.granted)*1e9))
 	if !c.m.phase.Down {
 		c.idle++
 	}
@@ -220,7 +223,15 @@ func (c *sidecar) release(s *session) {
 
 func (c *sidecar) withdraw(s *session) {
 	c.queue.Remove(&s.waiter)
+	c.left(s)
 	c.serve()
+}
+
+// left tells the queue that a client has gone before its first answer.
+func (c *sidecar) left(s *session) {
+	if s.step == 0 {
+		c.queue.Left(int(s.class), time.Duration((c.m.now-s.queued)*1e9))
+	}
 }
 
 // lost is the end of every connection.

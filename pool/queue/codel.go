@@ -18,21 +18,17 @@ const (
 	// targetPart of the interval is the delay that may stay; RFC 8289 has from a twentieth to a tenth. More would be felt beside
 	// the work itself.
 	targetPart = 10
-	// patience is the longest wait under overload. With half of it, one slow statement on one or two servers has others refused;
-	// callers leave after two seconds.
-	patience = time.Second
-	// newestPart of that is what the oldest has waited before newer ones overtake it: until then the order of arrival
-	// serves everybody.
-	newestPart = 4
 )
 
 // Pace is how a class waits at present.
 type Pace struct {
-	Overloaded bool          // waits are bounded by Bound, and the newest may be served first
-	Newest     bool          // they are
+	Overloaded bool          // its line stands
+	Newest     bool          // the newest are served first, because the oldest are too late
 	Interval   time.Duration // over which the delay is looked at
 	Target     time.Duration // the delay that may stay for an interval
 	Bound      time.Duration // the longest wait
+	InTime     time.Duration // the longest wait after which one is still served in time
+	Wait       time.Duration // how long one who comes now will wait; 0: not at all, or it is not known
 	Hold       time.Duration // the 90th percentile of the time a grant is held; 0: not known
 }
 
@@ -52,14 +48,6 @@ func (c *codel) interval() time.Duration {
 
 func (c *codel) target() time.Duration { return c.interval() / targetPart }
 
-// bound is the longest wait where longest is the class's own.
-func (c *codel) bound(longest time.Duration) time.Duration {
-	if !c.overloaded {
-		return longest
-	}
-	return min(longest, patience)
-}
-
 // see takes one sample of the line's delay, and at the end of an interval decides.
 func (c *codel) see(delay time.Duration, now time.Time) {
 	c.least = min(c.least, delay)
@@ -77,8 +65,8 @@ func (q *Queue[T]) look(f *line[T]) {
 		return
 	}
 	delay := time.Duration(0)
-	if f.first != nil && !q.still {
-		delay = q.waited(f.first)
+	if w := f.lanes[Common].first; w != nil && !q.still {
+		delay = q.waited(w)
 	}
 	f.codel.see(delay, q.now)
 }
@@ -89,12 +77,6 @@ func (q *Queue[T]) waited(w *Waiter[T]) time.Duration {
 		return q.now.Sub(q.resumed)
 	}
 	return max(0, q.now.Sub(w.since))
-}
-
-// newest says whether a class is served newest first: it is overloaded, and its oldest will hardly be served in time.
-// While the oldest is, the order of arrival serves everybody, and any other would refuse some for nothing.
-func (q *Queue[T]) newest(f *line[T]) bool {
-	return f.codel.overloaded && !q.ordered && f.first != nil && newestPart*q.waited(f.first) > f.codel.bound(f.MaxWait)
 }
 
 // Advance tells the queue what time it is: intervals end, and Pop takes it for now. Push and Expire do so, too.
@@ -116,6 +98,12 @@ func (q *Queue[T]) Suspend(still bool, now time.Time) {
 		return
 	}
 	q.Advance(now)
+	for i := range q.classes { // up to now the lanes have moved, or stood, as they did
+		for k := range q.classes[i].lanes {
+			l := &q.classes[i].lanes[k]
+			l.flow.count(q.now, !q.still && l.n > 0)
+		}
+	}
 	q.still = still
 	if !still {
 		q.resumed = q.now
@@ -133,5 +121,8 @@ func (q *Queue[T]) KeepOrder() { q.ordered = true }
 func (q *Queue[T]) Pace(class int) Pace {
 	f := &q.classes[class]
 	c := &f.codel
-	return Pace{Overloaded: c.overloaded, Newest: q.newest(f), Interval: c.interval(), Target: c.target(), Bound: c.bound(f.MaxWait), Hold: c.hold.Value()}
+	return Pace{
+		Overloaded: c.overloaded, Newest: q.newest(f), Interval: c.interval(), Target: c.target(), Bound: q.bound(f), Hold: c.hold.Value(),
+		InTime: q.inTime(f, Common), Wait: f.lanes[Common].flow.wait(q.now),
+	}
 }

@@ -73,7 +73,7 @@ func TestClientsAreServedInTurn(t *testing.T) {
 			switch act := rapid.IntRange(0, 5).Draw(t, "act"); {
 			case act < 3:
 				n++
-				w := &Waiter[string]{Value: fmt.Sprint(n), Client: uint64(rapid.IntRange(0, 6).Draw(t, "client")), Patient: rapid.Bool().Draw(t, "patient")}
+				w := &Waiter[string]{Value: fmt.Sprint(n), Client: uint64(rapid.IntRange(0, 6).Draw(t, "client")), Kind: uint16(rapid.IntRange(0, 3).Draw(t, "kind"))}
 				if r := q.Push(w, now); r != OK {
 					t.Fatalf("push: %s", r)
 				}
@@ -154,7 +154,7 @@ func TestEverybodyLeavesWhateverTheLoad(t *testing.T) {
 				out++
 				p := q.Pace(w.Class)
 				waited := now.Sub(w.Since())
-				if w.Late() == Overload && (w.Class != 0 || waited < patience) || w.Late() == Waited && waited < p.Bound {
+				if w.Late() == Overload && w.Class != 0 || waited < p.Bound {
 					t.Fatalf("class %d refused (%s) after %s", w.Class, w.Late(), waited)
 				}
 			}
@@ -189,9 +189,139 @@ func TestPushAllocatesNothing(t *testing.T) {
 			q.Push(&waiters[i], now)
 		}
 		for q.Pop(all, can) != nil {
-			q.Charge(0, time.Millisecond)
+			q.Charge(0, 1, time.Millisecond)
 		}
 	}); allocs != 0 {
 		t.Errorf("%v allocations, want 0", allocs)
 	}
+}
+
+// TestEverybodyIsServedInOrderWhereAllCanBe plays any load of which a server of a steady pace serves everybody in time, by clients who
+// leave after a deadline: nobody is refused, nobody is served before one of his lane who came earlier, and nobody leaves.
+func TestEverybodyIsServedInOrderWhereAllCanBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := New[string]([]Class{{Name: "web", Weight: 1, MaxWait: 5 * time.Second, MaxLength: 1 << 20, MaxShare: 1, Interactive: true}})
+		every := time.Duration(rapid.IntRange(1, 20).Draw(t, "every ms")) * time.Millisecond
+		deadline := time.Duration(rapid.IntRange(500, 5000).Draw(t, "deadline ms")) * time.Millisecond
+		most := int(0.6 * min(deadline, 5*time.Second).Seconds() / every.Seconds())
+		for range rapid.IntRange(0, 200).Draw(t, "left") {
+			q.Left(0, deadline+time.Millisecond)
+		}
+		now, line, n := time.Unix(1, 0), []string{}, 0
+		for range rapid.IntRange(1, 400).Draw(t, "steps") {
+			for range min(rapid.IntRange(0, 1+most/4).Draw(t, "come"), most-len(line)) {
+				n++
+				w := &Waiter[string]{Value: fmt.Sprint(n), Kind: uint16(n % 3)}
+				if r := q.Push(w, now); r != OK {
+					t.Fatalf("%s of %d in line, of which one is served every %s, was told %s at a deadline of %s", w.Value, len(line), every, r, deadline)
+				}
+				line = append(line, w.Value)
+			}
+			now = now.Add(every)
+			q.Advance(now)
+			w := q.Pop(func(int) bool { return true }, func(*Waiter[string]) bool { return true })
+			if w == nil {
+				continue
+			}
+			if w.Value != line[0] {
+				t.Fatalf("%s was served before %s", w.Value, line[0])
+			}
+			line = line[1:]
+			if waited := now.Sub(w.Since()); waited > deadline {
+				t.Fatalf("%s was served after %s, at a deadline of %s", w.Value, waited, deadline)
+			}
+			q.Answered(0, now.Sub(w.Since()))
+			q.Charge(0, w.Kind, every)
+		}
+	})
+}
+
+// TestLanesHoldUpNobodyElse plays any story of one class with lanes: whoever is served is the earliest of his lane, and of the open lanes
+// the one is served whose first came earliest.
+func TestLanesHoldUpNobodyElse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := New[string]([]Class{{Name: "web", Weight: 1, MaxWait: time.Hour, MaxLength: 1000, MaxShare: 1}})
+		var open [Lanes]bool
+		q.Bound(func(lane int) bool { return open[lane] })
+		var waiting []*Waiter[string]
+		now := time.Unix(1, 0)
+		for n := range rapid.IntRange(1, 200).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 1).Draw(t, "ms")) * time.Millisecond)
+			lane := rapid.IntRange(0, 4).Draw(t, "lane")
+			switch rapid.SampledFrom([]string{"push", "push", "pop", "pop", "bar", "move", "leave"}).Draw(t, "act") {
+			case "push":
+				w := &Waiter[string]{Value: fmt.Sprint(n), Lane: uint8(lane)}
+				q.Push(w, now)
+				waiting = append(waiting, w)
+			case "bar":
+				open[lane] = !open[lane]
+			case "move":
+				from := uint8(rapid.IntRange(0, 4).Draw(t, "from"))
+				q.Sort(func(w *Waiter[string]) uint8 {
+					if w.Lane == from {
+						return uint8(lane)
+					}
+					return w.Lane
+				})
+			case "leave":
+				if len(waiting) > 0 {
+					i := rapid.IntRange(0, len(waiting)-1).Draw(t, "who")
+					q.Remove(waiting[i])
+					waiting = append(waiting[:i:i], waiting[i+1:]...)
+				}
+			case "pop":
+				want := -1
+				for i, w := range waiting {
+					if want < 0 && (w.Lane == Common || open[w.Lane]) {
+						want = i
+					}
+				}
+				got := q.Pop(func(int) bool { return true }, func(*Waiter[string]) bool { return true })
+				if (got == nil) != (want < 0) || got != nil && got != waiting[want] {
+					t.Fatalf("served %v, want number %d of those who wait", got, want)
+				}
+				if got != nil {
+					waiting = append(waiting[:want:want], waiting[want+1:]...)
+				}
+			}
+			held := 0
+			for _, w := range waiting {
+				if w.Lane != Common && !open[w.Lane] {
+					held++
+				}
+			}
+			if q.Len() != len(waiting) || q.HeldUp() != held {
+				t.Fatalf("%d wait and %d are held up, want %d and %d", q.Len(), q.HeldUp(), len(waiting), held)
+			}
+		}
+	})
+}
+
+// TestExpiryOfManyIsQuick: 20,000 who are late together cost a few milliseconds.
+func TestExpiryOfManyIsQuick(t *testing.T) {
+	q := New[int]([]Class{
+		{Name: "web", Weight: 1, MaxWait: time.Second, MaxLength: 1 << 20, MaxShare: 1, Interactive: true},
+		{Name: "jobs", Weight: 1, MaxWait: time.Second, MaxLength: 1 << 20, MaxShare: 1},
+	})
+	waiters := make([]Waiter[int], 20_000)
+	least := time.Hour
+	for range 5 {
+		now := time.Now()
+		for i := range waiters {
+			waiters[i] = Waiter[int]{Class: i % 2, Client: uint64(i), Lane: uint8(i % 3 * 2)}
+			q.Push(&waiters[i], now)
+		}
+		n := 0
+		for q.Expire(now.Add(time.Second)) != nil {
+			n++
+		}
+		if n != len(waiters) {
+			t.Fatalf("%d of %d are late", n, len(waiters))
+		}
+		least = min(least, time.Since(now))
+	}
+	if least > 50*time.Millisecond {
+		t.Errorf("it takes %s for 20,000 to come and be late", least)
+	}
+	t.Logf("%s for 20,000 to come and be late", least)
 }
