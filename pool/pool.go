@@ -253,6 +253,17 @@ func (p *Pool) GiveUp(w *Waiter, now time.Time) error {
 	return p.refusedLocked(w, queue.Waited.String(), now.Sub(w.place.Since()))
 }
 
+// Decline is Release of what was granted to a client that has gone: nothing was done with it.
+func (p *Pool) Decline(l Lease, now time.Time) {
+	p.Left(l, now)
+	p.mu.Lock()
+	if l.lastsLocked() {
+		l.Server.declined = true
+	}
+	p.mu.Unlock()
+	p.Release(l, now)
+}
+
 // Idle gives the run token back: a statement has ended, the server is kept, a transaction open. It does nothing if the
 // lease has ended.
 func (p *Pool) Idle(l Lease, now time.Time) {
@@ -364,9 +375,12 @@ func (p *Pool) Discard(l Lease, why string, now time.Time) {
 func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 	p.haltLocked(s, s.running)
 	p.unparkLocked(s)
-	s.idle, s.pinned, s.reaped = time.Time{}, false, false
+	declined := s.declined
+	s.idle, s.pinned, s.reaped, s.declined = time.Time{}, false, false, false
 	p.lent[s.class]--
-	p.queue.Charge(s.class, s.kind, now.Sub(s.since))
+	if !declined {
+		p.queue.Charge(s.class, s.kind, now.Sub(s.since))
+	}
 }
 
 // grantAll grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.

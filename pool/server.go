@@ -80,24 +80,25 @@ type Server struct {
 	began time.Time // when its login began; never changes
 
 	// guarded by Pool.mu
-	state   State
-	class   int       // of the lease
-	running int       // run tokens held: 1 while a statement runs
-	dead    bool      // the connection ended while lent
-	since   time.Time // when it came into its state
-	expires time.Time // end of its lifetime; zero: never
-	opened  time.Time // end of its login
-	idle    time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
-	lease   uint64    // how often it has been lent
-	reaped  bool      // its transaction is being ended
-	parked  bool      // kept by its client between transactions
-	pinned  bool      // not to be reaped
-	retired string    // why it is not lent again; "": it may be
-	print   uint16    // of the statement that runs; 0: none or not known
-	slow    bool      // it was slow when it began
-	beside  int       // statements that ran when it began, itself included
-	kind    uint16    // of the first statement of the lease
-	asked   time.Time // when the client asked for what has not been answered yet, since it was granted; zero: it has been
+	state    State
+	class    int       // of the lease
+	running  int       // run tokens held: 1 while a statement runs
+	dead     bool      // the connection ended while lent
+	since    time.Time // when it came into its state
+	expires  time.Time // end of its lifetime; zero: never
+	opened   time.Time // end of its login
+	idle     time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
+	lease    uint64    // how often it has been lent
+	reaped   bool      // its transaction is being ended
+	parked   bool      // kept by its client between transactions
+	pinned   bool      // not to be reaped
+	retired  string    // why it is not lent again; "": it may be
+	print    uint16    // of the statement that runs; 0: none or not known
+	slow     bool      // it was slow when it began
+	beside   int       // statements that ran when it began, itself included
+	kind     uint16    // of the first statement of the lease
+	declined bool      // nothing was done with the lease
+	asked    time.Time // when the client asked for what has not been answered yet, since it was granted; zero: it has been
 
 	// Trait is what the server has been made fit for by who had it last. It belongs to whom the server is lent.
 	Trait Trait

@@ -79,14 +79,17 @@ func (s *session) cancel() (result string) {
 		s.mu.Unlock()
 		return "idle"
 	case (s.state == preparing && s.request.kept) || (s.state != preparing && !l.lease.Preparing()):
-		b := l.b
+		b, granted := l.b, l.granted
 		b.beginCancel()
 		s.mu.Unlock()
 		defer b.endCancel()
+		b.inst.Pool.Left(granted, time.Now())
 		return sentOr(b.deliverCancel())
 	default: // it is meant for the client's statement, not for what goes ahead of it
 		l.stops = true
+		granted := l.granted
 		s.mu.Unlock()
+		s.route.inst.Pool.Left(granted, time.Now())
 		return "sent"
 	}
 }

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"time"
 
 	"pgguard/proxy/wire"
@@ -11,6 +13,7 @@ import (
 // is not in the middle of a row. It returns the link that must be cleaned, nil if there is none.
 func (s *session) leave(last []byte) *link {
 	s.mu.Lock()
+	waits := (s.state == preparing || s.state == running) && (s.close == nil || errors.Is(s.close, io.EOF))
 	s.moveLocked(leaving)
 	for s.asked {
 		s.mu.Unlock()
@@ -42,6 +45,9 @@ func (s *session) leave(last []byte) *link {
 	}
 	s.mute = true
 	s.wmu.Unlock()
+	if waits && l != nil {
+		s.route.inst.Pool.Left(l.granted, time.Now())
+	}
 	return l
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"io"
 	"time"
 
 	"pgguard/pool"
@@ -9,18 +10,25 @@ import (
 )
 
 // Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
-func (s *session) Granted(granted pool.Lease, now time.Time, _ time.Duration) {
+func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duration) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.grantBroke(granted, v)
 		}
 	}()
 	b := granted.Conn.(*backend)
+	gone := waited > 0 && s.conn.Gone() // which its goroutine may be late to see
 	s.mu.Lock()
 	s.asked = false
 	keeps := s.state == awaiting
 	l := s.link
 	switch {
+	case gone && s.state == queued:
+		s.endLocked(io.EOF)
+		s.mu.Unlock()
+		s.route.inst.Pool.Decline(granted, now)
+		s.conn.Interrupt()
+		return
 	case s.state == leaving: // whoever leaves waits for this before it takes its server away
 		s.cond.Broadcast()
 		s.mu.Unlock()

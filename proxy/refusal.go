@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -17,7 +18,8 @@ type Reason string
 const (
 	ReasonWait         Reason = "wait"        // waited too long for a server
 	ReasonQueueFull    Reason = "queue_full"  // shed: too many wait already
-	ReasonOverload     Reason = "overload"    // shed: interactive work queues without a pause, and this waited too long for that
+	ReasonOverload     Reason = "overload"    // shed: interactive work queues without a pause, and this waited for longer than its clients do
+	ReasonTooLate      Reason = "too_late"    // shed: its turn would come when its client will have left
 	ReasonReaped       Reason = "reaped"      // the idle transaction was rolled back
 	ReasonBreaker      Reason = "breaker"     // the database cannot be reached
 	ReasonLost         Reason = "server_lost" // the server went in mid-transaction
@@ -48,6 +50,7 @@ var refusals = map[Reason]row{
 	ReasonWait:         {"53300", false, hintSafe},
 	ReasonQueueFull:    {"53400", false, hintSafe},
 	ReasonOverload:     {"53400", false, hintSafe},
+	ReasonTooLate:      {"53400", false, hintSafe},
 	ReasonReaped:       {"25P03", false, "Run the whole transaction again, and keep what is slow out of it."},
 	ReasonBreaker:      {"53000", false, hintSafe},
 	ReasonLost:         {"08006", false, "Run the whole transaction again."},
@@ -68,6 +71,8 @@ type Refusal struct {
 	Reason  Reason
 	Message string
 	Detail  string
+	// Retry is after how long it may be worth to try again; 0 if that is not known.
+	Retry time.Duration
 	// raw, if not nil, is the whole ErrorResponse to send: the server's own words.
 	raw []byte
 }
@@ -89,15 +94,24 @@ func (r *Refusal) append(dst []byte, fatal bool) []byte {
 	t := refusals[r.Reason]
 	return encode(dst, &pgproto3.ErrorResponse{
 		Severity: severity, SeverityUnlocalized: severity, Code: t.code,
-		Message: r.Message, Detail: r.Detail, Hint: t.hint,
+		Message: r.Message, Detail: r.Detail, Hint: r.hint(),
 	})
+}
+
+// hint is what to do: when, if that is known, in seconds.
+func (r *Refusal) hint() string {
+	hint := refusals[r.Reason].hint
+	if r.Retry <= 0 {
+		return hint
+	}
+	return fmt.Sprintf("%s Try again in %d s.", hint, (r.Retry+time.Second-1)/time.Second)
 }
 
 // appendWarning appends the same as a warning, for a statement that has been answered with an error of its own.
 func (r *Refusal) appendWarning(dst []byte) []byte {
 	t := refusals[r.Reason]
 	return encode(dst, &pgproto3.NoticeResponse{
-		Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: t.code, Message: r.Message, Detail: r.Detail, Hint: t.hint,
+		Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: t.code, Message: r.Message, Detail: r.Detail, Hint: r.hint(),
 	})
 }
 
@@ -143,9 +157,17 @@ func refusalFor(err error) *Refusal {
 // refusalForPressure says what a request has waited for in vain.
 func refusalForPressure(e *pool.RefusedError) *Refusal {
 	ms := e.Waited.Milliseconds()
-	r := &Refusal{Reason: ReasonWait, Detail: fmt.Sprintf("class=%s waiting=%d active=%d limit=%d wait=%dms lack=%s servers=%d idle=%d max_servers=%d",
+	r := &Refusal{Reason: ReasonWait, Retry: e.Expected, Detail: fmt.Sprintf("class=%s waiting=%d active=%d limit=%d wait=%dms lack=%s servers=%d idle=%d max_servers=%d",
 		e.Class, e.Waiting, e.Active, e.Limit, ms, e.Lack, e.Lent, e.Idle, e.Cap)}
+	if e.Expected > 0 {
+		r.Detail += fmt.Sprintf(" expected_wait=%dms", e.Expected.Milliseconds())
+	}
 	switch e.Reason {
+	case "too_late":
+		r.Reason = ReasonTooLate
+		r.Message = fmt.Sprintf("guard: statement of class %q shed: it would have to wait for about %d ms, and may for %d ms", e.Class,
+			e.Expected.Milliseconds(), e.InTime.Milliseconds())
+		return r
 	case "queue_full":
 		r.Reason, r.Message = ReasonQueueFull, fmt.Sprintf("guard: statement of class %q shed, its queue is full", e.Class)
 		return r

@@ -68,8 +68,8 @@ const sizeMost = 16
 
 // size is how many usual pieces of work one of a kind is.
 func (q *Queue[T]) size(f *line[T], kind uint16) float64 {
-	usual, own := f.usual.Value().Seconds(), float64(q.costs[kind])
-	if usual <= 0 || own <= 0 {
+	own, usual := float64(q.costs[kind]), float64(f.usual.Value())
+	if own == 0 || usual == 0 {
 		return 1
 	}
 	return min(max(own/usual, 1./sizeMost), sizeMost)

@@ -88,7 +88,7 @@ type Queue[T any] struct {
 	owed    func(class int) bool // nil: nothing is owed
 	open    func(lane int) bool  // of the lanes but Common; nil: all are
 	own     int                  // wait in other lanes than Common
-	costs   [Kinds]float32       // slot-seconds of a grant; 0: not known
+	costs   [Kinds]float32       // nanoseconds of a slot for a grant; 0: not known
 }
 
 // line is one class: who waits and how much service it has had.
@@ -178,7 +178,10 @@ func (q *Queue[T]) put(w *Waiter[T]) {
 		// A class that was absent does not save up service: it starts level with the others.
 		f.virtual = max(f.virtual, q.served)
 	}
-	w.size = q.size(f, w.Kind)
+	w.size = 1
+	if f.lanes[w.Lane].n > 0 { // else it is about to be served, as a rule
+		w.size = q.size(f, w.Kind)
+	}
 	f.lanes[w.Lane].push(w, !q.still, q.now)
 	f.n++
 	if w.Lane != Common {
@@ -327,9 +330,9 @@ func (q *Queue[T]) Charge(class int, kind uint16, held time.Duration) {
 	f.usual.Add(held)
 	if kind != 0 {
 		if c := &q.costs[kind]; *c == 0 {
-			*c = float32(held.Seconds())
+			*c = float32(max(held, 1))
 		} else {
-			*c += (float32(held.Seconds()) - *c) / 8
+			*c += (float32(max(held, 1)) - *c) / 8
 		}
 	}
 }

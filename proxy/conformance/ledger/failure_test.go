@@ -40,13 +40,13 @@ func parseFailure(body []byte) (*failure, error) {
 func (f *failure) refuses() bool {
 	switch f.code {
 	case "53300", "53400", "53000":
-		return f.hint == hintSafe
+		return strings.HasPrefix(f.hint, hintSafe)
 	}
 	return false
 }
 
 // discards is whether the guard says that too many clients keep a server of their own.
-func (f *failure) discards() bool { return f.code == "53400" && f.hint != hintSafe }
+func (f *failure) discards() bool { return f.code == "53400" && !strings.HasPrefix(f.hint, hintSafe) }
 
 // lossy is whether the server is gone, so that what it did is not known.
 func (f *failure) lossy() bool {
