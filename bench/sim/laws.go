@@ -28,6 +28,8 @@ func AIMD(name string, change func(*limit.Tuning)) Law {
 func Mutants() []Law {
 	queued := AIMD("QueueInTxn", nil)
 	queued.InTxn = true
+	old := AIMD("OldQueue", nil)
+	old.Line = Hasty
 	return []Law{
 		{Name: "Frozen", New: func(int, uint64) limit.Limit { return limit.Frozen(limit.DefaultLimit) }},
 		{Name: "AlwaysMax", New: func(int, uint64) limit.Limit { return limit.Frozen(1000) }},
@@ -40,7 +42,7 @@ func Mutants() []Law {
 		{Name: "NoRefund", New: func(first int, _ uint64) limit.Limit {
 			return noRefund{limit.NewAIMD(limit.Config{First: first})}
 		}},
-		queued,
+		queued, old,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pgguard/pool/limit"
+	"pgguard/pool/queue"
 )
 
 // Law makes the limiter of one sidecar, starting at first (0: its own start).
@@ -13,6 +14,26 @@ type Law struct {
 	Name  string
 	New   func(first int, seed uint64) limit.Limit
 	InTxn bool // a mutant of the pool: statements inside a transaction wait for a token, too
+	Line  Line
+}
+
+// Line is how those wait who cannot be served at once.
+type Line uint8
+
+// The lines.
+const (
+	InTime Line = iota // as in the proxy
+	Plain              // in order of arrival, whatever happens, and nobody is turned away
+	Hasty              // a mutant of the queue: newest first after a quarter of a second, a second at most, and no lane for who is held up by a bound of its own
+)
+
+// classes are those of the law's line.
+func (l Law) classes() []queue.Class {
+	out := classes()
+	if l.Line == Hasty {
+		out[0].MaxWait = time.Second
+	}
+	return out
 }
 
 // epoch is the time of day at virtual time 0.

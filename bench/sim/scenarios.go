@@ -1,5 +1,7 @@
 package sim
 
+import "fmt"
+
 // The servers. Haas is fitted to figures published for PostgreSQL 9.1; the others bound what is likely (DESIGN.md, "The curves").
 var (
 	haas   = usl("haas", 0.00096, 0.00254) // best at 20
@@ -11,6 +13,7 @@ var (
 	cliff8 = knee("8 cores, memory for 24", 8, 24, 0.4)
 	// knee4 and knee16 lose a little with every statement beyond the cores, so that the best limit is a number.
 	knee4  = curve("4 cores", func(n float64) float64 { return min(n, 4) / (1 + max(0, n-4)*0.03) })
+	knee2  = knee("2 cores", 2, maxRunning, 1)
 	knee16 = curve("16 cores", func(n float64) float64 { return min(n, 16) / (1 + max(0, n-16)*0.03) })
 )
 
@@ -38,6 +41,21 @@ func jobs(clients int) Group {
 
 func open(rate float64) Group {
 	return Group{Name: "web", Rate: rate, Work: reads, Patience: 2}
+}
+
+// crew is n workers without a pause and with a deadline: reads of 1.5 ms, and three of ten that change one of ten hot rows.
+func crew(n int) []Group {
+	row := []Statement{{First: 40, Last: 40, Kind: 'w', Lock: true, Long: 0.001}, {First: 60, Last: 60, Kind: 'c', Long: 0.0002}}
+	return []Group{
+		{Name: "readers", Clients: n * 7 / 10, Think: 0.0005, Work: []Statement{{First: 3, Last: 3, Kind: 'r', Long: 0.0015}}, Patience: 2},
+		{Name: "writers", Clients: n * 3 / 10, Think: 0.0005, Work: row, Patience: 2},
+	}
+}
+
+// workers is a crew on two cores, before a disk whose flush takes 4 ms.
+func workers(n int) *Scenario {
+	return &Scenario{Number: 21, Name: fmt.Sprintf("%d workers", n), Rows: 10, Groups: crew(n), Phases: []Phase{
+		{Name: "start", Len: 20, Curve: knee2, Fsync: 0.004}, {Name: "steady", Len: 40, Curve: knee2, Fsync: 0.004, Graded: true}}}
 }
 
 // stationary is one server under the load of a backlog, from the first second to the last.

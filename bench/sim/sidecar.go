@@ -8,8 +8,7 @@ import (
 	"pgguard/pool/queue"
 )
 
-// classes are those of pool.Default, but for the high class's longest wait: its clients are patient for 2 s here, and half
-// of that is left for the work itself.
+// classes are those of pool.Default.
 func classes() []queue.Class {
 	return []queue.Class{
 		{Name: "high", Interactive: true, Weight: 4, MaxWait: 5 * time.Second, MaxLength: 10_000, MaxShare: 1},
@@ -49,12 +48,13 @@ type sidecar struct {
 	bound     bool
 	sampled   float64 // when look last saw anything; -1: never
 	seen      struct{ blocked, peers, foreign int }
+	convoys   convoys
 	can       func(*queue.Waiter[*session]) bool
 	classOK   func(int) bool
 }
 
 func newSidecar(m *sim, id, first int, seed uint64) *sidecar {
-	c := &sidecar{m: m, id: int32(id), cap: m.sc.Cap, queue: queue.New[*session](classes()), sampled: -1}
+	c := &sidecar{m: m, id: int32(id), cap: m.sc.Cap, queue: queue.New[*session](m.law.classes()), sampled: -1}
 	if c.cap == 0 {
 		c.cap = 100
 	}
@@ -65,7 +65,15 @@ func newSidecar(m *sim, id, first int, seed uint64) *sidecar {
 	for i, k := range classes() {
 		c.shares[i] = max(1, int(k.MaxShare*float64(c.cap)))
 	}
-	c.can = func(w *queue.Waiter[*session]) bool { return true }
+	c.can = func(w *queue.Waiter[*session]) bool { return c.convoys.room(int(w.Value.group)) }
+	c.queue.Bound(func(lane int) bool { return lane < queue.FirstOwn || c.convoys.room(lane-queue.FirstOwn) })
+	switch m.law.Line {
+	case Hasty:
+		c.queue.Hasten(250 * time.Millisecond)
+	case Plain:
+		c.queue.Hasten(time.Hour)
+		c.queue.KeepOrder()
+	}
 	c.classOK = func(i int) bool { return c.held[i] < c.shares[i] }
 	return c
 }
@@ -89,7 +97,7 @@ func (c *sidecar) get(s *session) {
 		return
 	}
 	s.state = waiting
-	s.waiter.Class, s.waiter.Kind = int(s.class), uint16(s.group+1)
+	s.waiter.Class, s.waiter.Kind, s.waiter.Lane = int(s.class), uint16(s.group+1), c.lane(s)
 	if c.queue.Push(&s.waiter, c.m.clock()) != queue.OK {
 		c.m.refused(s)
 		return
@@ -160,6 +168,9 @@ func (c *sidecar) start(s *session) {
 	c.account()
 	s.running = true
 	c.running++
+	if s.step == 0 {
+		c.convoys.running[s.group]++
+	}
 }
 
 // report takes the token back and tells the law.
@@ -170,6 +181,9 @@ func (c *sidecar) report(s *session, aborted bool) {
 	c.account()
 	s.running = false
 	c.running--
+	if s.step == 0 {
+		c.convoys.running[s.group]--
+	}
 	if s.state != flying {
 		c.m.active--
 	}
@@ -266,6 +280,7 @@ func (c *sidecar) look() {
 		return
 	}
 	c.sampled = c.m.now
+	c.settleConvoys()
 	c.seen.blocked = c.blocked
 	c.seen.peers, c.seen.foreign = max(0, c.m.active-c.running), c.m.phase.Foreign
 	if c.m.sc.NoBoard {

@@ -104,6 +104,7 @@ func stories2() []*Scenario {
 		{Number: 20, Name: "healthy", Healthy: true, Groups: []Group{open(250), {Name: "jobs", Class: 1, Clients: 6, Think: 0.1, Work: writes}}, Phases: []Phase{
 			{Name: "day", Len: 120, Curve: haas, Graded: true}, {Name: "night", Len: 120, Curve: haas, Load: 0.1, Graded: true},
 			{Name: "morning", Len: 120, Curve: haas, Load: 1.6, Graded: true}}},
+		workers(32), workers(128), workers(512), workers(1000),
 	}
 }
 

@@ -16,6 +16,9 @@ func (q *Queue[T]) inTime(f *line[T], lane uint8) time.Duration {
 	if lane == Patient {
 		return max(PatientWait, f.MaxWait)
 	}
+	if q.hasty > 0 {
+		return min(q.hasty, f.MaxWait)
+	}
 	learned := f.patience.of(q.now)
 	if learned == 0 {
 		return f.MaxWait
@@ -26,7 +29,7 @@ func (q *Queue[T]) inTime(f *line[T], lane uint8) time.Duration {
 
 // admits says whether w may wait: its turn is expected to come in time.
 func (q *Queue[T]) admits(f *line[T], w *Waiter[T]) bool {
-	if !f.Interactive || q.still {
+	if !f.Interactive || q.still || q.hasty > 0 {
 		return true
 	}
 	l := &f.lanes[w.Lane]
@@ -48,6 +51,10 @@ func (q *Queue[T]) newest(f *line[T]) bool {
 	w := f.lanes[Common].first
 	return f.codel.overloaded && !q.ordered && w != nil && q.waited(w) > q.inTime(f, Common)
 }
+
+// Hasten makes a mutant, to see whether a scenario finds it out: nobody is turned away, and who has waited for longer than d is taken to
+// be too late, whatever clients do.
+func (q *Queue[T]) Hasten(d time.Duration) { q.hasty = d }
 
 // Left tells that a client of a class has left, or has cancelled what it asked for, so long after it had asked.
 func (q *Queue[T]) Left(class int, after time.Duration) { q.classes[class].patience.see(after, true) }

@@ -88,6 +88,7 @@ type Queue[T any] struct {
 	owed    func(class int) bool // nil: nothing is owed
 	open    func(lane int) bool  // of the lanes but Common; nil: all are
 	own     int                  // wait in other lanes than Common
+	hasty   time.Duration        // of a mutant
 	costs   [Kinds]float32       // nanoseconds of a slot for a grant; 0: not known
 }
 

@@ -1,0 +1,62 @@
+package sim
+
+import (
+	"pgguard/pool"
+	"pgguard/pool/queue"
+)
+
+// convoys are the groups whose first statement most of its instances wait with for a lock, as the proxy finds them (proxy/instance) and the
+// pool bounds them (pool.SetConvoy): here a group's first statement is one fingerprint.
+type convoys struct {
+	running [queue.Lanes]int // first statements
+	bound   [queue.Lanes]int // 0: none
+	long    [queue.Lanes]int // samples in a row
+}
+
+// room says whether one more of a group may begin.
+func (c *convoys) room(group int) bool {
+	return c.bound[group] == 0 || c.running[group] < c.bound[group]
+}
+
+// lane is where a session waits.
+func (c *sidecar) lane(s *session) uint8 {
+	if g := int(s.group); c.convoys.bound[g] > 0 && c.m.law.Line == InTime && queue.FirstOwn+g < queue.Lanes {
+		return uint8(queue.FirstOwn + g)
+	}
+	return queue.Common
+}
+
+// settleConvoys is what the side channel's sample makes of the statements that run.
+func (c *sidecar) settleConvoys() {
+	var running, blockedNow [queue.Lanes]int
+	for _, s := range c.m.all {
+		if s.car == c.id && s.running && s.step == 0 && s.group >= 0 {
+			running[s.group]++
+			if s.state == blocked {
+				blockedNow[s.group]++
+			}
+		}
+	}
+	changed := false
+	for g := range c.m.groups {
+		v := &c.convoys
+		was := v.bound[g]
+		switch n, waits := running[g], blockedNow[g]; {
+		case n >= 3 && 2*waits >= n:
+			if v.long[g]++; v.long[g] >= 2 {
+				v.bound[g] = pool.ConvoyCap(n - waits)
+			}
+		case was > 0 && 4*waits < n || was > 0 && n == 0:
+			v.long[g] = 0
+			if v.bound[g]++; v.bound[g] > 16 {
+				v.bound[g] = 0
+			}
+		default:
+			v.long[g] = 0
+		}
+		changed = changed || (was > 0) != (v.bound[g] > 0)
+	}
+	if changed {
+		c.queue.Sort(func(w *queue.Waiter[*session]) uint8 { return c.lane(w.Value) })
+	}
+}
