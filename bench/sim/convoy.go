@@ -5,8 +5,8 @@ import (
 	"pgguard/pool/queue"
 )
 
-// convoys are the groups whose first statement most of its instances wait with for a lock, as the proxy finds them (proxy/instance) and the
-// pool bounds them (pool.SetConvoy): here a group's first statement is one fingerprint.
+// convoys are the groups most of whose first statements wait for a lock, as the proxy finds them (proxy/instance) and the pool bounds them
+// (pool.SetConvoy). Those of a group that begins with statements of many fingerprints are too few of each.
 type convoys struct {
 	running [queue.Lanes]int // first statements
 	bound   [queue.Lanes]int // 0: none
@@ -26,11 +26,20 @@ func (c *sidecar) lane(s *session) uint8 {
 	return queue.Common
 }
 
+// alike says whether all of a session's group begin with the same statement.
+func (m *sim) alike(s *session) bool {
+	if s.group < 0 {
+		return false
+	}
+	first := &m.work(s)[0]
+	return first.First == first.Last
+}
+
 // settleConvoys is what the side channel's sample makes of the statements that run.
 func (c *sidecar) settleConvoys() {
 	var running, blockedNow [queue.Lanes]int
 	for _, s := range c.m.all {
-		if s.car == c.id && s.running && s.step == 0 && s.group >= 0 {
+		if s.car == c.id && s.running && s.step == 0 && c.m.alike(s) {
 			running[s.group]++
 			if s.state == blocked {
 				blockedNow[s.group]++

@@ -14,8 +14,8 @@ type Class struct {
 	// MaxShare is the part of the cap, above 0 up to 1, that this class may hold as slots. Below 1 it keeps room for
 	// the others when this class's transactions sit idle.
 	MaxShare float64
-	// Interactive is for work that somebody waits for at a screen: while its line does not empty, nobody waits longer than a
-	// second, and once the oldest has waited for a quarter of that the newest is served first, because the callers of the
-	// oldest will have given up. False is for work that can wait: first come, first served, until MaxWait.
+	// Interactive is for work that somebody waits for at a screen: who would be served too late, after MaxWait or when clients of the class have
+	// been seen to leave, is told so at once, and the newest is served first where the oldest are too late already. False is for
+	// work that can wait: first come, first served, until MaxWait.
 	Interactive bool
 }
