@@ -135,17 +135,19 @@ func faults(r *Result, g *Grade) []string {
 	for i, k := range classes() {
 		add(r.Longest[i] > k.MaxWait.Seconds()+0.1, "wait of "+k.Name)
 	}
-	low, offered, refused := 0, 0, 0
+	low, offered, refused, failed := 0, 0, 0, 0
 	for i := range r.Phases {
 		if r.sc.Phases[i].Graded {
 			low += r.Phases[i].Class[1].Good
 			offered += r.Phases[i].Class[1].Offered
+			failed += r.Phases[i].Class[0].Failed
 		}
 		refused += r.Phases[i].Class[0].Refused + r.Phases[i].Class[1].Refused
 	}
 	add(offered > 0 && low == 0, "low class stands still")
 	add(r.sc.Healthy && r.Brakes > 0, "brake while healthy")
 	add(r.sc.Healthy && refused > 0, "refusal while healthy")
+	add(r.sc.InTime && failed > 0, "not served, though all could be")
 	return out
 }
 

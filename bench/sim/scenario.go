@@ -61,6 +61,7 @@ type Scenario struct {
 	Phases        []Phase
 	Scale         float64 // factor on all demands; 0: 1
 	Healthy       bool    // no brake and no refusal may happen
+	InTime        bool    // in order of arrival everybody is served in time: nobody may be refused, or leave
 	NoBoard       bool    // guards do not know which of the others are guards
 	KeepAbandoned bool    // an abandoned statement runs on in the server
 	Rows          int     // hot rows; 0: 1

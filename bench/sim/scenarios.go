@@ -54,7 +54,7 @@ func crew(n int) []Group {
 
 // workers is a crew on two cores, before a disk whose flush takes 4 ms.
 func workers(n int) *Scenario {
-	return &Scenario{Number: 21, Name: fmt.Sprintf("%d workers", n), Rows: 10, Groups: crew(n), Phases: []Phase{
+	return &Scenario{Number: 21, Name: fmt.Sprintf("%d workers", n), Rows: 10, Groups: crew(n), InTime: n < 1000, Phases: []Phase{
 		{Name: "start", Len: 20, Curve: knee2, Fsync: 0.004}, {Name: "steady", Len: 40, Curve: knee2, Fsync: 0.004, Graded: true}}}
 }
 
