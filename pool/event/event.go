@@ -16,7 +16,7 @@ const (
 	Cap     Kind = "cap"     // the cap H changed
 	Breaker Kind = "breaker" // the breaker changed its state, From and To are states
 	Reap    Kind = "reap"    // an idle transaction was ended
-	Class   Kind = "class"   // a class began or ended to be served newest first
+	Class   Kind = "class"   // the line of a class began to stand, or moves again
 	Print   Kind = "print"   // a fingerprint was bounded or set free
 	Server  Kind = "server"  // another server answers at the same address
 )

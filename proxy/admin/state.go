@@ -53,7 +53,7 @@ type ClassState struct {
 	Waiting       int     `json:"waiting"`
 	OldestSeconds float64 `json:"oldest_seconds"` // how long the first in line has waited
 	Slots         int     `json:"slots"`
-	Overloaded    bool    `json:"overloaded"` // waits are bounded, and the newest may be served first
+	Overloaded    bool    `json:"overloaded"` // its line stands
 }
 
 // Refused counts refusals of one kind.

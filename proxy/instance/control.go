@@ -132,7 +132,7 @@ func (in *Instance) moved(t breaker.Transition, cause error, now time.Time) {
 	}
 }
 
-// explainPaces tells of classes that have begun or ceased to be served newest first.
+// explainPaces tells of classes whose line has begun to stand, or moves again.
 func (in *Instance) explainPaces(w pool.Window, overloaded []bool, now time.Time) {
 	for i, p := range w.Paces {
 		if p.Overloaded == overloaded[i] {
