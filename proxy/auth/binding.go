@@ -10,19 +10,18 @@ import (
 // MechanismPlus is SCRAM whose proof is bound to the certificate of the TLS connection, so that nobody in between can pass it on.
 const MechanismPlus = "SCRAM-SHA-256-PLUS"
 
+// bindingType is the only kind of channel binding that PostgreSQL knows.
+const bindingType = "tls-server-end-point"
+
 // NewSCRAMOver is NewSCRAM over a TLS connection. bound binds the proof to the server's certificate, for MechanismPlus; otherwise the server is
 // told that it could have been, so that who has taken that from its offer is found out.
-func NewSCRAMOver(password string, state tls.ConnectionState, bound bool) (*SCRAM, []byte, error) {
-	client, err := scramClient(password)
-	if err != nil {
-		return nil, nil, err
-	}
+func NewSCRAMOver(password string, keys *Keys, state tls.ConnectionState, bound bool) (*SCRAM, []byte, error) {
 	if !bound {
-		return start(client.NewConversationAdvertisingChannelBinding())
+		return begin(password, keys, "y,,", nil)
 	}
 	binding, err := scram.NewTLSServerEndpointBinding(&state)
 	if err != nil {
 		return nil, nil, fmt.Errorf("bind SCRAM to the server's certificate: %w", err)
 	}
-	return start(client.NewConversationWithChannelBinding(binding))
+	return begin(password, keys, "p="+bindingType+",,", binding.Data)
 }

@@ -28,7 +28,7 @@ func keeper(t *testing.T, password string) *scram.Server {
 // converse runs a whole login and returns the first error of the client's side, or of the server's.
 func converse(t *testing.T, s *scram.Server, password string) (client, server error) {
 	t.Helper()
-	c, first, err := NewSCRAM(password)
+	c, first, err := NewSCRAM(password, nil)
 	if err != nil {
 		return err, nil
 	}
@@ -72,7 +72,7 @@ func TestSCRAMChecksThatTheServerKnowsThePassword(t *testing.T) {
 		"nothing": "",
 		"refused": "e=other-error",
 	} {
-		c, first, err := NewSCRAM("secret")
+		c, first, err := NewSCRAM("secret", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestSCRAMChecksThatTheServerKnowsThePassword(t *testing.T) {
 }
 
 func TestSCRAMRefusesAnothersNonce(t *testing.T) {
-	c, _, err := NewSCRAM("secret")
+	c, _, err := NewSCRAM("secret", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestSCRAMRefusesAnothersNonce(t *testing.T) {
 }
 
 func TestNoPasswordIsAClearError(t *testing.T) {
-	if _, _, err := NewSCRAM(""); err == nil || !strings.Contains(err.Error(), "none is configured") {
+	if _, _, err := NewSCRAM("", nil); err == nil || !strings.Contains(err.Error(), "none is configured") {
 		t.Errorf("got %v", err)
 	}
 }

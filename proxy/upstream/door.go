@@ -31,6 +31,8 @@ type Door struct {
 	protocol  atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
 	encrypted atomic.Bool   // the last login was over TLS
 
+	Memory auth.Memory // what clients' logins have told of their users
+
 	mu      sync.Mutex
 	secrets map[string]string // guarded by mu: passwords by user, from every upstream that names this instance
 }
@@ -96,6 +98,7 @@ func (d *Door) Version() uint32 { return d.protocol.Load() }
 // PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
 // close, and is then asked for 3.0. On success h.Conn is the caller's.
 func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
+	h.Known = d.Memory.Of(h.User)
 	if d.Source == nil || h.Password != "" || h.User != d.Upstream.User {
 		return d.enter(ctx, h)
 	}
@@ -142,8 +145,13 @@ func (d *Door) logIn(ctx context.Context, h *Handshake, w way) error {
 	if h.accepted {
 		d.protocol.Store(version)
 	}
-	if errors.Is(err, auth.ErrNoPassword) {
+	switch {
+	case errors.Is(err, auth.ErrNoPassword):
 		return errNoPassword
+	case errors.Is(err, errKeysOnly):
+		return errNoDigest
+	case errors.Is(err, auth.ErrStale):
+		return errStale
 	}
 	return err
 }

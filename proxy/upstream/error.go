@@ -44,6 +44,15 @@ func ParseError(body []byte) *Error {
 // far as the client is concerned.
 var errNoPassword = fmt.Errorf("%w: %w", auth.ErrNoPassword, refusal("28P01", "guard: password authentication failed, none is configured for this user"))
 
+// errStale is what a login ends with whose user has another password at the server than the last client that logged in as him.
+var errStale = fmt.Errorf("%w: %w", auth.ErrStale, refusal("28P01", "guard: password authentication failed, it has changed since the last login of a client"))
+
+// errKeysOnly is why a server cannot be told a password that a client has proved to know, but not told.
+var errKeysOnly = errors.New("server asks for the password itself, or its md5 digest, and only keys for SCRAM are known")
+
+// errNoDigest is what such a login ends with.
+var errNoDigest = fmt.Errorf("%w: %w", errKeysOnly, refusal("28P01", "guard: password authentication failed, the server asks for more of it than a login by SCRAM tells"))
+
 // refusal is an error in the server's place.
 func refusal(code, message string) *Error {
 	m, err := (&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: code, Message: message}).Encode(nil)

@@ -20,6 +20,7 @@ import (
 type Handshake struct {
 	User, Password string
 	Params         map[string]string // of the start-up packet
+	Known          auth.Known        // of the user; LogIn fills in what its Door remembers. A password counts where there is none above
 	Question       string            // for the server once it has let the guard in, a query; empty: none
 	Heard          func(body []byte) // is told of notices, if it is not nil; body is valid during the call
 
@@ -61,8 +62,11 @@ const (
 // run logs in over nc.
 func (h *Handshake) run(nc net.Conn, version uint32) error {
 	*h = Handshake{
-		User: h.User, Password: h.Password, Params: h.Params, Question: h.Question, Heard: h.Heard,
+		User: h.User, Password: h.Password, Params: h.Params, Known: h.Known, Question: h.Question, Heard: h.Heard,
 		Conn: nc, security: h.security, version: version,
+	}
+	if h.Password == "" {
+		h.Password = h.Known.Password()
 	}
 	start := pgproto3.StartupMessage{ProtocolVersion: version, Parameters: h.Params}
 	if err := h.say(&start); err != nil {
@@ -226,7 +230,7 @@ func (h *Handshake) authenticate(body []byte) error {
 			return err
 		}
 		h.clear = true
-		return h.answer(h.Password)
+		return h.tell(h.Password)
 	case pgproto3.AuthTypeMD5Password:
 		if len(data) != 4 {
 			return errors.New("malformed md5 request")
@@ -237,7 +241,10 @@ func (h *Handshake) authenticate(body []byte) error {
 		if err := h.security.accepts("md5", h); err != nil {
 			return err
 		}
-		return h.answer(auth.MD5(h.User, h.Password, [4]byte(data)))
+		if h.Password == "" {
+			return h.tell(h.Known.MD5(h.User, [4]byte(data)))
+		}
+		return h.tell(auth.MD5(h.User, h.Password, [4]byte(data)))
 	case pgproto3.AuthTypeSASL:
 		if err := h.move(phaseBegun, phaseStart); err != nil {
 			return err
@@ -271,8 +278,12 @@ func (h *Handshake) move(to phase, from ...phase) error {
 	return nil
 }
 
-func (h *Handshake) answer(password string) error {
-	if h.Password == "" {
+// tell sends a password, or its digest; "" if it is not known.
+func (h *Handshake) tell(password string) error {
+	if password == "" && h.Known.Keys() != nil {
+		return errKeysOnly
+	}
+	if password == "" {
 		return auth.ErrNoPassword
 	}
 	return h.say(&pgproto3.PasswordMessage{Password: password})
@@ -304,11 +315,11 @@ func (h *Handshake) beginSASL(mechanisms []byte) error {
 	switch {
 	case plus:
 		mechanism = auth.MechanismPlus
-		h.scram, first, err = auth.NewSCRAMOver(h.Password, state, true)
+		h.scram, first, err = auth.NewSCRAMOver(h.Password, h.Known.Keys(), state, true)
 	case over && h.security.Binding != "disable":
-		h.scram, first, err = auth.NewSCRAMOver(h.Password, state, false)
+		h.scram, first, err = auth.NewSCRAMOver(h.Password, h.Known.Keys(), state, false)
 	default:
-		h.scram, first, err = auth.NewSCRAM(h.Password)
+		h.scram, first, err = auth.NewSCRAM(h.Password, h.Known.Keys())
 	}
 	if err != nil {
 		return err
