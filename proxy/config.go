@@ -1,15 +1,18 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"pgguard/pool"
 	"pgguard/proxy/auth"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/upstream"
 )
 
@@ -68,6 +71,8 @@ type Config struct {
 	SyncApplicationName bool
 	// DeferBegin answers BEGIN in the server's place and sends it with the first statement.
 	DeferBegin bool
+	// Auth says who may come in.
+	Auth Auth
 	// AcceptWhileDraining keeps accepting clients after Shutdown began.
 	AcceptWhileDraining bool
 	// Grace bounds Shutdown: clients still in a transaction towards its end are closed.
@@ -154,6 +159,7 @@ func Default() Config {
 
 		MaxPrepared: 200, StatementAge: time.Second, PreparedMemory: 64 << 20, PrepareUnnamed: true, SyncApplicationName: true,
 
+		Auth:  Auth{Policy: auth.Policy{Method: auth.MethodTrust}},
 		Grace: 60 * time.Second, IdleGrace: 3 * time.Second,
 		Log: slog.New(slog.DiscardHandler),
 	}
@@ -171,7 +177,7 @@ func (c Config) Validate() []error {
 		classes[k.Name] = true
 	}
 	for i, l := range c.Listen {
-		if err := l.validate(); err != nil {
+		if err := c.validateListener(l); err != nil {
 			bad("listen[%d]: %w", i, err)
 		}
 		if !classes[l.Class] {
@@ -206,6 +212,7 @@ func (c Config) Validate() []error {
 		bad("pool.limit: %d is negative; give a number of statements or auto", c.Limit)
 	}
 	faults = append(faults, c.validateTimes()...)
+	faults = append(faults, c.validateAuth()...)
 	if c.MaxPrepared < 1 {
 		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
 	}
@@ -251,9 +258,9 @@ func (c Config) validateTimes() []error {
 	return faults
 }
 
-// validate refuses addresses that cannot be listened on, and those that other machines could reach: clients are
-// trusted without a password, so only loopback and unix sockets are safe.
-func (l Listener) validate() error {
+// validateListener refuses addresses that cannot be listened on, and those that other machines can reach, unless clients prove who they are and
+// nobody can listen in. A unix socket is as good as loopback.
+func (c Config) validateListener(l Listener) error {
 	if dir, ok := strings.CutPrefix(l.Addr, "unix:"); ok {
 		if dir == "" {
 			return fmt.Errorf("%q names no directory; write unix:/run/pgguard", l.Addr)
@@ -264,12 +271,51 @@ func (l Listener) validate() error {
 	if err != nil {
 		return fmt.Errorf("%q is not host:port or unix:DIR", l.Addr)
 	}
-	if host == "localhost" {
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || c.Auth.Insecure {
 		return nil
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+	const ways = "three ways out: listen on 127.0.0.1, [::1] or unix:DIR; %s; or say by auth.insecure: true that the network is yours alone"
+	switch c.Auth.Policy.Exposed(c.encrypted(l)) {
+	case auth.MethodTrust:
 		return fmt.Errorf("%q can be reached from other machines, but clients are trusted without a password; "+
-			"listen on 127.0.0.1, [::1] or unix:DIR", l.Addr)
+			fmt.Sprintf(ways, "have clients prove who they are, over TLS (auth.method: scram-sha-256, tls.mode: require)"), l.Addr)
+	case auth.MethodPassword:
+		return fmt.Errorf("%q can be reached from other machines, but passwords and data cross the network without TLS; "+
+			fmt.Sprintf(ways, "have clients use TLS (tls.mode: require)"), l.Addr)
 	}
 	return nil
+}
+
+// encrypted is true if clients of a listener must use TLS.
+func (c Config) encrypted(l Listener) bool { return cmp.Or(l.TLS, c.TLS.Mode, TLSOff) == TLSRequire }
+
+// validateAuth returns every fault of who may come in.
+func (c Config) validateAuth() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	a := &c.Auth
+	tcp := slices.ContainsFunc(c.Listen, func(l Listener) bool { return !strings.HasPrefix(l.Addr, "unix:") && !c.encrypted(l) })
+	if tcp && !a.Insecure && a.Policy.Uses(auth.MethodPassword) {
+		bad("auth.method: password has clients send their passwords as they are; give it to unix sockets and TLS alone (auth.rules), " +
+			"use scram-sha-256, or say by auth.insecure: true that nobody listens")
+	}
+	cert := func(r auth.Rule) bool { return r.Method == auth.MethodCert }
+	if (a.Policy.Method == auth.MethodCert || slices.ContainsFunc(a.Policy.Rules, cert)) && c.TLS.Files.ClientCA == "" {
+		bad("auth.method: cert needs tls.client_ca, the authorities that vouch for clients")
+	}
+	asks := a.Policy.Method.AsksPassword() || slices.ContainsFunc(a.Policy.Rules, func(r auth.Rule) bool { return r.Method.AsksPassword() })
+	source := len(a.Users) > 0 || a.UsersFile != "" || a.Query != ""
+	if asks && !source {
+		bad("auth.method: clients are asked for passwords, but nobody's is known; give auth.query: auto, auth.users_file or auth.users")
+	}
+	if source && !asks {
+		bad("auth.method: %s asks for no password, and no rule does, but there are users with passwords; use scram-sha-256", a.Policy.Method)
+	}
+	if a.Query != "" && a.Query != instance.QueryAuto && !strings.Contains(a.Query, "$1") {
+		bad("auth.query: has no $1, in whose place the name of the user is put")
+	}
+	if a.Query == "" && (a.QueryDatabase != "" || a.QueryUser != "") {
+		bad("auth.query: is missing, but auth.query_database or auth.query_user is given; use auto")
+	}
+	return faults
 }

@@ -106,6 +106,15 @@ func (srv *Server) spoke(nc net.Conn) bool {
 	return ok
 }
 
+// hushed notes that a connection which has spoken must speak again, and may be closed for another until it does.
+func (srv *Server) hushed(nc net.Conn) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if e, ok := srv.entering[nc]; ok && e == nil {
+		srv.entering[nc] = srv.silent.PushBack(guest{nc, time.Now()})
+	}
+}
+
 // leaveLobby ends a connection's stay; false: it was closed for another.
 func (srv *Server) leaveLobby(nc net.Conn) bool {
 	srv.mu.Lock()

@@ -34,7 +34,7 @@ func newGuard(t *testing.T, server string, set func(*Config)) *guard {
 	leaks := []goleak.Option{
 		goleak.IgnoreCurrent(),
 		// Of other guards of the same test: it is another one each second. Close waits for its own.
-		goleak.IgnoreAnyFunction("pgguard/proxy/instance.(*Instance).hears.func2"),
+		goleak.IgnoreAnyFunction("pgguard/proxy/instance.hears.func2"),
 		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Cluster).launch.func2"), // a cluster started again
 		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Fake).accept.func1"),
 		goleak.IgnoreAnyFunction("pgguard/proxy/pgtest.(*Tap).accept"),

@@ -31,6 +31,8 @@ const (
 	ReasonDraining     Reason = "draining"    // the guard is going away
 	ReasonProtocol     Reason = "protocol"    // the client does not speak the protocol
 	ReasonUnsupported  Reason = "unsupported" // the client asks for what the guard cannot do
+	ReasonPassword     Reason = "password"    // login: the client has not proved that it knows the user's password
+	ReasonIdentity     Reason = "identity"    // login: no rule lets the client in as this user
 	ReasonPinned       Reason = "pinned"      // too many clients keep a server of their own
 	ReasonTransactions Reason = "pool_mode"   // a transaction block in statement mode
 )
@@ -62,6 +64,8 @@ var refusals = map[Reason]row{
 	ReasonDraining:     {"57P01", true, ""},
 	ReasonProtocol:     {"08P01", true, ""},
 	ReasonUnsupported:  {"0A000", true, ""},
+	ReasonPassword:     {"28P01", true, ""},
+	ReasonIdentity:     {"28000", true, ""},
 	ReasonPinned:       {"53400", false, "Release what the session keeps (locks, temporary tables, LISTEN, cursors), or raise pool.max_pinned."},
 	ReasonTransactions: {"0A000", false, "Set pool.mode to transaction."},
 }

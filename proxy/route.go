@@ -51,18 +51,27 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 	return library.Number(srv.library, [4]string{from, h.user, h.database, h.applicationName})
 }
 
+// destination is where a database of this name is, how it is pooled and what it is called there; false: nowhere.
+func (srv *Server) destination(name string) (up upstream.Upstream, mode PoolMode, database string, ok bool) {
+	up, mode, database = srv.cfg.Upstream, srv.cfg.Mode, name
+	d, ok := srv.cfg.Databases[name]
+	if !ok {
+		return up, mode, database, up.Host != ""
+	}
+	up = d.Upstream
+	if d.Mode != PoolModeDefault {
+		mode = d.Mode
+	}
+	if up.Database != "" {
+		database = up.Database
+	}
+	return up, mode, database, true
+}
+
 // routeFor finds the instance and the key of a client.
 func (srv *Server) routeFor(h *hello) (*route, error) {
-	up, mode, database := srv.cfg.Upstream, srv.cfg.Mode, h.database
-	if d, ok := srv.cfg.Databases[h.database]; ok {
-		up = d.Upstream
-		if d.Mode != PoolModeDefault {
-			mode = d.Mode
-		}
-		if up.Database != "" {
-			database = up.Database
-		}
-	} else if up.Host == "" {
+	up, mode, database, ok := srv.destination(h.database)
+	if !ok {
 		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
 	}
 	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database}

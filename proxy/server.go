@@ -41,6 +41,7 @@ type Server struct {
 	heard   time.Time          // of lookAround: when it last looked whether clients are there
 	lent    []*backend         // of lookAround: room for those that it looks at
 	library *library.Library   // statements of all clients
+	users   *users             // that the configuration names
 	prints  instance.Prints    // numbers of statements, for the law
 	events  *event.Ring        // what was decided
 	source  *auth.Source       // of the upstreams' passwords; nil: none
@@ -92,6 +93,7 @@ func New(cfg Config) (*Server, error) {
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
 	}
+	srv.users = newUsers(cfg.Auth, srv.log)
 	for i, c := range cfg.Pool.Classes {
 		srv.classes[c.Name] = i
 	}
@@ -99,9 +101,12 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// Listen reads the certificates for TLS and binds every address; on an error none stays bound, and it may be called again.
+// Listen reads the certificates for TLS and the files with users, and binds every address; on an error none stays bound, and it may be called again.
 func (srv *Server) Listen() error {
 	if err := srv.loadCertificates(); err != nil {
+		return err
+	}
+	if err := srv.users.load(); err != nil {
 		return err
 	}
 	port := "6432"
@@ -400,6 +405,7 @@ func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
 		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), Secure: sock.Client, Source: srv.source, MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
+		Query: srv.cfg.Auth.Query, QueryDatabase: srv.cfg.Auth.QueryDatabase, QueryUser: srv.cfg.Auth.QueryUser,
 		Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }

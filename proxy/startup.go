@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/translate"
@@ -39,7 +40,11 @@ type hello struct {
 	settings        []translate.Pair // that change a server's session
 	unknown         []string         // _pq_ options
 	replicates      bool             // asks for a walsender
+	namesDatabase   bool             // for logical replication
 	replication     string           // in these words
+	cover           cover            // of its connection
+	negotiated      bool             // it has been told which version is spoken
+	proof           []byte           // SCRAM: for the client, ahead of AuthenticationOk; nil: none is owed
 }
 
 // welcome logs a client in and serves it until it leaves. It is the goroutine of a new client connection; the session
@@ -65,8 +70,8 @@ func (srv *Server) welcome(nc net.Conn, l *listener) {
 // logClientIn reads a client's first packets and answers them. It returns what serves the client from then on.
 func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*session), err error) {
 	_ = nc.SetDeadline(time.Now().Add(srv.cfg.LoginTimeout))
-	socket := nc
-	nc, first, err := srv.enter(srv.ctx, nc, l)
+	socket, shown := nc, &auth.Shown{}
+	nc, first, err := srv.enter(shown.In(srv.ctx), nc, l)
 	s.conn.Conn = nc
 	if !srv.spoke(socket) {
 		return nil, errCrowded
@@ -85,8 +90,12 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 	if err != nil {
 		return nil, err
 	}
+	h.cover = coverOf(nc, shown)
 	class, err := srv.classify(l, h)
 	if err != nil {
+		return nil, err
+	}
+	if err := srv.authenticate(nc, socket, h); err != nil {
 		return nil, err
 	}
 	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
@@ -129,13 +138,20 @@ func (srv *Server) greet(nc net.Conn, s *session, h *hello, p *instance.Params) 
 	return err
 }
 
-// appendAccepted appends the start of the answer to a login: the version of the protocol, if it is not the one asked for,
-// and AuthenticationOk.
+// appendAccepted appends the start of the answer to a login: what it has not been told yet of the version of the protocol and the guard's own
+// proof, and AuthenticationOk.
 func (h *hello) appendAccepted(dst []byte) []byte {
-	if h.version > wire.Version32 || len(h.unknown) > 0 {
+	dst = append(h.appendNegotiation(dst), h.proof...)
+	return append(dst, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
+}
+
+// appendNegotiation appends the version of the protocol, once, if it is not the one asked for.
+func (h *hello) appendNegotiation(dst []byte) []byte {
+	if !h.negotiated && (h.version > wire.Version32 || len(h.unknown) > 0) {
 		dst = wire.AppendNegotiate(dst, min(h.version, wire.Version32), h.unknown)
 	}
-	return append(dst, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
+	h.negotiated = true
+	return dst
 }
 
 // keySize is the length of the client's cancel key.
@@ -216,6 +232,7 @@ func readHello(p *wire.Startup) (*hello, error) {
 			h.database = kv.Value
 		case kv.Name == "replication":
 			h.replicates, h.replication = !isOff(kv.Value), kv.Value
+			h.namesDatabase = kv.Value == "database"
 		case strings.HasPrefix(kv.Name, "_pq_."):
 			h.unknown = append(h.unknown, kv.Name)
 		case kv.Name == "options":

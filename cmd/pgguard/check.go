@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"pgguard/proxy"
 	"pgguard/proxy/instance"
 )
 
@@ -23,6 +24,9 @@ func (c *checkCmd) Run(e *env) error {
 	f, err := c.load(c.File)
 	if err != nil {
 		return err
+	}
+	if err := proxy.CheckUsers(f.ToProxy().Auth); err != nil {
+		return usageError{err}
 	}
 	if _, err = e.out.Write(f.Effective()); err != nil || !c.Connect {
 		return err
@@ -45,6 +49,15 @@ type ddlTriggerCmd struct{}
 // Run implements the command.
 func (*ddlTriggerCmd) Run(e *env) error {
 	_, err := io.WriteString(e.out, instance.DDLTrigger)
+	return err
+}
+
+// authQueryCmd prints the SQL of the function that auth.query: auto calls.
+type authQueryCmd struct{}
+
+// Run implements the command.
+func (*authQueryCmd) Run(e *env) error {
+	_, err := io.WriteString(e.out, instance.LookupFunction)
 	return err
 }
 

@@ -37,6 +37,7 @@ type cli struct {
 	Demo       demoCmd       `cmd:"" help:"Show what the guard does: an overload of a private PostgreSQL, direct and guarded. About two minutes."`
 	Cert       certCmd       `cmd:"" help:"Make an authority and a certificate for tests and demos."`
 	DDLTrigger ddlTriggerCmd `cmd:"" name:"ddl-trigger" help:"Print the SQL of an event trigger with which a database tells pgguard at once of DDL that is made past it."`
+	AuthQuery  authQueryCmd  `cmd:"" name:"auth-query" help:"Print the SQL of a function with which pgguard looks up users without a superuser (auth.query: auto)."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	VersionFlag versionFlag `name:"version" help:"Print the version."`

@@ -66,9 +66,13 @@ func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
 func (c *Certificates) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{ALPN},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			c.look(time.Now())
-			return c.config.Load(), nil
+			cfg := c.config.Load()
+			if s, ok := hello.Context().Value(shownKey{}).(*Shown); ok {
+				s.leaf = cfg.Certificates[0].Leaf
+			}
+			return cfg, nil
 		},
 	}
 }

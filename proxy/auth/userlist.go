@@ -105,7 +105,7 @@ type File struct {
 
 	mu    sync.Mutex
 	users map[string]Secret // guarded by mu; never changed
-	seen  version             // guarded by mu: of what was read last, well or not
+	seen  version           // guarded by mu: of what was read last, well or not
 }
 
 // version tells versions of a file apart.

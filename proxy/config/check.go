@@ -45,6 +45,7 @@ func (f *File) check(listenOverridden bool) Faults {
 	f.checkLearned(c)
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
+	f.checkAuth(c)
 	for _, err := range f.ToProxy().Validate() {
 		path, message, _ := strings.Cut(err.Error(), ": ")
 		if !strings.HasPrefix(path, "pool.classes") { // checkClasses says it, all of it, with the file's own keys

@@ -97,7 +97,7 @@ func TestOverridesReplaceTheFileAndAreNamedInFaults(t *testing.T) {
 		Override{"upstream", []string{"postgres://x:hunter2@other:y/z"}, "--upstream"})
 	want := `--mode: mode: "off" is not one of enforce, observe
 --upstream: upstream: port is not a number from 1 to 65535; in a password write : as %3A, @ as %40 and / as %2F
---listen: listen[1]: "0.0.0.0:1" can be reached from other machines, but clients are trusted without a password; listen on 127.0.0.1, [::1] or unix:DIR
+--listen: listen[1]: "0.0.0.0:1" can be reached from other machines, but clients are trusted without a password; three ways out: listen on 127.0.0.1, [::1] or unix:DIR; have clients prove who they are, over TLS (auth.method: scram-sha-256, tls.mode: require); or say by auth.insecure: true that the network is yours alone
 f.yaml:2:15: pool.limit: "x" is not auto or a whole number from 1`
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)

@@ -34,8 +34,6 @@ func (c *Class) fresh() {
 	*c = Class{Weight: 1, MaxWait: defaultMaxWait, MaxQueue: defaultMaxQueue, MaxShare: 1, Match: []Match{}}
 }
 
-func (*Auth) reserves(key string) bool { return key == "users_file" || key == "query" || key == "user" }
-
 // bad records a fault at n.
 func (d *decoder) bad(n ast.Node, path, format string, args ...any) {
 	f := Fault{File: d.name, Line: 1, Column: 1, Path: path, Message: fmt.Sprintf(format, args...)}
@@ -92,7 +90,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 			}
 			return
 		}
-		if v.Kind() != reflect.Struct || v.NumField() == 1 {
+		if v.Kind() != reflect.Slice && (v.Kind() != reflect.Struct || v.NumField() == 1) {
 			d.bad(n, path, "must be a single value, not %s", kindOf(n))
 			return
 		}

@@ -108,11 +108,6 @@ type Log struct {
 	Level  LogLevel  `yaml:"level"`
 }
 
-// Auth says how clients prove who they are.
-type Auth struct {
-	Method AuthMethod `yaml:"method"`
-}
-
 // TLS says how clients come over TLS.
 type TLS struct {
 	Mode      TLSMode `yaml:"mode"`
@@ -156,7 +151,7 @@ func Default() *File {
 			AcceptWhileDraining: d.AcceptWhileDraining, Grace: Duration(d.Grace), IdleGrace: Duration(d.IdleGrace),
 		},
 		Log:  Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
-		Auth: Auth{Method: "trust"},
+		Auth: Auth{Method: "trust", Users: map[string]AuthUser{}, Rules: []AuthRule{}},
 		TLS:  TLS{Mode: "off"},
 	}
 	for _, l := range d.Listen {

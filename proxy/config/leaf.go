@@ -119,20 +119,6 @@ func (l *LogLevel) set(text string) error {
 // MarshalYAML returns the level in small letters.
 func (l LogLevel) MarshalYAML() (any, error) { return strings.ToLower(slog.Level(l).String()), nil }
 
-// AuthMethod is trust: clients are who they say they are.
-type AuthMethod string
-
-func (m *AuthMethod) set(text string) error {
-	switch text {
-	case "trust":
-		*m = AuthMethod(text)
-		return nil
-	case "scram-sha-256", "md5", "password", "cert":
-		return fmt.Errorf("%s is not available in this version; use trust, and listen on loopback or a unix socket", text)
-	}
-	return fmt.Errorf("%q is not a method; use trust", text)
-}
-
 // Pattern is a regular expression in Go's syntax; the zero value matches nothing and is written as an empty text.
 type Pattern struct{ *regexp.Regexp }
 

@@ -50,6 +50,8 @@ func Parse(name string, data []byte, over ...Override) (*File, error) {
 	for _, o := range over {
 		d.override(f, o)
 	}
+	_, given := d.where["auth.method"]
+	f.chooseMethod(given)
 	f.inherit()
 	for _, fault := range f.check(d.overridden("listen")) {
 		if !d.faultAt(fault.Path) && (fault.because == "" || !d.faultAt(fault.because)) {

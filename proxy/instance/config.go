@@ -31,6 +31,10 @@ type Config struct {
 	Source *auth.Source
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
 	LearnedDir string
+	// Query looks a user up, by his name as $1: SQL, or QueryAuto; empty: nobody is looked up.
+	Query string
+	// QueryDatabase is where, and QueryUser who does; empty: those of the upstream.
+	QueryDatabase, QueryUser string
 	// Log receives one line for each decision and each connection lost.
 	Log *slog.Logger
 	// Events keeps what was decided.

@@ -12,6 +12,7 @@ import (
 	"pgguard/breaker"
 	"pgguard/pool"
 	"pgguard/pool/limit"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/upstream"
 )
 
@@ -64,6 +65,8 @@ type Instance struct {
 	confirmed  time.Time     // of the side channel's goroutine: when a connection was dialled that found the answerer
 	resolved   time.Time     // of the side channel's goroutine: when the upstream's name was looked up last
 
+	lookups lookups
+
 	mu sync.Mutex
 
 	// guarded by mu
@@ -92,6 +95,8 @@ func New(cfg Config, up upstream.Upstream) *Instance {
 	in.Door.KeepAlive, in.Door.Secure, in.Door.Source = cfg.KeepAlive, cfg.Secure, cfg.Source
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
+	in.lookups.turn, in.lookups.next = make(chan struct{}, 1), map[string]*inquiry{}
+	in.lookups.answers, in.lookups.absent = map[string]auth.Secret{}, map[string]time.Time{}
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
 	return in
 }
@@ -99,6 +104,7 @@ func New(cfg Config, up upstream.Upstream) *Instance {
 // Run serves the pool, decides, and watches the server, until ctx ends. It returns when its goroutines have ended.
 func (in *Instance) Run(ctx context.Context) {
 	var work sync.WaitGroup
+	defer in.closeLookups()
 	defer work.Wait()
 	work.Go(func() { in.control(ctx) })
 	work.Go(func() { in.watch(ctx) })

@@ -1,0 +1,237 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"pgguard/proxy"
+	"pgguard/proxy/auth"
+)
+
+// Auth says who may come in.
+type Auth struct {
+	Method        AuthMethod          `yaml:"method"`
+	Users         map[string]AuthUser `yaml:"users"`
+	UsersFile     string              `yaml:"users_file"`
+	Query         string              `yaml:"query"`
+	QueryDatabase string              `yaml:"query_database"`
+	QueryUser     string              `yaml:"query_user"`
+	Rules         []AuthRule          `yaml:"rules"`
+	Insecure      bool                `yaml:"insecure"`
+}
+
+// AuthUser is what is known of one user's password: one of these.
+type AuthUser struct {
+	Secret       Secret       `yaml:"secret"`
+	Password     UserPassword `yaml:"password"`
+	PasswordFile string       `yaml:"password_file"`
+}
+
+// AuthRule is about the clients that match all it names, as a line of pg_hba.conf is.
+type AuthRule struct {
+	Address  Names            `yaml:"address"`
+	Database Names            `yaml:"database"`
+	User     Names            `yaml:"user"`
+	TLS      Maybe            `yaml:"tls"`
+	Method   AuthMethod       `yaml:"method"`
+	Map      map[string]Names `yaml:"map"`
+}
+
+func (r *AuthRule) fresh() { *r = AuthRule{TLS: "any", Map: map[string]Names{}} }
+
+// AuthMethod is how a client proves who it is, named as in pg_hba.conf.
+type AuthMethod string
+
+func (m *AuthMethod) set(text string) error {
+	var words []string
+	for _, w := range auth.Methods {
+		words = append(words, string(w))
+	}
+	return setEnum((*string)(m), text, words...)
+}
+
+// Names are one or several, written as a text or as a list.
+type Names []string
+
+func (n *Names) set(text string) error {
+	if text == "" {
+		return errors.New("is empty; remove the key to have no limit")
+	}
+	*n = Names{text}
+	return nil
+}
+
+// MarshalYAML returns a list.
+func (n Names) MarshalYAML() (any, error) { return append([]string{}, n...), nil }
+
+// Maybe is true, false or any.
+type Maybe string
+
+func (m *Maybe) set(text string) error { return setEnum((*string)(m), text, "any", "true", "false") }
+
+// MarshalYAML returns a truth value, or any.
+func (m Maybe) MarshalYAML() (any, error) {
+	switch m {
+	case "true", "false":
+		return m == "true", nil
+	}
+	return "any", nil
+}
+
+// stars stands in the place of what is not shown. Read back, it is a secret that nobody knows.
+const stars = "***"
+
+// sealed is a text that is never shown.
+type sealed struct {
+	secret auth.Secret
+	given  bool
+}
+
+// MarshalYAML returns *** for what was given.
+func (s sealed) MarshalYAML() (any, error) {
+	if !s.given {
+		return "", nil
+	}
+	return stars, nil
+}
+
+// Secret is what PostgreSQL keeps of a password.
+type Secret struct{ sealed }
+
+func (s *Secret) set(text string) error {
+	if text == "" || text == stars {
+		*s = Secret{sealed{given: text != ""}}
+		return nil
+	}
+	parsed, err := auth.ParseSecret(text)
+	if err != nil || parsed.IsPlain() {
+		return errors.New("is not what PostgreSQL keeps of a password (SELECT rolpassword FROM pg_authid); a password stands under password or in password_file")
+	}
+	*s = Secret{sealed{parsed, true}}
+	return nil
+}
+
+// UserPassword is a password.
+type UserPassword struct{ sealed }
+
+func (p *UserPassword) set(text string) error {
+	*p = UserPassword{sealed{given: text != ""}}
+	if text != stars {
+		p.secret = auth.Plain(text)
+	}
+	return nil
+}
+
+// chooseMethod says how clients prove who they are where the file does not: as the rest of it lets expect.
+func (f *File) chooseMethod(given bool) {
+	a := &f.Auth
+	switch {
+	case given:
+	case len(a.Rules) > 0:
+		a.Method = "reject"
+	case len(a.Users) > 0 || a.UsersFile != "" || a.Query != "":
+		a.Method = "scram-sha-256"
+	}
+}
+
+func (f *File) checkAuth(c *checker) {
+	for name, u := range f.Auth.Users {
+		path := join("auth.users", name)
+		n := 0
+		for _, given := range []bool{u.Secret.given, u.Password.given, u.PasswordFile != ""} {
+			if given {
+				n++
+			}
+		}
+		switch {
+		case name == "":
+			c.bad(path, "a user must have a name")
+		case n != 1:
+			c.bad(path, "must have one of secret, password and password_file")
+		}
+	}
+	for i, r := range f.Auth.Rules {
+		path := fmt.Sprintf("auth.rules[%d]", i)
+		if r.Method == "" {
+			c.bad(path+".method", "is missing")
+		}
+		if _, _, err := parseAddresses(r.Address); err != nil {
+			c.bad(path+".address", "%v", err)
+		}
+		for key, names := range map[string]Names{"database": r.Database, "user": r.User} {
+			for _, name := range names {
+				if name == "" || strings.ContainsAny(name[:1], "/+@") {
+					c.bad(path+"."+key, "%q is no name; regular expressions, +role and @file are not available", name)
+				}
+			}
+		}
+		if len(r.Map) > 0 && r.Method != "peer" && r.Method != "cert" {
+			c.bad(path+".map", "is for the methods peer and cert")
+		}
+	}
+}
+
+// parseAddresses reads networks and unix; all stands for every one, and so does none.
+func parseAddresses(texts Names) (nets []netip.Prefix, local bool, err error) {
+	for _, text := range texts {
+		switch text {
+		case "all":
+			return nil, false, nil
+		case "unix":
+			local = true
+			continue
+		}
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, false, fmt.Errorf("%q is not an address such as 10.1.2.3, a network such as 10.0.0.0/8, unix or all", text)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		nets = append(nets, p.Masked())
+	}
+	return nets, local, nil
+}
+
+// toProxy returns a as the proxy is told.
+func (a Auth) toProxy() proxy.Auth {
+	out := proxy.Auth{
+		Policy:    auth.Policy{Method: auth.Method(a.Method)},
+		UsersFile: a.UsersFile, Query: a.Query, QueryDatabase: a.QueryDatabase, QueryUser: a.QueryUser, Insecure: a.Insecure,
+	}
+	for name, u := range a.Users {
+		if out.Users == nil {
+			out.Users = map[string]proxy.User{}
+		}
+		secret := u.Secret.secret
+		if u.Password.given {
+			secret = u.Password.secret
+		}
+		out.Users[name] = proxy.User{Secret: secret, PasswordFile: u.PasswordFile}
+	}
+	for _, r := range a.Rules {
+		rule := auth.Rule{Databases: r.Database, Users: r.User, Method: auth.Method(r.Method)}
+		var err error
+		if rule.Addresses, rule.Local, err = parseAddresses(r.Address); err != nil || r.Method == "" {
+			continue // checkAuth tells of it
+		}
+		switch r.TLS {
+		case "true":
+			rule.Over = auth.OverTLS
+		case "false":
+			rule.Over = auth.OverPlain
+		}
+		for name, as := range r.Map {
+			if rule.Map == nil {
+				rule.Map = map[string][]string{}
+			}
+			rule.Map[name] = slices.Clone(as)
+		}
+		out.Policy.Rules = append(out.Policy.Rules, rule)
+	}
+	return out
+}
