@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 
+	"pgguard/proxy"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/upstream"
 )
 
@@ -36,11 +38,26 @@ func tryOut(e *env, f *config.File) error {
 			failed, told = true, err.Error()
 		}
 		_, _ = fmt.Fprintf(e.err, "%s: %s\n", u, told)
+		if cfg.Auth.Query == "" || err != nil {
+			continue
+		}
+		told = "users are looked up"
+		if err := tryLookup(e.ctx, cfg.Auth, u); err != nil {
+			failed, told = true, err.Error()
+		}
+		_, _ = fmt.Fprintf(e.err, "%s: auth.query: %s\n", u, told)
 	}
 	if failed {
 		return errors.New("the configuration is right, and does not work")
 	}
 	return nil
+}
+
+// tryLookup looks up a user once.
+func tryLookup(ctx context.Context, a proxy.Auth, u upstream.Upstream) error {
+	ctx, stop := context.WithTimeout(ctx, u.ConnectTimeout)
+	defer stop()
+	return instance.TryLookup(ctx, instance.Config{Query: a.Query, QueryDatabase: a.QueryDatabase, QueryUser: a.QueryUser}, u)
 }
 
 // logInTo logs in to an upstream once, and says who answered, and over what.

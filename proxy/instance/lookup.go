@@ -270,6 +270,19 @@ func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
 	return c, text, nil
 }
 
+// TryLookup looks somebody up once, as an instance of this configuration and upstream would, and returns why that does not work.
+func TryLookup(ctx context.Context, cfg Config, up upstream.Upstream) error {
+	in := &Instance{Door: upstream.NewDoor(up), cfg: cfg, catalogs: map[string]*Catalog{}}
+	in.Door.Learn(up)
+	defer func() {
+		if c := in.lookups.conn; c != nil {
+			_ = c.Close(ctx)
+		}
+	}()
+	_, _, err := in.lookUpOnce(ctx, in.queryUser())
+	return err
+}
+
 // errNoLookup is why nobody can be looked up.
 var errNoLookup = errors.New("auth.query: auto needs a superuser, or the function pgguard.user_lookup (pgguard auth-query prints its SQL)")
 
