@@ -314,10 +314,13 @@ func TestCVE20252291ValidUntil(t *testing.T) {
 
 // CVE-2015-6817: whom the query does not know comes in with the rights of who asks; and CVE-2015-4054: a password before a start-up packet.
 func TestCVE20156817UnknownUser(t *testing.T) {
-	g, _ := guarded(t, auth.MethodPassword, func(c *Config) { c.Auth.Query = "select 'postgres'::text, null::text where $1 <> ''" })
-	for _, password := range []string{"hunter2", "x"} {
-		if _, said := comeIn(t, g.addr, "nobody", password, "d_trust"); !strings.HasPrefix(said, "28P01") {
-			t.Errorf("got %q", said)
+	var g *guard
+	for _, answer := range []string{"'postgres'::text, 'hunter2'::text", "null::text, 'hunter2'::text", "$1::text, null::text", "null::text", "''::text"} {
+		g, _ = guarded(t, auth.MethodPassword, func(c *Config) { c.Auth.Query = "select " + answer + " where $1 <> ''" })
+		for _, password := range []string{"hunter2", "x"} {
+			if _, said := comeIn(t, g.addr, "nobody", password, "d_trust"); said != `28P01 password authentication failed for user "nobody"` {
+				t.Errorf("%s: got %q", answer, said)
+			}
 		}
 	}
 	p := dial(t, g.addr)
@@ -394,5 +397,20 @@ func runIn(t *testing.T, c *pgtest.Cluster, database, text string) {
 	}
 	if _, err := p.Exec(context.Background(), text).ReadAll(); err != nil {
 		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+// TestUnknownUsersAreAnsweredAsSlowlyAsOthers: neither the look-up nor the proof tells by its time who is there, also when a name is tried again at once.
+func TestUnknownUsersAreAnsweredAsSlowlyAsOthers(t *testing.T) {
+	c := strict(t, nil)
+	run(t, c, "create function slowly(name text) returns text language plpgsql security definer as $$ begin perform pg_sleep(0.1);"+
+		" return (select rolpassword from pg_authid where rolname = name); end $$")
+	g := newGuard(t, address(c), func(cfg *Config) { asks(auth.MethodSCRAM)(cfg); cfg.Auth.Query = "select public.slowly($1)" })
+	for _, user := range []string{"app", "nobody", "nobody", "nobody", "app"} {
+		start := time.Now()
+		challengeOf(t, g.addr, user)
+		if took := time.Since(start); took < 90*time.Millisecond {
+			t.Errorf("%s was asked for a proof after %s", user, took)
+		}
 	}
 }

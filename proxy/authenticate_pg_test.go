@@ -18,6 +18,7 @@ import (
 	"pgguard/proxy/auth"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/pgtest"
+	"pgguard/proxy/wire"
 )
 
 // comeIn logs in as a driver does, and returns the connection, or SQLSTATE and words of the error.
@@ -331,7 +332,7 @@ func TestFailedLoginsAreSlowedAndNotLockedOut(t *testing.T) {
 	if took := timed("neighbour", "hunter2", ""); took > time.Since(start) || took > 600*time.Millisecond {
 		t.Errorf("another user of the same address waits for %s", took)
 	}
-	if took := timed("app", "hunter2", ""); took > 5*time.Second {
+	if took := timed("app", "hunter2", ""); took > 5*time.Second || took < 500*time.Millisecond {
 		t.Errorf("who is right waits for %s", took)
 	}
 	if took := timed("app", "hunter2", ""); took > 600*time.Millisecond {
@@ -351,6 +352,57 @@ func TestUnknownUsersAreAskedLikeOthers(t *testing.T) {
 	one, again, other := challengeOf(t, g.addr, "nobody"), challengeOf(t, g.addr, "nobody"), challengeOf(t, g.addr, "nobody2")
 	if one != again || one == other || len(one) != len(known) || !strings.HasSuffix(one, ",i=5000") {
 		t.Errorf("known %q, unknown %q, again %q, another %q", known, one, again, other)
+	}
+}
+
+// TestReplicationClientsProveWhoTheyAre: as others do, and are passed through as themselves; a rule about all is not about them.
+func TestReplicationClientsProveWhoTheyAre(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{Settings: map[string]string{"wal_level": "logical"}, HBA: []string{
+		"host all postgres 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256",
+	}})
+	run(t, c, "create role copier login replication password 'hunter2'")
+	g := newGuard(t, address(c), asks(auth.MethodSCRAM))
+	for _, mode := range []string{"true", "database"} {
+		for password, want := range map[string]string{"hunter2": "", "hunter3": "28P01"} {
+			if _, said := comeIn(t, g.addr, "copier", password, "postgres replication="+mode); !strings.HasPrefix(said, want) || want == "" && said != "" {
+				t.Errorf("replication=%s, %s: got %q", mode, password, said)
+			}
+		}
+	}
+	h := newGuard(t, address(c), func(cfg *Config) {
+		asks(auth.MethodReject)(cfg)
+		cfg.Auth.Policy.Rules = []auth.Rule{{Databases: []string{"all"}, Method: auth.MethodSCRAM}}
+	})
+	if _, said := comeIn(t, h.addr, "copier", "hunter2", "postgres replication=true"); !strings.HasPrefix(said, "28000 guard: no entry in auth.rules") {
+		t.Errorf("got %q", said)
+	}
+	if _, said := comeIn(t, h.addr, "copier", "hunter2", "postgres replication=database"); said != "" {
+		t.Errorf("got %q", said)
+	}
+}
+
+// TestVersionIsNegotiatedAheadOfTheProof: a client that asks for a later version hears which is spoken before it is asked for its password, once.
+func TestVersionIsNegotiatedAheadOfTheProof(t *testing.T) {
+	g := newGuard(t, address(shared), func(cfg *Config) {
+		cfg.Auth = Auth{Policy: auth.Policy{Method: auth.MethodMD5}, Users: map[string]User{"postgres": {Secret: auth.Plain("hunter2")}}}
+	})
+	p := dial(t, g.addr)
+	p.write(startup(3<<16|9999, "user", "postgres", "database", "postgres"))
+	var salt [4]byte
+	for i, want := range []byte{wire.NegotiateVersion, wire.Authentication} {
+		typ, body := p.message()
+		if typ != want {
+			t.Fatalf("message %d is %s", i, p.line(typ, body))
+		}
+		salt = [4]byte(body[4:8])
+	}
+	p.write(wire.AppendText(nil, wire.Password, auth.MD5("postgres", "hunter2", salt)))
+	if typ, body := p.message(); typ != wire.Authentication {
+		t.Fatalf("then %s", p.line(typ, body))
+	}
+	p.read("Z")
+	if p.over || len(p.key) != keySize {
+		t.Errorf("a key of %d bytes", len(p.key))
 	}
 }
 

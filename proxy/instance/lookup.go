@@ -40,6 +40,7 @@ GRANT EXECUTE ON FUNCTION pgguard.user_lookup(text) TO pgguard;
 
 const (
 	lookupWait  = 5 * time.Second // a busy database takes milliseconds; then what is known from before counts
+	lookupAge   = time.Minute     // of the connection: so long another server behind the name is not noticed, if the old one lives on
 	absentFor   = time.Second     // for so long a user that there is not is not asked for again
 	maxAnswers  = 10_000          // users whose secrets are kept for a time in which the database is down: some megabytes
 	maxAbsent   = 1024            // names of strangers
@@ -52,6 +53,7 @@ const (
 type lookups struct {
 	turn chan struct{} // holds the right to use conn
 	conn *pgx.Conn     // of who has the turn; nil: none
+	born time.Time     // of who has the turn: when it was opened
 	text string        // of who has the turn: the query that conn is for
 
 	mu      sync.Mutex
@@ -184,10 +186,15 @@ func (in *Instance) lookUp(ctx context.Context, user string) (auth.Secret, bool,
 
 func (in *Instance) lookUpOnce(ctx context.Context, user string) (s auth.Secret, found bool, err error) {
 	l := &in.lookups
+	if l.conn != nil && time.Since(l.born) > lookupAge {
+		_ = l.conn.Close(ctx)
+		l.conn = nil
+	}
 	if l.conn == nil {
 		if l.conn, l.text, err = in.openLookup(ctx); err != nil {
 			return auth.Secret{}, false, err
 		}
+		l.born = time.Now()
 	}
 	defer func() {
 		if l.conn.IsClosed() {
