@@ -164,6 +164,10 @@ func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err 
 	if s.file.HTTP == "off" {
 		return "off", func() {}, nil
 	}
+	token, err := s.file.Token()
+	if err != nil {
+		return "", nil, err
+	}
 	l, err := s.bindHTTP(ctx)
 	if err != nil {
 		return "", nil, err
@@ -182,6 +186,7 @@ func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err 
 			return admin.NewEvents(s.guard.Events(since))
 		},
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Token:   token,
 		Version: versionName(),
 		Pprof:   s.file.Pprof,
 	}))

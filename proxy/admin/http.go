@@ -21,6 +21,8 @@ type Options struct {
 	Events func(since uint64) any
 	// Metrics answers /metrics.
 	Metrics http.Handler
+	// Token is what a caller must know; empty: nothing.
+	Token string
 	// Version is shown on the index.
 	Version string
 	// Pprof serves Go's profiles under /debug/pprof.
@@ -57,7 +59,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("/", text(func() (int, string) {
 		return http.StatusNotFound, "there is nothing here; / lists the pages\n"
 	}))
-	return getOnly(mux)
+	return admit(o.Token, getOnly(mux))
 }
 
 // Server returns an HTTP server of h whose peers cannot hold a connection for ever, and no more than MaxConns. The caller serves
@@ -93,7 +95,6 @@ func text(f func() (status int, body string)) http.Handler {
 		status, body := f()
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body)) // who asked may have gone
 	})

@@ -42,7 +42,7 @@ func (s *site) get(t *testing.T, method, path string) (int, http.Header, string)
 		Pprof:   s.pprof,
 	})
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	h.ServeHTTP(w, httptest.NewRequest(method, "http://localhost"+path, nil))
 	return w.Code, w.Header(), w.Body.String()
 }
 

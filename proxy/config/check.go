@@ -73,11 +73,18 @@ func (f *File) checkAddresses(c *checker) {
 	if f.HTTP == "off" {
 		return
 	}
-	_, port, err := net.SplitHostPort(f.HTTP)
+	host, port, err := net.SplitHostPort(f.HTTP)
 	if err != nil {
 		c.bad("http", "%q is not host:port; off serves no HTTP", f.HTTP)
-	} else if err := checkPort(port); err != nil {
+		return
+	}
+	if err := checkPort(port); err != nil {
 		c.bad("http", "%v", err)
+	}
+	ip := net.ParseIP(host)
+	if near := host == "localhost" || ip != nil && ip.IsLoopback(); !near && f.Admin.TokenFile == "" && !f.Auth.Insecure {
+		c.bad("http", "%q can be reached from other machines, and everybody may see what is there; three ways out: listen on 127.0.0.1 or [::1]; "+
+			"have callers know a token (admin.token_file); or say by auth.insecure: true that the network is yours alone", f.HTTP)
 	}
 }
 

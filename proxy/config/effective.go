@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 
@@ -38,6 +39,22 @@ func (f *File) LearnedDir() string {
 		return filepath.Join(dir, "pgguard")
 	}
 	return f.Pool.Learned
+}
+
+// Token is what callers of the HTTP pages must know, read from its file; "" if there is none.
+func (f *File) Token() (string, error) {
+	if f.Admin.TokenFile == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(f.Admin.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("admin.token_file: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" {
+		return "", fmt.Errorf("admin.token_file: %s is empty", f.Admin.TokenFile)
+	}
+	return token, nil
 }
 
 // ToProxy returns what a proxy.Server is told, but for LearnedDir. Its Log discards; the caller sets another.

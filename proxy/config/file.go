@@ -28,6 +28,12 @@ type File struct {
 	Log           Log                 `yaml:"log"`
 	Auth          Auth                `yaml:"auth"`
 	TLS           TLS                 `yaml:"tls"`
+	Admin         Admin               `yaml:"admin"`
+}
+
+// Admin says who may see, and later change, what the guard does.
+type Admin struct {
+	TokenFile string `yaml:"token_file"`
 }
 
 // Listen is one address that clients connect to, written as a text or as a mapping.
