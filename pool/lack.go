@@ -40,7 +40,7 @@ func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
 		return LackToken, nil
 	}
 	if !w.Login && !p.printLocked(w.Print) {
-		if p.prints.bound[w.Print].Cap > 0 && int(p.prints.running[w.Print]) >= p.prints.bound[w.Print].Cap {
+		if b := p.prints.bound[w.Print]; b.Cap > 0 && int(p.prints.running[w.Print]) >= p.convoyCapLocked(b) {
 			return LackConvoy, nil
 		}
 		return LackSlow, nil

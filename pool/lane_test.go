@@ -173,3 +173,21 @@ func TestManyWhoAreLateTogetherAreToldQuickly(t *testing.T) {
 		t.Errorf("it takes %s", least)
 	}
 }
+
+// Where many run a convoy has a quarter of the limit, however few of it were seen not to wait.
+func TestConvoyHasAQuarterOfTheLimit(t *testing.T) {
+	for limit, want := range map[int]int{4: 2, 8: 2, 20: 5, 64: 16} {
+		in(t, mixed(100), limit, func(t *testing.T, h *harness) {
+			const row = 3
+			h.SetConvoy(row, 2, time.Now())
+			rows := h.many("row", 40)
+			for _, c := range rows {
+				c.Print = row
+			}
+			h.get(rows...)
+			if n := served(rows); n != want {
+				t.Errorf("%d of a convoy run at a limit of %d, want %d", n, limit, want)
+			}
+		})
+	}
+}

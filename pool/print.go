@@ -131,11 +131,18 @@ func (p *Pool) printLocked(index uint16) bool {
 		return true
 	}
 	b := p.prints.bound[index]
-	if b.Cap > 0 && int(p.prints.running[index]) >= b.Cap {
+	if b.Cap > 0 && int(p.prints.running[index]) >= p.convoyCapLocked(b) {
 		return false
 	}
 	return !b.Slow || p.prints.slow < p.slowShareLocked()
 }
+
+// convoyPart of the limit a convoy has at least. Those who hold the lock are mostly at their COMMIT, so that none of the statement itself is
+// seen not to wait: two among many that run would have hardly any of the processor.
+const convoyPart = 4
+
+// convoyCapLocked is how many of a convoy may run.
+func (p *Pool) convoyCapLocked(b Print) int { return max(b.Cap, p.limitLocked()/convoyPart) }
 
 // runLocked gives a run token to a server, which gives it back with its lease; one that is not lent has none to give.
 func (p *Pool) runLocked(s *Server, index uint16) {

@@ -13,9 +13,9 @@ type convoys struct {
 	long    [queue.Lanes]int // samples in a row
 }
 
-// room says whether one more of a group may begin.
-func (c *convoys) room(group int) bool {
-	return c.bound[group] == 0 || c.running[group] < c.bound[group]
+// room says whether one more of a group may begin at this limit.
+func (c *convoys) room(group, limit int) bool {
+	return c.bound[group] == 0 || c.running[group] < max(c.bound[group], limit/4)
 }
 
 // lane is where a session waits.

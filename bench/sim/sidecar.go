@@ -65,8 +65,10 @@ func newSidecar(m *sim, id, first int, seed uint64) *sidecar {
 	for i, k := range classes() {
 		c.shares[i] = max(1, int(k.MaxShare*float64(c.cap)))
 	}
-	c.can = func(w *queue.Waiter[*session]) bool { return c.convoys.room(int(w.Value.group)) }
-	c.queue.Bound(func(lane int) bool { return lane < queue.FirstOwn || c.convoys.room(lane-queue.FirstOwn) })
+	c.can = func(w *queue.Waiter[*session]) bool { return c.convoys.room(int(w.Value.group), c.law.Current()) }
+	c.queue.Bound(func(lane int) bool {
+		return lane < queue.FirstOwn || c.convoys.room(lane-queue.FirstOwn, c.law.Current())
+	})
 	switch m.law.Line {
 	case Hasty:
 		c.queue.Hasten(250 * time.Millisecond)
