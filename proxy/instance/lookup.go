@@ -60,6 +60,7 @@ type lookups struct {
 	next    map[string]*inquiry    // guarded by mu: that have not begun
 	answers map[string]auth.Secret // guarded by mu: of users that there are
 	absent  map[string]time.Time   // guarded by mu: when they were not there
+	took    time.Duration          // guarded by mu: the last answer
 }
 
 // inquiry is one question, for all who wait for it.
@@ -82,7 +83,9 @@ func (in *Instance) Secret(ctx context.Context, user string) (secret auth.Secret
 	l := &in.lookups
 	l.mu.Lock()
 	if at, ok := l.absent[user]; ok && time.Since(at) < absentFor {
+		took := l.took
 		l.mu.Unlock()
+		linger(ctx, took) // who is there is asked for each time
 		return auth.Secret{}, false, nil
 	}
 	q := l.next[user]
@@ -106,6 +109,16 @@ func (in *Instance) Secret(ctx context.Context, user string) (secret auth.Secret
 		return in.remembered(user, q.err)
 	}
 	return q.secret, q.found, nil
+}
+
+// linger waits, at most until ctx ends.
+func linger(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // remembered is what the database said of a user before.
@@ -140,18 +153,20 @@ func (in *Instance) inquire(ctx context.Context, user string, q *inquiry) {
 	}
 	defer func() { <-l.turn }()
 	begin()
+	start := time.Now()
 	q.secret, q.found, q.err = in.lookUp(ctx, user)
 	if q.err != nil {
 		in.LogFailed("looking up a user failed", in.queryUser(), q.err, time.Now())
 		return
 	}
-	l.keep(user, q.secret, q.found, time.Now())
+	l.keep(user, q.secret, q.found, start, time.Now())
 }
 
 // keep notes an answer.
-func (l *lookups) keep(user string, s auth.Secret, found bool, now time.Time) {
+func (l *lookups) keep(user string, s auth.Secret, found bool, start, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.took = now.Sub(start)
 	if !found {
 		delete(l.answers, user)
 		if len(l.absent) >= maxAbsent {
