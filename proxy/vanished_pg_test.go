@@ -32,21 +32,21 @@ func TestWhoHasGoneIsGrantedNoServer(t *testing.T) {
 	for name, way := range vanish {
 		t.Run(name, func(t *testing.T) {
 			g := narrow(t, 1, func(c *Config) { c.Limit, c.Pool.Classes[0].MaxWait = 1, time.Minute })
-			g.measured(t) // the first look at the server has logins ask one again what it reports
 			setup := g.call(t)
 			setup.does(t, "create table if not exists vanished (who int)")
 			setup.does(t, "truncate vanished")
-			release := g.hold(t)
 			var all []*caller
-			for i := range 200 {
-				c := g.call(t)
+			for range 200 {
+				all = append(all, g.call(t)) // a login may need the server
+			}
+			release := g.hold(t)
+			for i, c := range all {
 				if err := c.send(way.ask(fmt.Sprintf("insert into vanished values (%d)", i))); err != nil {
 					t.Fatal(err)
 				}
 				if way.now {
 					way.end(c)
 				}
-				all = append(all, c)
 			}
 			if !way.now {
 				eventually(t, "all wait", func() bool { return g.pool().Classes[0].Waiting == len(all) })
@@ -72,14 +72,14 @@ func TestPatienceIsLearnedFromWhoGoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := narrow(t, 2, func(c *Config) { c.Limit = 2 })
-			g.measured(t)
 			var all []*caller
 			for range 30 {
-				c := g.call(t)
+				all = append(all, g.call(t))
+			}
+			for _, c := range all {
 				if err := c.send(simple("select pg_sleep(60)")); err != nil {
 					t.Fatal(err)
 				}
-				all = append(all, c)
 			}
 			eventually(t, "28 wait and two run", func() bool { p := g.pool(); return p.Classes[0].Waiting == 28 && p.Running == 2 })
 			in := func() time.Duration { return g.pool().Classes[0].Pace.InTime }
