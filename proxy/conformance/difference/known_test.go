@@ -60,6 +60,8 @@ var knownAnswers = []struct {
 			"client's sequences does, in a batch that was begun before"},
 	{regexp.MustCompile(`^E .*C=(25P02 .*R=exec_execute_message|55000 .*R=MarkPortalActive)`), regexp.MustCompile(`^E .*C=(25P02 .*R=exec_execute_message|55000 .*R=MarkPortalActive)`),
 		"the portal of a simple query that has failed points at memory that is used for something else since: which error that makes is chance"},
+	{regexp.MustCompile(`^E .*C=25P02 .*R=exec_bind_message`), regexp.MustCompile(`^E .*C=26000 .*R=FetchPreparedStatement`),
+		"nor can one that was prepared by SQL be prepared there: what is bound is missed before it is seen that the transaction has failed"},
 	{regexp.MustCompile(`^C .*(DISCARD ALL|VACUUM)`), regexp.MustCompile(`^E .*C=25001 .*cannot be executed within a pipeline`),
 		"nor can DISCARD ALL or VACUUM run there after that"},
 	{regexp.MustCompile(`^E .*C=25001 .*must be called before any query`), regexp.MustCompile(`^C (SET|BEGIN|START)`),
