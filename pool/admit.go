@@ -20,7 +20,7 @@ type refund struct {
 }
 
 // SetBlocked tells how many of the running statements wait for a lock of another session. It holds for three seconds. How
-// many run tokens they give back is said by the law; half of the limit's worth they give back whatever it says.
+// many run tokens they give back is said by the law.
 func (p *Pool) SetBlocked(n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
@@ -36,12 +36,8 @@ func (p *Pool) blockedLocked() int {
 	return min(p.refund.blocked, p.running)
 }
 
-// refundLocked is how many run tokens the blocked statements give back: as many as the law says, but at least half of the
-// limit's worth if so many are blocked, whatever law there is. More than that without a law, and a wrong count could double
-// the load.
-func (p *Pool) refundLocked() int {
-	return min(p.running, max(p.limit.Refund(), min(p.blockedLocked(), p.limitLocked()/2)))
-}
+// refundLocked is how many run tokens the blocked statements give back.
+func (p *Pool) refundLocked() int { return min(p.running, p.limit.Refund(p.blockedLocked())) }
 
 // NoCeiling is the ceiling that holds nobody up.
 const NoCeiling = -1

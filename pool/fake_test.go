@@ -280,9 +280,9 @@ func (h *harness) expect(opening, idle, active, closing int) {
 // two is a limit of its own kind.
 type two struct{}
 
-func (two) Current() int         { return 2 }
-func (two) Refund() int          { return 0 }
-func (two) Observe(limit.Sample) {}
+func (two) Current() int           { return 2 }
+func (two) Refund(blocked int) int { return min(blocked, 1) }
+func (two) Observe(limit.Sample)   {}
 func (two) Step(time.Time, limit.Signals) limit.Decision {
 	return limit.Decision{Limit: 2}
 }

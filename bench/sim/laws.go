@@ -63,4 +63,4 @@ func (l *inverted) Step(now time.Time, s limit.Signals) limit.Decision {
 // noRefund counts statements that wait for locks as running.
 type noRefund struct{ *limit.AIMD }
 
-func (noRefund) Refund() int { return 0 }
+func (noRefund) Refund(int) int { return 0 }

@@ -10,11 +10,6 @@ import (
 	"pgguard/pool/limit"
 )
 
-// Slope is the law of limit.Slope.
-func Slope(name string) Law {
-	return Law{Name: name, New: func(first int, _ uint64) limit.Limit { return limit.NewSlope(limit.Config{First: first}) }}
-}
-
 // scaled returns the law with one constant multiplied.
 func scaled(field int, by float64) Law {
 	return AIMD("", func(t *limit.Tuning) {
@@ -42,7 +37,7 @@ func (r *Run) writeRobustness(w io.Writer) {
 	t := limit.Defaults()
 	for i := range reflect.TypeOf(t).NumField() {
 		field := reflect.TypeOf(t).Field(i)
-		if field.Type.Kind() == reflect.Bool || field.Name == "Dither" {
+		if field.Type.Kind() == reflect.Bool {
 			continue
 		}
 		fmt.Fprintf(w, "| %s | %v |", field.Name, reflect.ValueOf(t).Field(i).Interface())

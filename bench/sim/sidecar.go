@@ -80,7 +80,17 @@ func newSidecar(m *sim, id, first int, seed uint64) *sidecar {
 	return c
 }
 
-func (c *sidecar) hasToken() bool { return c.running-c.law.Refund() < c.law.Current() }
+// refundFor is how long a look of the side channel holds: pool/admit.go's.
+const refundFor = 3.0
+
+// hasToken is the pool's rule.
+func (c *sidecar) hasToken() bool {
+	refund := 0
+	if c.sampled >= 0 && c.m.now-c.sampled < refundFor {
+		refund = min(c.running, c.law.Refund(c.seen.blocked))
+	}
+	return c.running-refund < c.law.Current()
+}
 
 // account adds up the time since the last change of running or bound.
 func (c *sidecar) account() {

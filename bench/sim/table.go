@@ -164,7 +164,7 @@ func (r *Run) WriteTables(w io.Writer) {
 
 // Laws are the contenders: ours first.
 func Laws() []Law {
-	return append([]Law{AIMD("AIMD", nil), Slope("SLOPE"), AIMD("AIMD, goal only", func(t *limit.Tuning) { t.NoProbe = true })}, Yardsticks()...)
+	return append([]Law{AIMD("AIMD", nil), AIMD("AIMD, goal only", func(t *limit.Tuning) { t.NoProbe = true })}, Yardsticks()...)
 }
 
 func (r *Run) writeLaws(w io.Writer) {
@@ -253,7 +253,7 @@ func (r *Run) writeConvergence(w io.Writer) {
 	all := r.scenarios(Curves())
 	rows := make([]string, len(all))
 	r.each(all, func(i int, sc *Scenario) {
-		for _, law := range Laws()[:2] {
+		for _, law := range Laws()[:1] {
 			rows[i] += fmt.Sprintf("| %s, %s |", law.Name, sc.Name)
 			for _, first := range firsts {
 				rows[i] += " " + figure(r.convergence(sc, law, first), 0) + " |"

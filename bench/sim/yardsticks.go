@@ -36,8 +36,8 @@ type gradient2 struct {
 	n       int
 }
 
-func (g *gradient2) Current() int { return max(1, int(g.l)) }
-func (g *gradient2) Refund() int  { return 0 }
+func (g *gradient2) Current() int   { return max(1, int(g.l)) }
+func (g *gradient2) Refund(int) int { return 0 }
 
 func (g *gradient2) Observe(s limit.Sample) {
 	short := s.Elapsed.Seconds()
@@ -64,8 +64,8 @@ type vegas struct {
 	n                int
 }
 
-func (v *vegas) Current() int { return max(1, int(v.l)) }
-func (v *vegas) Refund() int  { return 0 }
+func (v *vegas) Current() int   { return max(1, int(v.l)) }
+func (v *vegas) Refund(int) int { return 0 }
 
 func (v *vegas) Observe(s limit.Sample) {
 	rtt := s.Elapsed.Seconds()
@@ -108,8 +108,8 @@ type failsafe struct {
 	inflight, rtt, x []float64 // of the last 50 windows
 }
 
-func (f *failsafe) Current() int { return max(1, int(f.l)) }
-func (f *failsafe) Refund() int  { return 0 }
+func (f *failsafe) Current() int   { return max(1, int(f.l)) }
+func (f *failsafe) Refund(int) int { return 0 }
 
 func (f *failsafe) Observe(s limit.Sample) {
 	if s.Kind == limit.Failed {

@@ -5,29 +5,51 @@ import (
 	"time"
 )
 
-// brake is the fast part: it sees within half a second that everything has become slow.
+const (
+	// voters is how many votes the brake looks at, and brakeErrors by how many of their errors R must be above what is usual:
+	// two such looks running come by chance once in 1,260 h.
+	voters      = 40
+	brakeErrors = 3.5
+	// brakeSteps is how many steps a look takes at most.
+	brakeSteps = 4
+	// usualRate is how fast what is usual follows: two minutes at about four looks a second.
+	usualRate = 1.0 / 400
+	// inUse is the part of the limit that must run for slowness to be its doing.
+	inUse = 0.5
+	// hasty is how much more error is accepted in what a cut cost than in an experiment: while everything is slow, time counts.
+	hasty = 1.5
+	// suppress is for how long there is no brake after one that was for nothing; it doubles up to suppressMost.
+	suppress     = 30 * time.Second
+	suppressMost = 20 * suppress
+)
+
+// brake is the fast part, which sees within half a second that everything has become slow, and the state of the braking mode.
 type brake struct {
-	votes    votes
-	steps    int
-	hits     int
-	usual    float64 // slow average of R
-	begun    bool
-	sick     window // the state in which it braked
-	cuts     int
-	until    time.Time
+	votes votes // of the look that goes on
+	steps int
+	hits  int     // looks running that say the same
+	usual float64 // slow average of R
+	begun bool
+	sick  window // the state in which it looked
+
+	before window  // at the limit before the last cut
+	from   float64 // the limit before the first
+	cuts   int
+
+	until    time.Time // no brake before this
 	suppress time.Duration
 }
 
 // brakeTest looks at the votes of the last steps and cuts if they say twice that everything is much slower.
 func (l *law) brakeTest(now time.Time, step *window) Reason {
 	b := &l.brake
-	if l.t.NoBrake || l.mode == braking || !l.known {
+	if l.t.NoBrake || l.mode == braking || !l.goal.known {
 		return ""
 	}
 	b.votes.merge(&step.votes)
 	b.steps++
-	if float64(b.votes.total) < l.t.Voters {
-		if b.steps >= 4 {
+	if b.votes.total < voters {
+		if b.steps >= brakeSteps {
 			b.votes, b.steps = votes{}, 0
 		}
 		return ""
@@ -37,30 +59,37 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 	if !b.begun {
 		b.usual, b.begun = r, true
 	}
-	over := r - max(b.usual, l.goal)
-	if over <= max(math.Log(l.t.Brake), 3.5*se) || step.running() < 0.5*l.limit || l.evidence.Blocked >= l.t.Blocked ||
+	over := r - max(b.usual, l.goal.at)
+	if over <= max(math.Log(l.t.Brake), brakeErrors*se) || step.running() < inUse*l.limit || l.sight.part >= blockedShare ||
 		now.Before(b.until) || l.limit <= l.t.Floor {
 		b.hits = 0
 		b.sick = window{}
-		b.usual += (r - b.usual) / 400 // two minutes at about four a second
+		b.usual += (r - b.usual) * usualRate
 		return ""
 	}
 	b.sick.add(step)
 	if b.hits++; b.hits < 2 {
 		return ""
 	}
-	l.level = r
-	l.changed()
-	b.hits = 0
-	l.prev, b.sick = b.sick, window{}
-	if l.mode != probing {
-		l.prevL = l.limit
+	l.goal.level = r
+	return l.brakeNow(now)
+}
+
+// brakeNow makes the first cut.
+func (l *law) brakeNow(now time.Time) Reason {
+	b := &l.brake
+	from := l.limit
+	if l.mode == probing {
+		from = l.experiment.from
 	}
-	l.mode, l.stage, l.fails, b.cuts = braking, 0, 0, 1
-	l.move(l.t.Cut * min(l.prev.running(), l.limit))
+	l.changed()
+	l.enter(braking)
+	b.before, b.from, b.cuts = b.sick, from, 1
+	b.hits, b.sick = 0, window{}
+	l.move(l.t.Cut * min(b.before.running(), l.limit))
 	if l.t.NoVerify {
 		l.rest(now, l.t.Every)
-		l.goal = l.quiet + math.Log(l.t.Slowdown)
+		l.goal.at = l.goal.quiet + logSlowdown
 	}
 	return ReasonBrake
 }
@@ -68,42 +97,47 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 // verified looks what the cut cost.
 func (l *law) verified(now time.Time, win *window) Reason {
 	b := &l.brake
-	e, se, ok := elasticity(&l.prev, win, &l.world)
+	e, se, ok := elasticity(&b.before, win, &l.world)
 	if !ok || !win.limitBound(l.t.Bound) {
-		l.aim(l.level)
-		l.rest(now, 2*time.Second)
+		l.aim(l.goal.level)
+		l.rest(now, afterMove)
 		return ReasonKnee
 	}
 	e, _, trusted := l.corrected(e, se)
 	switch {
-	case e >= l.t.Worth && b.cuts == 1 && l.evidence.Blocked < l.t.Blocked:
-		b.suppress = min(max(2*b.suppress, l.t.Suppress), 20*l.t.Suppress)
-		b.until = now.Add(b.suppress)
-		r, _ := l.prev.votes.median()
-		l.goal, l.quiet = r, r-math.Log(l.t.Slowdown)
-		l.limit = max(l.prevL, l.limit)
-		if l.t.NoProbe {
-			l.grow()
-			l.prevL = 0
-			return ReasonRestore
-		}
-		// What was measured while everything became slow is of two worlds: asked again before anything is made of it.
-		l.base = window{}
-		l.disturbed()
-		l.startProbe()
-		return ReasonRestore
+	case e >= l.t.Worth && b.cuts == 1 && l.sight.part < blockedShare:
+		return l.restore(now)
 	case e <= l.t.Free && trusted && l.limit > l.t.Floor:
 		b.cuts++
-		l.prev = *win
+		b.before = *win
 		l.move(l.t.Cut * min(win.running(), l.limit))
 		return ReasonCut
 	}
 	// The knee is between the last two limits: near the upper one if the last cut cost much.
 	part := min(max((e-l.t.Free)/(l.t.Worth-l.t.Free), 0), 1)
-	before, _ := l.prev.votes.median()
-	to := l.limit * math.Pow(max(l.prev.running()/l.limit, 1), part)
-	l.aim(l.level + part*(before-l.level))
+	before, _ := b.before.votes.median()
+	to := l.limit * math.Pow(max(b.before.running()/l.limit, 1), part)
+	l.aim(l.goal.level + part*(before-l.goal.level))
 	l.move(to)
-	l.rest(now, 2*time.Second)
+	l.rest(now, afterMove)
 	return ReasonKnee
+}
+
+// restore takes a brake back: the slowness is not our doing. What was measured while everything became slow is of two
+// worlds, so that it is asked again before anything is made of it.
+func (l *law) restore(now time.Time) Reason {
+	b := &l.brake
+	b.suppress = min(max(2*b.suppress, suppress), suppressMost)
+	b.until = now.Add(b.suppress)
+	r, _ := b.before.votes.median()
+	l.goal.at, l.goal.quiet = r, r-logSlowdown
+	l.limit = max(b.from, l.limit)
+	if l.t.NoProbe {
+		l.enter(growing)
+		return ReasonRestore
+	}
+	l.steady.base = window{}
+	l.disturbed()
+	l.startProbe()
+	return ReasonRestore
 }

@@ -25,7 +25,7 @@ const learnedFor = 24 * time.Hour
 
 // Learned returns what to keep for a restart; ok is false while nothing is worth keeping.
 func (l *law) Learned(now time.Time) (kept Learned, ok bool) {
-	return Learned{At: now, Limit: l.good}, l.good > 0
+	return Learned{At: now, Limit: l.steady.good}, l.steady.good > 0
 }
 
 // Resume starts from half of what was learned, if that makes sense. It comes before the first Step. Growth finds the

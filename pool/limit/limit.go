@@ -6,10 +6,9 @@ import "time"
 type Limit interface {
 	// Current is L: how many statements that wait for no lock may run at once; at least 1.
 	Current() int
-	// Refund is how many of the statements running now wait for a lock of the database and so do not count against L:
-	// new work starts while running - Refund() < Current(), or while the pool's own least refund lets it. It is 0 when
-	// nobody has looked for a while.
-	Refund() int
+	// Refund is how many of so many running statements that wait for a lock of the database do not count against L: new
+	// work starts while running - Refund(blocked) < Current().
+	Refund(blocked int) int
 	// Observe notes one finished statement. It takes constant time and allocates nothing.
 	Observe(Sample)
 	// Step is called about four times a second with what was measured since the last call, and decides.
@@ -88,7 +87,6 @@ const (
 	ReasonKnee     Reason = "knee_found"        // the cut cost a little: the knee is here
 	ReasonTry      Reason = "experiment"        // a step to learn what concurrency is worth
 	ReasonTried    Reason = "experiment_ended"  // what was learned
-	ReasonSlope    Reason = "slope"             // work for concurrency, by dither
 	ReasonLWLock   Reason = "internal_locks"    // sessions wait for each other inside the server
 	ReasonPeers    Reason = "beside_others"     // other guards are there already: a smaller start
 	ReasonHeadroom Reason = "headroom"          // a limit that nobody used is not a licence
@@ -119,8 +117,8 @@ type Frozen int
 // Current returns the number itself, at least 1.
 func (f Frozen) Current() int { return max(1, int(f)) }
 
-// Refund is 0: an operator's number is what it says.
-func (Frozen) Refund() int { return 0 }
+// Refund is up to half of the number: with more, a count that is wrong could double the load.
+func (f Frozen) Refund(blocked int) int { return min(blocked, f.Current()/2) }
 
 // Observe notes nothing.
 func (Frozen) Observe(Sample) {}

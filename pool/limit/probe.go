@@ -5,13 +5,62 @@ import (
 	"time"
 )
 
+const (
+	// firstExperiment is when the first experiment comes, if growth has not come before it.
+	firstExperiment = 2 * time.Second
+	// deepest is the least concurrency left in an experiment: below it the work that is lost costs more than what is learned.
+	deepest = 0.35
+	// faintShare is the part of the server's statements below which an experiment says so little that it is rarely worth
+	// its price.
+	faintShare = 0.2
+	// ignorance is the variance of the distance from the best limit, in e, when nothing is known: anything from far below to
+	// far beyond it. drift is what it gains between two experiments.
+	ignorance = 0.3
+	drift     = 0.005
+	// steepest is how steep crowding is at most: what is steeper is an edge, or a world that has changed.
+	steepest = -1.2
+	// proportion is how much work concurrency brings at most, with a little for chance.
+	proportion = 1.3
+	// vaguest is the standard error with which an experiment says nothing before its end.
+	vaguest = 0.5
+	// ours is the part of the server's statements that makes what an experiment says as good as the server's own.
+	ours = 0.75
+)
+
+// stage is how far an experiment is.
+type stage uint8
+
+const (
+	before stage = iota // measures at the limit as it is
+	during              // at the dip
+	after               // at the limit as it was
+)
+
+// experiment is the state of the probing mode, and what all experiments together have told.
+type experiment struct {
+	stage  stage
+	from   float64 // the limit it began at
+	around window  // at that limit, before the dip and after it
+	dip    window  // at the dip
+
+	at       time.Time // of the next
+	interval time.Duration
+	variance float64 // of what they say together
+	blind    bool    // the first limit is one that somebody gave, and no experiment has looked far below it
+}
+
+func (x *experiment) begin(from float64) {
+	x.stage, x.from, x.around, x.dip = before, from, window{}, window{}
+}
+
+// vague says whether experiments have not yet told where the knee is.
+func (x *experiment) vague() bool { return x.variance > ignorance/3 }
+
 // startProbe begins an experiment: what does a little less concurrency cost? Its first window is at the limit as it is.
 func (l *law) startProbe() Reason {
-	l.mode, l.stage, l.fails = probing, 0, 0
-	l.prevL = l.limit
-	l.prev, l.tail, l.win = window{}, window{}, window{}
-	if l.baseL == l.Current() && l.full(&l.base) {
-		l.prev = l.base
+	l.enter(probing)
+	if l.steady.baseL == l.Current() && l.full(&l.steady.base) {
+		l.experiment.around = l.steady.base
 		return l.dipDown()
 	}
 	return ""
@@ -24,63 +73,71 @@ func (l *law) dipDown() Reason {
 	if to < 1 {
 		to = math.Round(l.limit) + 1
 	}
-	l.limit, l.stage = to, 1
+	l.limit, l.experiment.stage = to, during
 	l.disturbed()
 	return ReasonTry
 }
 
 // probed takes in one window of an experiment: before, during, after.
 func (l *law) probed(now time.Time, win *window) Reason {
-	if !win.limitBound(l.t.Bound) || l.evidence.Blocked >= 2*l.t.Blocked {
-		return l.endProbe(now, 0, ReasonTried)
-	}
-	switch l.stage {
-	case 0:
-		l.prev = *win
+	x := &l.experiment
+	switch {
+	case !win.limitBound(l.t.Bound) || l.sight.part >= 2*blockedShare:
+		return l.endProbe(now, 0)
+	case x.stage == before:
+		x.around = *win
 		return l.dipDown()
-	case 1:
-		cost := l.costOf(win)
-		l.blind = false
-		switch cost {
-		case nothing:
-			l.mode, l.brake.cuts = braking, 2
-			return l.verified(now, win)
-		case little:
-			l.aim(l.level)
-			l.rest(now, l.t.Every/4)
-			return ReasonTried
-		case much:
-			l.limit, l.prevL = l.prevL, 0
-			l.variance = ignorance
-			l.grow()
-			l.paid = l.evidence.Elasticity
-			return ReasonTried
-		}
-		l.tail, l.stage = *win, 2
-		l.limit = l.prevL
-		l.disturbed()
-		return ReasonTry
+	case x.stage == during:
+		return l.dipped(now, win)
 	}
-	if l.apart(&l.prev, win) {
+	if l.apart(&x.around, win) {
 		// The same limit before and after, and another world: the dip between says nothing. Again, from here.
 		l.changed()
 		if l.crowded() {
 			return l.press(now, win)
 		}
-		l.prev = *win
+		x.around = *win
 		return l.dipDown()
 	}
-	l.prev.add(win) // both sides of the dip, so that a drift cancels
-	e, se, ok := elasticity(&l.tail, &l.prev, &l.world)
+	x.around.add(win) // both sides of the dip, so that a drift cancels
+	e, se, ok := elasticity(&x.dip, &x.around, &l.world)
 	switch {
 	case !ok && e < 0: // the same on both sides of the dip, so that it is an edge and not another world: stay on the near side
-		l.variance = ignorance
-		return l.endProbe(now, math.Log(l.t.Dip), ReasonTried)
+		x.variance = ignorance
+		return l.endProbe(now, math.Log(l.t.Dip))
 	case !ok:
-		return l.endProbe(now, 0, ReasonTried)
+		return l.endProbe(now, 0)
 	}
 	e, se, trusted := l.corrected(e, se)
 	return l.learn(now, e, se, trusted)
+}
+
+// dipped looks at the window of the dip: where it says clearly enough what the dip cost, the way back is not waited for.
+func (l *law) dipped(now time.Time, win *window) Reason {
+	x := &l.experiment
+	told := l.costOf(win)
+	x.blind = false
+	switch told {
+	case nothing:
+		before, from := x.around, x.from
+		l.enter(braking)
+		l.brake.before, l.brake.from, l.brake.cuts = before, from, 2
+		return l.verified(now, win)
+	case little:
+		l.aim(l.goal.level)
+		l.rest(now, l.t.Every/4)
+		return ReasonTried
+	case much:
+		l.limit = x.from
+		x.variance = ignorance
+		l.enter(growing)
+		l.growth.paid = l.evidence.Elasticity
+		return ReasonTried
+	}
+	x.dip, x.stage = *win, after
+	l.limit = x.from
+	l.disturbed()
+	return ReasonTry
 }
 
 // apart says whether two windows at one limit are from different worlds.
@@ -94,17 +151,14 @@ func (l *law) apart(a, b *window) bool {
 
 // dip is the concurrency left in an experiment. The smaller our share of the server, the deeper it must be to be felt.
 func (l *law) dip() float64 {
-	if l.blind {
+	if l.experiment.blind {
 		return deepest
 	}
-	if l.share < leastShare {
+	if !l.sight.trusted() {
 		return l.t.Dip
 	}
-	return max(deepest, math.Pow(l.t.Dip, 1/math.Sqrt(l.share)))
+	return max(deepest, math.Pow(l.t.Dip, 1/math.Sqrt(l.sight.share)))
 }
-
-// deepest is the least concurrency left in an experiment: below it the work that is lost costs more than what is learned.
-const deepest = 0.35
 
 // cost is what a dip cost, as far as it can be told before the limit is back up.
 type cost uint8
@@ -117,23 +171,23 @@ const (
 )
 
 func (l *law) costOf(win *window) cost {
-	e, se, ok := elasticity(win, &l.prev, &l.world)
-	if !ok || win.running() >= l.prev.running() {
+	x := &l.experiment
+	e, se, ok := elasticity(win, &x.around, &l.world)
+	if !ok || win.running() >= x.around.running() {
 		return unclear
 	}
 	e, se, _ = l.corrected(e, se)
-	if e < -1.2 || se > 0.5 {
-		return unclear // steeper than crowding is: an edge, or a world that changed meanwhile; going back up tells
+	if e < steepest || se > vaguest {
+		return unclear // going back up tells
 	}
 	// Where the knee has been found before, one experiment is not enough to leave it.
-	vague := l.variance > ignorance/3
-	switch {
+	switch vague := x.vague(); {
 	case e+se < 0 && vague, e+2*se < 0:
-		l.variance = ignorance
+		x.variance = ignorance
 		return nothing
 	case e+se/2 < l.t.Free && vague:
 		return little
-	case e-1.5*se > l.t.Worth && e < 1.3 && l.share > 0.75:
+	case e-1.5*se > l.t.Worth && e < proportion && l.sight.share > ours:
 		return much
 	}
 	return unclear
@@ -141,58 +195,50 @@ func (l *law) costOf(win *window) cost {
 
 // learn moves the limit and the goal by what an experiment told.
 func (l *law) learn(now time.Time, e, se float64, trusted bool) Reason {
-	if !trusted {
-		// Our own gain may be another's loss; only a loss is sure to be a loss.
-		if e > 0 {
-			return l.endProbe(now, 0, ReasonTried)
-		}
+	x := &l.experiment
+	if !trusted && e > 0 {
+		return l.endProbe(now, 0) // our own gain may be another's loss; only a loss is sure to be a loss
 	}
 	if e >= l.t.Worth && e-se >= l.t.Worth/2 && e-2*se >= 0 {
-		l.variance = ignorance
-		l.grow()
-		l.paid = e
-		l.prev, l.prevL = window{}, l.limit
+		x.variance = ignorance
+		l.enter(growing)
+		l.growth.paid, l.growth.from = e, l.limit
 		return ReasonTried
 	}
 	// A scalar Kalman filter of how far the limit is from where e is the price: what many experiments said outweighs
 	// what one says, until one says something that chance does not.
 	off := e - l.t.Price
-	l.variance += l.t.Drift
-	if off*off > 4*(l.variance+se*se) {
-		l.variance = ignorance
+	x.variance += drift
+	if off*off > 4*(x.variance+se*se) {
+		x.variance = ignorance
 	}
-	k := l.variance / (l.variance + se*se)
-	l.variance *= 1 - k
-	return l.endProbe(now, min(max(l.t.Gain*k*off, math.Log(l.t.Dip)), math.Log(l.t.Growth)/2), ReasonTried)
+	k := x.variance / (x.variance + se*se)
+	x.variance *= 1 - k
+	return l.endProbe(now, min(max(l.t.Gain*k*off, math.Log(l.t.Dip)), math.Log(l.t.Growth)/2))
 }
 
-// faintShare is the part of the server's statements below which an experiment says so little that it is rarely worth
-// its price.
-const faintShare = 0.2
-
-// ignorance is the variance of the distance from the best limit, in e, when nothing is known: anything from far below to
-// far beyond it.
-const ignorance = 0.3
-
-// endProbe moves ln L by step, with the goal where R will be then, and sets the time of the next experiment.
-func (l *law) endProbe(now time.Time, step float64, why Reason) Reason {
-	interval := min(2*l.interval, l.t.Rarely)
-	if math.Abs(step) > 0.1 {
+// endProbe moves ln L by step, with the goal where R will be then, and sets the time of the next experiment: the further
+// the last one moved the limit, the sooner.
+func (l *law) endProbe(now time.Time, step float64) Reason {
+	const some, far = 0.1, 0.18
+	x := &l.experiment
+	interval := min(2*x.interval, l.t.Rarely)
+	if math.Abs(step) > some {
 		interval = l.t.Every
 	}
-	if math.Abs(step) > 0.18 {
+	if math.Abs(step) > far {
 		interval = l.t.Every / 4
 	}
-	if l.prev.votes.total >= enough && l.stage == 2 {
-		r, _ := l.prev.votes.median()
+	if x.around.votes.total >= enough && x.stage == after {
+		r, _ := x.around.votes.median()
 		l.aim(r + (1-l.evidence.Elasticity)*step)
 	}
-	to := max(l.prevL, l.t.Floor) * math.Exp(step)
-	if l.share < faintShare {
+	if l.sight.share < faintShare {
 		interval = 3 * l.t.Rarely
 	}
+	to := max(x.from, l.t.Floor) * math.Exp(step)
 	l.rest(now, interval)
-	l.interval = max(interval, l.t.Every)
+	x.interval = max(interval, l.t.Every)
 	l.move(to)
-	return why
+	return ReasonTried
 }

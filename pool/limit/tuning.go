@@ -10,46 +10,37 @@ type Config struct {
 	Tuning *Tuning
 }
 
-// Tuning are the constants of the laws. DESIGN.md says where those come from that were not found in the simulator (`make sim`);
-// bench/sim/NOTES.md has a table of each halved and doubled alone.
+// Tuning are the constants of the law that move what it does. Those that do not, halved or doubled, stand as constants beside the code that
+// uses them. DESIGN.md says where those come from that were not found in the simulator (`make sim`); bench/sim/NOTES.md has a
+// table of each halved and doubled alone.
 type Tuning struct {
 	Start  float64 // first limit: a small server's best, and a large one is six doublings away at most
 	Floor  float64 // least limit: an experiment needs two sizes
 	Growth float64 // factor of a step while growing
 
-	Price    float64 // theta: work in percent that a percent of concurrency must bring; .NET's thread pool uses 0.15
-	Slowdown float64 // rho*: goal of R while elasticity cannot be measured; within 5 % of the best wherever there is a knee
-	Rise     float64 // most that one window raises the limit
-	Fall     float64 // most that one window lowers it
-	Reach    float64 // most that the limit is pulled, in ln L, from one experiment to the next
-	Pull     float64 // part of the distance to the goal that one window goes
+	Price float64 // theta: work in percent that a percent of concurrency must bring; .NET's thread pool uses 0.15
+	Rise  float64 // most that one window raises the limit
+	Fall  float64 // most that one window lowers it
+	Reach float64 // most that the limit is pulled, in ln L, from one experiment to the next
+	Pull  float64 // part of the distance to the goal that one window goes
 
 	Dip      float64       // concurrency left in an experiment; much more cannot be told from noise, much less costs
 	Every    time.Duration // between experiments while they teach something
 	Rarely   time.Duration // between experiments while they do not
 	Gain     float64       // step of ln L for the distance of e from Price
-	Drift    float64       // variance that the best limit gains between two experiments, in e
 	Sure     float64       // standard error of e up to which an experiment goes on, within 4 s
 	Worth    float64       // e from which concurrency is nearly free: grow, and after a brake: restore
 	Free     float64       // e up to which a cut has cost nothing
 	Surprise float64       // distance of R from its goal that calls for an experiment
 
-	Brake    float64       // slowdown, as a factor over the goal, that brakes
-	Voters   float64       // votes a brake needs
-	Cut      float64       // concurrency left by a brake
-	Suppress time.Duration // no brake for this long after one that was for nothing; doubles up to Suppress·20
-	Blocked  float64       // share of lock-blocked statements from which slowness says nothing of load
+	Brake float64 // slowdown, as a factor over the goal, that brakes
+	Cut   float64 // concurrency left by a brake
 
-	Bound    float64 // share of a window in which the limit must have bound for the window to count
-	Window   float64 // completions in a window, at least
-	Headroom float64 // a limit nobody used is at most this many times what was used
-	LWLock   float64 // share of sessions waiting inside the server that counts as contention
-	Lag      float64 // lateness of the guard, as a part of a statement's time, that spoils a measurement
-
-	Dither float64 // SLOPE: half the distance between the two limits compared
+	Bound  float64 // share of a window in which the limit must have bound for the window to count
+	Window float64 // completions in a window, at least
 
 	// NoBrake (whatever answers sudden slowness at once), NoVerify and NoProbe leave a part of the law out, for the
-	// simulator's mutants.
+	// simulator's mutants and for who only looks on.
 	NoBrake, NoVerify, NoProbe bool
 }
 
@@ -57,10 +48,9 @@ type Tuning struct {
 func Defaults() Tuning {
 	return Tuning{
 		Start: 8, Floor: 2, Growth: 2,
-		Price: 0.10, Slowdown: 2.5, Rise: 0.05, Fall: 0.10, Pull: 0.4, Reach: 0.2,
-		Dip: 0.7, Every: 5 * time.Second, Rarely: 8 * time.Second, Gain: 1, Drift: 0.005, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
-		Brake: 2, Voters: 40, Cut: 0.7, Suppress: 30 * time.Second, Blocked: 0.23,
-		Bound: 0.8, Window: 100, Headroom: 2, LWLock: 0.25, Lag: 0.2,
-		Dither: 0.2,
+		Price: 0.10, Rise: 0.05, Fall: 0.10, Pull: 0.4, Reach: 0.2,
+		Dip: 0.7, Every: 5 * time.Second, Rarely: 8 * time.Second, Gain: 1, Sure: 0.2, Worth: 0.5, Free: 0.15, Surprise: 0.4,
+		Brake: 2, Cut: 0.7,
+		Bound: 0.8, Window: 100,
 	}
 }

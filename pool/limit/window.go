@@ -5,6 +5,13 @@ import (
 	"time"
 )
 
+// The sizes of windows.
+const (
+	windowMin  = 0.5 // seconds; shorter has too few completions of anything slow
+	windowMax  = 4.0 // seconds; longer, and the world has changed
+	perRunning = 3.0 // completions for each statement that may run, at least
+)
+
 // window adds up what happened in a stretch of time at one limit.
 type window struct {
 	length  float64 // seconds
