@@ -65,6 +65,9 @@ type Grade struct {
 	Protect float64
 	Brakes  int
 	Spread  float64 // coefficient of variation of L in the last graded phase
+	Changes float64 // of the limit in ten minutes of the graded phases
+	Below   float64 // share of the graded phases' seconds in which goodput was below the best less a tenth
+	Calm    float64 // our own goodput in the last phase by that in the first; NaN: not asked
 	Faults  []string
 }
 
@@ -90,8 +93,39 @@ func Judge(r *Result, b *Best) Grade {
 			g.Protect = math.Max(zero(g.Protect), since(r, from, to, 2, 0.8*best))
 		}
 	}
+	g.steadiness(r, b)
+	if g.Calm = math.NaN(); r.sc.Calm > 0 {
+		own := func(i int) float64 {
+			return float64(r.Phases[i].Class[0].Good+r.Phases[i].Class[1].Good) / r.sc.Phases[i].Len
+		}
+		g.Calm = own(len(r.Phases)-1) / own(0)
+	}
 	g.Faults = faults(r, &g)
 	return g
+}
+
+// steadiness counts changes of the limit and seconds of poor goodput in the graded phases.
+func (g *Grade) steadiness(r *Result, b *Best) {
+	length, below := 0.0, 0.0
+	for i, p := range r.sc.Phases {
+		if !p.Graded {
+			continue
+		}
+		from, to := r.Phases[i].start, r.Phases[i].start+p.Len
+		length += p.Len
+		for _, d := range r.Decisions {
+			if d.At >= from && d.At < to {
+				g.Changes++
+			}
+		}
+		for t := int(from); t < int(to); t++ {
+			if r.goodput(t, t+1) < 0.9*b.Good[i]/p.Len {
+				below++
+			}
+		}
+	}
+	g.Changes *= 600 / length
+	g.Below = below / length
 }
 
 func zero(x float64) float64 {
@@ -116,6 +150,8 @@ const (
 	mustRatio   = 0.85
 	mustRecover = 15.0
 	mustProtect = 5.0
+	mustChanges = 10.0 // in ten minutes of a load that is steady
+	mustBelow   = 0.05
 )
 
 // faults are the promises a run broke.
@@ -126,7 +162,14 @@ func faults(r *Result, g *Grade) []string {
 			out = append(out, what)
 		}
 	}
-	add(g.Ratio < mustRatio, "ratio")
+	must := r.sc.Must
+	if must == 0 {
+		must = mustRatio
+	}
+	add(g.Ratio < must, "ratio")
+	add(r.sc.Steady && g.Changes > mustChanges, "hunts")
+	add(r.sc.Steady && g.Below > mustBelow, "below the best")
+	add(g.Calm < r.sc.Calm, "less than in calm")
 	add(g.Recover > mustRecover, "recovery")
 	add(g.Protect > mustProtect, "protection")
 	add(r.OverCap, "cap")

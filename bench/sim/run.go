@@ -66,6 +66,10 @@ type sim struct {
 	active    int // statements in the server, for Foreign
 	mean      [numFingerprints]float64
 	strangers int
+	weather   *rand.Rand // of what happens to capacity, whatever the law does
+	unrest    float64    // ln of the capacity that wanders
+	burst     float64    // part of the capacity that other processes take now
+	burstEnd  float64
 	result    *Result
 }
 
@@ -85,7 +89,8 @@ const spread = 0.833
 
 // Simulate runs a scenario with a law and a seed.
 func Simulate(sc *Scenario, law Law, first int, seed uint64) *Result {
-	m := &sim{sc: sc, law: law, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), result: newResult(sc)}
+	m := &sim{sc: sc, law: law, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), result: newResult(sc),
+		weather: rand.New(rand.NewPCG(seed, 0x2545f4914f6cdd1d))}
 	scale := sc.Scale
 	if scale == 0 {
 		scale = 2
@@ -167,10 +172,7 @@ func (m *sim) happen(e event) {
 		m.cars[e.id].look()
 		m.again(e, 1)
 	case evWave:
-		if m.phase.Wave > 0 {
-			m.cpu.advance(m.now)
-			m.cpu.b = m.phase.factor() * (1 + m.phase.Wave*math.Sin(2*math.Pi*m.now/m.phase.Period))
-		}
+		m.wave()
 		m.again(e, 0.1)
 	case evOperate:
 		m.operate()
@@ -181,6 +183,30 @@ func (m *sim) happen(e event) {
 		m.nextPhase()
 	}
 }
+
+// wave changes capacity that varies by itself: as a sine, or as it comes.
+func (m *sim) wave() {
+	p := m.phase
+	switch {
+	case p.Wave > 0:
+		m.cpu.advance(m.now)
+		m.cpu.b = p.factor() * (1 + p.Wave*math.Sin(2*math.Pi*m.now/p.Period))
+	case p.Unrest > 0:
+		const kept = 0.9 // of the distance, a tenth of a second later
+		m.unrest = kept*m.unrest + math.Sqrt(1-kept*kept)*p.Unrest*m.weather.NormFloat64()
+		if p.Bursts > 0 && m.now >= m.burstEnd {
+			if m.burst = p.Bursts * m.weather.Float64(); m.weather.Float64() < 0.5 {
+				m.burst = 0
+			}
+			m.burstEnd = m.now + m.weather.ExpFloat64()*burstTime
+		}
+		m.cpu.advance(m.now)
+		m.cpu.b = p.factor() * math.Exp(m.unrest) * (1 - m.burst)
+	}
+}
+
+// burstTime is how long other processes take, or leave, on average: some seconds.
+const burstTime = 4.0
 
 func (m *sim) again(e event, after float64) {
 	e.at = m.now + after

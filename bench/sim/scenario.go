@@ -42,6 +42,8 @@ type Phase struct {
 	Down    bool    // the server refuses logins; connections break at its start
 	Wave    float64 // capacity ±Wave as a sine of Period
 	Period  float64
+	Unrest  float64        // capacity wanders by itself: its deviation in ln, forgotten within a second
+	Bursts  float64        // other processes take up to this part of the capacity, for some seconds now and then
 	Blind   bool           // the side channel sees nothing
 	Burn    float64        // the sidecar's own processor is late by this much
 	Graded  bool           // counts for the ratio to the best static limit
@@ -65,6 +67,13 @@ type Scenario struct {
 	NoBoard       bool    // guards do not know which of the others are guards
 	KeepAbandoned bool    // an abandoned statement runs on in the server
 	Rows          int     // hot rows; 0: 1
+	First         int     // the law's first limit; 0: its own
+	Cell          bool    // one of Cells
+	World         string  // under which its best limits are kept; empty: its name
+	Grid          []int   // the static limits to compare with; nil: grid
+	Must          float64 // ratio that a law must reach; 0: mustRatio
+	Steady        bool    // the limit must hardly move, nor goodput fall, in graded phases
+	Calm          float64 // part of the first phase's own goodput that the last one must have; 0: none
 }
 
 func (sc *Scenario) length() float64 {

@@ -4,11 +4,16 @@ import "fmt"
 
 // The servers. Haas is fitted to figures published for PostgreSQL 9.1; the others bound what is likely (DESIGN.md, "The curves").
 var (
-	haas   = usl("haas", 0.00096, 0.00254) // best at 20
-	mild   = usl("mild", 0.03, 0.0005)     // best at 44
-	steep  = usl("steep", 0.05, 0.005)     // best at 14
-	two    = usl("two cores", 0.35, 0.01)  // best at 8
-	flat   = usl("flat", 0.25, 0)          // more always brings a little more
+	haas  = usl("haas", 0.00096, 0.00254) // best at 20
+	mild  = usl("mild", 0.03, 0.0005)     // best at 44
+	steep = usl("steep", 0.05, 0.005)     // best at 14
+	two   = usl("two cores", 0.35, 0.01)  // best at 8
+	flat  = usl("flat", 0.25, 0)          // more always brings a little more
+	// wakes is two cores where work rises by a quarter from 2 statements to 20: wake-ups, group commit, the way to the server.
+	wakes = usl("two cores, wake-ups", 0.588, 0.000715) // best at 24
+	// points is two cores that clients, guard and server share: level from 6 statements on.
+	points = usl("two cores, point reads", 0.5, 0.002) // best at 16
+	cores2 = knee("2 cores", 2, maxRunning, 1)
 	knee8  = knee("8 cores", 8, maxRunning, 1)
 	cliff8 = knee("8 cores, memory for 24", 8, 24, 0.4)
 	// knee4 and knee16 lose a little with every statement beyond the cores, so that the best limit is a number.
@@ -27,7 +32,9 @@ var (
 	hot    = []Statement{{First: 0, Last: 9, Kind: 'r'}, {First: 40, Last: 45, Kind: 'w', Lock: true}, {First: 50, Last: 55, Kind: 'w', Think: 0.01}, {First: 60, Last: 60, Kind: 'c'}}
 	held   = []Statement{{First: 0, Last: 9, Kind: 'r'}, {First: 40, Last: 45, Kind: 'w', Lock: true}, {First: 50, Last: 55, Kind: 'w', Think: 0.2}, {First: 60, Last: 60, Kind: 'c'}}
 	upload = []Statement{{First: 0, Last: 9, Kind: 'r'}, {First: 40, Last: 49, Kind: 'w'}, {First: 50, Last: 55, Kind: 'w', Files: true}, {First: 60, Last: 60, Kind: 'c'}}
-	report = []Statement{{First: 62, Last: 62, Kind: 'r', Long: 10}}
+	// hotWrite is the least of a transaction: one hot row, and the disk.
+	hotWrite = []Statement{{First: 40, Last: 45, Kind: 'w', Lock: true}, {First: 60, Last: 60, Kind: 'c'}}
+	report   = []Statement{{First: 62, Last: 62, Kind: 'r', Long: 10}}
 )
 
 // web and jobs are the two kinds of clients: threads that answer people, and threads that work through a backlog.

@@ -19,7 +19,13 @@ type Bests struct {
 	of map[string]*Best // guarded by mu
 }
 
-func bestKey(sc *Scenario, seed uint64) string { return fmt.Sprintf("%s %d", sc.Name, seed) }
+func bestKey(sc *Scenario, seed uint64) string {
+	name := sc.World
+	if name == "" {
+		name = sc.Name
+	}
+	return fmt.Sprintf("%s %d", name, seed)
+}
 
 // LoadBests reads what Save wrote; a file that does not exist holds nothing.
 func LoadBests(path string) (*Bests, error) {
@@ -54,7 +60,11 @@ func (b *Bests) Of(sc *Scenario, seed uint64) *Best {
 	if found != nil {
 		return found
 	}
-	found = FindBest(sc, seed, grid)
+	limits := sc.Grid
+	if limits == nil {
+		limits = grid
+	}
+	found = FindBest(sc, seed, limits)
 	b.mu.Lock()
 	b.of[key] = found
 	b.mu.Unlock()
@@ -66,7 +76,7 @@ func (b *Bests) Grades(sc *Scenario, law Law, seeds int) []Grade {
 	out := make([]Grade, seeds)
 	for i := range out {
 		seed := uint64(i + 1)
-		out[i] = Judge(Simulate(sc, law, 0, seed), b.Of(sc, seed))
+		out[i] = Judge(Simulate(sc, law, sc.First, seed), b.Of(sc, seed))
 	}
 	return out
 }
@@ -229,7 +239,10 @@ func (r *Run) writeLaws(w io.Writer) {
 
 // Title is the scenario's number and name.
 func (sc *Scenario) Title() string {
-	if sc.Number == 0 {
+	switch {
+	case sc.Cell:
+		return "cell: " + sc.Name
+	case sc.Number == 0:
 		return "curve: " + sc.Name
 	}
 	return fmt.Sprintf("%d %s", sc.Number, sc.Name)
