@@ -12,13 +12,14 @@ import (
 
 // missed are promises that the law is known to break, with the reason in DESIGN.md.
 var missed = map[string][]string{
-	"curve: flat":                {"ratio"},
-	"15 optimum moves":           {"recovery", "protection", "ratio"},
-	"cell: flat from 1":          {"ratio"},
-	"cell: flat from 2":          {"ratio"},
-	"cell: flat from 5":          {"ratio"},
-	"cell: steady reads, from 4": {"hunts"},
-	"9 sick from the start":      {"ratio"},
+	"curve: flat":                 {"ratio"},
+	"15 optimum moves":            {"recovery", "protection", "ratio"},
+	"cell: flat from 1":           {"ratio"},
+	"cell: flat from 2":           {"ratio"},
+	"cell: flat from 5":           {"ratio"},
+	"cell: steady reads, from 4":  {"hunts"},
+	"cell: strangers who compute": {"ratio", "less than in calm"},
+	"9 sick from the start":       {"ratio"},
 }
 
 func TestLawIsNearTheBestStaticLimit(t *testing.T) {
@@ -45,8 +46,8 @@ func TestMutantsAreFoundOut(t *testing.T) {
 	r := kept(t)
 	where := map[string]string{
 		"Frozen": "optimum moves", "AlwaysMax": "step load", "AlwaysMin": "step load", "InvertedSign": "step load",
-		"NoVerify": "network 20 ms slower", "NoBrake": "optimum moves", "NoRefund": "hot rows, 512 workers, from 2", "QueueInTxn": "hot row",
-		"OldQueue": "512 workers", "PriceTenth": "strangers who compute", "NoFloor": "hot rows, 512 workers, from 2", "LearnsNothing": "steady reads, from 4",
+		"NoVerify": "network 20 ms slower", "NoBrake": "optimum moves", "NoRefund": "1000 workers", "QueueInTxn": "hot row",
+		"OldQueue": "512 workers", "PriceTenth": "steady reads", "LearnsNothing": "steady reads, from 4",
 	}
 	for _, law := range Mutants() {
 		r.Match = where[law.Name]
@@ -54,7 +55,11 @@ func TestMutantsAreFoundOut(t *testing.T) {
 			t.Errorf("%s: no scenario is named for it", law.Name)
 			continue
 		}
-		if len(r.Failures(law, r.scenarios(append(Stories(), Cells()...)), 1)) == 0 {
+		seeds := 1
+		if r.Match == "steady reads" {
+			seeds = 2 // in the first the limit is never in the way
+		}
+		if len(r.Failures(law, r.scenarios(append(Stories(), Cells()...)), seeds)) == 0 {
 			t.Errorf("%s passes %q", law.Name, r.Match)
 		}
 	}

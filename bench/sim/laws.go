@@ -46,7 +46,6 @@ func Mutants() []Law {
 		AIMD("PriceTenth", func(t *limit.Tuning) {
 			t.Price, t.Proof, t.Paid, t.Free, t.Rarely = 0.10, 0, 0.30, 0.15, 0
 		}),
-		AIMD("NoFloor", func(t *limit.Tuning) { t.Floor, t.Busy = 1, 1 }),
 		AIMD("LearnsNothing", func(t *limit.Tuning) { t.Rarely = 0 }),
 	}
 }
