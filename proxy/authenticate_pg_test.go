@@ -205,6 +205,7 @@ func TestPassThroughKnowsNoPassword(t *testing.T) {
 	// Its servers are closed: who came in with an old password has what the last login told.
 	run(t, c, "alter role app password 'hunter4'")
 	run(t, c, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+	eventually(t, "they have gone", func() bool { return g.pool().Servers["idle"]+g.pool().Servers["active"] == 0 })
 	in("hunter4")
 	eventually(t, "a client of before is served", func() bool { return value(t, first, "select 1") == "1" })
 }
