@@ -261,11 +261,13 @@ func TestCVE20266665LongNonce(t *testing.T) {
 // CVE-2026-6666: an ErrorResponse without SQLSTATE from a server, at a login.
 func TestCVE20266666ErrorWithoutCode(t *testing.T) {
 	for name, body := range map[string]string{"no code": "SFATAL\x00Mno\x00\x00", "nothing": "\x00", "no end": "SFATAL\x00M", "empty": ""} {
-		fake := pgtest.NewFake(t, pgtest.SendBytes(wire.AppendMessage(nil, wire.ErrorResponse, []byte(body))), pgtest.CloseHard())
-		g := newGuard(t, fake.Addr(), func(c *Config) { c.LoginTimeout = time.Second })
-		if _, said := comeIn(t, g.addr, "app", "", "app"); said == "" {
-			t.Errorf("%s: let in", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			fake := pgtest.NewFake(t, pgtest.SendBytes(wire.AppendMessage(nil, wire.ErrorResponse, []byte(body))), pgtest.CloseHard())
+			g := newGuard(t, fake.Addr(), func(c *Config) { c.LoginTimeout = time.Second })
+			if _, said := comeIn(t, g.addr, "app", "", "app"); said == "" {
+				t.Error("let in")
+			}
+		})
 	}
 }
 
@@ -280,19 +282,21 @@ func TestCVE202512819SearchPath(t *testing.T) {
 		run(t, c, text)
 	}
 	for _, query := range []string{instance.QueryAuto, "select rolname, rolpassword from pg_authid where rolname = $1"} {
-		g := newGuard(t, address(c), func(cfg *Config) { asks(auth.MethodPassword)(cfg); cfg.Auth.Query = query })
-		p := dial(t, g.addr)
-		p.write(startup(wire.Version30, "user", "app", "database", "d_trust", "search_path", "evil", "options", "-c search_path=evil"))
-		p.read("R")
-		p.said = nil
-		p.write(encode(nil, &pgproto3.PasswordMessage{Password: "known-to-evil"}))
-		p.read("E")
-		if got := strings.Join(p.lines(), "; "); !strings.Contains(got, "C28P01") {
-			t.Errorf("%s: got %q", query, got)
-		}
-		if _, said := comeIn(t, g.addr, "app", "hunter2", "d_trust"); said != "" {
-			t.Errorf("%s: the right password: %q", query, said)
-		}
+		t.Run(query, func(t *testing.T) {
+			g := newGuard(t, address(c), func(cfg *Config) { asks(auth.MethodPassword)(cfg); cfg.Auth.Query = query })
+			p := dial(t, g.addr)
+			p.write(startup(wire.Version30, "user", "app", "database", "d_trust", "search_path", "evil", "options", "-c search_path=evil"))
+			p.read("R")
+			p.said = nil
+			p.write(encode(nil, &pgproto3.PasswordMessage{Password: "known-to-evil"}))
+			p.read("E")
+			if got := strings.Join(p.lines(), "; "); !strings.Contains(got, "C28P01") {
+				t.Errorf("%s: got %q", query, got)
+			}
+			if _, said := comeIn(t, g.addr, "app", "hunter2", "d_trust"); said != "" {
+				t.Errorf("%s: the right password: %q", query, said)
+			}
+		})
 	}
 }
 
@@ -303,26 +307,34 @@ func TestCVE20252291ValidUntil(t *testing.T) {
 	run(t, c, "create role soon login password 'hunter2' valid until '2999-01-01'")
 	run(t, c, "create role ever login password 'hunter2' valid until 'infinity'")
 	for _, query := range []string{instance.QueryAuto, "select rolpassword from pg_authid where rolname = $1", "select usename, passwd from pg_shadow where usename = $1"} {
-		g := newGuard(t, address(c), func(cfg *Config) { asks(auth.MethodSCRAM)(cfg); cfg.Auth.Query = query })
-		for user, want := range map[string]string{"late": `28P01 password authentication failed for user "late"`, "soon": "", "ever": ""} {
-			if _, said := comeIn(t, g.addr, user, "hunter2", "d_trust"); said != want {
-				t.Errorf("%s, %s: got %q", query, user, said)
+		t.Run(query, func(t *testing.T) {
+			g := newGuard(t, address(c), func(cfg *Config) { asks(auth.MethodSCRAM)(cfg); cfg.Auth.Query = query })
+			for user, want := range map[string]string{"late": `28P01 password authentication failed for user "late"`, "soon": "", "ever": ""} {
+				if _, said := comeIn(t, g.addr, user, "hunter2", "d_trust"); said != want {
+					t.Errorf("%s, %s: got %q", query, user, said)
+				}
 			}
-		}
+		})
 	}
 }
 
 // CVE-2015-6817: whom the query does not know comes in with the rights of who asks; and CVE-2015-4054: a password before a start-up packet.
 func TestCVE20156817UnknownUser(t *testing.T) {
-	var g *guard
+	c := strict(t, nil)
 	for _, answer := range []string{"'postgres'::text, 'hunter2'::text", "null::text, 'hunter2'::text", "$1::text, null::text", "null::text", "''::text"} {
-		g, _ = guarded(t, auth.MethodPassword, func(c *Config) { c.Auth.Query = "select " + answer + " where $1 <> ''" })
-		for _, password := range []string{"hunter2", "x"} {
-			if _, said := comeIn(t, g.addr, "nobody", password, "d_trust"); said != `28P01 password authentication failed for user "nobody"` {
-				t.Errorf("%s: got %q", answer, said)
+		t.Run(answer, func(t *testing.T) {
+			g := newGuard(t, address(c), func(cfg *Config) {
+				asks(auth.MethodPassword)(cfg)
+				cfg.Auth.Query = "select " + answer + " where $1 <> ''"
+			})
+			for _, password := range []string{"hunter2", "x"} {
+				if _, said := comeIn(t, g.addr, "nobody", password, "d_trust"); said != `28P01 password authentication failed for user "nobody"` {
+					t.Errorf("got %q", said)
+				}
 			}
-		}
+		})
 	}
+	g := newGuard(t, address(c), asks(auth.MethodPassword))
 	p := dial(t, g.addr)
 	p.write(wire.AppendMessage(nil, wire.Password, []byte("hunter2\x00")))
 	p.read("E")
