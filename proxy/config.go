@@ -213,15 +213,7 @@ func (c Config) Validate() []error {
 	}
 	faults = append(faults, c.validateTimes()...)
 	faults = append(faults, c.validateAuth()...)
-	if c.MaxPrepared < 1 {
-		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
-	}
-	if c.StatementAge < 0 {
-		bad("pool.statement_age: %s is negative", c.StatementAge)
-	}
-	if c.PreparedMemory < 1<<20 {
-		bad("pool.prepared_memory: %d MiB is less than 1", c.PreparedMemory>>20)
-	}
+	faults = append(faults, c.validateStatements()...)
 	if c.MaxPinned < 0 {
 		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)
 	}
@@ -230,6 +222,22 @@ func (c Config) Validate() []error {
 	}
 	for _, err := range c.Pool.Validate() {
 		bad("pool.%w", err)
+	}
+	return faults
+}
+
+// validateStatements returns every fault of what is kept of prepared statements.
+func (c Config) validateStatements() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if c.MaxPrepared < 1 {
+		bad("pool.max_prepared_statements: %d is less than 1", c.MaxPrepared)
+	}
+	if c.StatementAge < 0 {
+		bad("pool.statement_age: %s is negative", c.StatementAge)
+	}
+	if c.PreparedMemory < 1<<20 {
+		bad("pool.prepared_memory: %d MiB is less than 1", c.PreparedMemory>>20)
 	}
 	return faults
 }

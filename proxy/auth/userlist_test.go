@@ -124,9 +124,26 @@ func TestUsersFileIsReadAgain(t *testing.T) {
 	if err := f.Load(); err != nil || !passes("fourth") || !f.Sample().IsPlain() {
 		t.Errorf("mended: %v", err)
 	}
-	p := NewPasswordFile(filepath.Join(dir, "password"))
+	if err := NewUsersFile(dir).Load(); err == nil {
+		t.Error("a directory is read")
+	}
+}
+
+// TestPasswordFile: all of it but the line end is the password.
+func TestPasswordFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "password")
+	write := func(text string, age time.Duration) {
+		at := time.Now().Add(-age)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := NewPasswordFile(path)
 	for text, want := range map[string]string{"hunter2\n": "hunter2", "hunter2\r\n": "hunter2", " spaces \n": " spaces "} {
-		write("password", text, time.Duration(len(text))*time.Minute)
+		write(text, time.Duration(len(text))*time.Minute)
 		if err := p.Load(); err != nil {
 			t.Fatal(err)
 		}
@@ -134,12 +151,9 @@ func TestUsersFileIsReadAgain(t *testing.T) {
 			t.Errorf("%q does not pass", want)
 		}
 	}
-	write("password", "\n", 0)
+	write("\n", 0)
 	if err := p.Load(); err == nil {
 		t.Error("an empty password is read")
-	}
-	if err := NewUsersFile(dir).Load(); err == nil {
-		t.Error("a directory is read")
 	}
 }
 
