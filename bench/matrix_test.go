@@ -62,7 +62,7 @@ func TestMainMeasuresAMatrix(t *testing.T) {
 	}
 	g := &grid{
 		targets: []Target{{Name: "guard", Kind: Guard, Path: guard}}, warmup: 100 * time.Millisecond, time: time.Second,
-		options: Options{Server: pg.URL("postgres"), Repeats: 1, Progress: &log, Log: &log},
+		options: Options{Server: pg.URL("postgres"), Repeats: 1, Progress: t.Output(), Log: t.Output()},
 	}
 	fit, err := g.measureFit(t.Context(), []float64{1.5}, []int{1, 2, 4})
 	if err != nil {
