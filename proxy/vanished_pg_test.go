@@ -54,6 +54,9 @@ func TestWhoHasGoneIsGrantedNoServer(t *testing.T) {
 					way.end(c)
 				}
 			}
+			if way.now { // what came after the release would be nobody's who waits
+				eventually(t, "all gone", func() bool { return g.clients() == 2 })
+			}
 			release()
 			if n := setup.one(t, "select count(*) from vanished"); n != "0" {
 				t.Errorf("%s of 200 statements of clients that had gone were run", n)

@@ -163,8 +163,8 @@ func (d *Door) attempt(ctx context.Context, h *Handshake, w way, version uint32)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	halt := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	socket := nc
+	halt := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
 	if nc, err = d.secure(ctx, socket, w); err == nil {
 		h.security = d.Upstream.TLS
 		err = h.run(nc, version)
