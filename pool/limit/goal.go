@@ -9,8 +9,6 @@ const (
 	quietRate = 0.01 / 60
 	// hearings is how many windows the goal is learned from after an experiment, with the limit held.
 	hearings = 6
-	// driftRate is how fast the average of R's distance from the goal follows a window: eight windows, four seconds or more.
-	driftRate = 1.0 / 8
 )
 
 var logSlowdown = math.Log(slowdown)
@@ -23,7 +21,7 @@ type goal struct {
 	known  bool    // the others mean something
 	heard  int     // windows the goal was learned from
 	pulled float64 // how far in ln L the limit was pulled since the goal was set
-	drift  float64 // average of how far R was from the goal lately
+	crowd  float64 // the part of strangers when the goal was set
 }
 
 // hear takes R from a window.
@@ -52,9 +50,12 @@ func (g *goal) learn() bool {
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.
 func (l *law) aim(r float64) {
 	g := &l.goal
-	g.heard, g.pulled, g.drift = 0, 0, 0
+	g.heard, g.pulled, g.crowd = 0, 0, l.sight.strange
 	if !l.sight.trusted() {
 		r = g.quiet + logSlowdown
 	}
 	g.at = r
 }
+
+// crowded says whether strangers have come since the goal was set.
+func (l *law) crowded() bool { return l.sight.strange > l.goal.crowd+newcomers }
