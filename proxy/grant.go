@@ -9,6 +9,10 @@ import (
 	"pgguard/proxy/translate"
 )
 
+// longWait is from when on it is asked, at a grant, whether the client is still there: a client gives up after a hundred times as long, and to ask
+// costs a system call for each statement that waits.
+const longWait = 10 * time.Millisecond
+
 // Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
 func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duration) {
 	defer func() {
@@ -17,7 +21,7 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 		}
 	}()
 	b := granted.Conn.(*backend)
-	gone := waited > 0 && s.conn.Gone() // which its goroutine may be late to see
+	gone := waited >= longWait && s.conn.Gone() // which its goroutine may be late to see
 	s.mu.Lock()
 	s.asked = false
 	keeps := s.state == awaiting

@@ -50,6 +50,8 @@ func TestWhoHasGoneIsGrantedNoServer(t *testing.T) {
 			}
 			if !way.now {
 				eventually(t, "all wait", func() bool { return g.pool().Classes[0].Waiting == len(all) })
+				last := time.Now() // who has waited for less than longWait is not asked
+				eventually(t, "for long", func() bool { return time.Since(last) > longWait })
 				for _, c := range all {
 					way.end(c)
 				}
