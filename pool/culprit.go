@@ -13,7 +13,7 @@ func (p *Pool) Culprit(s *Server, blocks int, now time.Time) Reapable {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := Reapable{Why: "none_idle", After: reapBlocksFor, Blocks: blocks}
-	if s.state != Lent || s.dead || s.pinned || s.reaped || s.parked || s.idle.IsZero() || now.Sub(s.idle) <= reapBlocksFor {
+	if !s.idlesLocked() || now.Sub(s.idle) <= reapBlocksFor {
 		return r
 	}
 	if now.Sub(p.culprit) < culpritEvery {

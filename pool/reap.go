@@ -61,7 +61,7 @@ func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 		if s.reaped {
 			under++
 		}
-		if s.state != Lent || s.dead || s.pinned || s.reaped || s.parked || s.idle.IsZero() || !p.relievesLocked(s.class) {
+		if !s.idlesLocked() || !p.relievesLocked(s.class) {
 			continue
 		}
 		idle, why, after := now.Sub(s.idle), "pressure", r.After
@@ -78,6 +78,11 @@ func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 	}
 	r.More = late > under+1
 	return r
+}
+
+// idlesLocked is true for a transaction that does nothing and may be ended for others.
+func (s *Server) idlesLocked() bool {
+	return s.state == Lent && !s.dead && !s.pinned && !s.reaped && !s.parked && !s.idle.IsZero()
 }
 
 // lateLocked is how many wait for a slot and will be refused soon, and after what idle time a transaction is ended for them.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -279,7 +278,7 @@ func (c Config) validateListener(l Listener) error {
 	if err != nil {
 		return fmt.Errorf("%q is not host:port or unix:DIR", l.Addr)
 	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() || c.Auth.Insecure {
+	if IsLoopback(host) || c.Auth.Insecure {
 		return nil
 	}
 	const ways = "three ways out: listen on 127.0.0.1, [::1] or unix:DIR; %s; or say by auth.insecure: true that the network is yours alone"
@@ -294,8 +293,14 @@ func (c Config) validateListener(l Listener) error {
 	return nil
 }
 
+// IsLoopback is true for a host of an address that other machines cannot reach: localhost, or a loopback address.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // encrypted is true if clients of a listener must use TLS.
-func (c Config) encrypted(l Listener) bool { return cmp.Or(l.TLS, c.TLS.Mode, TLSOff) == TLSRequire }
+func (c Config) encrypted(l Listener) bool { return c.tlsOf(l) == TLSRequire }
 
 // validateAuth returns every fault of who may come in.
 func (c Config) validateAuth() []error {

@@ -40,12 +40,15 @@ func (m TLSMode) valid() bool {
 // needsTLS is true if clients can come over TLS somewhere.
 func (c *Config) needsTLS() bool {
 	for _, l := range c.Listen {
-		if mode := cmp.Or(l.TLS, c.TLS.Mode, TLSOff); mode != TLSOff {
+		if c.tlsOf(l) != TLSOff {
 			return true
 		}
 	}
 	return false
 }
+
+// tlsOf is the mode of a listener, as it is written.
+func (c *Config) tlsOf(l Listener) TLSMode { return cmp.Or(l.TLS, c.TLS.Mode, TLSOff) }
 
 // validateTLS tells bad what cannot be.
 func (c *Config) validateTLS(bad func(format string, args ...any)) {
@@ -62,12 +65,12 @@ func (c *Config) validateTLS(bad func(format string, args ...any)) {
 	}
 }
 
-// tlsOf is the mode of a listener. Nobody comes over TLS through a unix socket, which does not leave the machine.
+// tlsOf is the mode in which a listener is served. Nobody comes over TLS through a unix socket, which does not leave the machine.
 func (srv *Server) tlsOf(l *listener) TLSMode {
 	if l.socket.Addr().Network() == "unix" {
 		return TLSOff
 	}
-	return cmp.Or(l.TLS, srv.cfg.TLS.Mode, TLSOff)
+	return srv.cfg.tlsOf(l.Listener)
 }
 
 // loadCertificates reads the certificates, if a listener needs any.

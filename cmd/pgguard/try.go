@@ -66,10 +66,7 @@ func logInTo(ctx context.Context, u upstream.Upstream) (string, error) {
 	defer stop()
 	d := upstream.NewDoor(u)
 	d.Learn(u)
-	database := u.Database
-	if database == "" {
-		database = u.User
-	}
+	database := u.OwnDatabase()
 	h := upstream.Handshake{User: u.User, Password: d.Password(database, u.User)}
 	h.Params = map[string]string{"user": u.User, "database": database, "application_name": "pgguard check"}
 	if err := d.LogIn(ctx, &h); err != nil {

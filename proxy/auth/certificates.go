@@ -43,12 +43,8 @@ const lookEvery = time.Second
 // ALPN is what PostgreSQL calls itself where the protocol is agreed on with TLS.
 const ALPN = "postgresql"
 
-// stamp tells two states of the files apart, also where one is a link that leads elsewhere now.
-type stamp [4]struct {
-	size    int64
-	changed time.Time
-	info    fs.FileInfo
-}
+// stamp is the files at one look; nil: one that is not there, or not given.
+type stamp [4]fs.FileInfo
 
 // NewCertificates reads the files. tell is called when they have changed, by any goroutine; it may be nil.
 func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
@@ -116,8 +112,8 @@ func (f *Files) paths() [4]string { return [4]string{f.Cert, f.Key, f.ClientCA, 
 
 func (f *Files) stamp() (s stamp) {
 	for i, path := range f.paths() {
-		if info, err := os.Stat(path); path != "" && err == nil {
-			s[i].size, s[i].changed, s[i].info = info.Size(), info.ModTime(), info
+		if info, err := os.Stat(path); err == nil {
+			s[i] = info
 		}
 	}
 	return s
@@ -125,8 +121,7 @@ func (f *Files) stamp() (s stamp) {
 
 func (s *stamp) same(o *stamp) bool {
 	for i := range s {
-		a, b := &s[i], &o[i]
-		if a.size != b.size || !a.changed.Equal(b.changed) || (a.info == nil) != (b.info == nil) || (a.info != nil && !os.SameFile(a.info, b.info)) {
+		if !sameVersion(s[i], o[i]) {
 			return false
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 )
 
 // What a list of users may have at most: PgBouncer's own limits for a name and a secret, and room for 100,000 lines.
@@ -105,18 +104,7 @@ type File struct {
 
 	mu    sync.Mutex
 	users map[string]Secret // guarded by mu; never changed
-	seen  version           // guarded by mu: of what was read last, well or not
-}
-
-// version tells versions of a file apart.
-type version struct {
-	info os.FileInfo
-	size int64
-	at   time.Time
-}
-
-func (s version) is(info os.FileInfo) bool {
-	return s.info != nil && os.SameFile(s.info, info) && s.size == info.Size() && s.at.Equal(info.ModTime())
+	seen  os.FileInfo       // guarded by mu: of what was read last, well or not; nil: nothing was
 }
 
 // NewUsersFile is a list of users at path.
@@ -144,19 +132,19 @@ func (f *File) Load() error {
 	defer f.mu.Unlock()
 	info, err := os.Stat(f.path) // follows links, which may point to another by now
 	if err != nil {
-		f.seen = version{}
+		f.seen = nil
 		return err
 	}
-	if f.seen.is(info) {
+	if sameVersion(f.seen, info) {
 		return nil
 	}
-	f.seen = version{info, info.Size(), info.ModTime()}
+	f.seen = info
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a file", f.path)
 	}
 	text, err := readBounded(f.path)
 	if err != nil {
-		f.seen = version{}
+		f.seen = nil
 		return err
 	}
 	users, err := f.parse(text)

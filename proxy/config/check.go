@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pgguard/proxy"
 )
 
 // What a class in the file has where it says nothing: the built-in high class's wait and queue, a small share.
@@ -81,8 +83,7 @@ func (f *File) checkAddresses(c *checker) {
 	if err := checkPort(port); err != nil {
 		c.bad("http", "%v", err)
 	}
-	ip := net.ParseIP(host)
-	if near := host == "localhost" || ip != nil && ip.IsLoopback(); !near && f.Admin.TokenFile == "" && !f.Auth.Insecure {
+	if !proxy.IsLoopback(host) && f.Admin.TokenFile == "" && !f.Auth.Insecure {
 		c.bad("http", "%q can be reached from other machines, and everybody may see what is there; three ways out: listen on 127.0.0.1 or [::1]; "+
 			"have callers know a token (admin.token_file); or say by auth.insecure: true that the network is yours alone", f.HTTP)
 	}

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -257,29 +258,15 @@ func readAnswer(rows [][][]byte, user string) (auth.Secret, bool, error) {
 
 // queryUser is who looks up users.
 func (in *Instance) queryUser() string {
-	if in.cfg.QueryUser != "" {
-		return in.cfg.QueryUser
-	}
-	return in.Door.Upstream.User
+	return cmp.Or(in.cfg.QueryUser, in.Door.Upstream.User)
 }
 
 // openLookup logs in for looking up users, with settings of its own: nothing of a client's is in force there. It returns the query, too.
 func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
-	user, database := in.queryUser(), in.cfg.QueryDatabase
-	if database == "" {
-		database = in.database()
-	}
-	h := upstream.Handshake{User: user, Password: in.Door.Password(database, user)}
-	h.Params = map[string]string{
-		"user": user, "database": database, "application_name": sideName, "client_encoding": "UTF8", "standard_conforming_strings": "on",
+	c, err := in.ownChannel(ctx, in.queryUser(), cmp.Or(in.cfg.QueryDatabase, in.database()), map[string]string{
 		"search_path": "pg_catalog, pg_temp", "statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
-	}
-	if err := in.Door.LogIn(ctx, &h); err != nil {
-		return nil, "", upstream.Classify(err)
-	}
-	c, err := in.adopt(ctx, &h)
+	})
 	if err != nil {
-		_ = h.Conn.Close()
 		return nil, "", err
 	}
 	text := in.cfg.Query

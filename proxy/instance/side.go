@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"net"
 
 	"github.com/jackc/pgx/v5"
@@ -19,12 +20,17 @@ const sideName = "pgguard-watch"
 
 // sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends.
 func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	up, database := in.Door.Upstream, in.database()
-	h := upstream.Handshake{User: up.User, Password: in.Door.Password(database, up.User)}
+	return in.ownChannel(ctx, in.Door.Upstream.User, in.database(), nil)
+}
+
+// ownChannel logs in for the guard itself, with these settings beside those that it always has.
+func (in *Instance) ownChannel(ctx context.Context, user, database string, settings map[string]string) (*pgx.Conn, error) {
+	h := upstream.Handshake{User: user, Password: in.Door.Password(database, user)}
 	h.Params = map[string]string{
-		"user": up.User, "database": database, "application_name": sideName,
+		"user": user, "database": database, "application_name": sideName,
 		"client_encoding": "UTF8", "standard_conforming_strings": "on", // pgx asks for both
 	}
+	maps.Copy(h.Params, settings)
 	if err := in.Door.LogIn(ctx, &h); err != nil {
 		return nil, upstream.Classify(err)
 	}
@@ -36,12 +42,7 @@ func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
 }
 
 // database is the one that the side channel is in.
-func (in *Instance) database() string {
-	if name := in.Door.Upstream.Database; name != "" {
-		return name
-	}
-	return in.Door.Upstream.User
-}
+func (in *Instance) database() string { return in.Door.Upstream.OwnDatabase() }
 
 // adopt has pgx use a connection that is logged in. A notification tells of DDL, whenever it comes.
 func (in *Instance) adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn, error) {

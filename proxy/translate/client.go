@@ -174,7 +174,7 @@ func (c *Client) Deallocate(text []byte) bool {
 // Close forgets the statement of that name, as a Close does, if there is one. Its server must not keep any for it.
 func (c *Client) Close(text []byte) {
 	if len(text) == 0 {
-		c.unnamed = nil
+		c.ForgetUnnamed()
 		return
 	}
 	c.Deallocate(clip(text))

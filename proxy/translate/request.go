@@ -180,7 +180,7 @@ func (c *Client) Note(r *Request, m *Message, on Standing) {
 	r.steps[r.n] = step{typ: m.Type, size: int32(len(m.Bytes)), long: m.Left > 0}
 	switch m.Type {
 	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
-	case wire.Sync, wire.Close:
+	case wire.Sync:
 		r.mute = false
 	case wire.Query:
 		r.mute = false

@@ -301,7 +301,8 @@ func (h *Handshake) beginSASL(mechanisms []byte) error {
 		mechanisms = rest
 	}
 	state, over := h.state()
-	plus = plus && over && h.security.Binding != "disable"
+	over = over && h.security.Binding != "disable"
+	plus = plus && over
 	if !scram && !plus {
 		return errors.New("server offers no SASL mechanism that is supported (SCRAM-SHA-256)")
 	}
@@ -312,13 +313,12 @@ func (h *Handshake) beginSASL(mechanisms []byte) error {
 	var first []byte
 	var err error
 	mechanism := auth.Mechanism
-	switch {
-	case plus:
+	if plus {
 		mechanism = auth.MechanismPlus
-		h.scram, first, err = auth.NewSCRAMOver(h.Password, h.Known.Keys(), state, true)
-	case over && h.security.Binding != "disable":
-		h.scram, first, err = auth.NewSCRAMOver(h.Password, h.Known.Keys(), state, false)
-	default:
+	}
+	if over {
+		h.scram, first, err = auth.NewSCRAMOver(h.Password, h.Known.Keys(), state, plus)
+	} else {
 		h.scram, first, err = auth.NewSCRAM(h.Password, h.Known.Keys())
 	}
 	if err != nil {

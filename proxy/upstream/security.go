@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"pgguard/proxy/auth"
+	"pgguard/proxy/wire"
 )
 
 // Security is how logins to a server are protected, in the words and with the meaning of libpq. The zero value is libpq's default: TLS
@@ -135,9 +135,6 @@ type tlsError struct{ err error }
 func (e *tlsError) Error() string { return e.err.Error() }
 func (e *tlsError) Unwrap() error { return e.err }
 
-// sslRequest asks a server for TLS.
-var sslRequest = binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, 80877103)
-
 // secure returns the connection over a socket to the server, on which nothing was said, in one way. The socket stays the caller's after an error.
 func (d *Door) secure(ctx context.Context, socket net.Conn, w way) (net.Conn, error) {
 	u := &d.Upstream
@@ -174,7 +171,7 @@ func (d *Door) secure(ctx context.Context, socket net.Conn, w way) (net.Conn, er
 
 // askTLS asks the server whether it has TLS. It reads one byte: what came behind it was not said over TLS, and is no start of it.
 func askTLS(socket net.Conn) (has bool, err error) {
-	if _, err := socket.Write(sslRequest); err != nil {
+	if _, err := socket.Write(wire.AppendSSLRequest(nil)); err != nil {
 		return false, fmt.Errorf("ask for TLS: %w", err)
 	}
 	var answer [1]byte

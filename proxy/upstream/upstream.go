@@ -1,6 +1,9 @@
 package upstream
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Upstream names a PostgreSQL instance and how to log in to it.
 type Upstream struct {
@@ -14,3 +17,6 @@ type Upstream struct {
 	HostAddr       string // the address to connect to; empty: what Host resolves to
 	TLS            Security
 }
+
+// OwnDatabase is the one that the upstream's own user is in: the one it names, else that of the user's name.
+func (u Upstream) OwnDatabase() string { return cmp.Or(u.Database, u.User) }

@@ -58,6 +58,11 @@ func AppendCancel(dst []byte, pid uint32, secret []byte) []byte {
 	return append(dst, secret...)
 }
 
+// AppendSSLRequest appends the question for TLS, which is a whole first packet.
+func AppendSSLRequest(dst []byte) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, 0, 0, 0, 8), codeSSL)
+}
+
 // AppendNegotiate appends NegotiateProtocolVersion: the newest version we speak and the options we do not know.
 func AppendNegotiate(dst []byte, version uint32, unknown []string) []byte {
 	n := 12
