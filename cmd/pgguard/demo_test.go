@@ -11,10 +11,15 @@ import (
 
 func TestStartServeReportsAGuardThatIsNeverReady(t *testing.T) {
 	t.Setenv(asPgguard, "1")
-	listen, web, away := mustFree(t), mustFree(t), mustFree(t)
+	listen, web := mustFree(t), mustFree(t)
+	held, err := net.Listen("tcp", "127.0.0.1:0") // a port that nobody else gets, and that never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_, err := startServe(ctx, "postgres://app:hunter2@"+away+"/app", listen, web, io.Discard)
+	_, err = startServe(ctx, "postgres://app:hunter2@"+held.Addr().String()+"/app", listen, web, io.Discard)
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}
