@@ -32,9 +32,11 @@ type Baseline struct {
 	Deviation float64 // s: of the logarithm
 	Reference float64 // ln of the time that counts as R = 0
 
-	last  time.Time
-	epoch uint32 // of the votes
-	votes uint32
+	weight  float64 // what one completion counts as work
+	weighed uint32  // the weighing that it is of
+	last    time.Time
+	epoch   uint32 // of the votes
+	votes   uint32
 }
 
 // At returns one fingerprint's baseline; an index out of range is 0's, the unknown statements'.
@@ -43,6 +45,18 @@ func (b *Baselines) At(fingerprint uint16) *Baseline {
 		fingerprint = 0
 	}
 	return &b.of[fingerprint]
+}
+
+// weigh returns what one completion counts as work, in seconds: the mean of the time when weighing began. Two windows can be
+// compared only if a statement counts the same in both: a mean that follows what is seen would take a slower server for more work.
+func (b *Baseline) weigh(elapsed float64, weighing uint32) float64 {
+	if b.Count == 0 {
+		return min(elapsed, dearest)
+	}
+	if b.weighed != weighing || b.Count <= enough {
+		b.weight, b.weighed = min(b.Mean, dearest), weighing
+	}
+	return b.weight
 }
 
 // learn takes in one statement that ran while all statements were at level R.

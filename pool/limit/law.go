@@ -183,6 +183,9 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 func (l *law) enter(m mode) {
 	l.mode, l.win = m, window{}
 	switch m {
+	case steady:
+		l.steady.base = window{} // what is in it was weighed otherwise
+		l.meter.weighing++
 	case growing:
 		l.growth = growth{wait: l.growth.wait}
 		l.disturbed()

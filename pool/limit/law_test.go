@@ -25,6 +25,7 @@ type plant struct {
 	law     adaptive
 	now     time.Time
 	cores   float64 // C(n) = min(n, cores), less 3 % for each beyond
+	level   bool    // no less beyond
 	factor  float64 // of capacity
 	delay   float64 // of the network
 	demand  int     // statements that want to run
@@ -44,7 +45,11 @@ func (p *plant) step() Decision {
 	}
 	running := min(p.demand, p.law.Current()+refund)
 	n := float64(max(1, running-p.blocked))
-	work := min(n, p.cores) / (1 + 0.03*max(0, n-p.cores)) * p.factor
+	beyond := 0.03 * max(0, n-p.cores)
+	if p.level {
+		beyond = 0
+	}
+	work := min(n, p.cores) / (1 + beyond) * p.factor
 	const cost = 0.02
 	each := cost*n/work + p.delay
 	done := int(n / each * length)

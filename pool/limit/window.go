@@ -128,7 +128,9 @@ type meter struct {
 	share  uint32  // votes one fingerprint may have in a step
 	last   uint32  // voters of the step before
 	level  float64 // R, for those who learn
-	frozen bool
+	// weighing changes when statements may be given the weight that they have now.
+	weighing uint32
+	frozen   bool
 }
 
 // observe is the hot path.
@@ -139,11 +141,7 @@ func (m *meter) observe(s *Sample) {
 	b := m.base.At(s.Fingerprint)
 	t := max(s.Elapsed.Seconds(), 1e-6)
 	log := math.Log(t)
-	weight := b.Mean
-	if b.Count == 0 {
-		weight = t
-	}
-	weight = min(weight, dearest)
+	weight := b.weigh(t, m.weighing)
 	m.now.n++
 	m.now.work += weight
 	m.now.squares += weight * weight
