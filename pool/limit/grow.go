@@ -48,7 +48,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	e, se, trusted := l.corrected(e, se)
 	slow := l.goal.known && !trusted && l.goal.level > l.goal.quiet+logSlowdown
 	switch {
-	case e-se >= (l.t.Price+l.t.Worth)/2 && !slow:
+	case e-se >= l.t.Free && !slow:
 		g.paid = e
 		return l.stepUp(win)
 	case g.again == 0 && se > unsure && !slow:

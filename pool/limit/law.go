@@ -151,7 +151,7 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 	case l.mode == down:
 		return l.revive()
 	case l.tooLate(s, step):
-		return l.drop()
+		step.votes = votes{} // their slowness is ours; the work was done all the same
 	}
 	if r := l.brakeTest(now, step); r != "" {
 		return r
@@ -194,16 +194,6 @@ func (l *law) enter(m mode) {
 	case braking:
 		l.brake.cuts = 0
 	}
-}
-
-// drop forgets what is being measured.
-func (l *law) drop() Reason {
-	l.win, l.growth.before, l.brake.before = window{}, window{}, window{}
-	if l.mode == probing {
-		l.limit = max(l.limit, l.experiment.from)
-		l.enter(steady)
-	}
-	return ReasonTried
 }
 
 // revive starts small after the database could not be reached.

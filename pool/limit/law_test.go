@@ -32,6 +32,8 @@ type plant struct {
 	blocked int     // of those running, wait for a lock
 	down    bool
 	blind   bool
+	late    int // each how many steps the guard gets no processor for half a second; 0: never
+	steps   int
 	count   int
 }
 
@@ -66,6 +68,9 @@ func (p *plant) step() Decision {
 	s := Signals{Run: float64(running) * length, Sampled: !p.blind, Blocked: p.blocked, Cap: 100, Down: p.down}
 	if p.demand > running {
 		s.Bound = 250 * time.Millisecond
+	}
+	if p.steps++; p.late > 0 && p.steps%p.late == 0 {
+		s.Lag = 500 * time.Millisecond
 	}
 	return p.law.Step(p.now, s)
 }
