@@ -113,7 +113,10 @@ func TestServerSpeaksUnasked(t *testing.T) {
 	client.want(t, client.query, "select 1", "", 'I')
 	fake.Script(pgtest.AcceptLogin(nil), pgtest.Expect('Q', "select 2"), pgtest.Send(selected, idleNow), pgtest.WaitEOF())
 	speak()
-	eventually(t, "server dropped", func() bool { return g.pool().Servers["idle"] == 0 })
+	eventually(t, "server dropped", func() bool {
+		st := g.pool()
+		return st.Servers["idle"]+st.Servers["active"]+st.Servers["closing"] == 0 // it is active until its answer has been taken in
+	})
 	if a := client.want(t, client.query, "select 2", "", 'I'); len(a.rows) != 0 {
 		t.Errorf("got %d rows that were not asked for", len(a.rows))
 	}
