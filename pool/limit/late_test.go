@@ -6,8 +6,8 @@ import "testing"
 // now and then because the processors are busy. Each step up must be looked at before the next.
 func TestLateGuardDoesNotGrowUnseen(t *testing.T) {
 	for late := 1; late <= 8; late++ {
-		p := &plant{now: start, cores: 8, level: true, factor: 1, demand: 400, late: late}
-		p.law = NewAIMD(Config{})
+		p := newPlant(NewAIMD(Config{}), 400)
+		p.level, p.late = true, late
 		most := 0
 		for range 240 {
 			most = max(most, p.step().Limit)

@@ -30,8 +30,8 @@ const (
 	longest = 12
 	// typicalRate is how fast the time of a usual statement follows a step: four steps are a second.
 	typicalRate = 0.25
-	// late is the lateness of the guard, as a part of a statement's time, from which measurements say more of the guard than
-	// of the server; below lateLeast it is what any scheduler does.
+	// late is the lateness of the guard, as a part of a statement's time, from which the times it measures say more of the guard
+	// than of the server; below lateLeast it is what any scheduler does.
 	late      = 0.2
 	lateLeast = 5 * time.Millisecond
 	// peakTime is how long a peak counts as use, and headroom how far above what was used a limit may stand that nobody
@@ -150,7 +150,8 @@ func (l *law) decide(now time.Time, s *Signals, step *window) Reason {
 		return ""
 	case l.mode == down:
 		return l.revive()
-	case l.tooLate(s, step):
+	}
+	if l.tooLate(s, step) {
 		step.votes = votes{} // their slowness is ours; the work was done all the same
 	}
 	if r := l.brakeTest(now, step); r != "" {
@@ -201,7 +202,6 @@ func (l *law) revive() Reason {
 	l.limit = max(l.t.Floor, l.t.Start/2, l.steady.good/2)
 	l.goal.known, l.brake = false, brake{}
 	l.changed()
-	l.steady.base = window{}
 	l.enter(growing)
 	return ReasonDown
 }
@@ -232,7 +232,7 @@ func (l *law) full(w *window) bool {
 	return true
 }
 
-// tooLate says whether the guard was so late itself that its measurements say more of it than of the server.
+// tooLate says whether the guard was so late itself that the times it measured say more of it than of the server.
 func (l *law) tooLate(s *Signals, step *window) bool {
 	return s.Lag >= lateLeast && step.n > 0 && s.Lag.Seconds() > late*step.run/step.n
 }

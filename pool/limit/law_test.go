@@ -37,6 +37,11 @@ type plant struct {
 	count   int
 }
 
+// newPlant returns a server with 8 cores before a law.
+func newPlant(law adaptive, demand int) *plant {
+	return &plant{law: law, now: start, cores: 8, factor: 1, demand: demand}
+}
+
 // step plays 250 ms: ten fingerprints whose times spread over a factor of about ten.
 func (p *plant) step() Decision {
 	const length = 0.25
@@ -88,8 +93,7 @@ func TestLawStories(t *testing.T) {
 			case "law":
 				first := 0
 				d.MaybeScanArgs(t, "first", &first)
-				*p = plant{now: start, cores: 8, factor: 1, demand: 200}
-				p.law = NewAIMD(Config{First: first})
+				*p = *newPlant(NewAIMD(Config{First: first}), 200)
 				return fmt.Sprintf("limit %d\n", p.law.Current())
 			case "world":
 				d.MaybeScanArgs(t, "cores", &p.cores)
@@ -201,7 +205,7 @@ func TestLimitStaysWithinBounds(t *testing.T) {
 // TestUnusedLimitDoesNotGrow: demand below the limit says nothing of what more would bring.
 func TestUnusedLimitDoesNotGrow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &plant{law: NewAIMD(Config{}), now: start, cores: 8, factor: 1, demand: rapid.IntRange(1, 3).Draw(t, "demand")}
+		p := newPlant(NewAIMD(Config{}), rapid.IntRange(1, 3).Draw(t, "demand"))
 		for range 400 {
 			if rapid.IntRange(0, 50).Draw(t, "change") == 0 {
 				p.factor = rapid.Float64Range(0.2, 2).Draw(t, "factor")
@@ -217,7 +221,7 @@ func TestUnusedLimitDoesNotGrow(t *testing.T) {
 func TestLimitComesBackFromTheFloor(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := NewAIMD(Config{})
-		p := &plant{law: l, now: start, cores: 8, factor: 1, demand: 200}
+		p := newPlant(l, 200)
 		for range rapid.IntRange(1, 10).Draw(t, "incidents") {
 			p.factor = rapid.Float64Range(0.05, 1).Draw(t, "factor")
 			p.delay = rapid.SampledFrom([]float64{0, 0, 0.02, 0.2}).Draw(t, "delay")

@@ -30,7 +30,7 @@ type Tuning struct {
 	Gain     float64       // step of ln L for the distance of e from Price
 	Sure     float64       // standard error of e up to which an experiment goes on, within 4 s
 	Worth    float64       // e from which concurrency is nearly free: grow, and after a brake: restore
-	Free     float64       // e up to which a cut has cost nothing
+	Free     float64       // e up to which a cut has cost nothing, and from which, less its error, a step up has paid
 	Surprise float64       // distance of R from its goal that calls for an experiment
 
 	Brake float64 // slowdown, as a factor over the goal, that brakes

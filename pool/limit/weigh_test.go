@@ -8,8 +8,8 @@ import (
 // TestSlowerStatementsAreNoMoreWork: a server that does the same work whatever runs, seen from its first second on. What a
 // statement costs is still being learned, and statements become slower with each step of growth.
 func TestSlowerStatementsAreNoMoreWork(t *testing.T) {
-	p := &plant{now: start, cores: 1, level: true, factor: 1, demand: 200}
-	p.law = NewAIMD(Config{})
+	p := newPlant(NewAIMD(Config{}), 200)
+	p.cores, p.level = 1, true
 	for range 80 {
 		d := p.step()
 		if e := d.Evidence.Elasticity; math.Abs(e) > 0.05 {
