@@ -89,13 +89,13 @@ func (p *speaker) bytes(messages []message) (b []byte) {
 			m.types = []uint32{oid}
 		}
 		p.ledger.send(m)
-		p.batch = (p.batch || extends(m)) && units([]message{m}) == 0
+		p.batch = (p.batch || extends(m) && m.kind != "Close") && units([]message{m}) == 0
 		b = m.append(b)
 	}
 	return b
 }
 
-// open is whether a batch has been begun that has not ended: its server is the client's.
+// open is whether a batch has been begun that has not ended: its server is the client's. A Close alone takes none.
 func (p *speaker) open() bool { return p.batch || p.ledger.skipping }
 
 // play makes a step of the client: it writes, answers requests for copy data, and reads what is owed.
