@@ -8,7 +8,7 @@ func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) err
 		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
 		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limitLocked(),
 		Lent: p.count[Lent], Own: p.lent[w.Class], Cap: p.cap.now, Idle: p.count[Lent] - p.working - p.parked,
-		Expected: p.queue.Wait(w.Class, w.place.Lane), InTime: p.queue.InTime(w.Class, w.place.Lane),
+		Expected: p.queue.Wait(w.Class, w.place.Lane), InTime: p.queue.InTime(&w.place),
 	}
 	if waited > 0 {
 		e.Waiting++

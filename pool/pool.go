@@ -177,7 +177,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 		return w.Key.rejected
 	}
 	w.place.Value, w.place.Class, w.place.Urgent, w.place.Client = w, w.Class, w.Urgent, w.Client
-	w.place.Kind, w.place.Lane = w.Print, p.laneLocked(w)
+	w.place.Kind, w.place.Lane, w.place.Patience = w.Print, p.laneLocked(w), w.Patience
 	if reason := p.queue.Push(&w.place, now); reason != queue.OK {
 		if !p.free {
 			return p.refusedLocked(w, reason.String(), 0)
@@ -429,7 +429,7 @@ func (p *Pool) nextLocked(now time.Time) (*Waiter, Lease) {
 	}
 	if !w.Login && l.lastsLocked() {
 		p.runLocked(l.Server, w.Print)
-		l.Server.asked = place.Since()
+		l.Server.asked, l.Server.patience = place.Since(), w.Patience
 	}
 	return w, l
 }

@@ -179,7 +179,7 @@ func (p *Pool) haltLocked(s *Server, n int) {
 	}
 	s.Sample = limit.Sample{}
 	if n > 0 && !s.asked.IsZero() {
-		p.queue.Answered(s.class, p.account.at.Sub(s.asked))
+		p.queue.Answered(s.class, p.account.at.Sub(s.asked), s.patience)
 		s.asked = time.Time{}
 	}
 	if n > 0 && s.running == n {

@@ -81,24 +81,25 @@ type Server struct {
 
 	// guarded by Pool.mu
 	state    State
-	class    int       // of the lease
-	running  int       // run tokens held: 1 while a statement runs
-	dead     bool      // the connection ended while lent
-	since    time.Time // when it came into its state
-	expires  time.Time // end of its lifetime; zero: never
-	opened   time.Time // end of its login
-	idle     time.Time // when its last statement ended; zero: one runs, none has run, or no transaction is open
-	lease    uint64    // how often it has been lent
-	reaped   bool      // its transaction is being ended
-	parked   bool      // kept by its client between transactions
-	pinned   bool      // not to be reaped
-	retired  string    // why it is not lent again; "": it may be
-	print    uint16    // of the statement that runs; 0: none or not known
-	slow     bool      // it was slow when it began
-	beside   int       // statements that ran when it began, itself included
-	kind     uint16    // of the first statement of the lease
-	declined bool      // nothing was done with the lease
-	asked    time.Time // when the client asked for what has not been answered yet, since it was granted; zero: it has been
+	class    int           // of the lease
+	running  int           // run tokens held: 1 while a statement runs
+	dead     bool          // the connection ended while lent
+	since    time.Time     // when it came into its state
+	expires  time.Time     // end of its lifetime; zero: never
+	opened   time.Time     // end of its login
+	idle     time.Time     // when its last statement ended; zero: one runs, none has run, or no transaction is open
+	lease    uint64        // how often it has been lent
+	reaped   bool          // its transaction is being ended
+	parked   bool          // kept by its client between transactions
+	pinned   bool          // not to be reaped
+	retired  string        // why it is not lent again; "": it may be
+	print    uint16        // of the statement that runs; 0: none or not known
+	slow     bool          // it was slow when it began
+	beside   int           // statements that ran when it began, itself included
+	kind     uint16        // of the first statement of the lease
+	declined bool          // nothing was done with the lease
+	patience time.Duration // of that client; 0: it has not said
+	asked    time.Time     // when the client asked for what has not been answered yet, since it was granted; zero: it has been
 
 	// Trait is what the server has been made fit for by who had it last. It belongs to whom the server is lent.
 	Trait Trait
@@ -141,6 +142,8 @@ type Waiter struct {
 	Trait Trait
 	// Print is the fingerprint of the statement, below MaxPrints; 0: not known.
 	Print uint16
+	// Patience is how long the client waits for an answer by what it has said itself, its statement_timeout; 0: it has not.
+	Patience time.Duration
 
 	before, behind *Waiter // in its key's line; guarded by Pool.mu
 

@@ -48,6 +48,7 @@ func (s *session) offer(r *request, end int) error {
 	keeps := s.state == parked
 	s.waiter.Urgent = r.Urgent() || (keeps && r.Closes())
 	s.waiter.Print = s.srv.prints.Index(r.Print())
+	s.waiter.Patience = s.client.Patience()
 	s.waiter.Trait = pool.Trait(s.client.Trait())
 	s.holdLocked(r, end)
 	s.asked = true

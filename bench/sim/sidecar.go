@@ -202,7 +202,7 @@ func (c *sidecar) report(s *session, aborted bool) {
 	now := c.m.clock()
 	kind := limit.Failed
 	if !aborted && !s.abandoned && s.step == 0 {
-		c.queue.Answered(int(s.class), time.Duration((c.m.now-s.queued)*1e9))
+		c.queue.Answered(int(s.class), time.Duration((c.m.now-s.queued)*1e9), 0)
 	}
 	if !aborted && !s.abandoned {
 		switch c.m.work(s)[s.step].Kind {

@@ -32,8 +32,7 @@ func (q *Queue[T]) admits(f *line[T], w *Waiter[T]) bool {
 	if !f.Interactive || q.still || q.hasty > 0 {
 		return true
 	}
-	l := &f.lanes[w.Lane]
-	return l.admits(time.Duration(doorPart*float64(q.inTime(f, w.Lane))), q.now)
+	return f.lanes[w.Lane].admits(time.Duration(doorPart*float64(q.InTime(w))), q.now)
 }
 
 // bound is the longest wait of a class: its own, or if its line stands and its clients leave sooner, little more than they stay.
@@ -59,9 +58,10 @@ func (q *Queue[T]) Hasten(d time.Duration) { q.hasty = d }
 // Left tells that a client of a class has left, or has cancelled what it asked for, so long after it had asked.
 func (q *Queue[T]) Left(class int, after time.Duration) { q.classes[class].patience.see(after, true) }
 
-// Answered tells that a client of a class has had its answer so long after it had asked.
-func (q *Queue[T]) Answered(class int, after time.Duration) {
-	q.classes[class].patience.see(after, false)
+// Answered tells that a client of a class has had its answer so long after it had asked. One that has said how long it waits tells
+// as much as one that has left after that time.
+func (q *Queue[T]) Answered(class int, after, patience time.Duration) {
+	q.classes[class].patience.see(max(after, patience), patience > 0)
 }
 
 // Wait is how long one will wait who comes now to a lane of a class; 0 if not at all, or if that is not known.
@@ -69,7 +69,11 @@ func (q *Queue[T]) Wait(class int, lane uint8) time.Duration {
 	return q.classes[class].lanes[lane].flow.wait(q.now)
 }
 
-// InTime is the longest wait in a lane of a class after which one is still served in time.
-func (q *Queue[T]) InTime(class int, lane uint8) time.Duration {
-	return q.inTime(&q.classes[class], lane)
+// InTime is the longest wait after which w is still served in time: the wait of its class, or less if its client has said so.
+func (q *Queue[T]) InTime(w *Waiter[T]) time.Duration {
+	longest := q.inTime(&q.classes[w.Class], w.Lane)
+	if w.Patience > 0 {
+		longest = min(longest, max(w.Patience, patienceFirst))
+	}
+	return longest
 }

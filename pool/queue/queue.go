@@ -39,6 +39,8 @@ type Waiter[T any] struct {
 	// Client tells the clients of a class apart, which are served in turn: one with a thousand connections does not keep
 	// one with a single connection waiting. Any number will do; those with the same are one client.
 	Client uint64
+	// Patience is how long its client waits for an answer, if that has said so; 0: it has not.
+	Patience time.Duration
 
 	since        time.Time
 	number       uint64 // of its arrival

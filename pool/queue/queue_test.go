@@ -28,7 +28,7 @@ type story struct {
 // before, where it matters:
 //
 //	class NAME weight=1 wait=1s length=10 [interactive]   adds a class; the first command after one makes the queue
-//	push NAME… class=NAME [urgent] [patient] [client=0] [lane=0] [kind=0]   each answers with its place or the reason that keeps it out
+//	push NAME… class=NAME [urgent] [patient] [client=0] [lane=0] [kind=0] [says=0s]   each answers with its place or the reason that keeps it out
 //	pop [n=1]                                who is served, in order
 //	block NAME… / unblock NAME…              can answers false for these
 //	shut NAME… / open NAME…                  classOK answers false for these classes
@@ -39,7 +39,7 @@ type story struct {
 //	drain every=1ms n=1                      one is served after each such time, and nobody comes
 //	fill NAME n=1                            so many come to the class whom nobody names, and how many are let in
 //	left NAME after=2s [times=1]             a client of the class left so long after it had asked
-//	answered NAME after=1s [times=1]         one had its answer
+//	answered NAME after=1s [times=1] [says=0s]   one had its answer; says is the deadline it has told
 //	charge NAME held=20ms [times=1] [kind=0] what a grant of the class cost
 //	expire                                   takes out everybody who is late
 //	again                                    takes everybody out with Any and puts them back with Return
@@ -172,6 +172,7 @@ func (s *story) push(d *datadriven.TestData, out *strings.Builder) {
 		if d.HasArg("patient") {
 			w.Lane = Patient
 		}
+		w.Patience = s.duration(d, "says", 0)
 		d.MaybeScanArgs(s.t, "client", &w.Client)
 		d.MaybeScanArgs(s.t, "lane", &w.Lane)
 		d.MaybeScanArgs(s.t, "kind", &w.Kind)
@@ -262,7 +263,7 @@ func (s *story) patience(d *datadriven.TestData) {
 		if d.Cmd == "left" {
 			s.q.Left(class, after)
 		} else {
-			s.q.Answered(class, after)
+			s.q.Answered(class, after, s.duration(d, "says", 0))
 		}
 	}
 }

@@ -230,7 +230,7 @@ func TestEverybodyIsServedInOrderWhereAllCanBe(t *testing.T) {
 			if waited := now.Sub(w.Since()); waited > deadline {
 				t.Fatalf("%s was served after %s, at a deadline of %s", w.Value, waited, deadline)
 			}
-			q.Answered(0, now.Sub(w.Since()))
+			q.Answered(0, now.Sub(w.Since()), 0)
 			q.Charge(0, w.Kind, every)
 		}
 	})

@@ -20,6 +20,7 @@ type Client struct {
 	memory   *memory          // its mark; nil: it has not used a sequence
 	hides    Age              // schema age from which its first temporary objects may hide others; 0: none
 	hidden   bool             // it has had some
+	timeout  int32            // statement_timeout of its start-up packet, as in Settings
 }
 
 // name is what a client calls a statement.
@@ -78,7 +79,7 @@ type Catalog interface {
 
 // NewClient returns a client that has just logged in. Its application_name is its servers'.
 func NewClient(t *Terms) Client {
-	return Client{Terms: t, settings: Plain, plain: Plain, warns: t.Warns}
+	return Client{Terms: t, settings: Plain, plain: Plain, warns: t.Warns, timeout: timeoutOf(t.began("statement_timeout", "0"))}
 }
 
 // Call gives a client that has just logged in the application_name of its start-up packet, "" if that has none, as a server would

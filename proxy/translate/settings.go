@@ -2,7 +2,6 @@ package translate
 
 import (
 	"sort"
-	"strconv"
 	"strings"
 	"unique"
 
@@ -16,6 +15,7 @@ type Settings struct {
 	called  unique.Handle[string] // application_name; the zero value: it is not set
 	parsing Parsing               // of those that change the meaning of a text
 	haste   haste                 // of the timeouts among them
+	timeout int32                 // statement_timeout in milliseconds; 0: it is not set, or to nothing that is understood
 }
 
 // settingName is kept apart from other settings, because clients that are equal but for it are many.
@@ -57,30 +57,6 @@ func (s Settings) Bare() Settings {
 func (s Settings) As(other Settings) Settings {
 	s.called = other.called
 	return s
-}
-
-// haste says what timeouts mean for the queries that the guard runs ahead of a client's statement.
-type haste uint8
-
-const (
-	unhurried haste = iota // no timeout is set
-	patient                // those set are long enough
-	hasty                  // one may end them
-)
-
-// hastyBelow is how short a timeout must be, in milliseconds, to be feared: what the guard runs takes one, and a thousand times that
-// where a thousand processes want the processor.
-const hastyBelow = 1000
-
-// hasteOf is that of a timeout in the units of pg_settings, or of a start-up packet, which may name another: that is feared.
-func hasteOf(name, value string) haste {
-	if name != "statement_timeout" && name != "transaction_timeout" {
-		return unhurried
-	}
-	if ms, err := strconv.Atoi(value); err == nil && (ms <= 0 || ms >= hastyBelow) {
-		return patient
-	}
-	return hasty
 }
 
 // PlainParsing is of a session that has set nothing that matters to it.
@@ -131,6 +107,7 @@ func NewSettings(pairs []Pair) Settings {
 	sort.Slice(pairs, func(i, j int) bool { return pairs[i].Name < pairs[j].Name })
 	var all, parse strings.Builder
 	var h haste
+	var timeout int32
 	var called unique.Handle[string]
 	for _, p := range pairs {
 		if p.Name == settingName {
@@ -138,6 +115,9 @@ func NewSettings(pairs []Pair) Settings {
 			continue
 		}
 		h = max(h, hasteOf(p.Name, p.Value))
+		if p.Name == "statement_timeout" {
+			timeout = timeoutOf(p.Value)
+		}
 		for _, b := range []*strings.Builder{&all, &parse} {
 			if b == &parse && (harmless[p.Name] || strings.Contains(p.Name, ".")) {
 				continue
@@ -148,7 +128,7 @@ func NewSettings(pairs []Pair) Settings {
 			b.WriteByte(0)
 		}
 	}
-	return Settings{unique.Make(all.String()), called, unique.Make(parse.String()), h}
+	return Settings{unique.Make(all.String()), called, unique.Make(parse.String()), h, timeout}
 }
 
 // Parsing is what of them decides how a text is read.
