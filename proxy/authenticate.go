@@ -93,7 +93,7 @@ func (e *entrance) peer() error {
 	if !e.local() {
 		return failed("it does not come over a unix socket")
 	}
-	name, err := peerName(e.socket)
+	name, err := auth.PeerName(e.socket)
 	if err != nil {
 		return failed(err.Error())
 	}

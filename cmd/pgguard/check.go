@@ -28,6 +28,9 @@ func (c *checkCmd) Run(e *env) error {
 	if err := proxy.CheckUsers(f.ToProxy().Auth); err != nil {
 		return usageError{err}
 	}
+	for _, text := range f.Unused() {
+		_, _ = fmt.Fprintln(e.err, text)
+	}
 	if _, err = e.out.Write(f.Effective()); err != nil || !c.Connect {
 		return err
 	}

@@ -50,6 +50,9 @@ func (c *serveCmd) Run(e *env) error {
 	cfg := f.ToProxy()
 	cfg.Log = newLog(f.Log, e.err)
 	cfg.LearnedDir = f.LearnedDir()
+	for _, text := range f.Unused() {
+		cfg.Log.Warn(text)
+	}
 	if err := provideFiles(&cfg, cfg.Log); err != nil {
 		return err
 	}

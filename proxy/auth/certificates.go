@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -191,6 +193,31 @@ func ReadRevocations(path string) (Revocations, error) {
 	return lists, nil
 }
 
+// rehashed is how openssl rehash names a list: by a hash of its issuer, and a number.
+var rehashed = regexp.MustCompile(`^[0-9a-f]{8}\.r[0-9]+$`)
+
+// ReadRevocationDir reads the lists of a directory, as openssl rehash names them; what has another name is not looked at.
+func ReadRevocationDir(dir string) (all Revocations, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !rehashed.MatchString(e.Name()) {
+			continue
+		}
+		lists, err := ReadRevocations(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lists...)
+	}
+	if all == nil {
+		return nil, fmt.Errorf("%s has no list of revoked certificates: openssl rehash gives them the names by which they are found", dir)
+	}
+	return all, nil
+}
+
 func readLists(path string) (Revocations, error) {
 	if path == "" {
 		return nil, nil
@@ -198,31 +225,47 @@ func readLists(path string) (Revocations, error) {
 	return ReadRevocations(path)
 }
 
-// Check is ErrRevoked if every chain has a certificate that its issuer has revoked.
+// ErrUnlisted is why a certificate is not taken of which the lists do not say whether it has been revoked.
+var ErrUnlisted = errors.New("certificate is of an authority of which there is no list of revoked certificates that is still valid")
+
+// Check is ErrRevoked if every chain has a certificate that its issuer has revoked, ErrUnlisted if none has only such that the lists are
+// about. Without lists every chain is good.
 func (r Revocations) Check(chains [][]*x509.Certificate) error {
 	if len(r) == 0 {
 		return nil
 	}
+	fault := ErrRevoked
 	for _, chain := range chains {
-		if !r.revoke(chain) {
+		switch err := r.check(chain, time.Now()); {
+		case err == nil:
 			return nil
+		case errors.Is(err, ErrUnlisted):
+			fault = err
 		}
 	}
-	return ErrRevoked
+	return fault
 }
 
-func (r Revocations) revoke(chain []*x509.Certificate) bool {
+// check looks at one chain, as OpenSSL does where every certificate of it is to be looked up.
+func (r Revocations) check(chain []*x509.Certificate, now time.Time) error {
+	unlisted := false
 	for i := 0; i+1 < len(chain); i++ {
+		listed := false
 		for _, list := range r {
 			if !bytes.Equal(list.RawIssuer, chain[i].RawIssuer) || list.CheckSignatureFrom(chain[i+1]) != nil {
 				continue
 			}
+			listed = listed || list.NextUpdate.IsZero() || now.Before(list.NextUpdate)
 			for _, entry := range list.RevokedCertificateEntries {
 				if entry.SerialNumber.Cmp(chain[i].SerialNumber) == 0 {
-					return true
+					return ErrRevoked
 				}
 			}
 		}
+		unlisted = unlisted || !listed
 	}
-	return false
+	if unlisted {
+		return ErrUnlisted
+	}
+	return nil
 }

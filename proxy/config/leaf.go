@@ -155,18 +155,18 @@ func (m *TLSMode) set(text string) error {
 }
 
 // Upstream is a libpq URL or DSN; the zero value is a missing one. It is printed with its password masked.
-type Upstream struct{ upstream.Upstream }
+type Upstream struct{ upstream.Given }
 
 func (u *Upstream) set(text string) error {
 	if text == "" {
 		*u = Upstream{}
 		return nil
 	}
-	parsed, err := upstream.Parse(text)
+	given, err := upstream.Read(text)
 	if err != nil {
 		return err
 	}
-	*u = Upstream{parsed}
+	*u = Upstream{given}
 	return nil
 }
 

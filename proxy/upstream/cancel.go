@@ -32,7 +32,7 @@ func (d *Door) Cancel(pid uint32, secret []byte) error {
 	if d.encrypted.Load() {
 		w = encrypted
 	}
-	if nc, err = d.secure(ctx, nc, w); err != nil {
+	if nc, err = d.secure(ctx, nc, w, new(shown)); err != nil {
 		return err
 	}
 	if _, err := nc.Write(wire.AppendCancel(nil, pid, secret)); err != nil {

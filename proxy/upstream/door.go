@@ -72,17 +72,18 @@ func (u Upstream) Address() string {
 	return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
 }
 
-// local is true for a unix socket.
-func (u Upstream) local() bool { return strings.HasPrefix(u.Host, "/") }
+// local is true for a unix socket: as libpq has it a path, or an @ and a name that no directory has.
+func (u Upstream) local() bool {
+	return strings.HasPrefix(u.Host, "/") || strings.HasPrefix(u.Host, "@")
+}
 
 // dial opens a socket to the instance, with the context's deadline.
 func (d *Door) dial(ctx context.Context) (net.Conn, error) {
-	nd := net.Dialer{KeepAliveConfig: d.KeepAlive}
 	network := "tcp"
 	if d.Upstream.local() {
 		network = "unix"
 	}
-	nc, err := nd.DialContext(ctx, network, d.Upstream.Address())
+	nc, err := d.Upstream.Socket.dialer(d.KeepAlive).DialContext(ctx, network, d.Upstream.Address())
 	if err != nil {
 		return nil, err
 	}
@@ -135,10 +136,11 @@ func (d *Door) logIn(ctx context.Context, h *Handshake, w way) error {
 	version := d.Version()
 	known := version != 0
 	if !known {
-		version = wire.Version32
+		version = d.Upstream.Protocol.most()
 	}
+	h.least = protocols[d.Upstream.Protocol.Min]
 	err := d.attempt(ctx, h, w, version)
-	if version != wire.Version30 && h.rejectsVersion(err, known) {
+	if version > max(wire.Version30, h.least) && h.rejectsVersion(err, known) {
 		version = wire.Version30
 		err = d.attempt(ctx, h, w, version)
 	}
@@ -158,14 +160,14 @@ func (d *Door) logIn(ctx context.Context, h *Handshake, w way) error {
 
 // attempt is one try of LogIn.
 func (d *Door) attempt(ctx context.Context, h *Handshake, w way, version uint32) error {
-	h.Conn, h.answered = nil, false
+	h.Conn, h.answered, h.cert = nil, false, shown{}
 	nc, err := d.dial(ctx)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	socket := nc
 	halt := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
-	if nc, err = d.secure(ctx, socket, w); err == nil {
+	if nc, err = d.secure(ctx, socket, w, &h.cert); err == nil {
 		h.security = d.Upstream.TLS
 		err = h.run(nc, version)
 	} else {

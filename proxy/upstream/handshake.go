@@ -33,7 +33,9 @@ type Handshake struct {
 	Rest     []byte    // what the server said at once after the end of the login; during it, what is not yet taken
 
 	security Security
+	cert     shown
 	version  uint32 // of the protocol, as asked for
+	least    uint32 // the version that the server must speak; 0: any
 	phase    phase
 	scram    *auth.SCRAM
 	answered bool // the server has said something
@@ -63,7 +65,7 @@ const (
 func (h *Handshake) run(nc net.Conn, version uint32) error {
 	*h = Handshake{
 		User: h.User, Password: h.Password, Params: h.Params, Known: h.Known, Question: h.Question, Heard: h.Heard,
-		Conn: nc, security: h.security, version: version,
+		Conn: nc, security: h.security, cert: h.cert, version: version, least: h.least,
 	}
 	if h.Password == "" {
 		h.Password = h.Known.Password()
@@ -188,7 +190,7 @@ func (h *Handshake) negotiated(body []byte) error {
 	if version>>16 != 3 || version > h.version {
 		return fmt.Errorf("server wants protocol %d.%d, which was not asked for", version>>16, version&0xffff)
 	}
-	return nil
+	return h.spoken(version)
 }
 
 // MaxSecret is the longest secret of a cancel key.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"os/user"
 	"regexp"
 	"slices"
@@ -18,28 +17,36 @@ import (
 // within the longest wait of a client.
 const defaultConnectTimeout = 10 * time.Second
 
-// environment has the variables from which comes what an upstream leaves out.
-var environment = map[string]string{
-	"host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "passfile": "PGPASSFILE",
-	"connect_timeout": "PGCONNECT_TIMEOUT", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
-	"sslcrl": "PGSSLCRL", "sslsni": "PGSSLSNI", "sslnegotiation": "PGSSLNEGOTIATION", "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-	"ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "channel_binding": "PGCHANNELBINDING", "require_auth": "PGREQUIREAUTH",
-}
-
 // Parse reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes from libpq's variables
 // (PGHOST, PGSSLMODE, …), then from defaults: localhost, 5432, the operating system's user, 10 s. No error contains a password or a value
 // that could be a piece of one.
 func Parse(s string) (Upstream, error) {
+	g, err := Read(s)
+	return g.Upstream, err
+}
+
+// Given is an upstream as somebody gave it.
+type Given struct {
+	Upstream
+	Unused []string // sentences about what was given and changes nothing
+}
+
+// Read is Parse, and says what is not used.
+func Read(s string) (Given, error) {
 	keys, err := keysOf(s)
 	if err != nil {
-		return Upstream{}, err
+		return Given{}, err
 	}
-	for key, env := range environment {
-		if _, given := keys[key]; !given {
-			keys[key] = os.Getenv(env)
-		}
+	v := values{}
+	for key, text := range keys {
+		v[key] = value{text: text}
 	}
-	return fromKeys(keys)
+	v.complete()
+	u, err := v.join()
+	if err != nil {
+		return Given{}, err
+	}
+	return Given{u, v.notUsed()}, nil
 }
 
 // String returns u as a URL in which the password is ***; the zero value is an empty text.
@@ -73,7 +80,7 @@ func (u Upstream) String() string {
 	if u.HostAddr != "" {
 		add("hostaddr", u.HostAddr)
 	}
-	for _, k := range u.TLS.keys() {
+	for _, k := range slices.Concat(u.TLS.keys(), u.Socket.keys(), u.Protocol.keys()) {
 		if k.value != "" {
 			add(k.name, k.value)
 		}
@@ -242,117 +249,33 @@ func cutValue(s string) (value, rest string, err error) {
 	return b.String(), "", nil
 }
 
-// keyUse says what becomes of each libpq key. The ignored ones change nothing for a connection that a pool owns;
-// the refused ones would, so leaving them out in silence would be wrong.
-var keyUse = map[string]string{
-	"host": "used", "hostaddr": "used", "port": "used", "user": "used", "password": "used", "dbname": "used",
-	"connect_timeout": "used", "passfile": "used", "sslmode": "used", "gssencmode": "used", "channel_binding": "used",
-	"target_session_attrs": "used", "sslcert": "used", "sslkey": "used", "sslpassword": "used", "sslrootcert": "used", "sslcrl": "used",
-	"sslsni": "used", "ssl_min_protocol_version": "used", "ssl_max_protocol_version": "used", "sslnegotiation": "used", "require_auth": "used",
-	"sslcertmode": "used",
-
-	"application_name": "ignored", "fallback_application_name": "ignored", "client_encoding": "ignored",
-	"keepalives": "ignored", "keepalives_idle": "ignored", "keepalives_interval": "ignored",
-	"keepalives_count": "ignored", "tcp_user_timeout": "ignored", "krbsrvname": "ignored", "gsslib": "ignored",
-	"gssdelegation": "ignored", "sslcompression": "ignored", "load_balance_hosts": "ignored",
-	"min_protocol_version": "ignored", "max_protocol_version": "ignored",
-
-	"options": "refused", "service": "refused", "servicefile": "refused", "replication": "refused",
-	"requirepeer": "refused", "sslcrldir": "refused",
-}
-
-// plainKey is a text that can be shown as a key: it cannot be a mistyped URL with a password in it.
-var plainKey = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
-
-func knownKey(key string) error {
-	switch use := keyUse[key]; {
-	case use == "refused":
-		return fmt.Errorf("key %s is not available for an upstream", key)
-	case use != "":
-		return nil
-	case plainKey.MatchString(key):
-		return fmt.Errorf("unknown key %s", key)
-	}
-	return errors.New("is neither a URL that starts with postgres:// nor key=value pairs")
-}
-
-// choice is a key with a few values: those that can be given here, and what libpq knows beside them.
-type choice struct{ key, allowed, others, why string }
-
-var choices = []choice{
-	{"sslmode", "disable allow prefer require verify-ca verify-full", "", ""},
-	{"gssencmode", "disable prefer", "require", ""},
-	{"channel_binding", "disable prefer require", "", ""},
-	{"sslnegotiation", "postgres direct", "", ""},
-	{"sslcertmode", "allow", "disable require", ""},
-	{"sslsni", "0 1", "", ""},
-	{"ssl_min_protocol_version", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "", ""},
-	{"ssl_max_protocol_version", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "", ""},
-	{"target_session_attrs", "any", "read-write read-only primary standby prefer-standby", ""},
-}
-
-// plainValue is a text that can be shown as a value: a word, not a secret in the wrong place.
-var plainValue = regexp.MustCompile(`^([A-Za-z-]{1,20}|TLSv[0-9.]{1,4})$`)
-
-// check refuses a value that cannot be given; empty is absent.
-func (c choice) check(v string) error {
-	allowed := strings.Fields(c.allowed)
-	switch {
-	case v == "" || slices.Contains(allowed, v):
-		return nil
-	case slices.Contains(strings.Fields(c.others), v):
-		return fmt.Errorf("%s asks for more than can be given: %suse %s", c.key, c.why, strings.Join(allowed, ", "))
-	}
-	named := "has a value"
-	if plainValue.MatchString(v) {
-		named = strconv.Quote(v) + " is one"
-	}
-	return fmt.Errorf("%s %s that PostgreSQL does not know; use %s", c.key, named, strings.Join(allowed, ", "))
-}
-
-// fromKeys checks the keys and joins them; an empty value is an absent one, as in libpq.
-func fromKeys(keys map[string]string) (Upstream, error) {
-	for _, c := range choices {
-		if err := c.check(keys[c.key]); err != nil {
-			return Upstream{}, err
-		}
-	}
-	u := Upstream{
-		Host: keys["host"], Port: 5432, Database: keys["dbname"], User: keys["user"], Password: keys["password"],
-		ConnectTimeout: defaultConnectTimeout, Passfile: keys["passfile"], HostAddr: keys["hostaddr"],
-	}
-	var err error
-	if u.TLS, err = securityOf(keys); err != nil {
+// join checks the values and makes an upstream of them; an empty value is an absent one, as in libpq.
+func (v values) join() (u Upstream, err error) {
+	if err := v.check(); err != nil {
 		return Upstream{}, err
 	}
-	if u.HostAddr != "" && net.ParseIP(u.HostAddr) == nil {
-		return Upstream{}, errors.New("hostaddr is not an IP address")
+	u = Upstream{
+		Host: v.text("host"), Port: 5432, Database: v.text("dbname"), User: v.text("user"), Password: v.text("password"),
+		ConnectTimeout: defaultConnectTimeout, Passfile: v.text("passfile"), HostAddr: v.text("hostaddr"),
 	}
-	if u.Host == "" {
-		u.Host, u.HostAddr = u.HostAddr, ""
+	if err := v.place(&u); err != nil {
+		return Upstream{}, err
 	}
-	if strings.ContainsAny(u.Host, ",") || strings.ContainsAny(keys["port"], ",") {
-		return Upstream{}, errors.New("names more than one host; give one upstream each")
+	if u.TLS, err = v.security(u.local()); err != nil {
+		return Upstream{}, err
 	}
-	if u.Host == "" {
-		u.Host = "localhost"
+	if u.Socket, err = v.socket(); err != nil {
+		return Upstream{}, err
 	}
-	if p := keys["port"]; p != "" {
-		n, err := strconv.Atoi(p)
-		if err != nil || n < 1 || n > 65535 {
-			return Upstream{}, errors.New("port is not a number from 1 to 65535; " +
-				"in a password write : as %3A, @ as %40 and / as %2F")
-		}
-		u.Port = n
+	if u.Protocol, err = v.protocol(); err != nil {
+		return Upstream{}, err
 	}
-	if t := keys["connect_timeout"]; t != "" {
-		n, err := strconv.ParseInt(t, 10, 32)
-		if err != nil {
-			return Upstream{}, errors.New("connect_timeout is not a whole number of seconds")
-		}
-		if n > 0 { // libpq waits for ever at 0 and below; every wait has a bound here, so these mean the default
-			u.ConnectTimeout = time.Duration(n) * time.Second
-		}
+	n, ok, err := v.number("connect_timeout")
+	switch {
+	case err != nil:
+		return Upstream{}, fmt.Errorf("%w of seconds", err)
+	case ok && n > 0: // libpq waits for ever at 0 and below; every wait has a bound here, so these mean the default
+		u.ConnectTimeout = time.Duration(n) * time.Second
 	}
 	if u.User == "" {
 		me, err := user.Current()
@@ -362,4 +285,28 @@ func fromKeys(keys map[string]string) (Upstream, error) {
 		u.User = me.Username
 	}
 	return u, nil
+}
+
+// place checks where the PostgreSQL is.
+func (v values) place(u *Upstream) error {
+	if u.HostAddr != "" && net.ParseIP(u.HostAddr) == nil {
+		return errors.New(v.name("hostaddr") + " is not an IP address")
+	}
+	if u.Host == "" {
+		u.Host, u.HostAddr = u.HostAddr, ""
+	}
+	if strings.ContainsAny(u.Host, ",") || strings.ContainsAny(v.text("port"), ",") {
+		return errors.New("names more than one host; give one upstream each")
+	}
+	if u.Host == "" {
+		u.Host = "localhost"
+	}
+	if p := v.text("port"); p != "" {
+		n, err := strconv.Atoi(p)
+		if err != nil || n < 1 || n > 65535 {
+			return errors.New(v.name("port") + " is not a number from 1 to 65535; in a password write : as %3A, @ as %40 and / as %2F")
+		}
+		u.Port = n
+	}
+	return nil
 }

@@ -85,14 +85,13 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 	clearLibpqEnv(t)
 	for in, want := range map[string]string{
 		"": "is empty",
-		"host=db sslrootcert=system sslmode=require":                                "sslrootcert=system needs sslmode=verify-full, not require",
-		"host=db sslnegotiation=direct":                                             "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full, not prefer",
+		"host=db sslrootcert=system sslmode=require":                                "sslrootcert=system needs sslmode=verify-full, not sslmode=require",
+		"host=db sslnegotiation=direct":                                             "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full, not the default prefer",
 		"host=db ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2": "ssl_min_protocol_version is above ssl_max_protocol_version",
 		"host=db ssl_min_protocol_version=TLSv2":                                    `ssl_min_protocol_version "TLSv2" is one that PostgreSQL does not know; use TLSv1, TLSv1.1, TLSv1.2, TLSv1.3`,
-		"host=db require_auth=hunter2":                                              "require_auth is a list of password, md5, gss, sspi, scram-sha-256 and none",
+		"host=db require_auth=hunter2":                                              "require_auth is a list of password, md5, gss, sspi, scram-sha-256, oauth, none",
 		"host=db require_auth=md5,!password":                                        "all of them have a ! before, or none",
 		"host=db sslkey=/k":                                                         "sslkey is given without sslcert",
-		"host=db sslcrldir=/d":                                                      "key sslcrldir is not available for an upstream",
 		"host=db sslmode=disable channel_binding=require":                           "which sslmode=disable rules out",
 		"postgres://app:hunter2@db/d?sslmode=bogus":                                 `sslmode "bogus" is one that PostgreSQL does not know; use disable, allow, prefer, require, verify-ca, verify-full`,
 		"host=db sslmode=PREFER":                                                    `sslmode "PREFER" is one that PostgreSQL does not know`,
@@ -100,7 +99,7 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"host=db gssencmode=no":                                                     `gssencmode "no" is one that PostgreSQL does not know; use disable, prefer`,
 		"host=db target_session_attrs=bogus":                                        `target_session_attrs "bogus" is one`,
 		"postgres://app:hunter2@db/d?pool=5":                                        "unknown key pool",
-		"postgres://app:hunter2@db/d?options=-cfoo=1":                               "key options is not available",
+		"postgres://app:hunter2@db/d?options=-cfoo=1":                               "options is not available for an upstream: settings are",
 		"postgres://app:hunter2@db:99999/d":                                         "port is not a number",
 		"postgres://app:hunter2@db,db2/d":                                           "more than one host",
 		"postgres://app:hunter2@[::1/d":                                             "closing bracket",
@@ -120,7 +119,7 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"host=db port=hunter2":                                                      "port is not a number",
 		"hostaddr=hunter2":                                                          "hostaddr is not an IP address",
 		"host=a,b user=app":                                                         "more than one host",
-		"host=db service=hunter2":                                                   "key service is not available",
+		"host=db service=hunter2":                                                   "service is not available for an upstream",
 		"host=db target_session_attrs=read-write":                                   "target_session_attrs asks for more",
 	} {
 		_, err := Parse(in)

@@ -21,13 +21,16 @@ type Security struct {
 	RootCert    string // sslrootcert: a file of authorities, or system; empty: ~/.postgresql/root.crt
 	Cert, Key   string // sslcert, sslkey: files; empty: ~/.postgresql/postgresql.crt and .key, if they exist
 	KeyPassword string // sslpassword; never logged, never in an error
-	CRL         string // sslcrl: a file of revoked certificates; empty: ~/.postgresql/root.crl, if it exists
+	CertMode    string // sslcertmode: disable, allow or require; empty: allow
+	CRL         string // sslcrl: a file of revoked certificates; with no directory either, empty is ~/.postgresql/root.crl, if it exists
+	CRLDir      string // sslcrldir: a directory of such files, as openssl rehash names them
 	Negotiation string // sslnegotiation: postgres or direct; empty: postgres
 	MinVersion  string // ssl_min_protocol_version; empty: TLSv1.2
 	MaxVersion  string // ssl_max_protocol_version; empty: the newest
 	NoName      bool   // sslsni=0: the server is not told which name it was called by
 	Binding     string // channel_binding: disable, prefer or require; empty: prefer
 	Methods     string // require_auth: how the server may ask who the guard is, separated by commas; empty: in any way
+	Peer        string // requirepeer: the system's user who runs the server, if it is on a unix socket; empty: whoever
 }
 
 // key is one of libpq's keys with its value, empty if it is not given.
@@ -44,46 +47,80 @@ func (s *Security) keys() []key {
 		secret = "***"
 	}
 	return []key{
-		{"sslmode", s.Mode}, {"sslrootcert", s.RootCert}, {"sslcert", s.Cert}, {"sslkey", s.Key}, {"sslpassword", secret}, {"sslcrl", s.CRL},
+		{"sslmode", s.Mode}, {"sslrootcert", s.RootCert}, {"sslcert", s.Cert}, {"sslkey", s.Key}, {"sslpassword", secret},
+		{"sslcertmode", s.CertMode}, {"sslcrl", s.CRL}, {"sslcrldir", s.CRLDir},
 		{"sslnegotiation", s.Negotiation}, {"ssl_min_protocol_version", s.MinVersion}, {"ssl_max_protocol_version", s.MaxVersion},
-		{"sslsni", sni}, {"channel_binding", s.Binding}, {"require_auth", s.Methods},
+		{"sslsni", sni}, {"channel_binding", s.Binding}, {"require_auth", s.Methods}, {"requirepeer", s.Peer},
 	}
 }
 
-// methods are those that require_auth knows.
-var methods = []string{"password", "md5", "gss", "sspi", "scram-sha-256", "none"}
-
-// securityOf checks the keys that are about the connection's protection, and joins them.
-func securityOf(keys map[string]string) (Security, error) {
+// security checks the keys that are about the connection's protection, and joins them; local is true for a unix socket, where libpq uses
+// no TLS whatever they say.
+func (v values) security(local bool) (Security, error) {
 	s := Security{
-		Mode: keys["sslmode"], RootCert: keys["sslrootcert"], Cert: keys["sslcert"], Key: keys["sslkey"], KeyPassword: keys["sslpassword"],
-		CRL: keys["sslcrl"], Negotiation: keys["sslnegotiation"], MinVersion: keys["ssl_min_protocol_version"],
-		MaxVersion: keys["ssl_max_protocol_version"], NoName: keys["sslsni"] == "0", Binding: keys["channel_binding"], Methods: keys["require_auth"],
+		Mode: v.text("sslmode"), RootCert: v.text("sslrootcert"), Cert: v.text("sslcert"), Key: v.text("sslkey"), KeyPassword: v.text("sslpassword"),
+		CertMode: v.text("sslcertmode"), CRL: v.text("sslcrl"), CRLDir: v.text("sslcrldir"), Negotiation: v.text("sslnegotiation"),
+		MinVersion: properVersion(v.text("ssl_min_protocol_version")), MaxVersion: properVersion(v.text("ssl_max_protocol_version")),
+		NoName: v.text("sslsni") == "0", Binding: v.text("channel_binding"), Methods: v.text("require_auth"), Peer: v.text("requirepeer"),
 	}
-	mode := s.mode()
+	mode := "the default prefer"
+	if s.Mode != "" {
+		mode = v.pair("sslmode")
+	}
 	switch {
-	case s.RootCert == systemRoots && mode != "verify-full":
-		return s, fmt.Errorf("sslrootcert=system needs sslmode=verify-full, not %s", mode)
-	case s.Negotiation == "direct" && slices.Contains([]string{"disable", "allow", "prefer"}, mode):
-		return s, fmt.Errorf("sslnegotiation=direct needs sslmode=require, verify-ca or verify-full, not %s", mode)
+	case s.RootCert == systemRoots && s.mode() != "verify-full":
+		return s, fmt.Errorf("%s needs sslmode=verify-full, not %s", v.pair("sslrootcert"), mode)
+	case s.Negotiation == "direct" && slices.Contains([]string{"disable", "allow", "prefer"}, s.mode()):
+		return s, fmt.Errorf("%s needs sslmode=require, verify-ca or verify-full, not %s", v.pair("sslnegotiation"), mode)
 	case s.MaxVersion != "" && versions[s.MinVersion] > versions[s.MaxVersion]:
-		return s, errors.New("ssl_min_protocol_version is above ssl_max_protocol_version")
+		least := "the default ssl_min_protocol_version, TLSv1.2,"
+		if s.MinVersion != "" {
+			least = v.name("ssl_min_protocol_version")
+		}
+		return s, fmt.Errorf("%s is above %s", least, v.name("ssl_max_protocol_version"))
 	case s.Key != "" && s.Cert == "" && home("postgresql.crt") == "":
-		return s, errors.New("sslkey is given without sslcert")
-	case s.Binding == "require" && mode == "disable":
-		return s, errors.New("channel_binding=require needs TLS, which sslmode=disable rules out")
+		return s, fmt.Errorf("%s is given without sslcert", v.name("sslkey"))
+	case s.Binding == "require" && local:
+		return s, fmt.Errorf("%s needs TLS, which there is none of on a unix socket", v.pair("channel_binding"))
+	case s.Binding == "require" && s.Mode == "disable":
+		return s, fmt.Errorf("%s needs TLS, which %s rules out", v.pair("channel_binding"), mode)
+	case s.CertMode == "require" && local:
+		return s, fmt.Errorf("%s needs TLS, which there is none of on a unix socket", v.pair("sslcertmode"))
+	case s.CertMode == "require" && s.Mode == "disable":
+		return s, fmt.Errorf("%s needs TLS, which %s rules out", v.pair("sslcertmode"), mode)
 	}
-	if s.Methods == "" {
-		return s, nil
-	}
-	list := strings.Split(s.Methods, ",")
-	for _, m := range list {
-		name, not := strings.CutPrefix(m, "!")
-		if !slices.Contains(methods, name) || not != strings.HasPrefix(list[0], "!") {
-			return s, errors.New("require_auth is a list of password, md5, gss, sspi, scram-sha-256 and none, separated by commas; all of them have a ! before, or none")
+	return s, v.checkMethods()
+}
+
+// properVersion is a version of TLS as it is written here: libpq takes it in any case.
+func properVersion(text string) string {
+	for name := range versions {
+		if strings.EqualFold(name, text) {
+			return name
 		}
 	}
-	return s, nil
+	return text
+}
+
+// methods are those that require_auth knows.
+var methods = []string{"password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none"}
+
+// checkMethods checks the list that is require_auth.
+func (v values) checkMethods() error {
+	if v.text("require_auth") == "" {
+		return nil
+	}
+	list := strings.Split(v.text("require_auth"), ",")
+	for i, m := range list {
+		name, not := strings.CutPrefix(m, "!")
+		switch {
+		case !slices.Contains(methods, name) || not != strings.HasPrefix(list[0], "!"):
+			return fmt.Errorf("%s is a list of %s, separated by commas; all of them have a ! before, or none", v.name("require_auth"), strings.Join(methods, ", "))
+		case slices.Contains(list[:i], m):
+			return fmt.Errorf("%s has %s twice", v.name("require_auth"), m)
+		}
+	}
+	return nil
 }
 
 // way is one way to a server.
@@ -135,13 +172,19 @@ type tlsError struct{ err error }
 func (e *tlsError) Error() string { return e.err.Error() }
 func (e *tlsError) Unwrap() error { return e.err }
 
+// shown is what has become of the guard's own certificate.
+type shown struct{ asked, sent bool }
+
 // secure returns the connection over a socket to the server, on which nothing was said, in one way. The socket stays the caller's after an error.
-func (d *Door) secure(ctx context.Context, socket net.Conn, w way) (net.Conn, error) {
+func (d *Door) secure(ctx context.Context, socket net.Conn, w way, cert *shown) (net.Conn, error) {
 	u := &d.Upstream
-	if w == plain || u.local() {
+	if u.local() {
+		return socket, u.TLS.checkPeer(socket)
+	}
+	if w == plain {
 		return socket, nil
 	}
-	cfg, err := u.TLS.config(u.Host)
+	cfg, err := u.TLS.config(u.Host, cert)
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +210,20 @@ func (d *Door) secure(ctx context.Context, socket net.Conn, w way) (net.Conn, er
 		return nil, &tlsError{errors.New("server does not speak PostgreSQL over TLS without being asked first (sslnegotiation=direct, PostgreSQL 17)")}
 	}
 	return c, nil
+}
+
+// checkPeer is why who runs the server is not who must.
+func (s *Security) checkPeer(socket net.Conn) error {
+	if s.Peer == "" {
+		return nil
+	}
+	switch name, err := auth.PeerName(socket); {
+	case err != nil:
+		return fmt.Errorf("requirepeer=%s: %w", s.Peer, err)
+	case name != s.Peer:
+		return fmt.Errorf("requirepeer=%s, and the server is run by the system's user %q", s.Peer, name)
+	}
+	return nil
 }
 
 // askTLS asks the server whether it has TLS. It reads one byte: what came behind it was not said over TLS, and is no start of it.
@@ -203,13 +260,21 @@ func (h *Handshake) Secured() bool {
 	return over
 }
 
-// accepts is why the server may not ask in this way who the guard is, or, with the method none, be content: channel_binding and require_auth
-// have libpq's meaning. A password goes in clear text only over TLS, to this machine, or if require_auth names it.
+// accepts is why the server may not ask in this way who the guard is, or, with the method none, be content: channel_binding, sslcertmode and
+// require_auth have libpq's meaning. A password goes in clear text only over TLS, to this machine, or if require_auth names it.
 func (s *Security) accepts(method string, h *Handshake) error {
 	_, over := h.state()
 	final := method == "none"
 	if s.Binding == "require" && !h.bound {
 		return errors.New("channel_binding=require, and the server asks for a login that is not bound to the TLS connection")
+	}
+	if final && s.CertMode == "require" {
+		switch {
+		case !h.cert.asked:
+			return errors.New("sslcertmode=require, and the server does not ask for the guard's certificate: it has no ssl_ca_file, or there is no TLS")
+		case !h.cert.sent:
+			return errors.New("sslcertmode=require, and there is no certificate to show: give sslcert=FILE and sslkey=FILE")
+		}
 	}
 	if final && h.asked {
 		return nil

@@ -28,7 +28,7 @@ var versions = map[string]uint16{
 }
 
 // config is TLS as s wants it, for a server called host. The files are read each time, so that a login after they have changed goes by the new ones.
-func (s *Security) config(host string) (*tls.Config, error) {
+func (s *Security) config(host string, cert *shown) (*tls.Config, error) {
 	cfg := &tls.Config{
 		InsecureSkipVerify:          true, // VerifyConnection verifies, as far as libpq would
 		MinVersion:                  versions[s.MinVersion],
@@ -43,7 +43,7 @@ func (s *Security) config(host string) (*tls.Config, error) {
 	if s.Negotiation == "direct" {
 		cfg.NextProtos = []string{auth.ALPN}
 	}
-	if err := s.identify(cfg); err != nil {
+	if err := s.identify(cfg, cert); err != nil {
 		return nil, err
 	}
 	mode := s.mode()
@@ -119,33 +119,47 @@ func (s *Security) roots(mode string) (*x509.CertPool, error) {
 }
 
 // identify gives cfg the guard's own certificate, if there is one.
-func (s *Security) identify(cfg *tls.Config) error {
+func (s *Security) identify(cfg *tls.Config, seen *shown) error {
+	pair, err := s.own()
+	if err != nil {
+		return err
+	}
+	// Whatever the server says that it takes: libpq sends it, too.
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		seen.asked, seen.sent = true, len(pair.Certificate) > 0
+		return &pair, nil
+	}
+	return nil
+}
+
+// own is the guard's own certificate; the zero value: there is none, or it is not to be shown.
+func (s *Security) own() (pair tls.Certificate, err error) {
 	cert, key := s.Cert, s.Key
+	if s.CertMode == "disable" {
+		return pair, nil
+	}
 	if cert == "" {
 		if cert = home("postgresql.crt"); cert == "" {
-			return nil
+			return pair, nil
 		}
 	}
 	if key == "" {
 		if key = home("postgresql.key"); key == "" {
-			return fmt.Errorf("sslcert is %s, and there is no key for it: give sslkey=FILE", cert)
+			return pair, fmt.Errorf("sslcert is %s, and there is no key for it: give sslkey=FILE", cert)
 		}
 	}
 	public, err := os.ReadFile(cert)
 	if err != nil {
-		return fmt.Errorf("sslcert: %w", err)
+		return pair, fmt.Errorf("sslcert: %w", err)
 	}
 	private, err := readKey(key, s.KeyPassword)
 	if err != nil {
-		return fmt.Errorf("sslkey: %w", err)
+		return pair, fmt.Errorf("sslkey: %w", err)
 	}
-	pair, err := tls.X509KeyPair(public, private)
-	if err != nil {
-		return fmt.Errorf("sslcert %s and sslkey %s: %w", cert, key, err)
+	if pair, err = tls.X509KeyPair(public, private); err != nil {
+		return pair, fmt.Errorf("sslcert %s and sslkey %s: %w", cert, key, err)
 	}
-	// Whatever the server says that it takes: libpq sends it, too.
-	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
-	return nil
+	return pair, nil
 }
 
 // readKey returns the private key of a file in PEM form, without its password. Others must not be able to read the file.
@@ -192,16 +206,22 @@ func readKey(path, password string) ([]byte, error) {
 }
 
 // revoked reads the lists of revoked certificates.
-func (s *Security) revoked() (auth.Revocations, error) {
+func (s *Security) revoked() (lists auth.Revocations, err error) {
 	path := s.CRL
-	if path == "" {
-		if path = home("root.crl"); path == "" {
-			return nil, nil
+	if path == "" && s.CRLDir == "" {
+		path = home("root.crl")
+	}
+	if path != "" {
+		if lists, err = auth.ReadRevocations(path); err != nil {
+			return nil, fmt.Errorf("sslcrl: %w", err)
 		}
 	}
-	lists, err := auth.ReadRevocations(path)
-	if err != nil {
-		return nil, fmt.Errorf("sslcrl: %w", err)
+	if s.CRLDir != "" {
+		more, err := auth.ReadRevocationDir(s.CRLDir)
+		if err != nil {
+			return nil, fmt.Errorf("sslcrldir: %w", err)
+		}
+		lists = append(lists, more...)
 	}
 	return lists, nil
 }
@@ -246,7 +266,9 @@ func (u *Upstream) explain(err error) error {
 	var header tls.RecordHeaderError
 	switch {
 	case errors.Is(err, auth.ErrRevoked):
-		return fmt.Errorf("server's %w (sslcrl)", auth.ErrRevoked)
+		return fmt.Errorf("server's %w (sslcrl, sslcrldir)", auth.ErrRevoked)
+	case errors.Is(err, auth.ErrUnlisted):
+		return fmt.Errorf("server's %w (sslcrl, sslcrldir): get a new one from there", auth.ErrUnlisted)
 	case errors.As(err, &authority):
 		return errors.New("server's certificate is signed by an authority that sslrootcert does not have; give the file with its certificate")
 	case errors.As(err, &name):

@@ -7,7 +7,7 @@ import (
 
 // Upstream names a PostgreSQL instance and how to log in to it.
 type Upstream struct {
-	Host           string // a host name, an address, or a directory for a unix socket
+	Host           string // a host name, an address, or a directory for a unix socket, or @NAME for an abstract one
 	Port           int
 	Database       string // the name at the server; empty: the name the client gave
 	User           string // whose password Password is, and who the side channel logs in as
@@ -16,6 +16,8 @@ type Upstream struct {
 	Passfile       string // libpq's password file; empty: $PGPASSFILE, else ~/.pgpass
 	HostAddr       string // the address to connect to; empty: what Host resolves to
 	TLS            Security
+	Socket         Socket
+	Protocol       Protocol
 }
 
 // OwnDatabase is the one that the upstream's own user is in: the one it names, else that of the user's name.

@@ -1,4 +1,4 @@
-package proxy
+package auth
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// peerName is the name of the user of the system who runs the process at the other end of a unix socket.
-func peerName(nc net.Conn) (string, error) {
+// PeerName is the name of the user of the system who runs the process at the other end of a unix socket.
+func PeerName(nc net.Conn) (string, error) {
 	c, ok := nc.(syscall.Conn)
 	if !ok {
-		return "", errors.New("it does not come over a unix socket")
+		return "", errors.New("it is no unix socket")
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
