@@ -47,7 +47,7 @@ type entrance struct {
 	hello  *hello
 	inst   *instance.Instance // where its database is; nil: nowhere
 	rule   *auth.Rule
-	from   string // its address; empty: this machine, on a socket
+	from   string // where it comes from, as the lobby sees it; empty: this machine, on a socket
 	secret auth.Secret
 	cause  string // for the log: why it may not come in, whatever it proves
 }
@@ -58,7 +58,7 @@ func (srv *Server) authenticate(nc, socket net.Conn, h *hello) error {
 	e := &entrance{srv: srv, nc: nc, socket: socket, hello: h}
 	v := auth.Visitor{Database: h.database, User: h.user, TLS: h.cover.tls, Walsender: h.replicates && !h.namesDatabase}
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil && !e.local() {
-		v.Address, e.from = a.Addr(), a.Addr().Unmap().String()
+		v.Address, e.from = a.Addr(), homeOf(nc).String()
 	}
 	rule, ok := srv.cfg.Auth.Policy.For(v)
 	e.rule = rule

@@ -318,7 +318,7 @@ func TestCVE20252291ValidUntil(t *testing.T) {
 	}
 }
 
-// CVE-2015-6817: whom the query does not know comes in with the rights of who asks; and CVE-2015-4054: a password before a start-up packet.
+// CVE-2015-6817: whom the query does not know comes in with the rights of who asks.
 func TestCVE20156817UnknownUser(t *testing.T) {
 	c := strict(t, nil)
 	for _, answer := range []string{"'postgres'::text, 'hunter2'::text", "null::text, 'hunter2'::text", "$1::text, null::text", "null::text", "''::text"} {
@@ -334,12 +334,36 @@ func TestCVE20156817UnknownUser(t *testing.T) {
 			}
 		})
 	}
-	g := newGuard(t, address(c), asks(auth.MethodPassword))
+}
+
+// CVE-2015-4054: a password before a start-up packet.
+func TestCVE20154054PasswordFirst(t *testing.T) {
+	g, _ := guarded(t, auth.MethodPassword, nil)
 	p := dial(t, g.addr)
 	p.write(wire.AppendMessage(nil, wire.Password, []byte("hunter2\x00")))
 	p.read("E")
 	if got := strings.Join(p.lines(), "; "); !strings.Contains(got, "C08P01") {
 		t.Errorf("a password first: got %q", got)
+	}
+	if _, said := comeIn(t, g.addr, "app", "hunter2", "d_trust"); said != "" {
+		t.Errorf("after that: %q", said)
+	}
+}
+
+// CVE-2012-4575: a name of a database so long that there is no room for it.
+func TestCVE20124575LongName(t *testing.T) {
+	g, _ := guarded(t, auth.MethodTrust, func(c *Config) { c.Auth.Query = "" })
+	long := strings.Repeat("d", 9000)
+	for _, params := range [][]string{{"user", "app", "database", long}, {"user", long, "database", "d_trust"}, {"user", "app", long, long[:500]}} {
+		p := dial(t, g.addr)
+		p.write(startup(wire.Version30, params...))
+		p.read("E")
+		if got := strings.Join(p.lines(), "; "); !strings.Contains(got, "E SFATAL") {
+			t.Errorf("got %q", got)
+		}
+	}
+	if _, said := comeIn(t, g.addr, "app", "", "d_trust"); said != "" {
+		t.Errorf("after that: %q", said)
 	}
 }
 

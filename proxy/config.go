@@ -21,6 +21,9 @@ type Config struct {
 	Listen []Listener
 	// MaxClients bounds client connections; one more is answered FATAL 53300 and closed.
 	MaxClients int
+	// MaxLoginsPerAddress is how many connections of one address that have not logged in may be silent; from this number on they give way to
+	// those of others. 0, or more than that: half of all that may be there.
+	MaxLoginsPerAddress int
 	// Files is how many file descriptors there are for clients, logged in or not: no fewer than MaxClients. 0: enough.
 	Files int
 	// ServerFiles is the most servers of one instance that there are file descriptors for; 0: enough.
@@ -200,6 +203,9 @@ func (c Config) Validate() []error {
 	}
 	if c.MaxClients < 1 {
 		bad("max_clients: %d is less than 1", c.MaxClients)
+	}
+	if c.MaxLoginsPerAddress < 0 {
+		bad("max_logins_per_address: %d is negative; give a number of connections or auto", c.MaxLoginsPerAddress)
 	}
 	if c.Files != 0 && c.Files < c.MaxClients {
 		bad("max_clients: %d clients have %d file descriptors", c.MaxClients, c.Files)

@@ -62,7 +62,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 func (srv *Server) clients() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	return len(srv.entered) + len(srv.entering)
+	return len(srv.entered) + len(srv.lobby.guests)
 }
 
 // sendOff tells clients that have been here for idle to go: those that have nothing under way now, the others when their transaction ends.
@@ -77,7 +77,7 @@ func (srv *Server) sendOff(now time.Time, idle time.Duration) {
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	for nc := range srv.entering {
+	for nc := range srv.lobby.guests {
 		if srv.shut {
 			_ = nc.SetDeadline(past)
 		}
@@ -152,7 +152,7 @@ func (srv *Server) close(servers time.Duration) error {
 		_ = srv.closeListeners()
 		srv.stop()
 		srv.mu.Lock()
-		for nc := range srv.entering {
+		for nc := range srv.lobby.guests {
 			_ = nc.SetDeadline(past)
 		}
 		srv.mu.Unlock()

@@ -98,7 +98,7 @@ func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake
 func (srv *Server) runReplication(s *session, server net.Conn) {
 	defer srv.sessions.Done()
 	srv.mu.Lock()
-	srv.leaveLobbyLocked(s.conn.Conn)
+	srv.leaveLobbyLocked(sock.Socket(s.conn.Conn))
 	srv.entered[s] = struct{}{}
 	srv.dismissLocked(s)
 	srv.mu.Unlock()

@@ -325,6 +325,43 @@ func TestGarbageInThePlaceOfTLS(t *testing.T) {
 	}
 }
 
+// CVE-2021-3935: somebody in the middle puts a start-up packet and a statement ahead of the TLS of a client with a certificate, which are then run
+// as that client's.
+func TestCVE20213935BytesAheadOfTLS(t *testing.T) {
+	d := newDoors(t)
+	d.issue("client", "postgres")
+	g := d.guard(TLSRequire, func(c *Config) {
+		c.TLS.Files.ClientCA, c.Auth.Policy.Method = d.path("ca.crt"), auth.MethodCert
+	})
+	run(t, shared, "create table if not exists injected (n int); truncate injected")
+	pair, err := tls.LoadX509KeyPair(d.path("client.crt"), d.path("client.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	evil := append(startup(wire.Version30, "user", "postgres", "database", "postgres"), simple("insert into injected values (1)")...)
+	nc, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	_, _ = nc.Write(append([]byte{0, 0, 0, 8, 4, 210, 22, 47}, evil...))
+	if b := make([]byte, 1); func() error { _, err := nc.Read(b); return err }() != nil || b[0] != 'S' {
+		t.Fatalf("got %q", b)
+	}
+	c := tls.Client(nc, &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true})
+	if err := c.Handshake(); err == nil {
+		_, _ = c.Write(startup(wire.Version30, "user", "postgres", "database", "postgres"))
+		if n, err := c.Read(make([]byte, 1)); err == nil {
+			t.Errorf("answered over TLS (%d)", n)
+		}
+	}
+	more := fmt.Sprintf("sslmode=require sslcert=%s sslkey=%s", d.path("client.crt"), d.path("client.key"))
+	if got, err := libpq(d.dsn(g, more), "select count(*) from injected"); got != "0" {
+		t.Errorf("%s rows came through, %v", got, err)
+	}
+}
+
 // TestPasswordsRotate: the program is asked again when the server refuses what it said last, a file is read each time, and no client notices.
 func TestPasswordsRotate(t *testing.T) {
 	c, err := pgtest.Start(t.Context(), pgtest.Options{HBA: []string{"host all all all scram-sha-256"}})

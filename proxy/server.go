@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -60,8 +59,7 @@ type Server struct {
 	listeners []*listener                   // guarded by mu
 	shut      bool                          // guarded by mu: nobody is accepted any more
 	instances map[string]*instance.Instance // guarded by mu
-	entering  map[net.Conn]*list.Element    // guarded by mu: those in the lobby, with their place in silent, if they are
-	silent    list.List                     // guarded by mu: guests that have said nothing, the oldest first
+	lobby     lobby                         // guarded by mu
 	crowded   int                           // guarded by mu: guests closed for others, since that was logged
 	crowdedAt time.Time                     // guarded by mu: when it was
 	entered   map[*session]struct{}         // guarded by mu
@@ -86,7 +84,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
-		instances: map[string]*instance.Instance{}, entering: map[net.Conn]*list.Element{}, entered: map[*session]struct{}{},
+		instances: map[string]*instance.Instance{}, entered: map[*session]struct{}{},
 		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size), source: cfg.Password.source(),
 	}
@@ -194,8 +192,7 @@ func (srv *Server) accept(l *listener) {
 			_ = tcp.SetKeepAliveConfig(sock.KeepAlive(srv.cfg.PeerTimeout))
 		}
 		if !srv.arrive(nc) {
-			_ = nc.Close()
-			return
+			continue
 		}
 		srv.work.Add(1)
 		go func() {
@@ -253,6 +250,9 @@ func (srv *Server) admit(s *session) bool {
 	}
 	srv.admitted++
 	s.admitted = true
+	if g := srv.lobby.guests[sock.Socket(s.conn.Conn)]; g != nil {
+		srv.lobby.counted(g, time.Now())
+	}
 	return true
 }
 

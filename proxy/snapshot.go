@@ -57,7 +57,7 @@ func (srv *Server) Stats() Stats {
 // clientStats counts the sessions by state.
 func (srv *Server) clientStats(st *Stats) {
 	srv.mu.Lock()
-	st.Clients["login"] = len(srv.entering)
+	st.Clients["login"] = len(srv.lobby.guests)
 	srv.mu.Unlock()
 	for _, s := range srv.all() {
 		s.mu.Lock()

@@ -78,13 +78,13 @@ func (f *File) Token() (string, error) {
 // ToProxy returns what a proxy.Server is told, but for LearnedDir. Its Log discards; the caller sets another.
 func (f *File) ToProxy() proxy.Config {
 	c := proxy.Config{
-		MaxClients: f.MaxClients,
-		Observe:    f.Mode == "observe",
-		Upstream:   f.Upstream.Upstream,
-		Password:   proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
-		Databases:  map[string]proxy.Database{},
-		Mode:       f.Pool.Mode.toProxy(),
-		Limit:      int(f.Pool.Limit),
+		MaxClients: f.MaxClients, MaxLoginsPerAddress: int(f.MaxLogins),
+		Observe:   f.Mode == "observe",
+		Upstream:  f.Upstream.Upstream,
+		Password:  proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
+		Databases: map[string]proxy.Database{},
+		Mode:      f.Pool.Mode.toProxy(),
+		Limit:     int(f.Pool.Limit),
 		Pool: pool.Config{
 			MaxServers:  int(f.Pool.MaxServers),
 			Dials:       f.Pool.Dials,

@@ -19,6 +19,7 @@ type File struct {
 	Classes       []Class             `yaml:"classes"`
 	Databases     map[string]Database `yaml:"databases"`
 	MaxClients    int                 `yaml:"max_clients"`
+	MaxLogins     Auto                `yaml:"max_logins_per_address"`
 	LoginTimeout  Duration            `yaml:"login_timeout"`
 	WriteTimeout  Duration            `yaml:"write_timeout"`
 	PeerTimeout   Duration            `yaml:"peer_timeout"`
@@ -148,6 +149,7 @@ func Default() *File {
 		Password:      Password{Command: []string{}, Cache: Duration(d.Password.Cache)},
 		Databases:     map[string]Database{},
 		MaxClients:    d.MaxClients,
+		MaxLogins:     Auto(d.MaxLoginsPerAddress),
 		LoginTimeout:  Duration(d.LoginTimeout),
 		WriteTimeout:  Duration(d.WriteTimeout),
 		PeerTimeout:   Duration(d.PeerTimeout),
