@@ -24,6 +24,7 @@ func Cells() []*Scenario {
 		out = append(out, hotRows(workers))
 	}
 	slid := hotRows(512)
+	slid.Must = 0.95
 	slid.World, slid.First, slid.Name = slid.Name, 2, slid.Name+", from 2"
 	few := steadyReads()
 	few.World, few.First, few.Name = few.Name, 4, few.Name+", from 4"

@@ -66,7 +66,7 @@ type Grade struct {
 	Brakes  int
 	Spread  float64 // coefficient of variation of L in the last graded phase
 	Changes float64 // of the limit in ten minutes of the graded phases
-	Below   float64 // share of the graded phases' seconds in which goodput was below the best less a tenth
+	Below   float64 // share of the graded phases' time in which goodput was below the best less a tenth
 	Calm    float64 // our own goodput in the last phase by that in the first; NaN: not asked
 	Faults  []string
 }
@@ -106,6 +106,7 @@ func Judge(r *Result, b *Best) Grade {
 
 // steadiness counts changes of the limit and seconds of poor goodput in the graded phases.
 func (g *Grade) steadiness(r *Result, b *Best) {
+	const stretch = 5 // seconds: in one alone chance takes a tenth
 	length, below := 0.0, 0.0
 	for i, p := range r.sc.Phases {
 		if !p.Graded {
@@ -118,8 +119,8 @@ func (g *Grade) steadiness(r *Result, b *Best) {
 				g.Changes++
 			}
 		}
-		for t := int(from); t < int(to); t++ {
-			if r.goodput(t, t+1) < 0.9*b.Good[i]/p.Len {
+		for t := int(from); t+stretch <= int(to); t++ {
+			if r.goodput(t, t+stretch) < 0.9*b.Good[i]/p.Len {
 				below++
 			}
 		}

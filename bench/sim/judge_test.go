@@ -12,15 +12,16 @@ import (
 
 // missed are promises that the law is known to break, with the reason in DESIGN.md.
 var missed = map[string][]string{
-	"curve: flat":           {"ratio"},
-	"9 sick from the start": {"ratio"},
-	"15 optimum moves":      {"recovery"},
+	"15 optimum moves":  {"recovery"},
+	"cell: flat from 1": {"ratio"},
+	"cell: flat from 2": {"ratio"},
 }
 
 func TestLawIsNearTheBestStaticLimit(t *testing.T) {
+	t.Parallel()
 	r := kept(t)
 	var ratios []float64
-	for _, sc := range append(Stories(), Curves()...) {
+	for _, sc := range append(append(Stories(), Curves()...), Cells()...) {
 		g := r.Bests.Grades(sc, AIMD("AIMD", nil), 1)[0]
 		if sc.Number > 0 {
 			ratios = append(ratios, g.Ratio)
@@ -28,6 +29,11 @@ func TestLawIsNearTheBestStaticLimit(t *testing.T) {
 		for _, f := range g.Faults {
 			if !slices.Contains(missed[sc.Title()], f) {
 				t.Errorf("%s: %s (ratio %.3f, recovery %.0f s, protection %.0f s, brakes %d)", sc.Title(), f, g.Ratio, g.Recover, g.Protect, g.Brakes)
+			}
+		}
+		for _, f := range missed[sc.Title()] {
+			if !slices.Contains(g.Faults, f) {
+				t.Errorf("%s: %s is not missed any more", sc.Title(), f)
 			}
 		}
 	}
@@ -38,11 +44,12 @@ func TestLawIsNearTheBestStaticLimit(t *testing.T) {
 
 // TestMutantsAreFoundOut: scenarios that a wrong law passes prove nothing about a right one.
 func TestMutantsAreFoundOut(t *testing.T) {
+	t.Parallel()
 	r := kept(t)
 	where := map[string]string{
 		"Frozen": "optimum moves", "AlwaysMax": "step load", "AlwaysMin": "step load", "InvertedSign": "step load",
-		"NoVerify": "network 20 ms slower", "NoBrake": "optimum moves", "NoRefund": "convoy comes", "QueueInTxn": "hot row",
-		"OldQueue": "512 workers",
+		"NoVerify": "network 20 ms slower", "NoBrake": "optimum moves", "NoRefund": "hot rows, 128 workers", "QueueInTxn": "convoy comes",
+		"OldQueue": "512 workers", "PriceTenth": "steady reads", "LearnsNothing": "steady reads, from 4",
 	}
 	for _, law := range Mutants() {
 		r.Match = where[law.Name]
@@ -51,10 +58,10 @@ func TestMutantsAreFoundOut(t *testing.T) {
 			continue
 		}
 		seeds := 1
-		if law.Name == "NoBrake" {
-			seeds = 3 // the brake is worth some percent where the world moves, and nothing elsewhere
+		if r.Match == "steady reads" || law.Name == "NoRefund" {
+			seeds = 2 // in the first the limit is not in the way
 		}
-		if len(r.Failures(law, r.scenarios(Stories()), seeds)) == 0 {
+		if len(r.Failures(law, r.scenarios(append(Stories(), Cells()...)), seeds)) == 0 {
 			t.Errorf("%s passes %q", law.Name, r.Match)
 		}
 	}
@@ -90,25 +97,5 @@ func TestKeptBestIsWhatASweepFinds(t *testing.T) {
 				t.Errorf("phase %d: kept %.0f, swept %.0f; rewrite testdata/best.json", i, was.Good[i], is.Good[i])
 			}
 		}
-	}
-}
-
-// TestStrangersWhoComputeLeaveUsHalf: eight statements of strangers on two cores take four fifths from a guard that stays
-// at the two it takes to use both; nothing but running more has any of that back.
-func TestStrangersWhoComputeLeaveUsHalf(t *testing.T) {
-	cores := knee("2 cores", 2, maxRunning, 1)
-	sc := &Scenario{Groups: backlog(), Phases: []Phase{{Len: 30, Curve: cores}, {Len: 20, Curve: cores, Foreign: 8}, {Len: 40, Curve: cores, Foreign: 8}}}
-	const seeds = 5
-	alone, beside := 0.0, 0.0
-	for seed := uint64(1); seed <= seeds; seed++ {
-		r := Simulate(sc, AIMD("AIMD", nil), 0, seed)
-		own := func(i int) float64 {
-			return float64(r.Phases[i].Class[0].Good+r.Phases[i].Class[1].Good) / sc.Phases[i].Len / seeds
-		}
-		alone += own(0)
-		beside += own(2)
-	}
-	if beside < 0.5*alone {
-		t.Errorf("%.0f requests a second beside strangers, %.0f without", beside, alone)
 	}
 }

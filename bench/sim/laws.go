@@ -43,6 +43,10 @@ func Mutants() []Law {
 			return noRefund{limit.NewAIMD(limit.Config{First: first})}
 		}},
 		queued, old,
+		AIMD("PriceTenth", func(t *limit.Tuning) {
+			t.Price, t.Proof, t.Paid, t.Free, t.Rarely = 0.10, 0, 0.30, 0.15, 0
+		}),
+		AIMD("LearnsNothing", func(t *limit.Tuning) { t.Rarely = 0 }),
 	}
 }
 

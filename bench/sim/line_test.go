@@ -20,6 +20,7 @@ func served(sc *Scenario, law Law, seeds uint64) (good, failed, refused int, p99
 // TestLineIsNoWorseThanOrderOfArrival: where in order of arrival everybody is served in time, as many are, in little more time, and nobody is
 // refused; with the discipline before, it fails.
 func TestLineIsNoWorseThanOrderOfArrival(t *testing.T) {
+	t.Parallel()
 	found := false
 	convoy := workers(128)
 	convoy.Name, convoy.Rows = "128 workers before two hot rows", 2

@@ -91,7 +91,7 @@ func TestEventsComeInOrder(t *testing.T) {
 
 func TestTablesNameEveryLawAndMutant(t *testing.T) {
 	r := kept(t)
-	r.Match = "hot row"
+	r.Match = "hot rows, 8 workers"
 	var out strings.Builder
 	r.WriteTables(&out)
 	for _, law := range append(Laws(), Mutants()...) {

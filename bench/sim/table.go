@@ -178,7 +178,7 @@ func Laws() []Law {
 }
 
 func (r *Run) writeLaws(w io.Writer) {
-	all := r.scenarios(append(Stories(), Curves()...))
+	all := r.scenarios(append(append(Stories(), Curves()...), Cells()...))
 	laws := Laws()
 	grades := make([][][]Grade, len(all))
 	r.each(all, func(i int, sc *Scenario) {
@@ -315,7 +315,7 @@ func (r *Run) Failures(law Law, of []*Scenario, seeds int) []string {
 
 func (r *Run) writeMutants(w io.Writer) {
 	fmt.Fprintf(w, "\n## Mutants and where they are found out\n\n| mutant | promises broken that AIMD keeps |\n|---|---|\n")
-	all := r.scenarios(Stories())
+	all := r.scenarios(append(Stories(), Cells()...))
 	for _, law := range Mutants() {
 		failed := r.Failures(law, all, min(2, r.Seeds))
 		text := strings.Join(failed, "; ")

@@ -23,7 +23,7 @@ func (r *Run) Trace(w io.Writer, sc *Scenario, law Law, first int, seed uint64) 
 
 // TraceAll traces AIMD in every scenario that matches.
 func (r *Run) TraceAll(w io.Writer, seed uint64) {
-	for _, sc := range r.scenarios(append(Stories(), Curves()...)) {
-		r.Trace(w, sc, AIMD("AIMD", nil), 0, seed)
+	for _, sc := range r.scenarios(append(append(Stories(), Curves()...), Cells()...)) {
+		r.Trace(w, sc, AIMD("AIMD", nil), sc.First, seed)
 	}
 }

@@ -61,7 +61,7 @@ func (l *law) brakeTest(now time.Time, step *window) Reason {
 	}
 	over := r - max(b.usual, l.goal.at)
 	if over <= max(math.Log(l.t.Brake), brakeErrors*se) || step.running() < inUse*l.limit || l.sight.part >= blockedShare ||
-		now.Before(b.until) || l.limit <= l.t.Floor {
+		now.Before(b.until) || l.limit <= l.floor() {
 		b.hits = 0
 		b.sick = window{}
 		b.usual += (r - b.usual) * usualRate
@@ -103,19 +103,19 @@ func (l *law) verified(now time.Time, win *window) Reason {
 		l.rest(now, afterMove)
 		return ReasonKnee
 	}
-	e, _, trusted := l.corrected(e, se)
+	e, se, trusted := l.corrected(e, se)
 	switch {
 	case e >= l.t.Worth && b.cuts == 1 && l.sight.part < blockedShare:
 		return l.restore(now)
-	case e <= l.t.Free && trusted && l.limit > l.t.Floor:
+	case e+se <= l.t.Free && trusted && l.limit > l.floor():
 		b.cuts++
 		b.before = *win
 		l.move(l.t.Cut * min(win.running(), l.limit))
 		return ReasonCut
 	}
 	// The knee is between the last two limits: near the upper one if the last cut cost much.
-	part := min(max((e-l.t.Free)/(l.t.Worth-l.t.Free), 0), 1)
-	before, _ := b.before.votes.median()
+	part := min(max((e-l.t.Price)/(l.t.Worth-l.t.Price), 0), 1)
+	before := l.goal.of(&b.before)
 	to := l.limit * math.Pow(max(b.before.running()/l.limit, 1), part)
 	l.aim(l.goal.level + part*(before-l.goal.level))
 	l.move(to)
@@ -129,7 +129,7 @@ func (l *law) restore(now time.Time) Reason {
 	b := &l.brake
 	b.suppress = min(max(2*b.suppress, suppress), suppressMost)
 	b.until = now.Add(b.suppress)
-	r, _ := b.before.votes.median()
+	r := l.goal.of(&b.before)
 	l.goal.at, l.goal.quiet = r, r-logSlowdown
 	l.limit = max(b.from, l.limit)
 	if l.t.NoProbe {

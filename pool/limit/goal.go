@@ -9,6 +9,8 @@ const (
 	quietRate = 0.01 / 60
 	// hearings is how many windows the goal is learned from after an experiment, with the limit held.
 	hearings = 6
+	// driftRate is how fast the average of R's distance from the goal follows a window: eight windows, four seconds or more.
+	driftRate = 1.0 / 8
 )
 
 var logSlowdown = math.Log(slowdown)
@@ -21,7 +23,7 @@ type goal struct {
 	known  bool    // the others mean something
 	heard  int     // windows the goal was learned from
 	pulled float64 // how far in ln L the limit was pulled since the goal was set
-	crowd  float64 // the part of strangers when the goal was set
+	drift  float64 // average of how far R was from the goal lately
 }
 
 // hear takes R from a window.
@@ -29,9 +31,18 @@ func (g *goal) hear(w *window) {
 	if w.votes.total < enough {
 		return
 	}
-	if g.level, _ = w.votes.median(); !g.known {
+	if g.level = g.of(w); !g.known {
 		g.known, g.at, g.quiet = true, g.level+logSlowdown, g.level
 	}
+}
+
+// of is R of a window; where too few votes were cast in it, that of the last window that had enough.
+func (g *goal) of(w *window) float64 {
+	if w.votes.total < enough {
+		return g.level
+	}
+	r, _ := w.votes.median()
+	return r
 }
 
 // calm notes that a window of this length saw R.
@@ -50,12 +61,9 @@ func (g *goal) learn() bool {
 // aim makes R the goal where elasticity is measured; where it cannot be, the goal stays what a healthy server gave.
 func (l *law) aim(r float64) {
 	g := &l.goal
-	g.heard, g.pulled, g.crowd = 0, 0, l.sight.strange
+	g.heard, g.pulled, g.drift = 0, 0, 0
 	if !l.sight.trusted() {
 		r = g.quiet + logSlowdown
 	}
 	g.at = r
 }
-
-// crowded says whether strangers have come since the goal was set.
-func (l *law) crowded() bool { return l.sight.strange > l.goal.crowd+newcomers }

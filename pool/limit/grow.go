@@ -8,8 +8,11 @@ import (
 const (
 	// unsure is the error of e from which a step that did not pay is looked at once more, for twice as long.
 	unsure = 0.1
-	// harm is the part of the work before a step that is left where the step did so much harm that the next waits twice as long.
-	harm = 0.85
+	// crowdCare is how much more a step must have brought for the whole of the server's statements that are others': they step, and
+	// have their own experiments, at the same time.
+	crowdCare = 0.4
+	// leastStride is the shortest step of growth, in ln L: a shorter one cannot be told from noise.
+	leastStride = 0.25
 	// guardsMany is the part of the server's statements run by other guards from which what a step brought is mostly their
 	// doing: they step at the same time.
 	guardsMany = 0.25
@@ -17,11 +20,17 @@ const (
 
 // growth is the state of the growing mode.
 type growth struct {
-	before window        // at the limit before the last step; empty: none yet
-	from   float64       // the limit before the last step; 0: none yet
-	paid   float64       // e just below from, by the step before or the experiment that called for growth; 0: unknown
-	again  int           // looks that did not settle it
-	wait   time.Duration // before the next experiment, after growth that brought nothing
+	before window  // at the limit before the last step; empty: none yet
+	from   float64 // the limit before the last step; 0: none yet
+	paid   float64 // e just below from, by the step before or the experiment that called for growth; 0: unknown
+	press  bool    // beside strangers who came
+	again  int     // looks that did not settle it
+	worse  float64 // a limit at which a step up has done harm; 0: none since the world changed
+}
+
+// room says whether a step up from a limit would stay clear of where one has done harm.
+func (g *growth) room(from float64) bool {
+	return g.worse == 0 || math.Log(g.worse/from)/2 >= leastStride
 }
 
 // grown looks at a window of the growth phase: the next step, the same again, or the end of growth.
@@ -33,7 +42,7 @@ func (l *law) grown(now time.Time, win *window) Reason {
 		}
 		return ""
 	}
-	if l.cap > 0 && math.Round(l.limit) >= l.cap {
+	if l.cap > 0 && math.Round(l.limit) >= l.cap || !g.press && !g.room(l.limit) && g.before.length == 0 {
 		l.aim(l.goal.level)
 		l.rest(now, 0)
 		return ""
@@ -45,10 +54,14 @@ func (l *law) grown(now time.Time, win *window) Reason {
 	if !ok {
 		return l.grownEnd(now, win, 0) // a step that changed nothing: something else binds
 	}
+	own, ownError := e, se
 	e, se, trusted := l.corrected(e, se)
+	if g.press {
+		return l.pressed(now, win, own-ownError >= l.t.Paid, e+se > 0)
+	}
 	slow := l.goal.known && !trusted && l.goal.level > l.goal.quiet+logSlowdown
 	switch {
-	case e-se >= l.t.Free && !slow:
+	case e-se >= l.t.Paid+crowdCare*(1-l.sight.share) && e <= proportion+se && !slow && g.room(l.limit):
 		g.paid = e
 		return l.stepUp(win)
 	case g.again == 0 && se > unsure && !slow:
@@ -60,28 +73,44 @@ func (l *law) grown(now time.Time, win *window) Reason {
 }
 
 func (l *law) stepUp(win *window) Reason {
-	l.growth.before, l.growth.from, l.growth.again = *win, l.limit, 0
-	l.move(max(l.limit*l.t.Growth, l.limit+1))
+	g := &l.growth
+	g.before, g.from, g.again = *win, l.limit, 0
+	l.move(max(l.limit*math.Exp(g.stride(l)), l.limit+1))
 	return ReasonGrow
+}
+
+// stride is the length of the next step, in ln L: a doubling where nothing is known or concurrency is worth much, less where it is
+// worth less, so that a step too far is not far, and our part of that where others share the server and step as well.
+func (g *growth) stride(l *law) float64 {
+	d := math.Log(l.t.Growth)
+	if g.paid > 0 {
+		d = min(d, leastStride+g.paid)
+	}
+	if g.worse > 0 && !g.press {
+		d = min(d, math.Log(g.worse/l.limit)/2)
+	}
+	if l.sight.trusted() && !g.press {
+		d = max(min(d, leastStride), d*l.sight.share)
+	}
+	return d
 }
 
 // grownEnd settles between the last step that paid and the one that did not.
 func (l *law) grownEnd(now time.Time, win *window, e float64) Reason {
 	g := &l.growth
-	before, _ := g.before.votes.median()
+	before := l.goal.of(&g.before)
 	to, part := l.limit, 1.0
 	if g.from > 0 && g.from < l.limit {
 		part = l.between(e)
 		to = g.from * math.Pow(l.limit/g.from, part)
 	}
+	if e < 0 && g.from > 0 {
+		g.worse = l.limit
+	}
 	next := afterMove
 	if e < l.t.Price && g.from > 0 {
-		// Where the knee is sharp, every experiment below it says that more is better; the more harm the last try did,
-		// the later is the next.
-		g.wait = min(max(2*g.wait, l.t.Every), l.t.Rarely)
-		if next = g.wait; win.rate() < harm*g.before.rate() {
-			next *= 2
-		}
+		next = l.slower(now) // where the knee is sharp, every experiment below it says that more is better
+		l.experiment.interval = next
 	}
 	l.move(to)
 	l.aim(before + part*(l.goal.level-before))
@@ -104,10 +133,25 @@ func (l *law) between(e float64) float64 {
 	return 0.5
 }
 
-// press grows beside strangers: what they take is not had back by running less.
+// press grows beside strangers who compute: what they take is not had back by running less.
 func (l *law) press(now time.Time, win *window) Reason {
 	l.aim(l.goal.level)
 	l.enter(growing)
-	l.growth.from = l.limit
+	l.growth.press = true
 	return l.grown(now, win)
+}
+
+// pressed looks at a step beside strangers: the next one follows while our own work gains and the work of all is not seen to
+// lose; where it is, it was not they, and the step is taken back.
+func (l *law) pressed(now time.Time, win *window, gained, harmless bool) Reason {
+	switch {
+	case gained && harmless:
+		return l.stepUp(win)
+	case !harmless:
+		l.move(l.growth.from)
+	}
+	l.sight.crowd = l.sight.strange
+	l.aim(l.goal.level)
+	l.rest(now, l.t.Every)
+	return ReasonGrown
 }

@@ -10,8 +10,6 @@ const (
 	goodTime = 30.0
 	// unusedLong is for how many seconds a limit must not have bound for what is known of it to be old.
 	unusedLong = 10.0
-	// floorTrial is how many windows the limit binds at the floor before it is tried a step above.
-	floorTrial = 5
 	// crowding is the part of our statements waiting inside the server for its own locks from which the limit goes down by
 	// crowdingStep a window, to crowdingLeast of the last good limit.
 	crowding      = 0.25
@@ -20,6 +18,8 @@ const (
 	// blockedShare is the part of our statements waiting for locks of the database from which slowness says nothing of
 	// load; from twice that on an experiment says nothing either.
 	blockedShare = 0.23
+	// tryStride is how far, in ln L, a step up goes that only asks whether more still does harm.
+	tryStride = 0.4
 	// afterMove is when the next experiment comes after a move that a mode ended with.
 	afterMove = 2 * time.Second
 )
@@ -30,7 +30,6 @@ type hold struct {
 	baseL  int     // the limit it had
 	good   float64 // the limit of the last half minute in which it bound
 	unused float64 // seconds since the limit last bound
-	floor  int     // bound windows at the floor
 }
 
 // note takes a window at limit l into what is known of that limit.
@@ -44,7 +43,6 @@ func (h *hold) note(l int, win *window) {
 // rest goes to the steady state, with the next experiment after a while.
 func (l *law) rest(now time.Time, until time.Duration) {
 	l.enter(steady)
-	l.experiment.interval = l.t.Every
 	l.experiment.at = now.Add(until)
 }
 
@@ -55,7 +53,6 @@ func (l *law) hold(now time.Time, win *window) Reason {
 		if l.goal.known && win.votes.total >= enough && win.running() < l.limit/2 {
 			l.goal.calm(win.length)
 		}
-		h.floor = 0
 		h.unused += win.length
 		return ""
 	}
@@ -72,13 +69,6 @@ func (l *law) hold(now time.Time, win *window) Reason {
 	}
 	h.good += (l.limit - h.good) * min(1, win.length/goodTime)
 	h.note(l.Current(), win)
-	if l.limit > l.t.Floor {
-		h.floor = 0
-	} else if h.floor++; h.floor >= floorTrial {
-		h.floor = 0
-		l.enter(growing)
-		return ReasonFloor
-	}
 	l.world.note(win)
 	l.goal.calm(win.length)
 	if l.sight.lwlock >= crowding && l.limit > crowdingLeast*h.good {
@@ -94,30 +84,54 @@ func (l *law) hold(now time.Time, win *window) Reason {
 
 // ask begins an experiment if it is time for one, or if something else than the limit has changed.
 func (l *law) ask(now time.Time, win *window) (reason Reason, begun bool) {
-	if l.t.NoProbe || l.sight.part >= 2*blockedShare {
+	if l.t.NoProbe {
 		return "", false
 	}
-	off := l.goal.at - l.goal.level
-	_, se := win.votes.median()
-	if !l.t.NoBrake && math.Abs(off) > max(l.t.Surprise, 3*se) && l.sight.trusted() {
+	blocked := l.sight.part >= 2*blockedShare
+	if l.goal.at < l.goal.level && l.sight.crowded() && !l.t.NoBrake {
+		l.changed()
+		return l.press(now, win), true
+	}
+	if !blocked && !l.t.NoBrake && l.sight.trusted() && l.strayed(win) {
 		// The world has changed, not the limit: what is right now must be asked, not inferred.
 		l.changed()
 		l.steady.base = window{}
-		if off < 0 && l.crowded() {
-			return l.press(now, win), true
-		}
 		l.aim(l.goal.level)
 		return l.startProbe(), true
 	}
-	if now.Before(l.experiment.at) {
+	switch {
+	case blocked || now.Before(l.experiment.at): // an experiment beside so many who wait for locks says nothing
 		return "", false
+	case l.limit <= l.floor() || l.experiment.edge:
+		// A dip would cost too much at the floor, and tell nothing new at an edge: a step up instead, whatever one did before.
+		l.experiment.edge, l.growth.worse = false, 0
+		l.enter(growing)
+		l.growth.paid = tryStride - leastStride
+		return ReasonFloor, true
 	}
 	return l.startProbe(), true
 }
 
-// pull moves the limit towards the goal, fast down and slowly up.
+// strayed says whether R is far from the goal, at once or for some seconds.
+func (l *law) strayed(win *window) bool {
+	g := &l.goal
+	off := g.at - g.level
+	_, se := win.votes.median()
+	if math.Abs(off) > max(l.t.Surprise, 3*se) {
+		return true
+	}
+	if g.heard < hearings || win.votes.total < enough {
+		return false
+	}
+	g.drift += driftRate * (off - g.drift)
+	_, unrest := l.world.over(windowMin)
+	return math.Abs(g.drift) > max(l.t.Drifted, 3*math.Sqrt(unrest*driftRate), 3*se*math.Sqrt(driftRate))
+}
+
+// pull moves the limit towards the goal where no experiment can tell what is right, fast down and slowly up.
 func (l *law) pull(win *window) Reason {
-	if win.votes.total < enough || l.sight.trusted() && l.goal.learn() {
+	if win.votes.total < enough || l.sight.trusted() {
+		l.goal.learn()
 		return ""
 	}
 	off := l.goal.at - l.goal.level

@@ -17,3 +17,11 @@ func TestLateGuardDoesNotGrowUnseen(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowWithoutVotesHasTheLastLevel: a goal must not be made from the median of nothing.
+func TestWindowWithoutVotesHasTheLastLevel(t *testing.T) {
+	g := goal{level: 0.7}
+	if r := g.of(&window{}); r != g.level {
+		t.Errorf("R of a window without a vote is %.2f, want %.2f", r, g.level)
+	}
+}

@@ -62,6 +62,7 @@ type law struct {
 	world    restless
 
 	goal       goal
+	busy       busy
 	steady     hold
 	growth     growth
 	experiment experiment
@@ -81,6 +82,9 @@ func newLaw(c Config) law {
 	l.starting = c.First == 0
 	l.limit = max(l.limit, l.t.Floor)
 	l.experiment = experiment{interval: l.t.Every, variance: ignorance, blind: l.limit > l.t.Start}
+	if l.experiment.blind {
+		l.mode = steady // whether it is not far too much is asked before more is tried
+	}
 	return l
 }
 
@@ -97,7 +101,7 @@ func (l *law) Observe(s Sample) { l.meter.observe(&s) }
 // Step decides.
 func (l *law) Step(now time.Time, s Signals) Decision {
 	if l.last.IsZero() {
-		l.last, l.experiment.at = now, now.Add(firstExperiment)
+		l.last, l.experiment.at, l.experiment.since = now, now.Add(firstExperiment), now
 		l.meter.now = window{}
 		return Decision{Limit: l.Current()}
 	}
@@ -135,7 +139,7 @@ func (l *law) look(s *Signals, length float64) (reason Reason) {
 	if first := l.sight.look(s, length); first && l.starting {
 		l.starting = false
 		if s.Peers > 0 {
-			l.limit = max(l.t.Floor, l.limit*l.sight.share)
+			l.limit = max(l.t.Floor, l.limit*(1-l.sight.guards()))
 			return ReasonPeers
 		}
 	}
@@ -188,7 +192,7 @@ func (l *law) enter(m mode) {
 		l.steady.base = window{} // what is in it was weighed otherwise
 		l.meter.weighing++
 	case growing:
-		l.growth = growth{wait: l.growth.wait}
+		l.growth = growth{worse: l.growth.worse}
 		l.disturbed()
 	case probing:
 		l.experiment.begin(l.limit)
@@ -210,22 +214,27 @@ func (l *law) revive() Reason {
 // something.
 func (l *law) full(w *window) bool {
 	times := 1.0
-	if l.mode == growing {
+	switch l.mode {
+	case growing:
 		times += float64(l.growth.again)
+	case probing:
+		if l.sight.share > ours {
+			times = l.experiment.patience(l.t.Every)
+		}
 	}
 	switch {
-	case w.length < times*windowMin:
+	case w.length < windowMin*max(1, float64(l.growth.again)):
 		return false
 	case w.length >= times*windowMax:
 		return true
-	case w.n < times*max(l.t.Window, perRunning*l.limit):
+	case w.n < max(l.t.Window, perRunning*l.limit):
 		return false
 	}
 	switch l.mode {
 	case growing:
 		return l.world.doubt(w, math.Log(l.t.Growth)) < l.t.Sure
 	case probing:
-		return l.world.doubt(w, -math.Log(l.dip())) < l.t.Sure*min(1, l.sight.share+leastShare)
+		return l.world.doubt(w, -math.Log(l.dip())) < l.t.Sure/times*min(1, l.sight.share+leastShare) || l.plain(w)
 	case braking:
 		return l.world.doubt(w, -math.Log(l.t.Cut)) < hasty*l.t.Sure
 	}
@@ -239,13 +248,36 @@ func (l *law) tooLate(s *Signals, step *window) bool {
 
 // changed forgets what experiments have told: the world is another.
 func (l *law) changed() {
-	l.experiment.variance = ignorance
-	l.growth.wait = 0
+	l.experiment.variance, l.experiment.interval, l.experiment.since = ignorance, l.t.Every, l.last
+	l.experiment.pending, l.experiment.edge = 0, false
+	l.growth.worse = 0
+	l.busy = busy{}
+}
+
+// disproofs is how many experiments must say that less is needed before the limit goes below what keeps a server busy.
+const disproofs = 2
+
+// busy is what experiments have said against the least limit that keeps a server busy.
+type busy struct {
+	against int // experiments below it that lost nothing
+	halved  int // times it was believed
+}
+
+// disprove notes that an experiment below the floor lost nothing.
+func (b *busy) disprove() {
+	if b.against++; b.against >= disproofs {
+		b.against, b.halved = 0, b.halved+1
+	}
+}
+
+// floor is the least limit: what keeps a small server busy, or our part of it, unless experiments have said otherwise.
+func (l *law) floor() float64 {
+	return max(l.t.Floor, l.t.Busy*(1-l.sight.guards())/math.Pow(2, float64(l.busy.halved)))
 }
 
 // move sets the limit and begins a new window.
 func (l *law) move(to float64) {
-	l.limit = max(to, l.t.Floor)
+	l.limit = max(to, l.floor())
 	l.disturbed()
 	l.win = window{}
 }
@@ -269,7 +301,7 @@ func (l *law) clamp(s *Signals, step *window) Reason {
 	if s.Cap > 0 && l.limit > float64(s.Cap) {
 		l.limit, reason = float64(s.Cap), ReasonCap
 	}
-	floor := l.t.Floor
+	floor := l.floor()
 	if l.mode == probing {
 		floor = 1
 	}

@@ -11,13 +11,15 @@ const (
 	// leastShare is the part of the server's statements that must be ours for an experiment to say anything: at a
 	// tenth, the error of what it says is ten times that of what was measured.
 	leastShare = 0.1
-	// yielded is the part of what strangers take that counts as the good of all. With all of it a guard that shares
-	// processors with strangers has no reason to run more than one statement; with half of it, guards that do not know
-	// each other for guards crowd each other out (bench/sim).
-	yielded = 2.0 / 3
-	// newcomers is by how much the part of strangers must have grown since the goal was set to be the reason why
-	// everything is slower. Statements that come and go are a few hundredths.
+	// leniency is how much harm to the work of all, in e, is put up with for the whole of the server's statements that are
+	// strangers', and leniencyMost how much at most. Strangers do not give way: who counts what he takes from them as a loss
+	// starves his own clients. Twice as much, and guards that do not know each other for guards crowd each other out (bench/sim).
+	leniency     = 0.4
+	leniencyMost = 0.16
+	// newcomers is by how much the part of strangers must have grown to be the reason why everything is slower; statements
+	// that come and go are a few hundredths. usedTo is after how many seconds strangers are no newcomers any more.
 	newcomers = 0.15
+	usedTo    = 60.0
 	// someRun is how many of our statements must run for their part of all to be told.
 	someRun = 0.5
 )
@@ -28,6 +30,7 @@ type sight struct {
 	part    float64 // the same, as a part of those that run
 	share   float64 // our part of the statements on the server; 0: unknown
 	strange float64 // the part of strangers
+	crowd   float64 // the part of strangers that we are used to
 	lwlock  float64 // the part of our statements that waits inside the server for its own locks
 }
 
@@ -46,14 +49,15 @@ func (v *sight) look(s *Signals, length float64) (first bool) {
 		return false
 	}
 	v.part = min(1, v.blocked/run)
-	// Guards share a server for the good of all of them. Strangers do not give way, so not all of what they take is
-	// yielded to them: who did would starve his own clients.
 	all := run + float64(s.Peers) + float64(s.Foreign)
-	share := 1 - (float64(s.Peers)+yielded*float64(s.Foreign))/all
+	share := run / all
 	v.strange += (float64(s.Foreign)/all - v.strange) * slowly
 	if first = v.share == 0; first {
 		v.share = share
+		v.strange = float64(s.Foreign) / all
+		v.crowd = v.strange
 	}
+	v.crowd += (v.strange - v.crowd) * min(1, length/usedTo)
 	v.share += (share - v.share) * slowly
 	return first
 }
@@ -61,14 +65,30 @@ func (v *sight) look(s *Signals, length float64) (first bool) {
 // trusted says whether enough of what happens on the server is our doing for an experiment to say anything of it.
 func (v *sight) trusted() bool { return v.share >= leastShare }
 
+// crowded says whether strangers have come lately.
+func (v *sight) crowded() bool { return v.strange > v.crowd+newcomers }
+
 // guards is the part of the server's statements that other guards run.
-func (v *sight) guards() float64 { return 1 - v.share - yielded*v.strange }
+func (v *sight) guards() float64 {
+	if v.share == 0 {
+		return 0
+	}
+	return max(0, 1-v.share-v.strange)
+}
 
 // corrected turns the elasticity of our work into that of the server's, when others share it: of a percent more of
-// ours the server sees our share, and the rest of the gain is taken from the others.
+// ours the server sees our share, and the rest of the gain is taken from the others. Beside strangers some of that is no loss.
 func (v *sight) corrected(e, se float64) (float64, float64) {
 	if !v.trusted() {
 		return e, se
 	}
-	return (e - (1 - v.share)) / v.share, se / v.share
+	return (e-(1-v.share))/v.share + min(leniency*v.strange, leniencyMost), se / v.share
+}
+
+// alone is how much of what happens on the server is told by what happens to us: 1 where nobody else is there, or known to be.
+func (v *sight) alone() float64 {
+	if v.share == 0 {
+		return 1
+	}
+	return v.share * v.share
 }
