@@ -77,9 +77,9 @@ var inText = []struct {
 	direct, guard, text *regexp.Regexp
 	reason              string
 }{
-	{regexp.MustCompile(`^(1|2)`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* (execute|prepare) `),
-		"the Parse or Bind of an EXECUTE needs the statement that it names, to describe what it returns, and a PREPARE the one that has its name; on " +
-			"a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
+	{regexp.MustCompile(`^(1|2)`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `), regexp.MustCompile(`(?i)Parse .* (execute|prepare|deallocate|discard) `),
+		"the Parse or Bind of an EXECUTE needs the statement that it names, to describe what it returns, a PREPARE the one that has its name, and what " +
+			"forgets all of them all; on a server that lacks it this is prepared first, which may have become impossible. Direct finds out at Execute"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^E .*(C=08P01 .*requires 0\||C=22P02 .*guard: statement cannot)`), regexp.MustCompile(`(?i)Parse .* deallocate `),
 		"a DEALLOCATE by the extended protocol that is bound and not run, after DDL: the statement is gone"},
 	{regexp.MustCompile(`^t `), regexp.MustCompile(`^t ?$`), regexp.MustCompile(`(?i)Parse [^"].* deallocate `),
