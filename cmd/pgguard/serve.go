@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/admin"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
 	"pgguard/proxy/metrics"
 )
@@ -60,23 +62,29 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	pages, err := pageCertificates(f, cfg.Log)
+	if err != nil {
+		return err
+	}
 	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	defer obeyHangups(g, cfg.Log)()
-	s := service{file: f, guard: g, signals: signals, log: cfg.Log}
+	defer obeyHangups(cfg.Log, g.ReloadCertificates, pages.Reload)()
+	s := service{file: f, guard: g, pages: pages, signals: signals, log: cfg.Log}
 	return s.run(e.ctx)
 }
 
-// obeyHangups has the certificates read again at each SIGHUP, and says so, until stop is called.
-func obeyHangups(g guard, log *slog.Logger) (stop func()) {
+// obeyHangups has certificates read again at each SIGHUP, and says so, until stop is called.
+func obeyHangups(log *slog.Logger, reload ...func() error) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() { // ends with stop
 		defer close(done)
 		for range hangups {
-			_ = g.ReloadCertificates() // which logs what is wrong
+			for _, f := range reload {
+				_ = f() // which logs what is wrong
+			}
 			log.Warn("SIGHUP has certificates read again, and changes nothing else: flags, variables and the configuration file are read once, at the start; restart pgguard " +
 				"to change them (SIGTERM lets transactions finish). The password file is read at each login to a server")
 		}
@@ -97,6 +105,7 @@ func newLog(l config.Log, w io.Writer) *slog.Logger {
 type service struct {
 	file    *config.File
 	guard   guard
+	pages   *auth.Certificates // nil: they are served without TLS
 	signals <-chan os.Signal
 	log     *slog.Logger
 }
@@ -192,7 +201,10 @@ func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err 
 		Token:   token,
 		Version: versionName(),
 		Pprof:   s.file.Pprof,
+
+		Certificates: s.file.Admin.TLS.ClientCA != "",
 	}))
+	server.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // of callers who end a handshake: strangers must not fill the log
 	done := make(chan struct{})
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { // ends with stop
@@ -202,6 +214,9 @@ func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err 
 		}
 		if l == nil {
 			return
+		}
+		if s.pages != nil {
+			l = tls.NewListener(l, s.pages.Config())
 		}
 		if err := server.Serve(l); err != http.ErrServerClosed {
 			s.log.Error("http server ended", "error", err)

@@ -103,7 +103,12 @@ func start(t *testing.T, g guard, file string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	r := &running{signals: make(chan os.Signal, 2), result: make(chan error, 1), cancel: cancel, log: &bytes.Buffer{}}
-	s := service{file: f, guard: g, signals: r.signals, log: slog.New(slog.NewTextHandler(r.log, nil))}
+	log := slog.New(slog.NewTextHandler(r.log, nil))
+	pages, err := pageCertificates(f, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := service{file: f, guard: g, pages: pages, signals: r.signals, log: log}
 	go func() { r.result <- s.run(ctx) }()
 	return r
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,12 +19,15 @@ import (
 func tryOut(e *env, f *config.File) error {
 	cfg := f.ToProxy()
 	failed := false
-	if files := cfg.TLS.Files; files.Cert != "" {
+	for _, files := range []auth.Files{cfg.TLS.Files, f.PageFiles()} {
+		if files.Cert == "" {
+			continue
+		}
 		if c, err := auth.NewCertificates(files, nil); err != nil {
 			failed = true
 			_, _ = fmt.Fprintf(e.err, "%v\n", err)
 		} else {
-			_, _ = fmt.Fprintf(e.err, "tls: the certificate is for %v, until %s\n", c.Leaf().DNSNames, c.Leaf().NotAfter)
+			_, _ = fmt.Fprintf(e.err, "%s: the certificate is for %v, until %s\n", cmp.Or(files.Setting, "tls"), c.Leaf().DNSNames, c.Leaf().NotAfter)
 		}
 	}
 	all := []upstream.Upstream{cfg.Upstream}

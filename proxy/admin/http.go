@@ -23,6 +23,8 @@ type Options struct {
 	Metrics http.Handler
 	// Token is what a caller must know; empty: nothing.
 	Token string
+	// Certificates says that callers may show one in the place of the token, and must if there is no token.
+	Certificates bool
 	// Version is shown on the index.
 	Version string
 	// Pprof serves Go's profiles under /debug/pprof.
@@ -59,7 +61,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("/", text(func() (int, string) {
 		return http.StatusNotFound, "there is nothing here; / lists the pages\n"
 	}))
-	return admit(o.Token, getOnly(mux))
+	return admit(o.Token, o.Certificates, getOnly(mux))
 }
 
 // Server returns an HTTP server of h whose peers cannot hold a connection for ever, and no more than MaxConns. The caller serves

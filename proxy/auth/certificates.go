@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -24,6 +25,10 @@ type Files struct {
 	ClientCA string
 	// ClientCRL lists clients' certificates that are not to be believed any more; empty: none.
 	ClientCRL string
+	// Setting is where they are named, for errors; empty: tls.
+	Setting string
+	// Protocol is what is spoken over TLS; empty: PostgreSQL's.
+	Protocol string
 }
 
 // Certificates are TLS towards clients, read from files again when those have changed. A broken file leaves what there was. Any goroutine may
@@ -63,7 +68,7 @@ func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
 // Config is TLS for one handshake after the other: each goes by the files as they are then.
 func (c *Certificates) Config() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{ALPN},
+		MinVersion: tls.VersionTLS12, NextProtos: []string{cmp.Or(c.files.Protocol, ALPN)},
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			c.look(time.Now())
 			cfg := c.config.Load()
@@ -91,8 +96,11 @@ func (c *Certificates) look(now time.Time) {
 	}
 }
 
-// Reload reads the files now. What was in use stays so if they cannot be used.
+// Reload reads the files now. What was in use stays so if they cannot be used. A nil Certificates has none.
 func (c *Certificates) Reload() error {
+	if c == nil {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reloadLocked(c.files.stamp())
@@ -132,31 +140,32 @@ func (s *stamp) same(o *stamp) bool {
 
 // read makes TLS of the files.
 func (f *Files) read() (*tls.Config, error) {
+	setting := cmp.Or(f.Setting, "tls")
 	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	if err != nil {
-		return nil, fmt.Errorf("tls.cert %s and tls.key %s: %w", f.Cert, f.Key, err)
+		return nil, fmt.Errorf("%s.cert %s and %s.key %s: %w", setting, f.Cert, setting, f.Key, err)
 	}
 	cfg := &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{ALPN}, Certificates: []tls.Certificate{pair}, DynamicRecordSizingDisabled: true,
+		MinVersion: tls.VersionTLS12, NextProtos: []string{cmp.Or(f.Protocol, ALPN)}, Certificates: []tls.Certificate{pair}, DynamicRecordSizingDisabled: true,
 	}
 	if f.ClientCA == "" {
 		if f.ClientCRL != "" {
-			return nil, errors.New("tls.client_crl is of no use without tls.client_ca")
+			return nil, fmt.Errorf("%s.client_crl is of no use without %[1]s.client_ca", setting)
 		}
 		return cfg, nil
 	}
 	text, err := os.ReadFile(f.ClientCA)
 	if err != nil {
-		return nil, fmt.Errorf("tls.client_ca: %w", err)
+		return nil, fmt.Errorf("%s.client_ca: %w", setting, err)
 	}
 	cfg.ClientCAs = x509.NewCertPool()
 	if !cfg.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("tls.client_ca: %s has no certificate in PEM form", f.ClientCA)
+		return nil, fmt.Errorf("%s.client_ca: %s has no certificate in PEM form", setting, f.ClientCA)
 	}
 	cfg.ClientAuth = tls.VerifyClientCertIfGiven
 	lists, err := readLists(f.ClientCRL)
 	if err != nil {
-		return nil, fmt.Errorf("tls.client_crl: %w", err)
+		return nil, fmt.Errorf("%s.client_crl: %w", setting, err)
 	}
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
 		if len(state.VerifiedChains) == 0 {

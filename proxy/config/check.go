@@ -44,6 +44,7 @@ func (f *File) inherit() {
 func (f *File) check(listenOverridden bool) Faults {
 	c := &checker{}
 	f.checkAddresses(c)
+	f.checkAdmin(c)
 	f.checkLearned(c)
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
@@ -83,9 +84,32 @@ func (f *File) checkAddresses(c *checker) {
 	if err := checkPort(port); err != nil {
 		c.bad("http", "%v", err)
 	}
-	if !proxy.IsLoopback(host) && f.Admin.TokenFile == "" && !f.Auth.Insecure {
-		c.bad("http", "%q can be reached from other machines, and everybody may see what is there; three ways out: listen on 127.0.0.1 or [::1]; "+
-			"have callers know a token (admin.token_file); or say by auth.insecure: true that the network is yours alone", f.HTTP)
+	t := f.Admin.TLS
+	if proxy.IsLoopback(host) || f.Auth.Insecure {
+		return
+	}
+	const ways = "three ways out: listen on 127.0.0.1 or [::1]; have callers come over TLS (admin.tls.cert, admin.tls.key) and know a token (admin.token_file) or " +
+		"show a certificate (admin.tls.client_ca); or say by auth.insecure: true that the network is yours alone"
+	switch {
+	case f.Admin.TokenFile == "" && t.ClientCA == "":
+		c.bad("http", "%q can be reached from other machines, and everybody may see what is there; "+ways, f.HTTP)
+	case t.Cert == "":
+		c.bad("http", "%q can be reached from other machines, and the token crosses the network without TLS; "+ways, f.HTTP)
+	}
+}
+
+func (f *File) checkAdmin(c *checker) {
+	t := f.Admin.TLS
+	switch {
+	case t.Cert == "" && t.Key != "":
+		c.bad("admin.tls.cert", "is missing; admin.tls.key is of no use without it")
+	case t.Cert == "" && t.ClientCA != "":
+		c.bad("admin.tls.cert", "is missing; nobody shows a certificate without TLS")
+	case t.Cert != "" && t.Key == "":
+		c.bad("admin.tls.key", "is missing; admin.tls.cert is of no use without it")
+	}
+	if t.ClientCRL != "" && t.ClientCA == "" {
+		c.bad("admin.tls.client_crl", "is of no use without admin.tls.client_ca")
 	}
 }
 

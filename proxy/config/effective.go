@@ -75,6 +75,15 @@ func (f *File) Token() (string, error) {
 	return token, nil
 }
 
+// PageFiles are what TLS towards callers of the HTTP pages is made of; the zero value: they come without.
+func (f *File) PageFiles() auth.Files {
+	t := f.Admin.TLS
+	if t.Cert == "" {
+		return auth.Files{}
+	}
+	return auth.Files{Cert: t.Cert, Key: t.Key, ClientCA: t.ClientCA, ClientCRL: t.ClientCRL, Setting: "admin.tls", Protocol: "http/1.1"}
+}
+
 // ToProxy returns what a proxy.Server is told, but for LearnedDir. Its Log discards; the caller sets another.
 func (f *File) ToProxy() proxy.Config {
 	c := proxy.Config{

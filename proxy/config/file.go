@@ -34,7 +34,16 @@ type File struct {
 
 // Admin says who may see, and later change, what the guard does.
 type Admin struct {
-	TokenFile string `yaml:"token_file"`
+	TokenFile string   `yaml:"token_file"`
+	TLS       AdminTLS `yaml:"tls"`
+}
+
+// AdminTLS says how callers of the HTTP pages come over TLS; without a certificate nobody does.
+type AdminTLS struct {
+	Cert      string `yaml:"cert"`
+	Key       string `yaml:"key"`
+	ClientCA  string `yaml:"client_ca"`
+	ClientCRL string `yaml:"client_crl"`
 }
 
 // Listen is one address that clients connect to, written as a text or as a mapping.
