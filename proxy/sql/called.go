@@ -3,7 +3,6 @@ package sql
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // maxCalled is the longest result of Called: a line that can be read.
@@ -36,7 +35,7 @@ func Called(text []byte) string {
 	if table != "" {
 		name += " " + table
 	}
-	return printable(name + out.String())
+	return Shown(name+out.String(), maxCalled)
 }
 
 // beforeTable are the words after which a table stands, in any statement or as the first word.
@@ -83,22 +82,4 @@ func (l *lexemes) qualified() string {
 		name += "." + string(l.text)
 	}
 	return name
-}
-
-// printable is s without what does not belong in a line, and not longer than maxCalled.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, s)
-	if len(s) <= maxCalled {
-		return s
-	}
-	end := maxCalled
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
 }

@@ -1,0 +1,107 @@
+package diagnosis
+
+import (
+	"fmt"
+
+	"pgguard/pool/event"
+)
+
+// lockLeast is how many must wait for locks, and lockShare which part of those that run, to be called trouble.
+const (
+	lockLeast = 3
+	lockShare = 0.5
+)
+
+// waitsForLocks finds statements that wait for one another.
+func waitsForLocks(j *Judge, s *Sight) (finding, bool) {
+	if !s.Sampled {
+		return finding{}, false
+	}
+	waiting, _ := s.waiting()
+	running := max(s.Running, s.Waits.Total())
+	f := finding{}
+	f.State, f.Confidence = Locks, 0.9
+	f.Evidence = event.Of(event.Number{Name: "blocked", Value: float64(s.Waits.Lock)}, event.Number{Name: "running", Value: float64(running)},
+		event.Number{Name: "waiting", Value: float64(waiting)})
+	if h := s.Holder; h != nil && h.Blocks >= lockLeast && 2*h.Blocks >= s.Waits.Lock {
+		f.holds(h, running)
+		return f, true
+	}
+	if c := convoyOf(s); c != nil && c.Locked+waiting >= lockLeast {
+		f.queues(c, waiting)
+		return f, true
+	}
+	if s.Waits.Lock < lockLeast || float64(s.Waits.Lock) < lockShare*float64(running) {
+		return finding{}, false
+	}
+	f.Cause, f.Confidence = "locks", 0.6
+	f.Sentence = fmt.Sprintf("%d of %s that run wait for locks, of more than one holder.", s.Waits.Lock, count(running, "statement"))
+	f.Advice = "See who blocks whom: select pid, pg_blocking_pids(pid), query from pg_stat_activity where wait_event_type = 'Lock'."
+	return f, true
+}
+
+// holds says who holds what most wait for.
+func (f *finding) holds(h *Holder, running int) {
+	f.Cause = "lock_holder"
+	f.Culprit = culpritOf(h)
+	who := f.Culprit.Who()
+	if who == "" {
+		who = "a session without a name"
+	}
+	f.Evidence = f.Evidence.With("blocks", float64(h.Blocks)).With("held_seconds", h.Held.Seconds()).With("pid", float64(h.PID))
+	if t := h.Through; t != nil {
+		f.Cause = "lock_line"
+		through := culpritOf(t)
+		f.Culprit.Through = &through
+		f.Sentence = fmt.Sprintf("%s %s behind %s (pid %d), which waits for %s of %s (pid %d), %s for %s.",
+			count(max(1, h.Blocks-1), "statement"), verb(max(1, h.Blocks-1), "stands", "stand"), through.words(), t.PID, f.Culprit.words(), who, h.PID, doing(h), span(h.Held))
+		f.Advice = fmt.Sprintf("Cancel the one in between (select pg_cancel_backend(%d)) and the others go on; or end the first (select pg_terminate_backend(%d)). Give changes of tables a lock_timeout of a few seconds, and try again.",
+			t.PID, h.PID)
+		return
+	}
+	if h.Idle {
+		f.Sentence = fmt.Sprintf("%s %s for locks of %s (pid %d), whose transaction has done nothing for %s since %s.",
+			count(h.Blocks, "statement"), verb(h.Blocks, "waits", "wait"), who, h.PID, span(h.Held), f.Culprit.words())
+		f.Advice = fmt.Sprintf("Have %s end its transaction before it does anything else; to end it now: select pg_terminate_backend(%d). pgguard ends one of its own that blocks others after 5 s.", who, h.PID)
+		return
+	}
+	f.Sentence = fmt.Sprintf("%s %s for locks of %s (pid %d), which has run %s for %s.",
+		count(h.Blocks, "statement"), verb(h.Blocks, "waits", "wait"), who, h.PID, f.Culprit.words(), span(h.Held))
+	f.Advice = fmt.Sprintf("If it is not worth the wait: select pg_cancel_backend(%d). Change fewer rows at once, or the same rows in the same order.", h.PID)
+}
+
+// doing is what a holder does.
+func doing(h *Holder) string {
+	if h.Idle {
+		return "idle"
+	}
+	return "running"
+}
+
+// culpritOf is a holder as a culprit.
+func culpritOf(h *Holder) Culprit {
+	c := Culprit{Class: h.Class, Application: shown(h.Application), Client: shown(h.Client), PID: int(h.PID), Waiters: h.Blocks}
+	c.describe(h.Called)
+	return c
+}
+
+// convoyOf is the convoy that most of the statements are in, nil if there is none.
+func convoyOf(s *Sight) (most *Convoy) {
+	for i := range s.Convoys {
+		if c := &s.Convoys[i]; c.Bound > 0 && (most == nil || c.Running > most.Running) {
+			most = c
+		}
+	}
+	return most
+}
+
+// queues says that many change the same row.
+func (f *finding) queues(c *Convoy, waiting int) {
+	f.Cause = "lock_convoy"
+	f.Culprit.describe(c.Called)
+	f.Culprit.Fingerprint, f.Culprit.Waiters = fingerprint(c.Fingerprint), c.Locked+waiting
+	f.Sentence = fmt.Sprintf("Everybody wants the same row: %d of %d that run %s wait for its lock; pgguard lets %d at once run, and %s before PostgreSQL instead of in it.",
+		c.Locked, c.Running, f.Culprit.words(), c.Bound, waits(waiting))
+	f.Advice = "Change that row less often or later in the transaction: a counter as rows that are summed up, a queue with SKIP LOCKED, an UPDATE right before COMMIT."
+	f.Evidence = f.Evidence.With("bound", float64(c.Bound)).With("convoy_running", float64(c.Running)).With("convoy_blocked", float64(c.Locked))
+}

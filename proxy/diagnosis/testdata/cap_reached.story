@@ -1,0 +1,17 @@
+now n=4
+pool cap=6 running=5 lent=6
+class web waiting=14 oldest=2s
+others reports n=93 of=85 most=97 client=10.0.0.9
+----
+cap reached by others (connections, 90 % since 14:00:01)
+Others hold 93 of the 97 connections that PostgreSQL allows, reports at 10.0.0.9 alone 85; pgguard has the 4 that are left, and 14 statements wait for up to 2 s.
+Bound the pool of reports, or have it come through pgguard; raising max_connections only moves the wall.
+culprit application: reports
+culprit client: 10.0.0.9
+others=93 connections=97 of_culprit=85 cap=6 waiting=14
+
+# Many others, but enough is left.
+now n=10
+others reports n=55 of=55 most=97
+----
+Nothing is wrong: 0 of 10 that may run do, and nobody waits.

@@ -1,0 +1,47 @@
+now n=20
+pool running=4 lent=5
+statement print=1 called="select orders" calls=100 took=10ms
+----
+Nothing is wrong: 4 of 10 that may run do, and nobody waits.
+
+# The breaker is sure: it is said at once.
+look n=1
+database breaker=open up=0 error="dial tcp 10.0.0.5:5432: connect: connection refused"
+class web refused=41
+----
+database down (unreachable, 100 % since 14:00:21)
+PostgreSQL at db:5432 has not answered since 14:00:21: dial tcp 10.0.0.5:5432: connect: connection refused.
+See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by.
+refused=41 waiting=0 servers=5 down_seconds=0
+
+look n=9
+----
+database down (unreachable, 100 % since 14:00:21)
+PostgreSQL at db:5432 has not answered since 14:00:21: dial tcp 10.0.0.5:5432: connect: connection refused.
+See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by.
+refused=0 waiting=0 servers=5 down_seconds=9
+
+look n=3
+database breaker=half-open up=0 error="dial tcp 10.0.0.5:5432: connect: connection refused"
+class web refused=1400
+----
+database down (unreachable, 100 % since 14:00:21)
+PostgreSQL at db:5432 has not answered since 14:00:21; it is being tried: dial tcp 10.0.0.5:5432: connect: connection refused.
+See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by.
+refused=1359 waiting=0 servers=5 down_seconds=12
+
+# It comes back by a ramp; nothing is refused any more.
+look n=10
+database breaker=ramp
+class web refused=1400
+----
+Nothing is wrong: 4 of 10 that may run do, and nobody waits.
+
+# One that was never reached.
+now n=4
+database up=0 reached=0 error="server error (FATAL: password authentication failed for user \"app\" (SQLSTATE 28P01))"
+----
+database down (unreachable, 80 % since 14:00:44)
+PostgreSQL at db:5432 has not been reached yet: server error (FATAL: password authentication failed for user "app" (SQLSTATE 28P01)).
+See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by.
+refused=0 waiting=0 servers=0 down_seconds=3
