@@ -37,10 +37,24 @@ type prints struct {
 	bound   [MaxPrints]Print
 	running [MaxPrints]uint32
 	took    [MaxPrints]float32  // seconds, a moving average
+	ended   [MaxPrints]Tally
 	slow    int                 // statements running that began as slow ones
 	lane    [MaxPrints]uint8    // in which those of a convoy wait; 0: none of their own
 	kinds   [queue.Lanes]uint16 // whose a lane is; 0: nobody's
 	turned  bool                // some wait in another lane than they should
+}
+
+// Tally is what the statements of one fingerprint have taken since the pool was made.
+type Tally struct {
+	Calls uint64
+	Took  time.Duration
+}
+
+// Tallies returns what each fingerprint has taken, by its number. 0 is those that cannot be told apart.
+func (p *Pool) Tallies() [MaxPrints]Tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.prints.ended
 }
 
 // MaxPrints kinds of work can be told apart in the queue.
@@ -173,6 +187,8 @@ func (p *Pool) haltLocked(s *Server, n int) {
 	if n > 0 && s.Sample.Elapsed > 0 {
 		s.Sample.Now, s.Sample.Running, s.Sample.Fingerprint, s.Sample.Class = p.account.at, s.beside, s.print, uint8(s.class)
 		p.limit.Observe(s.Sample)
+		t := &p.prints.ended[s.print]
+		t.Calls, t.Took = t.Calls+1, t.Took+s.Sample.Elapsed
 		if s.Sample.Kind != limit.Failed && !s.Sample.Blocked {
 			p.tookLocked(s.print, s.Sample.Elapsed)
 		}

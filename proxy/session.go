@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"pgguard/pool"
 	"pgguard/proxy/instance"
@@ -25,13 +26,14 @@ var (
 //
 // What it is doing is its state. While it has no link its goroutine writes to the client; while it has one the backend does.
 type session struct {
-	srv   *Server
-	route *route
-	conn  sock.Conn
-	key   cancelKey
-	since time.Time
-	own   int     // class of the client
-	rules []*Rule // that lower the class of a transaction by its tags
+	srv    *Server
+	route  *route
+	conn   sock.Conn
+	key    cancelKey
+	since  time.Time
+	own    int                   // class of the client
+	called unique.Handle[string] // its application_name at its login, fit to be shown
+	rules  []*Rule               // that lower the class of a transaction by its tags
 
 	walsender *walsender // of a replication client; nil: it is none
 	admitted  bool       // counted in srv.admitted; guarded by srv.mu
@@ -79,7 +81,7 @@ type stream struct {
 
 // init makes s ready; its conn must be set. name is the client's application_name.
 func (s *session) init(name string) {
-	s.cond.L = &s.mu
+	s.cond.L, s.called = &s.mu, named(name)
 	s.local = wire.Idle
 	s.client = translate.NewClient(s.route.terms)
 	if s.srv.cfg.SyncApplicationName {

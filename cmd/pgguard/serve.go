@@ -21,6 +21,7 @@ import (
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
 	"pgguard/proxy/metrics"
+	"pgguard/proxy/witness"
 )
 
 // serveCmd runs the guard.
@@ -38,7 +39,7 @@ type guard interface {
 	Addrs() []net.Addr
 	Ready() error
 	ReloadCertificates() error
-	Stats() proxy.Stats
+	witness.Guard
 	Events(since uint64) (events []event.Event, missed uint64)
 }
 
@@ -116,7 +117,9 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.guard.Close() }() // after a drain there is nothing left that could fail
-	httpAddr, closeHTTP, err := s.serveHTTP(ctx)
+	see, stopLooking := s.look(ctx)
+	defer stopLooking()
+	httpAddr, closeHTTP, err := s.serveHTTP(ctx, see)
 	if err != nil {
 		return err
 	}
@@ -170,9 +173,21 @@ func (s *service) drain(ctx context.Context, why string) error {
 	}
 }
 
+// look has a witness look at the guard, until stop is called.
+func (s *service) look(ctx context.Context) (see *witness.Witness, stop func()) {
+	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log})
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { // ends with stop
+		defer close(done)
+		see.Run(ctx)
+	}()
+	return see, func() { end(); <-done }
+}
+
 // serveHTTP serves the pages about the guard, now or as soon as a guard that drains has left their address. It returns that address,
 // "off" for none.
-func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err error) {
+func (s *service) serveHTTP(ctx context.Context, see *witness.Witness) (addr string, stop func(), err error) {
 	if s.file.HTTP == "off" {
 		return "off", func() {}, nil
 	}
@@ -192,11 +207,14 @@ func (s *service) serveHTTP(ctx context.Context) (addr string, stop func(), err 
 	server := admin.Server(admin.Handler(admin.Options{
 		Ready: s.guard.Ready,
 		State: func() any {
-			return admin.NewState(s.guard.Stats(), versionName(), string(s.file.Mode), s.guard.Ready())
+			st := admin.NewState(s.guard.Stats(), versionName(), string(s.file.Mode), s.guard.Ready())
+			st.Verdicts = see.Verdicts()
+			return st
 		},
 		Events: func(since uint64) any {
 			return admin.NewEvents(s.guard.Events(since))
 		},
+		Verdict: func() any { return see.Verdict() },
 		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Token:   token,
 		Version: versionName(),

@@ -83,8 +83,10 @@ func (g *fakeGuard) Close() error { g.note("close"); g.stopServing(); return nil
 func (g *fakeGuard) Addrs() []net.Addr {
 	return []net.Addr{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}}
 }
-func (g *fakeGuard) Ready() error       { return cmp.Or(g.readyErr, errors.New("no login has worked")) }
-func (g *fakeGuard) Stats() proxy.Stats { return proxy.Stats{} }
+func (g *fakeGuard) Ready() error          { return cmp.Or(g.readyErr, errors.New("no login has worked")) }
+func (g *fakeGuard) Stats() proxy.Stats    { return proxy.Stats{} }
+func (g *fakeGuard) Sights() []proxy.Sight { return nil }
+func (g *fakeGuard) Note(event.Event)      {}
 
 // running is a service under test.
 type running struct {

@@ -18,6 +18,7 @@ const (
 	Reap    Kind = "reap"    // an idle transaction was ended
 	Class   Kind = "class"   // the line of a class began to stand, or moves again
 	Print   Kind = "print"   // a fingerprint was bounded or set free
+	Verdict Kind = "verdict" // what is wrong has changed, From and To are states
 	Server  Kind = "server"  // another server answers at the same address
 )
 

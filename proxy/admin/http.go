@@ -19,6 +19,8 @@ type Options struct {
 	State func() any
 	// Events returns what /api/v1/events shows: the decisions after the one with this number, as a value for encoding/json.
 	Events func(since uint64) any
+	// Verdict returns what /api/v1/verdict shows: what is wrong, as a value for encoding/json.
+	Verdict func() any
 	// Metrics answers /metrics.
 	Metrics http.Handler
 	// Token is what a caller must know; empty: nothing.
@@ -44,6 +46,7 @@ func Handler(o Options) http.Handler {
 		{"/livez", "200 while the process works; asks no database", text(alive)},
 		{"/readyz", "200 if a client can be served now, else 503 and why", text(ready(o.Ready))},
 		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(func(*http.Request) (any, error) { return o.State(), nil })},
+		{"/api/v1/verdict", "what is wrong, who causes it and what to do, as JSON", state(func(*http.Request) (any, error) { return o.Verdict(), nil })},
 		{"/api/v1/events", "what the guard decided and why, as JSON; ?since=N for what comes after number N", state(events(o.Events))},
 	}
 	mux := http.NewServeMux()

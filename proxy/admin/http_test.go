@@ -13,6 +13,7 @@ import (
 	"pgguard/pool"
 	"pgguard/pool/event"
 	"pgguard/proxy"
+	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/instance"
 )
 
@@ -35,6 +36,7 @@ func (s *site) get(t *testing.T, method, path string) (int, http.Header, string)
 			}
 			return NewEvents(list, 2)
 		},
+		Verdict: func() any { return diagnosis.Verdict{State: diagnosis.Locks, Sentence: "Everybody wants <one> row."} },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "pgguard_clients 1\n")
 		}),
@@ -59,6 +61,7 @@ func TestPagesAnswer(t *testing.T) {
 		{"HEAD", "/readyz", 200, ""},
 		{"GET", "/metrics", 200, "pgguard_clients 1"},
 		{"GET", "/api/v1/state", 200, `"version": "v1"`},
+		{"GET", "/api/v1/verdict", 200, `"state": "locks"`},
 		{"GET", "/absent", 404, "/ lists the pages"},
 		{"GET", "/livez/x", 404, "/ lists the pages"},
 		{"GET", "/debug/pprof/", 404, "/ lists the pages"},

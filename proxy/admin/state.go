@@ -6,19 +6,22 @@ import (
 	"time"
 
 	"pgguard/proxy"
+	"pgguard/proxy/diagnosis"
 )
 
 // State is what /api/v1/state shows. Its JSON names are part of the public surface.
 type State struct {
-	Version  string         `json:"version"`
-	Start    time.Time      `json:"start"`
-	Mode     string         `json:"mode"`
-	Draining bool           `json:"draining"`
-	Ready    bool           `json:"ready"`
-	NotReady string         `json:"not_ready,omitempty"` // why
-	Clients  map[string]int `json:"clients"`             // by state
-	Pinned   map[string]int `json:"pinned_clients"`      // by reason
-	Pools    []PoolState    `json:"pools"`
+	Version  string    `json:"version"`
+	Start    time.Time `json:"start"`
+	Mode     string    `json:"mode"`
+	Draining bool      `json:"draining"`
+	Ready    bool      `json:"ready"`
+	// Verdicts are what is wrong with each database, the worst first.
+	Verdicts []diagnosis.Verdict `json:"verdicts"`
+	NotReady string              `json:"not_ready,omitempty"` // why
+	Clients  map[string]int      `json:"clients"`             // by state
+	Pinned   map[string]int      `json:"pinned_clients"`      // by reason
+	Pools    []PoolState         `json:"pools"`
 
 	Refusals    []Refused         `json:"refusals"`
 	WouldRefuse []Refused         `json:"would_refuse"`
@@ -63,11 +66,11 @@ type Refused struct {
 	Count  uint64 `json:"count"`
 }
 
-// NewState returns st as the JSON shows it; notReady is what a proxy.Server's Ready returned.
+// NewState returns st as the JSON shows it, without verdicts; notReady is what a proxy.Server's Ready returned.
 func NewState(st proxy.Stats, version, mode string, notReady error) State {
 	s := State{
 		Version: version, Start: st.Start, Mode: mode, Draining: st.Draining, Ready: notReady == nil,
-		Clients: filled(st.Clients), Pinned: filled(st.Pinned), Pools: []PoolState{},
+		Clients: filled(st.Clients), Pinned: filled(st.Pinned), Pools: []PoolState{}, Verdicts: []diagnosis.Verdict{},
 		Refusals: refused(st.Refusals), WouldRefuse: refused(st.WouldRefuse),
 		Pins: filled(st.Pins), Cancels: filled(st.Cancels), Queries: filled(st.Queries), Bytes: filled(st.Bytes),
 		Panics: st.Panics,

@@ -48,14 +48,17 @@ func down(j *Judge, s *Sight) (finding, bool) {
 // guardLate is how late the guard's timers must have been, on average, to be called late: what a busy machine's scheduler does is less.
 const guardLate = 25 * time.Millisecond
 
-// guardFull is which part of its processors the guard must use to be short of them.
-const guardFull = 0.85
+// guardFull is which part of its processors the guard must use to be short of them, if it is late as well, and guardAll if it is not.
+const (
+	guardFull = 0.85
+	guardAll  = 0.95
+)
 
 // guardShort finds a guard that lacks processor time: then its own measurements say little of the database.
 func guardShort(j *Judge, s *Sight) (finding, bool) {
 	late := time.Duration(j.mean(func(s *Sight) float64 { return float64(s.Guard.Lag) }))
 	used := j.mean(func(s *Sight) float64 { return s.Guard.Used })
-	full := s.Guard.Cores > 0 && used >= guardFull*s.Guard.Cores
+	full := s.Guard.Cores > 0 && (used >= guardAll*s.Guard.Cores || used >= guardFull*s.Guard.Cores && late >= guardLate/2)
 	if !full && !(s.Guard.Throttled && late >= guardLate) {
 		return finding{}, false
 	}

@@ -1,6 +1,8 @@
 package diagnosis
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +73,13 @@ type Verdict struct {
 // Same is true if v says the same as o, whatever its numbers are.
 func (v *Verdict) Same(o *Verdict) bool {
 	return v.State == o.State && v.Cause == o.Cause && v.Database == o.Database && v.Culprit.Who() == o.Culprit.Who()
+}
+
+// Sort puts the worst verdict first; those that are alike in the order of their databases.
+func Sort(verdicts []Verdict) {
+	slices.SortStableFunc(verdicts, func(a, b Verdict) int {
+		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.Database, b.Database))
+	})
 }
 
 // Culprit is who causes it, as far as that is known.

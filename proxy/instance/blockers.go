@@ -18,14 +18,14 @@ const leastBlocked = 3
 // blockersQuery says whom statements wait for: who holds what they need, and who waits for it before them.
 const blockersQuery = `select w, b from pg_catalog.unnest($1::int[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b`
 
-// blockers counts who waits, in the end, for each of our servers, nil if hardly anybody waits.
-func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, ours map[uint32]Server) (map[*pool.Server]int, error) {
+// blockers counts who waits, in the end, for each of our servers, and finds the session for which most do, unless hardly anybody waits.
+func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, s *Seen, waiters []int32, ours map[uint32]Server) error {
 	if len(waiters) < leastBlocked {
-		return nil, nil
+		return nil
 	}
 	rows, err := c.Query(ctx, blockersQuery, waiters)
 	if err != nil {
-		return nil, fmt.Errorf("sample: %w", err)
+		return fmt.Errorf("sample: %w", err)
 	}
 	before := make(map[int32][]int32, len(waiters))
 	var waiter, blocker int32
@@ -33,15 +33,17 @@ func (in *Instance) blockers(ctx context.Context, c *pgx.Conn, waiters []int32, 
 		before[waiter] = append(before[waiter], blocker)
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("sample: %w", err)
+		return fmt.Errorf("sample: %w", err)
 	}
-	out := map[*pool.Server]int{}
-	for pid, n := range roots(before) {
+	s.Blocks = map[*pool.Server]int{}
+	counts := roots(before)
+	for pid, n := range counts {
 		if b := ours[uint32(pid)]; b != nil {
-			out[b.Slot()] = n
+			s.Blocks[b.Slot()] = n
 		}
 	}
-	return out, nil
+	s.Holder, err = in.holder(ctx, c, before, counts, ours)
+	return err
 }
 
 // roots counts for each who waits for nobody how many wait for him, directly or behind others. before has whom each waits for.

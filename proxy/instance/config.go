@@ -35,6 +35,8 @@ type Config struct {
 	Query string
 	// QueryDatabase is where, and QueryUser who does; empty: those of the upstream.
 	QueryDatabase, QueryUser string
+	// Prints gives statements their numbers, and keeps what each is called.
+	Prints *Prints
 	// Log receives one line for each decision and each connection lost.
 	Log *slog.Logger
 	// Events keeps what was decided.

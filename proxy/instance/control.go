@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,12 +26,17 @@ func (in *Instance) control(ctx context.Context) {
 	t := time.NewTicker(stepEvery)
 	defer t.Stop()
 	overloaded := make([]bool, len(in.cfg.Pool.Classes))
+	var late [time.Second / stepEvery]time.Duration // in the last steps
+	steps := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case due := <-t.C:
 			now := time.Now()
+			late[steps%len(late)] = now.Sub(due)
+			steps++
+			in.lag.Store(int64(slices.Max(late[:])))
 			w := in.step(now, now.Sub(due))
 			in.explainPaces(w, overloaded, now)
 			in.cfg.Reap(in, now)

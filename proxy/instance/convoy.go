@@ -65,8 +65,16 @@ func (c *convoys) nameOf(print uint16) string {
 	return "a statement that cannot be read (number " + strconv.Itoa(int(print)) + ")"
 }
 
-// settleConvoys ends a sample: it bounds what is a convoy, and lets go of what was one.
-func (in *Instance) settleConvoys(now time.Time) {
+// Convoy is one as a sample found it.
+type Convoy struct {
+	Print            uint16
+	Called           string
+	Bound            int // how many may run
+	Running, Blocked int
+}
+
+// settleConvoys ends a sample: it bounds what is a convoy, and lets go of what was one. It returns those that there are.
+func (in *Instance) settleConvoys(now time.Time) (found []Convoy) {
 	c := &in.convoys
 	for i := range c.running {
 		running, blocked := int(c.running[i]), int(c.blocked[i])
@@ -93,7 +101,11 @@ func (in *Instance) settleConvoys(now time.Time) {
 		if bound != c.bound[i] {
 			in.bindConvoy(uint16(i), bound, running, blocked, now)
 		}
+		if bound > 0 {
+			found = append(found, Convoy{Print: uint16(i), Called: c.called[uint16(i)], Bound: bound, Running: running, Blocked: blocked})
+		}
 	}
+	return found
 }
 
 // bindConvoy changes the bound of one statement.

@@ -35,9 +35,11 @@ type Instance struct {
 	sees     atomic.Bool   // the last look has succeeded
 	clearing atomic.Int64  // see Clear: until when, as nanoseconds since born
 	looks    looks
-	running  int     // of the side channel's goroutine: statements that were seen to run
-	named    [2]int  // of the side channel's goroutine: what its name says
-	glimpse  glimpse // of the side channel's goroutine: of the last look
+	most     atomic.Int64 // connections that the server allows to those who are no superusers; 0: not known yet
+	lag      atomic.Int64 // how late the control loop came at most within the last second
+	running  int          // of the side channel's goroutine: statements that were seen to run
+	named    [2]int       // of the side channel's goroutine: what its name says
+	glimpse  glimpse      // of the side channel's goroutine: of the last look
 
 	pinned atomic.Int64 // clients that keep a server between transactions
 
@@ -90,6 +92,9 @@ const breakerStates = int(breaker.StateRamp) + 1
 
 // New returns the instance that up names. It does no IO; Run does.
 func New(cfg Config, up upstream.Upstream) *Instance {
+	if cfg.Prints == nil {
+		cfg.Prints = new(Prints)
+	}
 	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
 	in.Door.KeepAlive, in.Door.Secure, in.Door.Source = cfg.KeepAlive, cfg.Secure, cfg.Source

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"pgguard/pool/limit"
+	"pgguard/proxy/sql"
 )
 
 // Prints gives fingerprints of statements small numbers, by which the law keeps what it learns of each: from 1 on, the same
@@ -13,6 +14,39 @@ type Prints struct {
 	slots [limit.Fingerprints]atomic.Uint64 // the fingerprint that has this number; 0 is not given
 	seen  [limit.Fingerprints]atomic.Uint64 // the last that was looked for here in vain
 	taken atomic.Int64
+	names [limit.Fingerprints]atomic.Pointer[string] // what it is called, by who has read its text
+}
+
+// Of returns the fingerprint that has a number, and what it is called, "" if nobody has read it yet.
+func (p *Prints) Of(index uint16) (fingerprint uint64, called string) {
+	if name := p.names[index].Load(); name != nil {
+		called = *name
+	}
+	return p.slots[index].Load(), called
+}
+
+// Call notes what the statement of a text is called, if it has a number and no name yet.
+func (p *Prints) Call(text []byte) {
+	index := p.find(sql.Fingerprint(text))
+	if index == 0 || p.names[index].Load() != nil {
+		return
+	}
+	name := sql.Called(text)
+	p.names[index].Store(&name)
+}
+
+// named is true once the statement has a name, if only an empty one.
+func (p *Prints) named(index uint16) bool { return p.names[index].Load() != nil }
+
+// find returns the number of a fingerprint that has one already; 0: it has none.
+func (p *Prints) find(fingerprint uint64) uint16 {
+	fingerprint |= 1
+	for way := range uint64(printWays) {
+		if i := (fingerprint>>1 + way) % limit.Fingerprints; i != 0 && p.slots[i].Load() == fingerprint {
+			return uint16(i)
+		}
+	}
+	return 0
 }
 
 // printWays is how many numbers a fingerprint may get. With four, nine in ten of the numbers are given before a fingerprint

@@ -20,10 +20,11 @@ const SampleEvery = time.Second
 // sampleQuery reads what sessions that run something wait for. The function behind pg_stat_activity is asked, because the
 // view joins two catalogues. What sessions of other roles wait for is NULL without pg_read_all_stats: then nothing is
 // known to be blocked, and the law goes by its other signals.
-const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, '')
+const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), '')
   from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
   and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()
-  union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, ''`
+  union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, '', ''
+  union all select -1, pg_catalog.count(*)::text, '', '' from pg_catalog.pg_stat_get_activity(null) where backend_type = 'client backend'`
 
 // standby is what the row of no process has in the place of a wait if the server is one.
 const standby = "standby"
@@ -41,6 +42,19 @@ type Seen struct {
 	Culprit *pool.Server
 	// Active is what ours that are active were at.
 	Active map[*pool.Server]Activity
+	// Waits counts ours by what they were at.
+	Waits Waits
+	// Stranger is who has most of the foreign statements.
+	Stranger Party
+	// Others is how many connections to the server neither this guard nor others hold, and Party who has most of them, where they are many.
+	Others int
+	Party  Party
+	// Holder is the session for which most wait, in the end; nil: hardly anybody waits.
+	Holder *Holder
+	// Convoys are the statements of which only a few may run, because the others wait for a lock.
+	Convoys []Convoy
+	// RoundTrip is how long a question took that costs the server nothing.
+	RoundTrip time.Duration
 }
 
 // Activity is what a server was seen at.
@@ -75,23 +89,31 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	}
 	ours := in.servers()
 	s := &Seen{At: time.Now(), Active: make(map[*pool.Server]Activity, len(ours))}
-	lwlocks, running, isStandby := 0, 0, false
+	var n count
+	running, isStandby := 0, false
 	var waiters []int32
 	var witness map[uint16]int32 // of each statement some of which wait for a lock
 	var pid int32
-	var waits, name string
-	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name}, func() error {
+	var waits, name, client string
+	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name, &client}, func() error {
 		b := ours[uint32(pid)]
 		switch {
 		case pid == 0:
 			isStandby = waits == standby
+		case pid < 0:
+			n.all, _ = strconv.Atoi(waits)
 		case b == nil && strings.HasPrefix(name, sideName):
-			s.Peers += runningOf(name)
+			servers, running := peerOf(name)
+			s.Peers += running
+			n.guards += servers + 1
 		case b == nil:
 			s.Foreign++
+			n.stranger(name, client, pid)
 		case waits == "Client":
 			s.Active[b.Slot()] = ActiveForClient
+			s.Waits.Client++
 		default:
+			s.Waits.add(waits)
 			running++
 			s.Active[b.Slot()] = ActiveAtWork
 			blocked := waits == "Lock"
@@ -104,9 +126,6 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 				witness[b.Print()] = pid
 				b.Blocked()
 			}
-			if waits == "LWLock" {
-				lwlocks++
-			}
 			in.convoys.saw(b.Print(), blocked)
 		}
 		return nil
@@ -116,38 +135,54 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	}
 	in.sawRole(ctx, c, isStandby)
 	in.running = running
-	s.share(running, lwlocks)
-	if s.Blocks, err = in.blockers(ctx, c, waiters, ours); err != nil {
+	s.share(running, s.Waits.LWLock)
+	s.Stranger = n.most()
+	s.Others = max(0, n.all-n.guards-len(ours)-1)
+	if err := in.details(ctx, c, s, waiters, ours); err != nil {
 		return err
 	}
 	s.Culprit = in.culprit(s)
 	if err := in.nameConvoys(ctx, c, witness); err != nil {
 		return err
 	}
+	s.Convoys = in.settleConvoys(s.At)
 	in.last.Store(s)
 	in.Pool.SetBlocked(s.Blocked, s.At)
-	in.settleConvoys(s.At)
 	return nil
 }
 
-// runningOf is how many statements the servers of another guard run, as the name of its side channel says.
-func runningOf(name string) int {
-	_, running, _ := strings.Cut(name, "/")
-	n, err := strconv.Atoi(running)
-	if err != nil {
-		return 0
+// details asks for what a sample alone does not show: who blocks whom, who has the connections, what statements are called, and how far away the
+// server is. What is not the matter is not asked for.
+func (in *Instance) details(ctx context.Context, c *pgx.Conn, s *Seen, waiters []int32, ours map[uint32]Server) (err error) {
+	if err := in.blockers(ctx, c, s, waiters, ours); err != nil {
+		return err
 	}
-	return n
+	if 2*s.Others >= int(in.most.Load()) {
+		if s.Party, err = in.party(ctx, c, ours); err != nil {
+			return err
+		}
+	}
+	if err := in.namePrints(ctx, c, ours); err != nil {
+		return err
+	}
+	began := time.Now()
+	if _, err := c.Exec(ctx, ""); err != nil {
+		return fmt.Errorf("sample: %w", err)
+	}
+	s.RoundTrip = time.Since(began)
+	return nil
+}
+
+// peerOf is how many servers another guard has and how many statements they run, as the name of its side channel says.
+func peerOf(name string) (servers, running int) {
+	had, runs, _ := strings.Cut(strings.TrimPrefix(name, sideName+" "), "/")
+	servers, _ = strconv.Atoi(had) // a name that says nothing else counts as none
+	running, _ = strconv.Atoi(runs)
+	return max(0, servers), running
 }
 
 // pids are the numbers of the servers' processes.
-func (in *Instance) pids() []int32 {
-	list := []int32{}
-	for pid := range in.servers() {
-		list = append(list, int32(pid))
-	}
-	return list
-}
+func (in *Instance) pids() []int32 { return numbersOf(in.servers()) }
 
 // servers returns the servers by the number of their process.
 func (in *Instance) servers() map[uint32]Server {

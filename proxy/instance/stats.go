@@ -2,6 +2,7 @@ package instance
 
 import (
 	"fmt"
+	"time"
 
 	"pgguard/breaker"
 	"pgguard/pool"
@@ -19,13 +20,19 @@ type Stats struct {
 	BreakerTrips uint64
 	// BreakerMoves counts changes by the state that the breaker came to.
 	BreakerMoves map[string]uint64
+	// Most is how many connections the server allows; 0: not known yet.
+	Most int
+	// Lag is how late the guard's own decisions came at most within the last second.
+	Lag time.Duration
+	// Reached is true once the server's limits have been read.
+	Reached bool
 	// Up is true if the last login or a lent server says that the instance can serve.
 	Up bool
 }
 
 // Stats returns a snapshot.
 func (in *Instance) Stats() Stats {
-	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
+	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), Most: int(in.most.Load()), Lag: time.Duration(in.lag.Load()), Reached: in.everUp.Load(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
 		Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
 	st.Logins["failed"] += in.tried.failed.Load()
 	st.Logins["refused"] += in.tried.refused.Load()

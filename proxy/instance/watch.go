@@ -246,6 +246,7 @@ func (in *Instance) readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, 
 		return pool.Caps{}, false, fmt.Errorf("read limits: %w", err)
 	}
 	others = max(0, others)
+	in.most.Store(int64(most))
 	reserve := int(reserveShare * float64(most))
 	caps = pool.Caps{
 		// One connection is the side channel's own.

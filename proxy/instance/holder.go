@@ -1,0 +1,91 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"pgguard/proxy/sql"
+)
+
+// Holder is a session at the end of the line of those that wait for locks. Its names are text of strangers.
+type Holder struct {
+	PID                 int32
+	Server              Server // nil: it is none of ours
+	Application, Client string
+	Idle                bool          // its transaction does nothing
+	Held                time.Duration // for how long it does what it does
+	Called              string        // what it runs, or ran last
+	Blocks              int           // how many wait for it, in the end
+	// Through is who stands in between: for whom most of them wait directly, and who waits for the holder to lock a whole table; nil: nobody.
+	Through *Holder
+
+	waitsFor string
+}
+
+// holderQuery says what sessions do.
+const holderQuery = `select pid, coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''), coalesce(state, ''), coalesce(wait_event, ''),
+  coalesce(extract(epoch from pg_catalog.clock_timestamp() - case when state like 'idle%' then state_change else query_start end), 0)::float8, coalesce(query, '')
+  from pg_catalog.pg_stat_get_activity(null) where pid = any ($1::int[])`
+
+// holder finds the session for which most of those wait that were asked about.
+func (in *Instance) holder(ctx context.Context, c *pgx.Conn, before map[int32][]int32, counts map[int32]int, ours map[uint32]Server) (*Holder, error) {
+	first, between := ends(before, counts)
+	rows, err := c.Query(ctx, holderQuery, []int32{first, between})
+	if err != nil {
+		return nil, fmt.Errorf("sample: %w", err)
+	}
+	found := map[int32]*Holder{}
+	var h Holder
+	var state, text string
+	var held float64
+	_, err = pgx.ForEachRow(rows, []any{&h.PID, &h.Application, &h.Client, &state, &h.waitsFor, &held, &text}, func() error {
+		one := h
+		one.Idle, one.Held = strings.HasPrefix(state, "idle"), time.Duration(held*float64(time.Second))
+		one.Called, one.Server = sql.Called([]byte(text)), ours[uint32(one.PID)]
+		found[one.PID] = &one
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sample: %w", err)
+	}
+	out := found[first]
+	if out == nil && counts[first] > 0 { // a prepared transaction has no session; another has just ended
+		out = &Holder{PID: first, Idle: true, Called: "prepare transaction"}
+	}
+	if out == nil {
+		return nil, nil
+	}
+	out.Blocks = counts[first]
+	if t := found[between]; t != nil && t.waitsFor == "relation" {
+		t.Blocks = out.Blocks - 1
+		out.Through = t
+	}
+	return out, nil
+}
+
+// ends returns for whom most wait, in the end, and for whom most of the others wait directly who waits himself; 0: nobody.
+func ends(before map[int32][]int32, counts map[int32]int) (first, between int32) {
+	for pid, n := range counts {
+		if n > counts[first] || n == counts[first] && pid < first {
+			first = pid
+		}
+	}
+	direct := map[int32]int{}
+	for _, ahead := range before {
+		for _, pid := range ahead {
+			if _, waits := before[pid]; waits {
+				direct[pid]++
+			}
+		}
+	}
+	for pid, n := range direct {
+		if n > direct[between] || n == direct[between] && pid < between {
+			between = pid
+		}
+	}
+	return first, between
+}
