@@ -15,7 +15,8 @@ var wallClock = regexp.MustCompile(`\.Unix(Nano|Milli|Micro)?\(\)|time\.Unix(Mil
 
 // byWallClock may use it all the same.
 var byWallClock = map[string]string{
-	"proxy/upstream/tls.go": "from when to when a certificate is valid is a matter of the calendar",
+	"proxy/upstream/tls.go":       "from when to when a certificate is valid is a matter of the calendar",
+	"proxy/diagnosis/markdown.go": "a timeline is read beside other clocks",
 
 	"pool/run.go": "the nanosecond at which a server's life ends is a number by chance",
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"pgguard/pool/event"
-	"pgguard/proxy/sql"
 )
 
 // maxError is how much of an error's text a sentence shows.
@@ -33,7 +32,7 @@ func down(j *Judge, s *Sight) (finding, bool) {
 		f.Sentence += "; it is being tried"
 	}
 	if s.Error != "" {
-		f.Sentence += ": " + sql.Shown(s.Error, maxError)
+		f.Sentence += ": " + shownAs(s.Error, maxError)
 	}
 	f.Sentence += "."
 	f.Advice = "See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by."

@@ -42,11 +42,12 @@ type Sight struct {
 type Class struct {
 	Name                         string
 	Waiting                      int
-	Oldest                       time.Duration // how long the first in line has waited
-	Overloaded                   bool          // its line stands
-	Finished, Refused, WouldWait uint64        // since the guard started: exchanges, statements refused under pressure, and what observe mode let through
-	Granted                      uint64        // requests that were granted or refused, since the guard started
-	WaitSeconds                  float64       // that they waited
+	Oldest                       time.Duration     // how long the first in line has waited
+	Overloaded                   bool              // its line stands
+	Finished, Refused, WouldWait uint64            // since the guard started: exchanges, statements refused under pressure, and what observe mode let through
+	By                           map[string]uint64 // refused since the guard started, by every reason; it is not changed any more
+	Granted                      uint64            // requests that were granted or refused, since the guard started
+	WaitSeconds                  float64           // that they waited
 }
 
 // Crowd is the clients of one application_name.

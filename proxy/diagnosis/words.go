@@ -12,8 +12,11 @@ import (
 // maxName is how much of a name of a stranger's a sentence shows: PostgreSQL itself keeps 63 bytes of one.
 const maxName = 64
 
+// shownAs is a stranger's text, fit to be shown, cut at most bytes.
+func shownAs(text string, most int) string { return sql.Shown(text, most) }
+
 // shown is a stranger's name, fit to be shown.
-func shown(name string) string { return sql.Shown(name, maxName) }
+func shown(name string) string { return shownAs(name, maxName) }
 
 // count is a number of things: 1 statement, 3 statements.
 func count(n int, thing string) string {

@@ -1,0 +1,147 @@
+package diagnosis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgguard/pool/event"
+)
+
+// tape plays looks to a judge and a record.
+type tape struct {
+	judge  Judge
+	record Record
+	at     time.Time
+	told   []string // what began and ended
+}
+
+func newTape() *tape { return &tape{at: time.Date(2026, 11, 29, 14, 0, 0, 0, time.UTC)} }
+
+// play shows the same sight for n seconds.
+func (p *tape) play(n int, s Sight) {
+	for range n {
+		p.at = p.at.Add(time.Second)
+		s.At, s.Database, s.Sampled = p.at, "db:5432", true
+		if s.Breaker == "" {
+			s.Breaker, s.Up = "closed", true
+		}
+		v := p.judge.Judge(s)
+		if in := p.record.Note(&v, &s); in != nil {
+			p.told = append(p.told, fmt.Sprintf("%d %s %v", in.Number, in.Cause, !in.End.IsZero()))
+		}
+	}
+}
+
+func refusedBy(reason string, n uint64) []Class {
+	return []Class{{Name: "jobs", By: map[string]uint64{reason: n}}}
+}
+
+var blocked = Sight{Waits: Waits{Lock: 9}, Running: 10, Classes: []Class{{Name: "jobs", Waiting: 4, Oldest: 3 * time.Second, By: map[string]uint64{"wait": 7}}},
+	Holder: &Holder{PID: 7, Blocks: 9, Idle: true, Held: 4 * time.Second, Application: "<img src=x>|`rm`", Called: "update stock"}}
+
+func TestIncidentHasBeginEndCausePeakAndWhoWasRefused(t *testing.T) {
+	p := newTape()
+	calm := Sight{Limit: 10, Classes: refusedBy("wait", 7)}
+	p.play(10, calm)
+	worse := blocked
+	worse.Classes = []Class{{Name: "jobs", Waiting: 40, Oldest: 9 * time.Second, By: map[string]uint64{"wait": 12, "breaker": 0}}}
+	p.play(6, blocked)
+	p.play(3, worse)
+	calm.Classes = refusedBy("wait", 12)
+	p.play(20, calm) // within quiet: it may come again
+	p.play(5, worse)
+	p.play(60, calm)
+	list := p.record.Incidents()
+	if len(list) != 1 || strings.Join(p.told, "; ") != "1 lock_holder false; 1 lock_holder true" {
+		t.Fatalf("%d incidents, %v", len(list), p.told)
+	}
+	in := list[0]
+	if in.State != Locks || in.Peak.Waiting != 40 || in.Peak.OldestSeconds != 9 || in.Peak.Blocked != 9 || in.Refused["jobs"]["wait"] != 5 || len(in.Refused["jobs"]) != 1 {
+		t.Errorf("%+v", in)
+	}
+	if got := in.Begin.Format("15:04:05"); got != "14:00:11" {
+		t.Errorf("it began at %s", got)
+	}
+	if got := in.End.Sub(in.Begin); got < 30*time.Second || got > 40*time.Second {
+		t.Errorf("it took %s", got)
+	}
+}
+
+func TestRecordIsBounded(t *testing.T) {
+	p := newTape()
+	for range maxIncidents + 20 {
+		p.play(5, blocked)
+		p.play(40, Sight{})
+	}
+	if list := p.record.Incidents(); len(list) != maxIncidents || list[0].Number != maxIncidents+20 {
+		t.Errorf("%d incidents, the last is number %d", len(list), list[0].Number)
+	}
+	for range maxTurns + 10 { // one that changes all the time
+		p.play(5, blocked)
+		p.play(5, Sight{Breaker: "open"})
+	}
+	if in := p.record.Incidents()[0]; len(in.Turns) != maxTurns || in.MoreTurns == 0 {
+		t.Errorf("%d turns and %d more", len(in.Turns), in.MoreTurns)
+	}
+}
+
+func TestMarkdownIsATimelineThatShowsNamesAsText(t *testing.T) {
+	p := newTape()
+	p.play(10, Sight{})
+	p.play(6, blocked)
+	worse := blocked
+	worse.Classes = refusedBy("wait", 12)
+	p.play(2, worse)
+	p.play(60, Sight{Classes: refusedBy("wait", 12)})
+	at := time.Date(2026, 11, 29, 14, 0, 15, 0, time.UTC)
+	events := []event.Event{
+		{Time: at, Kind: event.Reap, Subject: "jobs", Cause: "culprit", Mode: event.Enforce, Evidence: event.Of(event.Number{Name: "idle_seconds", Value: 5}, event.Number{Name: "blocks", Value: 9})},
+		{Time: at.Add(-time.Hour), Kind: event.Limit, Cause: "growing", From: "8", To: "10"},
+	}
+	got := Markdown(p.record.Incidents(), events)
+	want := `## 2026-11-29 14:00:11 UTC db:5432: waiting for locks (10 s)
+
+9 statements wait for locks of &lt;img src=x&gt;\|\` + "`rm\\`" + ` (pid 7), whose transaction has done nothing for 4 s since update stock.
+
+*Have &lt;img src=x&gt;\|\` + "`rm\\`" + ` end its transaction before it does anything else; to end it now: select pg\_terminate\_backend(7). pgguard ends one of its own that blocks others after 5 s.*
+
+At the worst, 14:00:13: 4 statements wait for up to 3 s, 10 ran, 9 waited for locks.
+
+| time | what |
+|---|---|
+| 14:00:13 | 9 statements wait for locks of &lt;img src=x&gt;\|\` + "`rm\\`" + ` (pid 7), whose transaction has done nothing for 4 s since update stock. |
+| 14:00:15 | A transaction of class jobs that had done nothing for 5 s was rolled back; 9 statements waited for its locks. |
+| 14:00:21 | It is over. |
+
+| class | refused because | how often |
+|---|---|---|
+| jobs | wait | 5 |
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if Markdown(nil, nil) != "Nothing was wrong.\n" {
+		t.Error("nothing is not said")
+	}
+}
+
+func TestDecisionsAreSentences(t *testing.T) {
+	for want, e := range map[string]event.Event{
+		"The limit goes from 16 to 12: raising it there gained 1 % of work.": {Kind: event.Limit, Cause: "growth_ended", From: "16", To: "12",
+			Evidence: event.Of(event.Number{Name: "elasticity", Value: 0.035})},
+		"The limit goes from 12 to 9: statements have become slower than is worth it (they take 1.6 times as long as alone).": {Kind: event.Limit, Cause: "slower_than_goal",
+			From: "12", To: "9", Evidence: event.Of(event.Number{Name: "slowdown", Value: 0.47})},
+		"The breaker of db:5432 goes from closed to open: logins fail and none works (only reported: mode observe).": {Kind: event.Breaker, Cause: "dials", Subject: "db:5432",
+			From: "closed", To: "open", Mode: event.Observe},
+		"The line of class jobs moves again.": {Kind: event.Class, Subject: "jobs", To: "calm"},
+		"Update stock may run 3 times at once, as 9 of 11 wait for a lock.": {Kind: event.Print, Subject: "update stock", To: "3",
+			Evidence: event.Of(event.Number{Name: "blocked", Value: 9}, event.Number{Name: "running", Value: 11})},
+		"The verdict on db:5432 is: waiting for locks (it was: calm).": {Kind: event.Verdict, Subject: "db:5432", From: "calm", To: "locks"},
+	} {
+		if got := Decision(&e); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
