@@ -36,7 +36,7 @@ func ConvoyCap(unblocked int) int { return max(convoyLeast, unblocked+convoyMore
 type prints struct {
 	bound   [MaxPrints]Print
 	running [MaxPrints]uint32
-	took    [MaxPrints]float32  // seconds, a moving average
+	took    [MaxPrints]float32 // seconds, a moving average
 	ended   [MaxPrints]Tally
 	slow    int                 // statements running that began as slow ones
 	lane    [MaxPrints]uint8    // in which those of a convoy wait; 0: none of their own

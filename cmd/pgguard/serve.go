@@ -15,7 +15,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/admin"
 	"pgguard/proxy/auth"
@@ -40,7 +39,6 @@ type guard interface {
 	Ready() error
 	ReloadCertificates() error
 	witness.Guard
-	Events(since uint64) (events []event.Event, missed uint64)
 }
 
 // Run joins the parts and serves until a signal ends it.
@@ -175,7 +173,9 @@ func (s *service) drain(ctx context.Context, why string) error {
 
 // look has a witness look at the guard, until stop is called.
 func (s *service) look(ctx context.Context) (see *witness.Witness, stop func()) {
-	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log})
+	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
+		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
+	}})
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() { // ends with stop
@@ -214,11 +214,12 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness) (addr str
 		Events: func(since uint64) any {
 			return admin.NewEvents(s.guard.Events(since))
 		},
-		Verdict: func() any { return see.Verdict() },
-		Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Token:   token,
-		Version: versionName(),
-		Pprof:   s.file.Pprof,
+		Verdict:   func() any { return see.Verdict() },
+		Incidents: func() any { return see.Incidents() },
+		Metrics:   promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Token:     token,
+		Version:   versionName(),
+		Pprof:     s.file.Pprof,
 
 		Certificates: s.file.Admin.TLS.ClientCA != "",
 	}))

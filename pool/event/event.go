@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -89,6 +90,28 @@ func (e Evidence) MarshalJSON() ([]byte, error) {
 		out = strconv.AppendFloat(out, n.Value, 'g', -1, 64)
 	}
 	return append(out, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; null is not a number.
+func (e *Evidence) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	*e = Evidence{}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		value := math.NaN()
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		word, _ := name.(string) // a key of an object is nothing else
+		*e = e.With(word, value)
+	}
+	return nil
 }
 
 // Event is one decision. Its strings are words of the guard, never text of a client but for what a statement is called: its first table and

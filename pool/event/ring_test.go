@@ -14,6 +14,21 @@ import (
 )
 
 // TestRingAgreesWithAList compares any story of adding and reading with a list that keeps everything.
+func TestEvidenceIsReadAsItWasWritten(t *testing.T) {
+	was := event.Of(event.Number{Name: "b", Value: 2.5}, event.Number{Name: "a", Value: 1})
+	text, err := json.Marshal(was)
+	var is event.Evidence
+	if err != nil || json.Unmarshal(text, &is) != nil || is != was {
+		t.Errorf("%s became %+v", text, is)
+	}
+	if err := json.Unmarshal([]byte(`{"a": null}`), &is); err != nil || is.Len() != 1 || !math.IsNaN(is.At(0).Value) {
+		t.Errorf("null: %+v %v", is, err)
+	}
+	if err := json.Unmarshal([]byte(`{"a": "x"}`), &is); err == nil {
+		t.Error("a text is taken for a number")
+	}
+}
+
 func TestRingAgreesWithAList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(1, 5).Draw(t, "size")

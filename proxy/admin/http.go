@@ -21,6 +21,8 @@ type Options struct {
 	Events func(since uint64) any
 	// Verdict returns what /api/v1/verdict shows: what is wrong, as a value for encoding/json.
 	Verdict func() any
+	// Incidents returns what /api/v1/incidents shows: times in which something was wrong, as a value for encoding/json.
+	Incidents func() any
 	// Metrics answers /metrics.
 	Metrics http.Handler
 	// Token is what a caller must know; empty: nothing.
@@ -47,6 +49,7 @@ func Handler(o Options) http.Handler {
 		{"/readyz", "200 if a client can be served now, else 503 and why", text(ready(o.Ready))},
 		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(func(*http.Request) (any, error) { return o.State(), nil })},
 		{"/api/v1/verdict", "what is wrong, who causes it and what to do, as JSON", state(func(*http.Request) (any, error) { return o.Verdict(), nil })},
+		{"/api/v1/incidents", "times in which something was wrong: begin, end, cause, peak, who was refused, as JSON", state(func(*http.Request) (any, error) { return o.Incidents(), nil })},
 		{"/api/v1/events", "what the guard decided and why, as JSON; ?since=N for what comes after number N", state(events(o.Events))},
 	}
 	mux := http.NewServeMux()
@@ -120,7 +123,7 @@ func ready(f func() error) func() (int, string) {
 func index(version string, pages []page) func() (int, string) {
 	body := "pgguard " + version + "\n\n"
 	for _, p := range pages {
-		body += fmt.Sprintf("%-16s %s\n", p.path, p.about)
+		body += fmt.Sprintf("%-18s %s\n", p.path, p.about)
 	}
 	return func() (int, string) { return http.StatusOK, body }
 }

@@ -36,7 +36,8 @@ func (s *site) get(t *testing.T, method, path string) (int, http.Header, string)
 			}
 			return NewEvents(list, 2)
 		},
-		Verdict: func() any { return diagnosis.Verdict{State: diagnosis.Locks, Sentence: "Everybody wants <one> row."} },
+		Verdict:   func() any { return diagnosis.Verdict{State: diagnosis.Locks, Sentence: "Everybody wants <one> row."} },
+		Incidents: func() any { return []diagnosis.Incident{{Number: 3, Cause: "lock_line"}} },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "pgguard_clients 1\n")
 		}),
@@ -62,6 +63,7 @@ func TestPagesAnswer(t *testing.T) {
 		{"GET", "/metrics", 200, "pgguard_clients 1"},
 		{"GET", "/api/v1/state", 200, `"version": "v1"`},
 		{"GET", "/api/v1/verdict", 200, `"state": "locks"`},
+		{"GET", "/api/v1/incidents", 200, `"cause": "lock_line"`},
 		{"GET", "/absent", 404, "/ lists the pages"},
 		{"GET", "/livez/x", 404, "/ lists the pages"},
 		{"GET", "/debug/pprof/", 404, "/ lists the pages"},

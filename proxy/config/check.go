@@ -46,6 +46,7 @@ func (f *File) check(listenOverridden bool) Faults {
 	f.checkAddresses(c)
 	f.checkAdmin(c)
 	f.checkLearned(c)
+	f.checkIncidents(c)
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
 	f.checkAuth(c)
@@ -119,6 +120,19 @@ func checkPort(port string) error {
 		return errors.New("the port is not a number from 0 to 65535")
 	}
 	return nil
+}
+
+func (f *File) checkIncidents(c *checker) {
+	in := f.Incidents
+	if in.File != "" && !filepath.IsAbs(in.File) {
+		c.bad("incidents.file", "%q is not the path of a file from the root", in.File)
+	}
+	if in.Size < 1 {
+		c.bad("incidents.size", "%d MiB is less than 1", in.Size)
+	}
+	if in.Keep < 0 || in.Keep > 100 {
+		c.bad("incidents.keep", "%d is not a number of old files from 0 to 100", in.Keep)
+	}
 }
 
 func (f *File) checkLearned(c *checker) {

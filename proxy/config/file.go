@@ -30,6 +30,14 @@ type File struct {
 	Auth          Auth                `yaml:"auth"`
 	TLS           TLS                 `yaml:"tls"`
 	Admin         Admin               `yaml:"admin"`
+	Incidents     Incidents           `yaml:"incidents"`
+}
+
+// Incidents says where decisions and incidents are kept beyond the life of the process.
+type Incidents struct {
+	File string `yaml:"file"` // empty: nowhere
+	Size int    `yaml:"size"` // MiB
+	Keep int    `yaml:"keep"`
 }
 
 // Admin says who may see, and later change, what the guard does.
@@ -170,6 +178,8 @@ func Default() *File {
 		Log:  Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
 		Auth: Auth{Method: "trust", Users: map[string]AuthUser{}, Rules: []AuthRule{}},
 		TLS:  TLS{Mode: "off"},
+
+		Incidents: Incidents{Size: 16, Keep: 4},
 	}
 	for _, l := range d.Listen {
 		f.Listen = append(f.Listen, Listen{Addr: l.Addr, Class: l.Class})

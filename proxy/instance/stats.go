@@ -26,6 +26,8 @@ type Stats struct {
 	Lag time.Duration
 	// Reached is true once the server's limits have been read.
 	Reached bool
+	// Said is why a login failed last, the pool's or the guard's own; nil: none has.
+	Said error
 	// Up is true if the last login or a lent server says that the instance can serve.
 	Up bool
 }
@@ -34,6 +36,9 @@ type Stats struct {
 func (in *Instance) Stats() Stats {
 	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), Most: int(in.most.Load()), Lag: time.Duration(in.lag.Load()), Reached: in.everUp.Load(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
 		Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
+	in.mu.Lock()
+	st.Said = in.said
+	in.mu.Unlock()
 	st.Logins["failed"] += in.tried.failed.Load()
 	st.Logins["refused"] += in.tried.refused.Load()
 	for i := range in.moves {

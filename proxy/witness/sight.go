@@ -50,8 +50,12 @@ func (w *Witness) sight(st *proxy.Stats, seen *proxy.Sight, now time.Time) diagn
 // pool takes in what a pool counts.
 func pool(s *diagnosis.Sight, p *instance.Stats, st *proxy.Stats) {
 	s.Reached, s.Up, s.Breaker, s.Most = p.Reached, p.Up, p.Breaker, p.Most
-	if p.Down != nil {
-		s.Error = p.Down.Error()
+	why := p.Down
+	if why == nil && !p.Up {
+		why = p.Said
+	}
+	if why != nil && !(p.Reached && instance.Answered(why)) { // a server that refuses one user can be reached
+		s.Error = why.Error()
 	}
 	s.Cap, s.Limit, s.Allowance = p.Cap, p.Limit, p.Allowance
 	s.Lent, s.Idle, s.Running = p.Servers["active"], p.Servers["idle"], p.Running
@@ -63,6 +67,14 @@ func pool(s *diagnosis.Sight, p *instance.Stats, st *proxy.Stats) {
 		for _, reason := range pressure {
 			k.Refused += st.Refusals[proxy.ReasonClass{Reason: string(reason), Class: c.Name}]
 			k.WouldWait += st.WouldRefuse[proxy.ReasonClass{Reason: string(reason), Class: c.Name}]
+		}
+		for of, n := range st.Refusals {
+			if of.Class == c.Name && n > 0 {
+				if k.By == nil {
+					k.By = map[string]uint64{}
+				}
+				k.By[of.Reason] = n
+			}
 		}
 		s.Classes = append(s.Classes, k)
 	}

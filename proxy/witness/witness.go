@@ -18,8 +18,9 @@ const LookEvery = time.Second
 type Guard interface {
 	Stats() proxy.Stats
 	Sights() []proxy.Sight
-	// Note keeps an event among the guard's own.
+	// Note keeps an event among the guard's own, and Events returns those after a number.
 	Note(event.Event)
+	Events(since uint64) (events []event.Event, missed uint64)
 }
 
 // Config is everything a Witness is told. Guard and Log are needed.
@@ -27,8 +28,10 @@ type Config struct {
 	Guard Guard
 	// Observe says that the guard only reports.
 	Observe bool
-	// Log receives one line for each change of the verdict.
+	// Log receives one line for each change of the verdict, and for each incident.
 	Log *slog.Logger
+	// Journal is a file for decisions and incidents; without a path there is none.
+	Journal Journal
 }
 
 // Witness keeps what is wrong with each PostgreSQL. Any goroutine may call its methods.
@@ -37,18 +40,28 @@ type Witness struct {
 
 	judges map[string]*diagnosis.Judge // of Run's goroutine, by database
 	house  house                       // of Run's goroutine
+	file   *journal                    // of Run's goroutine; nil: there is none
+	read   uint64                      // of Run's goroutine: the last event that is in the file
 
 	mu       sync.Mutex
 	verdicts []diagnosis.Verdict // guarded by mu: one of each database, the worst first
+	record   diagnosis.Record    // guarded by mu
 }
 
 // New returns a Witness that has seen nothing yet. It does no IO.
-func New(c Config) *Witness { return &Witness{cfg: c, judges: map[string]*diagnosis.Judge{}} }
+func New(c Config) *Witness {
+	w := &Witness{cfg: c, judges: map[string]*diagnosis.Judge{}}
+	if c.Journal.Path != "" {
+		w.file = &journal{Journal: c.Journal}
+	}
+	return w
+}
 
 // Run looks once a second, until ctx ends.
 func (w *Witness) Run(ctx context.Context) {
 	t := time.NewTicker(LookEvery)
 	defer t.Stop()
+	defer w.file.close()
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,6 +77,7 @@ func (w *Witness) Look(now time.Time) {
 	st, sights := w.cfg.Guard.Stats(), w.cfg.Guard.Sights()
 	w.house.look(now, anyLocal(sights))
 	var verdicts []diagnosis.Verdict
+	var turned []*diagnosis.Incident
 	for i := range sights {
 		s := w.sight(&st, &sights[i], now)
 		j := w.judges[s.Database]
@@ -71,7 +85,14 @@ func (w *Witness) Look(now time.Time) {
 			j = new(diagnosis.Judge)
 			w.judges[s.Database] = j
 		}
-		verdicts = append(verdicts, j.Judge(s))
+		v := j.Judge(s)
+		verdicts = append(verdicts, v)
+		w.mu.Lock()
+		in := w.record.Note(&v, &s)
+		w.mu.Unlock()
+		if in != nil {
+			turned = append(turned, in)
+		}
 	}
 	diagnosis.Sort(verdicts)
 	w.mu.Lock()
@@ -81,6 +102,53 @@ func (w *Witness) Look(now time.Time) {
 	for i := range verdicts {
 		w.tell(of(before, verdicts[i].Database), &verdicts[i], now)
 	}
+	for _, in := range turned {
+		w.tellIncident(in)
+	}
+	w.write(turned)
+}
+
+// tellIncident logs that an incident has begun or ended.
+func (w *Witness) tellIncident(in *diagnosis.Incident) {
+	about := []any{"number", in.Number, "upstream", in.Database, "state", string(in.State), "cause", in.Cause, "sentence", in.Sentence}
+	if in.End.IsZero() {
+		w.cfg.Log.Warn("incident began", about...)
+		return
+	}
+	refused := uint64(0)
+	for _, by := range in.Refused {
+		for _, n := range by {
+			refused += n
+		}
+	}
+	w.cfg.Log.Warn("incident ended", append(about, "seconds", in.End.Sub(in.Begin).Seconds(), "waiting", in.Peak.Waiting, "refused", refused)...)
+}
+
+// write puts the decisions since the last look into the file, and incidents that are over.
+func (w *Witness) write(turned []*diagnosis.Incident) {
+	if w.file == nil {
+		return
+	}
+	events, _ := w.cfg.Guard.Events(w.read)
+	var lines []Line
+	for i := range events {
+		lines, w.read = append(lines, Line{Event: &events[i]}), events[i].Seq
+	}
+	for _, in := range turned {
+		if !in.End.IsZero() {
+			lines = append(lines, Line{Incident: in})
+		}
+	}
+	if err := w.file.write(lines); err != nil {
+		w.cfg.Log.Error("the file of incidents cannot be written", "file", w.cfg.Journal.Path, "error", err)
+	}
+}
+
+// Incidents are those that are kept, the last one first.
+func (w *Witness) Incidents() []diagnosis.Incident {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.record.Incidents()
 }
 
 // of is the verdict on a database, the zero value if there is none.

@@ -153,7 +153,7 @@ func (sc *scene) awaits(within time.Duration, state diagnosis.State) diagnosis.V
 // for its row. The verdict names it, as text, and its statement without what is in it; the change is an event and a line in the log.
 func TestVerdictNamesWhoHoldsWhatOthersWaitFor(t *testing.T) {
 	sc := open(t, pgtest.Options{}, nil)
-	name := "<script>alert(1)</script>\x1b[2J" + strings.Repeat("x", 60_000)
+	name := "<script>alert(1)</script>\x1b[2J" + strings.Repeat("x", 9_000)
 	holder := sc.enter(name)
 	sc.run(holder, "create table stock as select 1 as id, 0 as n", "begin", "update stock set n = 4711 where id = 1 /*job='PushWorker'*/")
 	if v := sc.see.Verdict(); !v.State.Healthy() {

@@ -1,0 +1,120 @@
+package witness
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"pgguard/pool/event"
+	"pgguard/proxy/diagnosis"
+)
+
+// Journal is a file for decisions and incidents, a line of JSON each. Once it is larger than Size it becomes PATH.1, that PATH.2 and so on, and a
+// new one begins; Keep old ones are kept.
+type Journal struct {
+	Path string
+	Size int64 // bytes
+	Keep int
+}
+
+// Line is one line of the file: a decision, or an incident that is over.
+type Line struct {
+	Event    *event.Event        `json:"event,omitempty"`
+	Incident *diagnosis.Incident `json:"incident,omitempty"`
+}
+
+// retryEvery is how soon after a failure the file is tried again: what could not be written meanwhile is lost.
+const retryEvery = 10 * time.Second
+
+// journal writes a Journal. It belongs to one goroutine, which a slow disk holds up, and nobody else.
+type journal struct {
+	Journal
+	file   *os.File
+	size   int64
+	failed time.Time
+}
+
+// write appends the lines. After a failure it does nothing, and says so no more, until retryEvery is over.
+func (j *journal) write(lines []Line) error {
+	if len(lines) == 0 || time.Since(j.failed) < retryEvery {
+		return nil
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	for i := range lines {
+		if err := e.Encode(&lines[i]); err != nil {
+			return err // a line that cannot be written will not become one that can
+		}
+	}
+	err := j.append(text.Bytes())
+	if j.failed = (time.Time{}); err != nil {
+		j.failed = time.Now()
+		j.close()
+	}
+	return err
+}
+
+// append writes text to the file, to a new one if it would become too large.
+func (j *journal) append(text []byte) error {
+	if err := j.open(); err != nil {
+		return err
+	}
+	if j.size > 0 && j.size+int64(len(text)) > j.Size {
+		if err := j.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := j.file.Write(text)
+	j.size += int64(n)
+	return err
+}
+
+// open opens the file if it is not open. Only its owner may read it: it names applications and addresses.
+func (j *journal) open() error {
+	if j.file != nil {
+		return nil
+	}
+	f, err := os.OpenFile(j.Path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	about, err := f.Stat()
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	j.file, j.size = f, about.Size()
+	return nil
+}
+
+// rotate puts the file aside and begins a new one.
+func (j *journal) rotate() error {
+	j.close()
+	for i := j.Keep; i > 0; i-- {
+		from := j.Path
+		if i > 1 {
+			from = fmt.Sprintf("%s.%d", j.Path, i-1)
+		}
+		if err := os.Rename(from, fmt.Sprintf("%s.%d", j.Path, i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if j.Keep == 0 {
+		if err := os.Remove(j.Path); err != nil {
+			return err
+		}
+	}
+	return j.open()
+}
+
+// close closes the file, if it is open.
+func (j *journal) close() {
+	if j != nil && j.file != nil {
+		_ = j.file.Close() // each write has told what was wrong
+		j.file = nil
+	}
+}

@@ -1,0 +1,62 @@
+package witness
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"pgguard/pool/event"
+)
+
+// TestJournalIsRotated: no file is larger than it may be, only so many are kept, and what is in them is the end of what was written, in order.
+func TestJournalIsRotated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.json")
+	const lines = 400
+	for i := 0; i < lines; {
+		j := &journal{Journal: Journal{Path: path, Size: 2000, Keep: 2}} // as after a restart
+		for range 50 {
+			i++
+			if err := j.write([]Line{{Event: &event.Event{Seq: uint64(i), Kind: event.Limit, From: "8", To: "9"}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j.close()
+	}
+	next := uint64(0)
+	for _, name := range []string{path + ".2", path + ".1", path} {
+		about, err := os.Stat(name)
+		if err != nil || about.Size() > 2000 || about.Mode().Perm() != 0o600 {
+			t.Fatalf("%s: %v %+v", name, err, about)
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		for s := bufio.NewScanner(f); s.Scan(); {
+			var l Line
+			if err := json.Unmarshal(s.Bytes(), &l); err != nil || next != 0 && l.Event.Seq != next {
+				t.Fatalf("%s: %s: %v, want number %d", name, s.Text(), err, next)
+			}
+			next = l.Event.Seq + 1
+		}
+	}
+	if next != lines+1 {
+		t.Errorf("the last is number %d", next-1)
+	}
+	if _, err := os.Stat(path + ".3"); err == nil {
+		t.Error("a third old file is kept")
+	}
+}
+
+// TestJournalThatCannotBeWritten: it is said once, not at each look.
+func TestJournalThatCannotBeWritten(t *testing.T) {
+	j := &journal{Journal: Journal{Path: filepath.Join(t.TempDir(), "absent", "x"), Size: 1 << 20}}
+	one := []Line{{Event: &event.Event{}}}
+	if first, second := j.write(one), j.write(one); first == nil || second != nil {
+		t.Error(fmt.Sprint(first, second))
+	}
+}
