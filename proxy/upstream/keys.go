@@ -38,6 +38,7 @@ const (
 
 // rules are all keys that libpq has had from 14 to 18, and its variables that set something without a key.
 var rules = []rule{
+	{key: "service", env: "PGSERVICE", treatment: taken},
 	{key: "host", env: "PGHOST", treatment: taken},
 	{key: "hostaddr", env: "PGHOSTADDR", treatment: taken},
 	{key: "port", env: "PGPORT", treatment: taken},
@@ -75,8 +76,6 @@ var rules = []rule{
 	{key: "keepalives_count", treatment: taken},
 	{key: "tcp_user_timeout", treatment: taken},
 
-	{key: "service", env: "PGSERVICE", treatment: refused, why: "give what the service says"},
-	{key: "servicefile", env: "PGSERVICEFILE", treatment: refused, why: "give what the service says"},
 	{key: "options", env: "PGOPTIONS", treatment: refused, why: "settings are each client's own to give, or are set for a role or database (ALTER ROLE … SET)"},
 	{key: "replication", treatment: refused, why: "who wants to replicate says so as a client"},
 	{key: "gssencmode", env: "PGGSSENCMODE", treatment: taken, words: "disable prefer", others: "require", why: noGSS},

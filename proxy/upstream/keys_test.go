@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestEveryKeyOfLibpqHasARule(t *testing.T) {
 		}
 	}
 	for _, r := range rules {
-		if r.key != "" && !known[r.key] && r.key != "servicefile" { // which libpq 19 has
+		if r.key != "" && !known[r.key] {
 			t.Errorf("libpq does not know %s", r.key)
 		}
 		if r.treatment != taken && r.why == "" {
@@ -75,7 +76,11 @@ func TestNothingIsIgnoredInSilence(t *testing.T) {
 			for _, way := range []string{"in the upstream", r.env} {
 				t.Run(r.key+r.env+"="+text+" "+way, func(t *testing.T) {
 					libpqEnv(t)
-					t.Setenv("HOME", t.TempDir())
+					home := t.TempDir()
+					t.Setenv("HOME", home)
+					if err := os.WriteFile(filepath.Join(home, ".pg_service.conf"), []byte("[other]\nport=5433\n"), 0o600); err != nil {
+						t.Fatal(err)
+					}
 					dsn := strings.Join(slices.DeleteFunc(strings.Fields(base), func(s string) bool { return strings.HasPrefix(s, r.key+"=") }), " ")
 					where := r.key
 					switch {

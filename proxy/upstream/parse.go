@@ -17,8 +17,8 @@ import (
 // within the longest wait of a client.
 const defaultConnectTimeout = 10 * time.Second
 
-// Parse reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes from libpq's variables
-// (PGHOST, PGSSLMODE, …), then from defaults: localhost, 5432, the operating system's user, 10 s. No error contains a password or a value
+// Parse reads a libpq URL (postgres://… or postgresql://…) or a libpq DSN (key=value …). What s leaves out comes from the service that
+// it or PGSERVICE names, then from libpq's variables (PGHOST, PGSSLMODE, …), then from defaults: localhost, 5432, the operating system's user, 10 s. No error contains a password or a value
 // that could be a piece of one.
 func Parse(s string) (Upstream, error) {
 	g, err := Read(s)
@@ -40,6 +40,9 @@ func Read(s string) (Given, error) {
 	v := values{}
 	for key, text := range keys {
 		v[key] = value{text: text}
+	}
+	if err := v.serve(); err != nil {
+		return Given{}, err
 	}
 	v.complete()
 	u, err := v.join()

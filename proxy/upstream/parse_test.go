@@ -119,7 +119,7 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"host=db port=hunter2":                                                      "port is not a number",
 		"hostaddr=hunter2":                                                          "hostaddr is not an IP address",
 		"host=a,b user=app":                                                         "more than one host",
-		"host=db service=hunter2":                                                   "service is not available for an upstream",
+		"host=db service=hunter2":                                                   "service: there is no service of that name in",
 		"host=db target_session_attrs=read-write":                                   "target_session_attrs asks for more",
 	} {
 		_, err := Parse(in)
