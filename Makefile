@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers versions regress judge features partition deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers versions regress judge features partition page deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -83,6 +83,10 @@ judge:  ## hold the scanner against PostgreSQL's parser, fuzzing for JUDGE_FUZZ 
 partition: deps  ## half-open connections and a network that is gone, in a network namespace; needs Linux and root, half a minute
 	go test -tags 'pg netns' -count 1 -v -run 'TestHalfOpen|TestNetworkThatIsGone' ./proxy
 
+page: deps  ## look at the dashboard in Chromium, in every state, light and dark, narrow and wide; SHOTS=DIR keeps the pictures; a minute
+	sh deploy/deps.sh browser
+	go test -tags chrome -count 1 -v ./proxy/dashboard
+
 deps:  ## install PostgreSQL where apt-get can, otherwise say what to install
 	@sh deploy/deps.sh
 
@@ -102,7 +106,7 @@ fmt:
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:
-	go vet -tags pg ./...
+	go vet -tags 'pg chrome' ./...
 
 unit:
 	go test $(UNIT)

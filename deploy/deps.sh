@@ -2,9 +2,10 @@
 # Installs what the tests, the demo and the bench need beside Go: the PostgreSQL server programs and a C compiler for the
 # race detector, and PgBouncer too with the argument "bench". Says nothing and changes nothing where they are there already.
 # With the argument "drivers" it sees to the languages of proxy/conformance/drivers/.
+# With the argument "browser" it sees to Chromium, in which the page is looked at.
 # With the argument "versions" it gets PostgreSQL 14 to 18 beside whatever is installed, and prints where they are.
 #
-#   deploy/deps.sh [bench|drivers|versions]
+#   deploy/deps.sh [bench|browser|drivers|versions]
 #
 # It installs by apt-get, as root or through a sudo that asks for no password. No cluster is created, no service is
 # started or enabled, and the two files that see to it are removed at the end. Elsewhere it prints what to install.
@@ -12,13 +13,13 @@
 set -eu
 
 usage() {
-	echo "usage: $0 [bench|drivers|versions]" >&2
+	echo "usage: $0 [bench|browser|drivers|versions]" >&2
 	exit 2
 }
 
 [ $# -le 1 ] || usage
 case ${1:-} in
-"" | bench | drivers | versions) ;;
+"" | bench | browser | drivers | versions) ;;
 *) usage ;;
 esac
 
@@ -110,6 +111,9 @@ if [ "${1:-}" = drivers ]; then
 	need maven mvn --version
 	need libpq5 sh -c 'ldconfig -p | grep -q libpq.so.5' # psycopg without its binary package looks for it
 	need "ruby ruby-pg ruby-activerecord ruby-minitest" ruby -e 'require "pg"; require "active_record"; require "minitest"'
+fi
+if [ "${1:-}" = browser ]; then
+	need chromium sh -c 'command -v chromium || command -v chromium-browser || command -v google-chrome'
 fi
 missing=${missing# }
 [ -n "$missing" ] || exit 0

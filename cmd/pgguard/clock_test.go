@@ -17,6 +17,8 @@ var wallClock = regexp.MustCompile(`\.Unix(Nano|Milli|Micro)?\(\)|time\.Unix(Mil
 var byWallClock = map[string]string{
 	"proxy/upstream/tls.go":       "from when to when a certificate is valid is a matter of the calendar",
 	"proxy/diagnosis/markdown.go": "a timeline is read beside other clocks",
+	"proxy/dashboard/board.go":    "a page shows times of day",
+	"proxy/dashboard/point.go":    "a page shows times of day",
 
 	"pool/run.go": "the nanosecond at which a server's life ends is a number by chance",
 }

@@ -19,6 +19,7 @@ import (
 	"pgguard/proxy/admin"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
+	"pgguard/proxy/dashboard"
 	"pgguard/proxy/metrics"
 	"pgguard/proxy/witness"
 )
@@ -115,9 +116,9 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.guard.Close() }() // after a drain there is nothing left that could fail
-	see, stopLooking := s.look(ctx)
+	see, board, stopLooking := s.look(ctx)
 	defer stopLooking()
-	httpAddr, closeHTTP, err := s.serveHTTP(ctx, see)
+	httpAddr, closeHTTP, err := s.serveHTTP(ctx, see, board)
 	if err != nil {
 		return err
 	}
@@ -172,22 +173,25 @@ func (s *service) drain(ctx context.Context, why string) error {
 }
 
 // look has a witness look at the guard, until stop is called.
-func (s *service) look(ctx context.Context) (see *witness.Witness, stop func()) {
+func (s *service) look(ctx context.Context) (see *witness.Witness, board *dashboard.Board, stop func()) {
 	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
 		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
 	}})
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
+	board = dashboard.New(dashboard.Source{
+		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: string(s.file.Mode),
+	})
 	go func() { // ends with stop
 		defer close(done)
-		see.Run(ctx)
+		see.Run(ctx, board.Take)
 	}()
-	return see, func() { end(); <-done }
+	return see, board, func() { end(); <-done }
 }
 
 // serveHTTP serves the pages about the guard, now or as soon as a guard that drains has left their address. It returns that address,
 // "off" for none.
-func (s *service) serveHTTP(ctx context.Context, see *witness.Witness) (addr string, stop func(), err error) {
+func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *dashboard.Board) (addr string, stop func(), err error) {
 	if s.file.HTTP == "off" {
 		return "off", func() {}, nil
 	}
@@ -216,6 +220,9 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness) (addr str
 		},
 		Verdict:   func() any { return see.Verdict() },
 		Incidents: func() any { return see.Incidents() },
+		Page:      dashboard.Files(),
+		History:   http.HandlerFunc(board.ServeHistory),
+		Stream:    http.HandlerFunc(board.Stream),
 		Metrics:   promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		Token:     token,
 		Version:   versionName(),

@@ -11,7 +11,8 @@ import (
 // admit lets through who may see the pages: who knows the token, or has shown a certificate that holds; where neither is asked for, who calls the
 // guard by an address or as localhost, because a page of somebody else's, by a name of his that leads here, would read what is not for him (DNS
 // rebinding). What a browser asks for on behalf of another site's page, other than to show it, is refused. Whether the process works may be asked by anybody.
-func admit(token string, certificates bool, h http.Handler) http.Handler {
+// Where a token is asked for, what is public may be had without: the page that asks for it, which says nothing about this guard.
+func admit(token string, certificates bool, public map[string]bool, h http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
@@ -22,6 +23,7 @@ func admit(token string, certificates bool, h http.Handler) http.Handler {
 			http.Error(w, "a page of another site cannot ask for this", http.StatusForbidden)
 			return
 		case r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		case token != "" && public[r.URL.Path]:
 		case token != "":
 			if got := sha256.Sum256([]byte(given)); !is || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", "Bearer")

@@ -35,7 +35,7 @@ func (c call) ask() *httptest.ResponseRecorder {
 		r.TLS = &tls.ConnectionState{}
 	}
 	w := httptest.NewRecorder()
-	admit(c.token, c.certificates, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })).ServeHTTP(w, r)
+	admit(c.token, c.certificates, map[string]bool{"/": true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })).ServeHTTP(w, r)
 	return w
 }
 
@@ -53,7 +53,11 @@ func TestPagesAreForThoseWhoMaySeeThem(t *testing.T) {
 		{token: "secret", path: "/metrics", host: "127.0.0.1", status: 401},
 		{token: "secret", path: "/metrics", host: "127.0.0.1", authorization: "Bearer wrong", status: 401},
 		{token: "secret", path: "/metrics", host: "127.0.0.1", authorization: "secret", status: 401},
-		{token: "secret", path: "/", host: "127.0.0.1", authorization: "Bearer ", status: 401},
+		{token: "secret", path: "/api/v1/state", host: "127.0.0.1", authorization: "Bearer ", status: 401},
+		{token: "secret", path: "/", host: "pgguard.svc", status: 200},
+		{token: "secret", path: "/x", host: "127.0.0.1", status: 401},
+		{path: "/", host: "evil.example", status: 403},
+		{certificates: true, path: "/", host: "127.0.0.1", status: 401},
 		{token: "secret", path: "/metrics", host: "pgguard.svc", authorization: "Bearer secret", status: 200},
 		{certificates: true, path: "/metrics", host: "127.0.0.1", status: 401},
 		{certificates: true, path: "/readyz", host: "127.0.0.1", status: 200},

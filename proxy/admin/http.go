@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,10 @@ type Options struct {
 	Verdict func() any
 	// Incidents returns what /api/v1/incidents shows: times in which something was wrong, as a value for encoding/json.
 	Incidents func() any
+	// Page are the files of the page that a browser is shown, by path: "/" is the page. They are the same for everybody. nil: there is none.
+	Page map[string]http.Handler
+	// History and Stream answer /api/v1/history and /api/v1/stream: what the page draws.
+	History, Stream http.Handler
 	// Metrics answers /metrics.
 	Metrics http.Handler
 	// Token is what a caller must know; empty: nothing.
@@ -50,6 +55,8 @@ func Handler(o Options) http.Handler {
 		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(func(*http.Request) (any, error) { return o.State(), nil })},
 		{"/api/v1/verdict", "what is wrong, who causes it and what to do, as JSON", state(func(*http.Request) (any, error) { return o.Verdict(), nil })},
 		{"/api/v1/incidents", "times in which something was wrong: begin, end, cause, peak, who was refused, as JSON", state(func(*http.Request) (any, error) { return o.Incidents(), nil })},
+		{"/api/v1/history", "15 minutes of seconds and a day of minutes, as rows of numbers", o.History},
+		{"/api/v1/stream", "what the page shows, each second, as server-sent events", o.Stream},
 		{"/api/v1/events", "what the guard decided and why, as JSON; ?since=N for what comes after number N", state(events(o.Events))},
 	}
 	mux := http.NewServeMux()
@@ -63,11 +70,17 @@ func Handler(o Options) http.Handler {
 	for _, p := range pages {
 		mux.Handle(p.path, p.handler)
 	}
-	mux.Handle("/{$}", text(index(o.Version, pages)))
+	public := map[string]bool{}
+	for path, file := range o.Page {
+		if public[path] = true; path != "/" {
+			mux.Handle(path, file)
+		}
+	}
+	mux.Handle("/{$}", front(o.Page["/"], text(index(o.Version, pages))))
 	mux.Handle("/", text(func() (int, string) {
 		return http.StatusNotFound, "there is nothing here; / lists the pages\n"
 	}))
-	return admit(o.Token, o.Certificates, getOnly(mux))
+	return admit(o.Token, o.Certificates, public, getOnly(mux))
 }
 
 // Server returns an HTTP server of h whose peers cannot hold a connection for ever, and no more than MaxConns. The caller serves
@@ -117,6 +130,18 @@ func ready(f func() error) func() (int, string) {
 		}
 		return http.StatusOK, "ok\n"
 	}
+}
+
+// front answers a browser with the page, if there is one, and others with the list of what there is.
+func front(page, list http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept")
+		if page != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			page.ServeHTTP(w, r)
+			return
+		}
+		list.ServeHTTP(w, r)
+	})
 }
 
 // index returns a list of the pages.

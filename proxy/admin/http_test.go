@@ -41,12 +41,31 @@ func (s *site) get(t *testing.T, method, path string) (int, http.Header, string)
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "pgguard_clients 1\n")
 		}),
+		History: says("history"), Stream: says("stream"), Page: map[string]http.Handler{"/": says("<page>"), "/script.js": says("script")},
 		Version: "v1",
 		Pprof:   s.pprof,
 	})
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(method, "http://localhost"+path, nil))
 	return w.Code, w.Header(), w.Body.String()
+}
+
+// says is a page with a text.
+func says(text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
+}
+
+// TestBrowsersAreShownThePage: who asks for HTML is answered with the page, others with the list of what there is.
+func TestBrowsersAreShownThePage(t *testing.T) {
+	h := Handler(Options{Version: "v1", Metrics: says(""), History: says(""), Stream: says(""), Page: map[string]http.Handler{"/": says("<page>")}})
+	for accept, want := range map[string]string{"text/html,application/xhtml+xml,*/*;q=0.8": "<page>", "*/*": "/readyz", "": "/readyz"} {
+		r := httptest.NewRequest("GET", "http://localhost/", nil)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); !strings.Contains(w.Body.String(), want) || w.Header().Get("Vary") != "Accept" {
+			t.Errorf("Accept %q: %q %v", accept, w.Body, w.Header())
+		}
+	}
 }
 
 func TestPagesAnswer(t *testing.T) {
@@ -64,6 +83,9 @@ func TestPagesAnswer(t *testing.T) {
 		{"GET", "/api/v1/state", 200, `"version": "v1"`},
 		{"GET", "/api/v1/verdict", 200, `"state": "locks"`},
 		{"GET", "/api/v1/incidents", 200, `"cause": "lock_line"`},
+		{"GET", "/api/v1/history", 200, "history"},
+		{"GET", "/api/v1/stream", 200, "stream"},
+		{"GET", "/script.js", 200, "script"},
 		{"GET", "/absent", 404, "/ lists the pages"},
 		{"GET", "/livez/x", 404, "/ lists the pages"},
 		{"GET", "/debug/pprof/", 404, "/ lists the pages"},

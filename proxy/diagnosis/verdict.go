@@ -114,7 +114,7 @@ func (c *Culprit) Who() string {
 
 // describe sets what a statement is called: its command and table, and its tags.
 func (c *Culprit) describe(called string) {
-	parts := strings.Split(called, ", ")
+	parts := strings.Split(shownAs(called, maxSubject), ", ")
 	for i, part := range parts {
 		key, value, tagged := strings.Cut(part, "=")
 		switch {
@@ -122,9 +122,9 @@ func (c *Culprit) describe(called string) {
 			if c.Tags == nil {
 				c.Tags = map[string]string{}
 			}
-			c.Tags[key] = value
+			c.Tags[shown(key)] = shown(value)
 		case i == 0:
-			c.Statement = part
+			c.Statement = shown(part)
 		}
 	}
 }

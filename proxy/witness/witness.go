@@ -57,8 +57,16 @@ func New(c Config) *Witness {
 	return w
 }
 
-// Run looks once a second, until ctx ends.
-func (w *Witness) Run(ctx context.Context) {
+// Frame is what one look showed, and what is said of it. It does not change any more.
+type Frame struct {
+	At       time.Time
+	Stats    proxy.Stats
+	Sights   []diagnosis.Sight
+	Verdicts []diagnosis.Verdict // the worst first
+}
+
+// Run looks once a second, and has take take what was seen, until ctx ends.
+func (w *Witness) Run(ctx context.Context, take func(*Frame)) {
 	t := time.NewTicker(LookEvery)
 	defer t.Stop()
 	defer w.file.close()
@@ -67,16 +75,16 @@ func (w *Witness) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			w.Look(time.Now())
+			take(w.Look(time.Now()))
 		}
 	}
 }
 
 // Look looks once. One goroutine calls it.
-func (w *Witness) Look(now time.Time) {
+func (w *Witness) Look(now time.Time) *Frame {
 	st, sights := w.cfg.Guard.Stats(), w.cfg.Guard.Sights()
+	f := &Frame{At: now, Stats: st, Verdicts: []diagnosis.Verdict{}}
 	w.house.look(now, anyLocal(sights))
-	var verdicts []diagnosis.Verdict
 	var turned []*diagnosis.Incident
 	for i := range sights {
 		s := w.sight(&st, &sights[i], now)
@@ -86,7 +94,7 @@ func (w *Witness) Look(now time.Time) {
 			w.judges[s.Database] = j
 		}
 		v := j.Judge(s)
-		verdicts = append(verdicts, v)
+		f.Sights, f.Verdicts = append(f.Sights, s), append(f.Verdicts, v)
 		w.mu.Lock()
 		in := w.record.Note(&v, &s)
 		w.mu.Unlock()
@@ -94,6 +102,7 @@ func (w *Witness) Look(now time.Time) {
 			turned = append(turned, in)
 		}
 	}
+	verdicts := f.Verdicts
 	diagnosis.Sort(verdicts)
 	w.mu.Lock()
 	before := w.verdicts
@@ -106,6 +115,7 @@ func (w *Witness) Look(now time.Time) {
 		w.tellIncident(in)
 	}
 	w.write(turned)
+	return f
 }
 
 // tellIncident logs that an incident has begun or ended.

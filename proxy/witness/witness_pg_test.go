@@ -85,7 +85,7 @@ func behind(t *testing.T, db *pgtest.Cluster, addr string, set func(*proxy.Confi
 	ctx, stop := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = sc.server.Serve(ctx) })
-	work.Go(func() { sc.see.Run(ctx) })
+	work.Go(func() { sc.see.Run(ctx, func(*witness.Frame) {}) })
 	t.Cleanup(func() { stop(); work.Wait(); _ = sc.server.Close() })
 	return sc
 }
