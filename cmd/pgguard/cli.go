@@ -35,6 +35,7 @@ type cli struct {
 	Serve      serveCmd      `cmd:"" help:"Accept clients and pool their connections to PostgreSQL."`
 	Check      checkCmd      `cmd:"" help:"Report every fault of a configuration file, flags and variables, else print the configuration in effect."`
 	Demo       demoCmd       `cmd:"" help:"Show what the guard does: an overload of a private PostgreSQL, direct and guarded. About two minutes."`
+	Top        topCmd        `cmd:"" help:"Show what the dashboard shows, in a terminal."`
 	Incidents  incidentsCmd  `cmd:"" help:"Write what was wrong lately, and what was done about it, as a timeline in Markdown."`
 	Cert       certCmd       `cmd:"" help:"Make an authority and a certificate for tests and demos."`
 	DDLTrigger ddlTriggerCmd `cmd:"" name:"ddl-trigger" help:"Print the SQL of an event trigger with which a database tells pgguard at once of DDL that is made past it."`

@@ -6,65 +6,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
 	"pgguard/pool/event"
 	"pgguard/proxy/admin"
 	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/witness"
 )
-
-// remote is the pages of a guard that runs.
-type remote struct {
-	HTTP      string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL."`
-	TokenFile string `name:"token-file" env:"PGGUARD_TOKEN_FILE" placeholder:"FILE" help:"File with the token of those pages (admin.token_file)."`
-}
-
-// maxPage bounds what is read of a page: a thousandth of it is usual.
-const maxPage = 64 << 20
-
-// get reads a page into value.
-func (r *remote) get(ctx context.Context, path string, value any) error {
-	base := r.HTTP
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
-	}
-	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
-	defer stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+path, nil)
-	if err != nil {
-		return usageError{fmt.Errorf("--http: %w", err)}
-	}
-	if r.TokenFile != "" {
-		token, err := os.ReadFile(r.TokenFile)
-		if err != nil {
-			return fmt.Errorf("--token-file: %w", err)
-		}
-		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask pgguard: %w", err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxPage))
-	if err != nil {
-		return fmt.Errorf("ask pgguard: %w", err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("pgguard at %s answers %s: %s", r.HTTP, answer.Status, strings.TrimSpace(string(body)))
-	}
-	if err := json.Unmarshal(body, value); err != nil {
-		return fmt.Errorf("%s of %s is not what pgguard answers: %w", path, r.HTTP, err)
-	}
-	return nil
-}
 
 // incidentsCmd writes what was wrong, and what was done about it.
 type incidentsCmd struct {

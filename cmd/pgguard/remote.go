@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// remote is the pages of a guard that runs.
+type remote struct {
+	HTTP      string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL."`
+	TokenFile string `name:"token-file" env:"PGGUARD_TOKEN_FILE" placeholder:"FILE" help:"File with the token of those pages (admin.token_file)."`
+}
+
+// maxPage bounds what is read of a page: a thousandth of it is usual.
+const maxPage = 64 << 20
+
+// request is for a page.
+func (r *remote) request(ctx context.Context, path string) (*http.Request, error) {
+	base := r.HTTP
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+path, nil)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--http: %w", err)}
+	}
+	if r.TokenFile != "" {
+		token, err := os.ReadFile(r.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	}
+	return request, nil
+}
+
+// get reads a page into value.
+func (r *remote) get(ctx context.Context, path string, value any) error {
+	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	answer, err := r.ask(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxPage))
+	if err != nil {
+		return fmt.Errorf("ask pgguard: %w", err)
+	}
+	if err := json.Unmarshal(body, value); err != nil {
+		return fmt.Errorf("%s of %s is not what pgguard answers: %w", path, r.HTTP, err)
+	}
+	return nil
+}
+
+// ask asks for a page that is read for as long as it lasts.
+func (r *remote) ask(ctx context.Context, path string) (*http.Response, error) {
+	request, err := r.request(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask pgguard: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
+		_ = answer.Body.Close()
+		return nil, fmt.Errorf("pgguard at %s answers %s: %s", r.HTTP, answer.Status, plain(strings.TrimSpace(string(body))))
+	}
+	return answer, nil
+}
