@@ -74,3 +74,40 @@ func TestLongNames(t *testing.T) {
 		}
 	}
 }
+
+// TestLongMessageBehindAnErrorIsReadOver: also where the server must be asked first whether its copy of a statement is the client's, and the
+// error comes meanwhile.
+func TestLongMessageBehindAnErrorIsReadOver(t *testing.T) {
+	for _, size := range []int{100, 16_000, 16_344, 17_000, 70_000} {
+		for name, bad := range map[string][]byte{
+			"taken name": parse("c", "select $1::int"),
+			"syntax":     parse("d", "selec $1::text"),
+			"bad bind":   bound("", "c", "1", "2"),
+		} {
+			t.Run(fmt.Sprintf("%s %d", name, size), func(t *testing.T) {
+				g := narrow(t, 2, nil)
+				p, _ := enter(t, g.addr)
+				for range 4 { // on either server
+					p.write(slices.Concat(parse("c", "select $1::text"), describe('S', "c"), msgSync))
+					p.read("Z")
+					p.lines()
+					holder, _ := enter(t, g.addr)
+					holder.ask("begin; select 1")
+					p.write(slices.Concat(simple("select 2"), bad, bound("", "c", strings.Repeat("z", size)), execute("", 0), msgSync))
+					p.read("ZZ")
+					got := p.lines()
+					if n := len(got); p.over || n == 0 || got[n-1] != "Z I" || !strings.HasPrefix(got[n-2], "E SERROR") {
+						t.Fatalf("got %q", got)
+					}
+					p.expect("select 1", "T ?column?:23:0; D 1; C SELECT 1; Z I")
+					p.write(slices.Concat(closes('S', "c"), msgSync))
+					p.read("Z")
+					p.lines()
+					holder.leave()
+				}
+				p.leave()
+				g.atRest(t)
+			})
+		}
+	}
+}

@@ -16,9 +16,8 @@ type sending struct {
 	from []byte // the client's messages
 	done int    // bytes of from that are in out
 	at   int    // start of the message at hand
-	out  []byte // nil: nothing but from itself
-
-	scratch []byte // what out begins in
+	out  []byte // begins in the caller's scratch
+	own  bool   // out is to be written, and from[done:]; else from as it is
 
 	now   time.Time
 	i     int        // number of the step at hand
@@ -29,7 +28,7 @@ type sending struct {
 // Send returns what must be written to the server for r, whose messages are in from, and notes what the server owes for it. The
 // result is from itself, or begins in scratch, or is new.
 func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
-	w := sending{l: l, r: r, from: from, scratch: scratch, now: now}
+	w := sending{l: l, r: r, from: from, out: scratch[:0], now: now}
 	read := false // the server reads some of it
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
@@ -59,7 +58,7 @@ func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
 	if read {
 		l.mayHaveDone(r, from)
 	}
-	if w.out == nil {
+	if !w.own {
 		return from
 	}
 	return append(w.out, from[w.done:]...)
@@ -246,9 +245,7 @@ func (w *sending) forgetUnnamed(typ byte) {
 
 // before makes sure that everything up to the message at hand is in out.
 func (w *sending) before() {
-	if w.out == nil {
-		w.out = w.scratch[:0]
-	}
+	w.own = true
 	w.out = append(w.out, w.from[w.done:w.at]...)
 	w.done = w.at
 }

@@ -312,13 +312,13 @@ func (k *talk) first(prefix []byte) {
 			k.lease.Keep()
 		}
 	}
-	k.write(append(bytes.Clone(prefix), k.send(p)...))
+	k.write(append(bytes.Clone(prefix), k.send(p, nil)...))
 }
 
 // send gives what is to be written for a request.
-func (k *talk) send(p *pending) []byte {
+func (k *talk) send(p *pending, scratch []byte) []byte {
 	k.vague = k.vague || (k.lease.failing() && k.client.unnamed != nil && k.client.unnamed.Body == "")
-	return k.lease.Send(&p.Request, p.from, make([]byte, 0, 64), k.now)
+	return k.lease.Send(&p.Request, p.from, scratch, k.now)
 }
 
 // sendNow sends a request to the server that the session has.
@@ -332,7 +332,7 @@ func (k *talk) sendNow(p *pending) {
 		return
 	}
 	prefix = bytes.Clone(prefix)
-	out := k.send(p)
+	out := k.send(p, make([]byte, 0, 64))
 	if k.lease.Quiet() || k.lease.Skipping() {
 		k.drop = len(k.tail) > 0
 	}
@@ -440,7 +440,7 @@ func (k *talk) ready() {
 		k.kept = nil
 		k.again++
 		k.lease.Rewind()
-		out := k.send(p)
+		out := k.send(p, nil)
 		k.lease.Renewed()
 		k.write(out)
 	}
