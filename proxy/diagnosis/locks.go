@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"time"
 
 	"pgguard/pool/event"
 )
@@ -23,7 +24,7 @@ func waitsForLocks(j *Judge, s *Sight) (finding, bool) {
 	f.State, f.Confidence = Locks, 0.9
 	f.Evidence = event.Of(event.Number{Name: "blocked", Value: float64(s.Waits.Lock)}, event.Number{Name: "running", Value: float64(running)},
 		event.Number{Name: "waiting", Value: float64(waiting)})
-	if h := s.Holder; h != nil && h.Blocks >= lockLeast && 2*h.Blocks >= s.Waits.Lock {
+	if h := s.Holder; h != nil && h.Blocks >= lockLeast && 2*h.Blocks >= s.Waits.Lock && j.holdsOn(h) {
 		f.holds(h, running)
 		return f, true
 	}
@@ -38,6 +39,24 @@ func waitsForLocks(j *Judge, s *Sight) (finding, bool) {
 	f.Sentence = fmt.Sprintf("%d of %s that run wait for locks, of more than one holder.", s.Waits.Lock, count(running, "statement"))
 	f.Advice = "See who blocks whom: select pid, pg_blocking_pids(pid), query from pg_stat_activity where wait_event_type = 'Lock'."
 	return f, true
+}
+
+// holdsFor is for how long a holder must have done the same, or be the holder, to be one that others wait for; where it is another each time, it is
+// the row that they wait for.
+const holdsFor = 2 * time.Second
+
+// holdsOn is true for a holder that stays.
+func (j *Judge) holdsOn(h *Holder) bool {
+	if h.Held >= holdsFor {
+		return true
+	}
+	looks := 0
+	for i := range j.sights {
+		if before := j.sights[i].Holder; before != nil && before.PID == h.PID && j.last().At.Sub(j.sights[i].At) <= holdsFor {
+			looks++
+		}
+	}
+	return looks >= raise
 }
 
 // holds says who holds what most wait for.
@@ -85,10 +104,13 @@ func culpritOf(h *Holder) Culprit {
 	return c
 }
 
-// convoyOf is the convoy that most of the statements are in, nil if there is none.
+// convoyOf is the convoy in which most wait, nil if there is none. One whose name is known says more than one without.
 func convoyOf(s *Sight) (most *Convoy) {
 	for i := range s.Convoys {
-		if c := &s.Convoys[i]; c.Bound > 0 && (most == nil || c.Running > most.Running) {
+		c := &s.Convoys[i]
+		switch {
+		case c.Bound == 0:
+		case most == nil, c.Called != "" && most.Called == "", (c.Called != "") == (most.Called != "") && c.Locked > most.Locked:
 			most = c
 		}
 	}

@@ -23,6 +23,12 @@ func process(j *Judge, s *Sight) (finding, bool) {
 	if m.Process == "" || m.Idle > machineIdle*m.Cores || m.Used < processShare*m.Cores {
 		return finding{}, false
 	}
+	list, _, _ := j.recents()
+	slow := j.usual.slowdown(list, 0)
+	waiting, _ := s.waiting()
+	if slow < slowBy && waiting == 0 && s.Guard.Lag < guardLate {
+		return finding{}, false // it takes what nobody else wants
+	}
 	f := finding{}
 	f.State, f.Cause, f.Confidence = Strangers, "process", 0.9
 	f.Culprit.Process, f.Culprit.PID = shown(m.Process), m.PID
@@ -30,7 +36,8 @@ func process(j *Judge, s *Sight) (finding, bool) {
 		f.Culprit.Process, m.PID, digits(m.Used), count(int(m.Cores+0.5), "core"), digits(m.Database))
 	f.Advice = fmt.Sprintf("Move %s to another machine, or give it less (nice, a CPU limit).", f.Culprit.Process)
 	f.Evidence = event.Of(event.Number{Name: "process_cores", Value: m.Used}, event.Number{Name: "cores", Value: m.Cores},
-		event.Number{Name: "database_cores", Value: m.Database}, event.Number{Name: "guard_cores", Value: m.Guard})
+		event.Number{Name: "database_cores", Value: m.Database}, event.Number{Name: "guard_cores", Value: m.Guard},
+		event.Number{Name: "slowdown", Value: slow}, event.Number{Name: "waiting", Value: float64(waiting)}, event.Number{Name: "late_seconds", Value: s.Guard.Lag.Seconds()})
 	return f, true
 }
 
@@ -38,7 +45,7 @@ func process(j *Judge, s *Sight) (finding, bool) {
 func others(j *Judge, s *Sight) (finding, bool) {
 	left := s.Most - s.Others
 	waiting, oldest := s.waiting()
-	if !s.Sampled || s.Most == 0 || 2*s.Others < s.Most || (4*left > s.Most && waiting == 0) || s.Limit <= left && waiting == 0 && 10*left > s.Most {
+	if !s.Sampled || s.Most == 0 || 2*s.Others < s.Most || (4*left > s.Most && waiting == 0) {
 		return finding{}, false
 	}
 	f := finding{}

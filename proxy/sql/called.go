@@ -17,6 +17,10 @@ const maxCalled = 200
 func Called(text []byte) string {
 	l := lexemes{p: text}
 	command := l.first()
+	name := command.String()
+	if command == Ddl || command == Maintenance { // each is many
+		name = strings.ToLower(string(l.text))
+	}
 	table := l.table(command)
 	var out strings.Builder
 	for key, value := range Tags(text) {
@@ -31,7 +35,6 @@ func Called(text []byte) string {
 	if table == "" && out.Len() == 0 {
 		return ""
 	}
-	name := command.String()
 	if table != "" {
 		name += " " + table
 	}
@@ -41,8 +44,8 @@ func Called(text []byte) string {
 // beforeTable are the words after which a table stands, in any statement or as the first word.
 var (
 	beforeTable = []string{"from", "into", "join"}
-	firstBefore = []string{"update", "copy", "table", "lock"}
-	skipped     = []string{"only", "lateral", "table"}
+	firstBefore = []string{"update", "copy", "table", "lock", "alter", "drop", "truncate", "create", "vacuum", "analyze", "cluster", "reindex", "refresh"}
+	skipped     = []string{"only", "lateral", "table", "index", "view", "materialized", "if", "not", "exists", "concurrently", "full", "verbose", "unique"}
 )
 
 // table returns the first table named from the last lexeme on, which is the statement's first: outside of parentheses if there is one.

@@ -13,12 +13,17 @@ func TestCalledNamesTheFirstTableAndTheTags(t *testing.T) {
 		"with x as (select 1 from a) select * from b":                                     "with b",
 		"select count(*) from (select * from inner_one) q":                                "select inner_one",
 		"select 'from secret' /* from nobody */ from real":                                "select real",
-		"delete from only t":                                        "delete t",
-		"copy public.big (a) from stdin":                            "copy public.big",
-		"merge into m using s on true when matched then do nothing": "merge m",
-		"select pg_sleep(5)":                                        "",
-		"":                                                          "",
-		"do $$ begin perform 1 from hidden; end $$ /*job='x'*/": "do, job=x",
+		"alter table if exists only orders add column c text":                             "alter orders",
+		"alter table only public.orders add column c text":                                "alter public.orders",
+		"drop index concurrently orders_id":                                               "drop orders_id",
+		"vacuum full verbose orders":                                                      "vacuum orders",
+		"refresh materialized view concurrently totals":                                   "refresh totals",
+		"delete from only t":                                                              "delete t",
+		"copy public.big (a) from stdin":                                                  "copy public.big",
+		"merge into m using s on true when matched then do nothing":                       "merge m",
+		"select pg_sleep(5)":                                                              "",
+		"":                                                                                "",
+		"do $$ begin perform 1 from hidden; end $$ /*job='x'*/":                           "do, job=x",
 	} {
 		if got := Called([]byte(text)); got != want {
 			t.Errorf("%s\n got %q\nwant %q", text, got, want)

@@ -93,7 +93,9 @@ func sampled(s *diagnosis.Sight, seen *proxy.Sight) {
 		k := diagnosis.Convoy{Called: c.Called, Bound: c.Bound, Running: c.Running, Locked: c.Blocked}
 		for i := range seen.Prints {
 			if p := &seen.Prints[i]; p.Index == c.Print {
-				k.Fingerprint = p.Fingerprint
+				if k.Fingerprint = p.Fingerprint; k.Called == "" {
+					k.Called = p.Called
+				}
 			}
 		}
 		s.Convoys = append(s.Convoys, k)
