@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers versions regress judge features partition page deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers versions regress judge features partition page faults rules deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -87,6 +87,14 @@ page: deps  ## look at the dashboard in Chromium, in every state, light and dark
 	sh deploy/deps.sh browser
 	go test -tags chrome -count 1 -v ./proxy/dashboard
 
+faults: deps  ## inject ten faults into a real PostgreSQL, each behind ordinary load, and see what is said within ten seconds; then HEALTHY (2m) in which nothing may be; ten minutes
+	HEALTHY=$(or $(HEALTHY),2m) go test -tags 'pg faults' -count 1 -timeout 0 -v -run 'TestFault|TestHealthyLoad' ./proxy/witness
+
+rules: deps  ## check and try the rules for Prometheus with its own tool
+	sh deploy/deps.sh promtool
+	promtool check rules deploy/prometheus/rules.yaml
+	promtool test rules deploy/prometheus/rules_test.yaml
+
 deps:  ## install PostgreSQL where apt-get can, otherwise say what to install
 	@sh deploy/deps.sh
 
@@ -106,7 +114,7 @@ fmt:
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:
-	go vet -tags 'pg chrome' ./...
+	go vet -tags 'pg chrome faults' ./...
 
 unit:
 	go test $(UNIT)

@@ -207,7 +207,9 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 	if l != nil {
 		addr = l.Addr().String()
 	}
-	registry := metrics.Registry(s.guard.Stats, versionName())
+	registry := metrics.Registry(s.guard.Stats, func() metrics.Said {
+		return metrics.Said{Verdicts: see.Verdicts(), Incidents: uint64(see.Begun())}
+	}, versionName())
 	server := admin.Server(admin.Handler(admin.Options{
 		Ready: s.guard.Ready,
 		State: func() any {

@@ -183,6 +183,9 @@ func (r *Record) find(number int) *Incident {
 	return nil
 }
 
+// Number is how many incidents have begun.
+func (r *Record) Number() int { return r.number }
+
 // Incidents are those that are kept, the last one first. They are copies.
 func (r *Record) Incidents() []Incident {
 	out := make([]Incident, 0, len(r.incidents))

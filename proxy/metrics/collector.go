@@ -5,20 +5,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"pgguard/proxy"
+	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/instance"
 )
 
 // Collector reads one snapshot at each scrape. It is safe for concurrent use if its function is.
 type Collector struct {
 	stats func() proxy.Stats
+	said  func() Said
 }
 
-// New returns a Collector of what stats returns; stats is called once for each scrape.
-func New(stats func() proxy.Stats) *Collector { return &Collector{stats: stats} }
+// Said is what a witness says.
+type Said struct {
+	Verdicts  []diagnosis.Verdict
+	Incidents uint64 // that have begun
+}
+
+// New returns a Collector of what stats and said return; each is called once for each scrape.
+func New(stats func() proxy.Stats, said func() Said) *Collector { return &Collector{stats, said} }
+
+// fromTheStart are the reasons of refusals that are shown before the first, so that a rate sees that one, too: those that may come at any time, to any
+// class. Others appear when they occur: most never do, and reasons by classes would be many series.
+var fromTheStart = map[proxy.Reason]bool{
+	proxy.ReasonWait: true, proxy.ReasonQueueFull: true, proxy.ReasonOverload: true, proxy.ReasonTooLate: true, proxy.ReasonReaped: true, proxy.ReasonBreaker: true,
+	proxy.ReasonLost: true, proxy.ReasonUnknown: true,
+}
 
 // Registry returns a registry with everything under /metrics: the proxy's samples, the version, the Go runtime and the
 // process.
-func Registry(stats func() proxy.Stats, version string) *prometheus.Registry {
+func Registry(stats func() proxy.Stats, said func() Said, version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "pgguard_build_info",
@@ -26,7 +41,7 @@ func Registry(stats func() proxy.Stats, version string) *prometheus.Registry {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	r.MustRegister(New(stats), build, collectors.NewGoCollector(),
+	r.MustRegister(New(stats, said), build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
@@ -42,6 +57,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := sink(ch)
 	st := c.stats()
+	s.said(c.said())
 	for state, n := range st.Clients {
 		s.gauge(clients, float64(n), state)
 	}
@@ -50,7 +66,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		s.gauge(pinnedClients, float64(n), reason)
 	}
 	for k, n := range st.Refusals {
-		s.counter(refusals, n, k.Reason, k.Class)
+		if n > 0 || fromTheStart[proxy.Reason(k.Reason)] {
+			s.counter(refusals, n, k.Reason, k.Class)
+		}
 	}
 	for k, n := range st.WouldRefuse {
 		s.counter(wouldRefuse, n, k.Reason, k.Class)
@@ -85,6 +103,16 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 
 // sink makes samples.
 type sink chan<- prometheus.Metric
+
+// said sends what is wrong.
+func (s sink) said(said Said) {
+	for i := range said.Verdicts {
+		for _, state := range diagnosis.States {
+			s.gauge(verdict, truth(said.Verdicts[i].State == state), said.Verdicts[i].Database, string(state))
+		}
+	}
+	s.counter(incidents, said.Incidents)
+}
 
 // pool sends the samples of one PostgreSQL instance.
 func (s sink) pool(p instance.Stats) {

@@ -13,6 +13,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/proxy"
+	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/instance"
 )
 
@@ -48,6 +49,11 @@ func sample() proxy.Stats {
 	}
 }
 
+// said is what a witness says of it.
+func said() Said {
+	return Said{Verdicts: []diagnosis.Verdict{{State: diagnosis.Locks, Database: "db:5432"}}, Incidents: 3}
+}
+
 // page returns what a scrape of c shows.
 func page(t *testing.T, c prometheus.Collector) string {
 	t.Helper()
@@ -70,7 +76,7 @@ func page(t *testing.T, c prometheus.Collector) string {
 
 func TestScrapeShowsEveryMetric(t *testing.T) {
 	const golden = "testdata/metrics.golden"
-	got := page(t, New(sample))
+	got := page(t, New(sample, said))
 	if *rewrite {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -92,7 +98,7 @@ func TestScrapeShowsEveryMetric(t *testing.T) {
 }
 
 func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
-	problems, err := promlint.New(strings.NewReader(page(t, New(sample)))).Lint()
+	problems, err := promlint.New(strings.NewReader(page(t, New(sample, said)))).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,14 +108,14 @@ func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
 }
 
 func TestEmptyStatsCanBeScraped(t *testing.T) {
-	got := page(t, New(func() proxy.Stats { return proxy.Stats{} }))
+	got := page(t, New(func() proxy.Stats { return proxy.Stats{} }, func() Said { return Said{} }))
 	if !strings.Contains(got, "pgguard_draining 0") {
 		t.Errorf("got:\n%s", got)
 	}
 }
 
 func TestRegistryHasVersionRuntimeAndProcess(t *testing.T) {
-	families, err := Registry(sample, "v1.2.3").Gather()
+	families, err := Registry(sample, said, "v1.2.3").Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +126,19 @@ func TestRegistryHasVersionRuntimeAndProcess(t *testing.T) {
 	for _, name := range []string{"pgguard_build_info", "pgguard_clients", "go_goroutines"} {
 		if !seen[name] {
 			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// TestRefusalsThatNeverOccurAreNoSeries: what may come to any class is there from the start; the rest of reasons by classes only once it has occurred.
+func TestRefusalsThatNeverOccurAreNoSeries(t *testing.T) {
+	st := proxy.Stats{Refusals: map[proxy.ReasonClass]uint64{
+		{Reason: "wait", Class: "low"}: 0, {Reason: "protocol", Class: "low"}: 0, {Reason: "pinned", Class: "high"}: 2,
+	}}
+	got := page(t, New(func() proxy.Stats { return st }, said))
+	for want, is := range map[string]bool{`reason="wait"} 0`: true, `reason="protocol"`: false, `reason="pinned"} 2`: true} {
+		if strings.Contains(got, want) != is {
+			t.Errorf("%s: %v, want %v in\n%s", want, !is, is, got)
 		}
 	}
 }

@@ -13,6 +13,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // The metrics. A name is part of the public surface: it stays.
 var (
+	verdict   = desc("verdict", "1 for the state that the verdict on a database is.", "database", "state")
+	incidents = desc("incidents_total", "Times in which something was wrong, that have begun.")
+
 	clients       = desc("clients", "Client connections by state.", "state")
 	pinnedClients = desc("pinned_clients", "Clients that keep their server, by what they left in it.", "reason")
 	draining      = desc("draining", "1 while the guard finishes transactions before it ends.")

@@ -154,6 +154,13 @@ func (w *Witness) write(turned []*diagnosis.Incident) {
 	}
 }
 
+// Begun is how many incidents have begun since the guard started.
+func (w *Witness) Begun() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.record.Number()
+}
+
 // Incidents are those that are kept, the last one first.
 func (w *Witness) Incidents() []diagnosis.Incident {
 	w.mu.Lock()
