@@ -90,59 +90,37 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	ours := in.servers()
 	s := &Seen{At: time.Now(), Active: make(map[*pool.Server]Activity, len(ours))}
 	var n count
-	running, isStandby := 0, false
-	var waiters []int32
-	var witness map[uint16]int32 // of each statement some of which wait for a lock
 	var pid int32
 	var waits, name, client string
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name, &client}, func() error {
 		b := ours[uint32(pid)]
 		switch {
 		case pid == 0:
-			isStandby = waits == standby
+			n.standby = waits == standby
 		case pid < 0:
 			n.all, _ = strconv.Atoi(waits)
-		case b == nil && strings.HasPrefix(name, sideName):
-			servers, running := peerOf(name)
-			s.Peers += running
-			n.guards += servers + 1
-		case b == nil:
-			s.Foreign++
-			n.stranger(name, client, pid)
-		case waits == "Client":
-			s.Active[b.Slot()] = ActiveForClient
-			s.Waits.Client++
-		default:
-			s.Waits.add(waits)
-			running++
-			s.Active[b.Slot()] = ActiveAtWork
-			blocked := waits == "Lock"
-			if blocked {
-				s.Blocked++
-				waiters = append(waiters, pid)
-				if witness == nil {
-					witness = map[uint16]int32{}
-				}
-				witness[b.Print()] = pid
-				b.Blocked()
+		case b != nil:
+			if works, blocked := n.own(s, b, waits); works {
+				in.convoys.saw(b.Print(), blocked)
 			}
-			in.convoys.saw(b.Print(), blocked)
+		default:
+			n.other(s, name, client, pid)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
-	in.sawRole(ctx, c, isStandby)
-	in.running = running
-	s.share(running, s.Waits.LWLock)
+	in.sawRole(ctx, c, n.standby)
+	in.running = n.running
+	s.share(n.running, s.Waits.LWLock)
 	s.Stranger = n.most()
 	s.Others = max(0, n.all-n.guards-len(ours)-1)
-	if err := in.details(ctx, c, s, waiters, ours); err != nil {
+	if err := in.details(ctx, c, s, n.waiters, ours); err != nil {
 		return err
 	}
 	s.Culprit = in.culprit(s)
-	if err := in.nameConvoys(ctx, c, witness); err != nil {
+	if err := in.nameConvoys(ctx, c, n.witness); err != nil {
 		return err
 	}
 	s.Convoys = in.settleConvoys(s.At)

@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -36,10 +37,51 @@ type Party struct {
 // maxStrangers is how many strangers a sample tells apart.
 const maxStrangers = 64
 
-// count is what a sample counts of those that are not ours.
+// count is what a sample counts.
 type count struct {
 	all, guards int // connections; those of other guards
 	strangers   map[[2]string]Party
+	running     int // of our servers
+	standby     bool
+	waiters     []int32
+	witness     map[uint16]int32 // of each statement some of which wait for a lock
+}
+
+// own counts one of our servers that is active, and says whether it is at work, which it is not while it waits for its client, and whether it
+// waits for a lock.
+func (n *count) own(s *Seen, b Server, waits string) (works, blocked bool) {
+	if waits == "Client" {
+		s.Active[b.Slot()] = ActiveForClient
+		s.Waits.Client++
+		return false, false
+	}
+	n.running++
+	s.Active[b.Slot()] = ActiveAtWork
+	s.Waits.add(waits)
+	if waits != "Lock" {
+		return true, false
+	}
+	s.Blocked++
+	pid := int32(b.PID())
+	n.waiters = append(n.waiters, pid)
+	if n.witness == nil {
+		n.witness = map[uint16]int32{}
+	}
+	n.witness[b.Print()] = pid
+	b.Blocked()
+	return true, true
+}
+
+// other counts the side channel of another guard, or a statement of anybody else's.
+func (n *count) other(s *Seen, application, client string, pid int32) {
+	if strings.HasPrefix(application, sideName) {
+		servers, running := peerOf(application)
+		s.Peers += running
+		n.guards += servers + 1
+		return
+	}
+	s.Foreign++
+	n.stranger(application, client, pid)
 }
 
 // stranger notes a statement of somebody else's.
