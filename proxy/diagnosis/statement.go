@@ -107,7 +107,11 @@ func (u *usual) more(r *recent, calls, length float64) bool {
 	case u.slowness(r) >= slowTimes:
 		return false // it lasts longer, so that more of it is seen
 	}
-	return r.calls >= moreTimes*h.rate*max(1, length) || odds(r.calls/calls) >= moreTimes*odds(h.rate/max(h.rate, u.rate))
+	more := r.calls / (h.rate * max(1, length))
+	if others := u.rate - h.rate; others > h.rate/10 { // where all come more often, it is not this one
+		more = min(more, more/max(1, (calls-r.calls)/(others*max(1, length))))
+	}
+	return more >= moreTimes || odds(r.calls/calls) >= moreTimes*odds(h.rate/max(h.rate, u.rate))
 }
 
 // odds turns a share into how it stands to the rest.

@@ -15,6 +15,7 @@ const (
 	machineIdle  = 0.1 // of them, at most: while more is idle nobody takes anything from anybody
 	slowBy       = 1.5 // times as long as usual: less is noise
 	slowByAlone  = 2.0 // where nothing but the times says that something is wrong
+	slowLeast    = 1.0 // statement at once on average: a server that has little to do is slower by a millisecond for many reasons
 )
 
 // process finds a program on the machine of PostgreSQL that takes its processors.
@@ -116,7 +117,7 @@ func slower(j *Judge, s *Sight) (finding, bool) {
 	waits := j.mean(func(s *Sight) float64 { return float64(s.Waits.Lock + s.Waits.LWLock) })
 	theirs := j.mean(func(s *Sight) float64 { return float64(s.Foreign) })
 	running := j.mean(func(s *Sight) float64 { return float64(s.Running) })
-	if rate > 0.9*j.usual.rate || waits > running/4 || theirs >= 1 {
+	if rate > 0.9*j.usual.rate || waits > running/4 || theirs >= 1 || running < slowLeast {
 		return finding{}, false // more comes, or it is something else
 	}
 	f := finding{}

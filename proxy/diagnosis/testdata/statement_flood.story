@@ -41,3 +41,19 @@ See what was deployed then and sends it: a loop that asks for each row (N+1), a 
 culprit statement: select audit_log
 culprit fingerprint: 0000000000000009
 calls_per_second=50 usual_per_second=0 share=0.8 share_of_calls=0.1 running=10 limit=10
+
+# All come more often: that is load, and nobody's fault.
+now n=30
+pool running=4 lent=5
+statement print=1 called="select orders" calls=100 took=4ms
+statement print=2 called="select users" calls=100 took=3ms
+----
+Nothing is wrong: 4 of 10 that may run do, and nobody waits.
+
+look n=8
+pool running=10 lent=10
+waits cpu=10
+statement print=1 calls=300 took=9ms
+statement print=2 calls=300 took=7ms
+----
+PostgreSQL is well used: 10 of 10 that may run do.

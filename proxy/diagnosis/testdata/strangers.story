@@ -66,3 +66,17 @@ strangers take the server (slower_machine, 60 % since 14:01:23)
 Since 14:01:23 the same statements take 4 times as long, though no more of them come, hardly any waits for a lock and nobody else's run: something outside PostgreSQL takes its machine.
 Look at the machine of PostgreSQL: its processors (steal time, other programs), its disk, a limit of its provider's (burst credits).
 slowdown=4 statements_per_second=120 usual_per_second=162 running=9
+
+# A server with little to do takes longer, for whatever reason: nobody notices.
+now n=20
+pool running=0
+statement print=1 called="select orders" calls=10 took=200us
+statement print=2 called="select users" calls=10 took=100us
+----
+Nothing is wrong: 0 of 10 that may run do, and nobody waits.
+
+look n=9
+statement print=1 calls=4 took=900us
+statement print=2 calls=4 took=600us
+----
+Nothing is wrong: 0 of 10 that may run do, and nobody waits.
