@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 // remote is the pages of a guard that runs.
 type remote struct {
 	HTTP      string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL."`
+	CA        string `name:"ca" env:"PGGUARD_CA" placeholder:"FILE" help:"File with the authorities that vouch for the certificate of those pages (admin.tls); without one, the system's."`
 	TokenFile string `name:"token-file" env:"PGGUARD_TOKEN_FILE" placeholder:"FILE" help:"File with the token of those pages (admin.token_file)."`
 }
 
@@ -38,6 +41,22 @@ func (r *remote) request(ctx context.Context, path string) (*http.Request, error
 		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	}
 	return request, nil
+}
+
+// client is for pages over TLS or without.
+func (r *remote) client() (*http.Client, error) {
+	if r.CA == "" {
+		return http.DefaultClient, nil
+	}
+	text, err := os.ReadFile(r.CA)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, usageError{fmt.Errorf("--ca: %s holds no certificate", r.CA)}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}, nil
 }
 
 // get reads a page into value.
@@ -65,7 +84,11 @@ func (r *remote) ask(ctx context.Context, path string) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	client, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("ask pgguard: %w", err)
 	}

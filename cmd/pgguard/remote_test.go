@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRemotePagesOverTLSWithAToken: a guard whose certificate the given authorities vouch for is asked, with the token; another is not believed.
+func TestRemotePagesOverTLSWithAToken(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer s3cret" {
+			http.Error(w, "the token is missing or wrong \x1b[2J", http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte(`["yes"]`))
+	}))
+	defer s.Close()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ca := file("ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	token := file("token", "s3cret\n")
+	var got []string
+	if err := (&remote{HTTP: s.URL, CA: ca, TokenFile: token}).get(context.Background(), "/x", &got); err != nil || len(got) != 1 {
+		t.Errorf("%v %v", got, err)
+	}
+	for want, r := range map[string]*remote{
+		"certificate":                   {HTTP: s.URL, TokenFile: token},
+		"the token is missing or wrong": {HTTP: s.URL, CA: ca},
+		"holds no certificate":          {HTTP: s.URL, CA: token},
+		"no such file":                  {HTTP: s.URL, CA: dir + "/absent"},
+		"--token-file":                  {HTTP: s.URL, CA: ca, TokenFile: dir + "/absent"},
+	} {
+		err := r.get(context.Background(), "/x", &got)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%+v: %v, want %s", r, err, want)
+		}
+	}
+}
