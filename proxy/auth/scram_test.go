@@ -104,3 +104,33 @@ func TestNoPasswordIsAClearError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// FuzzChallenge has a server say anything in its part of SCRAM: no answer comes of what is no challenge to this conversation, and only who knows the secret
+// is believed.
+func FuzzChallenge(f *testing.F) {
+	f.Add("r=NONCEmore,s=c2FsdA==,i=1", "v=AAAA")
+	f.Add("r=NONCE,s=c2FsdA==,i=1", "e=other-error")
+	f.Add("m=x,r=NONCEa,s=c2FsdA==,i=4096,x=y", "v=,")
+	f.Add("r=NONCEa,s=,i=-1", "")
+	f.Fuzz(func(t *testing.T, challenge, final string) {
+		if i := strings.Index(challenge, ",i="); i >= 0 && len(challenge) > i+6 {
+			return // a thousand iterations and more, which are bounded elsewhere
+		}
+		s, first, err := NewSCRAM("secret", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, nonce, _ := strings.Cut(string(first), "r=")
+		challenge = strings.ReplaceAll(challenge, "NONCE", nonce)
+		answer, err := s.Continue([]byte(challenge))
+		if (err == nil) != (len(answer) > 0) || err == nil && !strings.HasPrefix(challenge, "r="+nonce) {
+			t.Fatalf("%q was answered with %q, %v", challenge, answer, err)
+		}
+		if err := s.Finish([]byte(final)); err == nil {
+			t.Fatalf("%q was believed after %q", final, challenge)
+		}
+		if err == nil && s.Finish([]byte(s.final+",x=y")) != nil {
+			t.Fatal("the right proof is not believed")
+		}
+	})
+}

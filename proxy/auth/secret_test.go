@@ -174,3 +174,26 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d are remembered", len(m.users))
 	}
 }
+
+// FuzzSecret reads any text in the place of a secret, as a database or a file may have it: it is one of the three forms, or an error that does not hold it.
+func FuzzSecret(f *testing.F) {
+	f.Add(scramText("hunter2", []byte("salt"), 4096))
+	f.Add("md5" + strings.Repeat("a", 32))
+	f.Add("SCRAM-SHA-256$4096:c2FsdA==$AAAA:AAAA")
+	f.Add("SCRAM-SHA-256$-1:$:")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSecret(text)
+		if err != nil {
+			if !strings.HasPrefix(text, scramPrefix) || len(text) > len(scramPrefix)+8 && strings.Contains(err.Error(), text[len(scramPrefix):]) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if v, ok := NewMock().VerifierOf("app", s); s.IsSCRAM() && (!ok || v.Iterations < 1 || len(v.Salt) == 0) {
+			t.Fatalf("%q can be proved to nobody", text)
+		}
+		if s.Known() != (text != "") || strings.Contains(fmt.Sprintf("%v %+v %#v %s", s, s, s, s), text) && len(text) > 3 {
+			t.Fatalf("%q is shown", text)
+		}
+	})
+}
