@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers versions regress judge features partition page faults rules deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -69,6 +69,9 @@ ledger: deps  ## what clients were told against what is in the table, while serv
 
 drivers: build  ## end to end with real drivers, a pool of 4 and 50 noisy neighbours
 	sh proxy/conformance/drivers/run.sh
+
+doors:  ## who comes in, by each method of client and server and each driver, beside PostgreSQL 14 and 18; writes docs/authentication.md, ten minutes
+	sh proxy/conformance/doors/run.sh
 
 versions: deps  ## the tests with servers 14 to 18
 	sh deploy/versions.sh
