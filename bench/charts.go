@@ -30,6 +30,8 @@ func charts(f *report.File) []namedChart {
 		return control(f, "writers", "readers p99")
 	case "storm":
 		return control(f, "storm", "steady p99")
+	case "siege":
+		return control(f, "working", "working p99")
 	case "neighbours":
 		return control(f, "bulk", "web p99")
 	case "mixed":

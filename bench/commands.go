@@ -6,6 +6,7 @@ import "pgguard/bench/scenario"
 type scenarioCommands struct {
 	Convoy     convoyCommand     `cmd:"" help:"Many workers write one row, beside readers."`
 	Storm      stormCommand      `cmd:"" help:"Clients connect, ask and leave for ever, beside steady ones."`
+	Siege      siegeCommand      `cmd:"" help:"Strangers who do not log in, or guess passwords, beside clients who work."`
 	Neighbours neighboursCommand `cmd:"" help:"Bulk workers with long statements beside a web of short ones."`
 	Restart    restartCommand    `cmd:"" help:"PostgreSQL is restarted under clients with short transactions."`
 	Overload   overloadCommand   `cmd:"" help:"Goodput under deadlines from 1 to 40 knees, and after a trigger."`
@@ -17,6 +18,7 @@ type scenarioCommands struct {
 // scenarioList describes them as list does.
 const scenarioList = `convoy      200 workers write one row, beside readers: what do the readers and the writers get
 storm       500 clients connect, ask and leave for ever: what do steady clients get, and how many logins are there
+siege       7,000 connections that do not log in and 500 wrong logins a second: what do working clients get, and is all given back
 neighbours  200 bulk workers with long statements beside a web of short ones: what do both get
 restart     PostgreSQL is restarted under 50 clients: for how long is there no answer, and who sees an error
 overload    clients with a deadline from 1 to 40 knees, then a trigger: does goodput stay flat, and does it come back
@@ -31,6 +33,9 @@ type (
 	}
 	stormCommand struct {
 		scenario.Storm `embed:""`
+	}
+	siegeCommand struct {
+		scenario.Siege `embed:""`
 	}
 	neighboursCommand struct {
 		scenario.Neighbours `embed:""`
@@ -57,6 +62,9 @@ func (c *convoyCommand) Run(s *session, r *runCommand) error { return r.measure(
 
 // Run is called by the parser.
 func (c *stormCommand) Run(s *session, r *runCommand) error { return r.measure(s, c.Storm) }
+
+// Run is called by the parser.
+func (c *siegeCommand) Run(s *session, r *runCommand) error { return r.measure(s, c.Siege) }
 
 // Run is called by the parser.
 func (c *neighboursCommand) Run(s *session, r *runCommand) error { return r.measure(s, c.Neighbours) }

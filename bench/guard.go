@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -67,6 +69,13 @@ func guardConfig(w wish) string {
 	}
 	if len(pool) > 0 {
 		fmt.Fprintf(&b, "pool: {%s}\n", strings.Join(pool, ", "))
+	}
+	var users []string
+	for _, name := range slices.Sorted(maps.Keys(w.secrets)) {
+		users = append(users, fmt.Sprintf("%s: {password: %s}", name, w.secrets[name]))
+	}
+	if len(users) > 0 {
+		fmt.Fprintf(&b, "auth: {users: {%s}}\n", strings.Join(users, ", "))
 	}
 	var class []string
 	if w.queueWait > 0 {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,6 +81,12 @@ func startPgBouncer(ctx context.Context, path, serverURL string, w wish, log io.
 	for _, name := range w.users {
 		accounts += quoted(name) + ` ""` + "\n"
 	}
+	for _, name := range slices.Sorted(maps.Keys(w.secrets)) {
+		accounts += quoted(name) + " " + quoted(w.secrets[name]) + "\n"
+	}
+	if w.secrets != nil {
+		ini = strings.Replace(ini, "auth_type = trust", "auth_type = scram-sha-256", 1)
+	}
 	files := map[string]string{
 		users:                               accounts,
 		filepath.Join(dir, "pgbouncer.ini"): fmt.Sprintf(ini, cfg.Host, cfg.Port, port, users, pool),
@@ -97,7 +105,7 @@ func startPgBouncer(ctx context.Context, path, serverURL string, w wish, log io.
 		os.RemoveAll(dir)
 	}
 	proxied := through(serverURL, address)
-	if err := waitFor(ctx, c, func() error { return loginReady(ctx, proxied) }); err != nil {
+	if err := waitFor(ctx, c, func() error { return loginReady(ctx, w.as(proxied)) }); err != nil {
 		stop()
 		return live{}, fmt.Errorf("wait for pgbouncer: %w", err)
 	}

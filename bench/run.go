@@ -94,6 +94,9 @@ func runOne(ctx context.Context, o Options, server *scenario.Server, t Target, r
 	if limited, ok := o.Scenario.(interface{ Servers() int }); ok {
 		w.servers = limited.Servers()
 	}
+	if asked, ok := o.Scenario.(interface{ Users() map[string]string }); ok {
+		w.secrets = asked.Users()
+	}
 	l, err := t.start(ctx, server.URL, w, o.Log)
 	if err != nil {
 		return report.Run{}, err

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,11 +111,24 @@ func (t *Target) set(option string) error {
 // wish is what a measurement asks of the proxies that are started for it. Zero leaves a program its own default. What the
 // target says itself wins.
 type wish struct {
-	servers   int      // most server connections
-	limit     int      // statements running at once; guards only
-	queueWait int      // seconds that a client may wait for one
-	fifo      bool     // who comes first is served first; guards only
-	users     []string // beside the URL's, without a password; PgBouncer only, which must be told
+	servers   int               // most server connections
+	limit     int               // statements running at once; guards only
+	queueWait int               // seconds that a client may wait for one
+	fifo      bool              // who comes first is served first; guards only
+	users     []string          // beside the URL's, without a password; PgBouncer only, which must be told
+	secrets   map[string]string // passwords of users whom the program asks for them, by SCRAM; nil: it trusts everybody
+}
+
+// as is an address with one of the users who are asked for their passwords in it, if any is.
+func (w wish) as(address string) string {
+	u, err := url.Parse(address)
+	for _, name := range slices.Sorted(maps.Keys(w.secrets)) {
+		if err == nil {
+			u.User = url.UserPassword(name, w.secrets[name])
+			return u.String()
+		}
+	}
+	return address
 }
 
 // fifoWait is how long clients may wait in order of arrival: longer than any of them does.

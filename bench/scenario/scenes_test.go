@@ -53,6 +53,7 @@ func TestScenes(t *testing.T) {
 		test func(*testing.T, *pgtest.Cluster, *Server)
 	}{
 		{"convoy counts readers, writers and deadlock checks", testConvoy},
+		{"a siege's strangers come while clients work", testSiege},
 		{"a storm's clients log in for each query", testStorm},
 		{"neighbours are known by their names", testNeighbours},
 		{"overload compares steps and ends its trigger", testOverload},
@@ -93,6 +94,14 @@ func testStorm(t *testing.T, _ *pgtest.Cluster, server *Server) {
 	if logins < answers || logins > answers+8 {
 		t.Errorf("%v logins for %v answers a second", logins, answers)
 	}
+}
+
+func testSiege(t *testing.T, _ *pgtest.Cluster, server *Server) {
+	r := playOn(t, Siege{
+		Clients: 2, Think: 10 * time.Millisecond, ReadCost: time.Millisecond, Deadline: 2 * second, Open: 10, Half: 10, Guesses: 20,
+		Warmup: 100 * time.Millisecond, Alone: second / 2, Coming: second / 2, Beside: second, After: second / 2,
+	}, server)
+	positive(t, r, "alone: working goodput", "beside: working p99", "after: working goodput", "beside: strangers connected", "beside: guesses", "beside: working p99 of alone")
 }
 
 func testNeighbours(t *testing.T, _ *pgtest.Cluster, server *Server) {
