@@ -20,6 +20,7 @@ type backend struct {
 	server *pool.Server
 	conn   sock.Conn
 	pid    uint32
+	id     uint64 // among clients and servers
 	secret []byte
 
 	link    atomic.Pointer[link] // the lease; nil: none; &nobody once the connection has ended

@@ -75,6 +75,10 @@ type Config struct {
 	DeferBegin bool
 	// Auth says who may come in.
 	Auth Auth
+	// Admin says who may come to the console.
+	Admin Admin
+	// Console serves who has logged in to one of the Consoles, until it returns or the connection ends; nil: those are databases as others are.
+	Console func(srv *Server, o *Operator)
 	// AcceptWhileDraining keeps accepting clients after Shutdown began.
 	AcceptWhileDraining bool
 	// Grace bounds Shutdown: clients still in a transaction towards its end are closed.
@@ -162,6 +166,7 @@ func Default() Config {
 		MaxPrepared: 200, StatementAge: time.Second, PreparedMemory: 64 << 20, PrepareUnnamed: true, SyncApplicationName: true,
 
 		Auth:  Auth{Policy: auth.Policy{Method: auth.MethodTrust}},
+		Admin: Admin{Users: []string{}, StatsUsers: []string{}},
 		Grace: 60 * time.Second, IdleGrace: 3 * time.Second,
 		Log: slog.New(slog.DiscardHandler),
 	}

@@ -28,7 +28,7 @@
 // to its ReadyForQuery. slot: a server held by a transaction. run token: a statement running. limit (L): how many may
 // run, chosen. cap (H): how many servers may exist, given. class: a kind of work. refusal: an answer in the database's
 // place. pin: keeping a server between transactions. residue: what a transaction left in its server. drain: ending
-// without interrupting. side channel: the guard's own connection to the server. state: what a session is doing.
+// without interrupting. side channel: the guard's own connection to the server. operator: somebody in the console, who is no client. state: what a session is doing.
 // expectation: an answer that the server owes, and to whom. dedicate: to give a client a server of its own, in which its
 // statements have their own names.
 //

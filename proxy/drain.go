@@ -159,10 +159,12 @@ func (srv *Server) close(servers time.Duration) error {
 		for _, s := range srv.all() {
 			s.kick(errDrained)
 		}
+		srv.sendOperatorsOff()
 		srv.work.Wait()
 		for _, s := range srv.all() { // those that logged in meanwhile
 			s.kick(errDrained)
 		}
+		srv.sendOperatorsOff()
 		srv.sessions.Wait()
 		ctx, stop := context.WithTimeout(context.Background(), servers)
 		defer stop()

@@ -21,6 +21,7 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 		}
 	}()
 	b := granted.Conn.(*backend)
+	s.did.waitTime.Add(int64(waited))
 	gone := waited >= longWait && s.conn.Gone() // which its goroutine may be late to see
 	s.mu.Lock()
 	s.asked = false

@@ -32,6 +32,7 @@ type link struct {
 	rest      stream    // of a link without a client: what is missing of its last message
 	started   time.Time // of the statement that runs
 	txStarted time.Time // of the transaction
+	pinned    time.Time // when the client began to keep the server between transactions; zero: it does not
 	idleSince time.Time // of the idle stretch inside the transaction
 }
 
@@ -51,6 +52,7 @@ func (s *session) joinLocked(b *backend, granted pool.Lease) *link {
 	l.b, l.granted = b, granted
 	l.lease.Begin(&s.client, &b.session)
 	s.link, s.spare = l, nil
+	s.did.leases.Add(1)
 	return l
 }
 
@@ -59,7 +61,7 @@ func (s *session) partLocked() {
 	l := s.link
 	l.dropKept()
 	l.lease.Rest()
-	l.opens, l.lesson, l.ran, l.stops = false, lesson{}, ran{}, false
+	l.opens, l.lesson, l.ran, l.stops, l.pinned = false, lesson{}, ran{}, false, time.Time{}
 	s.link, s.spare = nil, l
 }
 
@@ -118,6 +120,11 @@ func (l *link) endLocked(now time.Time) ending {
 	took := now.Sub(l.started)
 	s.srv.times.query[s.class].observe(took)
 	s.srv.count.queries[s.class].Add(1)
+	s.did.queries.Add(1)
+	s.did.queryTime.Add(int64(took))
+	if n := l.b.session.TakePrepared(); n > 0 {
+		s.did.prepareds.Add(n)
+	}
 	l.b.server.Sample = l.ran.sample(took)
 	l.b.server.Sample.Blocked = l.b.blocked.Load() && l.b.blocked.Swap(false)
 	s.route.inst.Ended(l.ran.raised, took)
@@ -129,8 +136,16 @@ func (l *link) endLocked(now time.Time) ending {
 	}
 	l.lease.Transaction()
 	s.srv.times.transaction[s.class].observe(now.Sub(l.txStarted))
+	s.did.transactions.Add(1)
+	s.did.transactTime.Add(int64(now.Sub(l.txStarted)))
 	if s.srv.sendsOff.Load() {
 		s.endLocked(errDrained) // before the client's next request can begin
+	}
+	switch {
+	case l.lease.Pins() == 0:
+		l.pinned = time.Time{}
+	case l.pinned.IsZero():
+		l.pinned = now
 	}
 	if l.lease.Keeps() || l.lease.Lingers() {
 		s.moveLocked(parked)

@@ -33,6 +33,7 @@ const (
 	ReasonUnsupported  Reason = "unsupported" // the client asks for what the guard cannot do
 	ReasonPassword     Reason = "password"    // login: the client has not proved that it knows the user's password
 	ReasonIdentity     Reason = "identity"    // login: no rule lets the client in as this user
+	ReasonConsole      Reason = "console"     // login: the user may not come to the console
 	ReasonPinned       Reason = "pinned"      // too many clients keep a server of their own
 	ReasonTransactions Reason = "pool_mode"   // a transaction block in statement mode
 )
@@ -66,6 +67,7 @@ var refusals = map[Reason]row{
 	ReasonUnsupported:  {"0A000", true, ""},
 	ReasonPassword:     {"28P01", true, ""},
 	ReasonIdentity:     {"28000", true, ""},
+	ReasonConsole:      {"08P01", true, ""},
 	ReasonPinned:       {"53400", false, "Release what the session keeps (locks, temporary tables, LISTEN, cursors), or raise pool.max_pinned."},
 	ReasonTransactions: {"0A000", false, "Set pool.mode to transaction."},
 }

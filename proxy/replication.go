@@ -47,7 +47,10 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	}
 	s.init(h.applicationName)
 	srv.keys.add(s, h.keySize())
-	s.walsender = &walsender{in, up.PID, up.Secret}
+	s.walsender = &walsender{in, up.PID, up.Secret, "physical"}
+	if h.namesDatabase {
+		s.walsender.kind = "logical"
+	}
 	s.mu.Lock()
 	s.state = running // to the end
 	s.mu.Unlock()
@@ -69,6 +72,7 @@ type walsender struct {
 	inst   *instance.Instance
 	pid    uint32
 	secret []byte
+	kind   string // "physical" or "logical"
 }
 
 // cancel sends one cancel request.
@@ -100,6 +104,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 	srv.mu.Lock()
 	srv.leaveLobbyLocked(sock.Socket(s.conn.Conn))
 	srv.entered[s] = struct{}{}
+	srv.joinedLocked(s)
 	srv.dismissLocked(s)
 	srv.mu.Unlock()
 	err := srv.passThrough(s.conn.Conn, server)
@@ -111,6 +116,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 		"reason", reasonOf(err))
 	srv.forget(s.route)
 	srv.mu.Lock()
+	srv.leftLocked(s)
 	delete(srv.entered, s)
 	srv.mu.Unlock()
 }

@@ -27,6 +27,7 @@ func (s *session) send(r *request, end int, before state) error {
 		return nil
 	}
 	s.srv.count.bytesIn.Add(uint64(end - s.in.R))
+	s.did.received.Add(uint64(end - s.in.R))
 	s.stream.left, s.stream.typ = r.Left()
 	s.stream.scanner = r.Scanner()
 	if s.state == running || s.state == idling {
@@ -52,11 +53,13 @@ func (s *session) offer(r *request, end int) error {
 	s.waiter.Trait = pool.Trait(s.client.Trait())
 	s.holdLocked(r, end)
 	s.asked = true
+	now := time.Now()
+	s.offered = now
 	if keeps {
 		granted := s.link.granted
 		s.moveLocked(awaiting)
 		s.mu.Unlock()
-		in.Pool.Again(&s.waiter, granted, time.Now())
+		in.Pool.Again(&s.waiter, granted, now)
 		return nil
 	}
 	s.moveLocked(queued)
@@ -68,7 +71,7 @@ func (s *session) offer(r *request, end int) error {
 		}
 		s.srv.count.wouldBreak[s.class].Add(1)
 	}
-	in.Pool.Get(&s.waiter, time.Now())
+	in.Pool.Get(&s.waiter, now)
 	return nil
 }
 

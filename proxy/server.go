@@ -47,6 +47,8 @@ type Server struct {
 	certs   *auth.Certificates // nil: nobody can come over TLS
 	tls     *tls.Config        // of certs
 
+	ids atomic.Uint64 // given to clients, servers and operators
+
 	draining atomic.Bool
 	sendsOff atomic.Bool // who is between transactions is told to go
 
@@ -63,6 +65,8 @@ type Server struct {
 	crowded   int                           // guarded by mu: guests closed for others, since that was logged
 	crowdedAt time.Time                     // guarded by mu: when it was
 	entered   map[*session]struct{}         // guarded by mu
+	databases map[string]*database          // guarded by mu: that somebody has logged in to
+	operators map[*Operator]struct{}        // guarded by mu
 	admitted  int                           // guarded by mu: logins that may go on and have not entered
 	served    chan struct{}                 // closed when Serve may return
 	once      sync.Once
@@ -85,6 +89,7 @@ func New(cfg Config) (*Server, error) {
 		keys:      keyring{sessions: map[uint32]*session{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance.Instance{}, entered: map[*session]struct{}{},
+		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
 		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size), source: cfg.Password.source(),
 	}
@@ -306,6 +311,7 @@ func (srv *Server) runSession(s *session) {
 	srv.mu.Lock()
 	srv.leaveLobbyLocked(sock.Socket(s.conn.Conn))
 	srv.entered[s] = struct{}{}
+	srv.joinedLocked(s)
 	srv.dismissLocked(s)
 	closing := srv.ctx.Err() != nil
 	srv.mu.Unlock()
@@ -330,6 +336,7 @@ func (srv *Server) runSession(s *session) {
 	s.in, s.after = nil, nil
 	srv.forget(s.route)
 	srv.mu.Lock()
+	srv.leftLocked(s)
 	delete(srv.entered, s)
 	srv.mu.Unlock()
 }

@@ -31,6 +31,8 @@ type session struct {
 	conn   sock.Conn
 	key    cancelKey
 	since  time.Time
+	id     uint64 // among clients and servers; 0: it is not in yet
+	did    tally
 	own    int                   // class of the client
 	called unique.Handle[string] // its application_name at its login, fit to be shown
 	rules  []*Rule               // that lower the class of a transaction by its tags
@@ -57,6 +59,7 @@ type session struct {
 	local   byte              // transaction state as the client sees it, while free
 	skip    bool              // after an error of ours: drop everything up to Sync
 	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
+	offered time.Time         // when the request that waits began to
 	asked   bool              // the waiter is in the pool's hands
 	denied  error             // what the pool has said against the request; nil: nothing
 	close   error             // why the guard wants the client closed
@@ -219,6 +222,7 @@ func (s *session) sayLocked(p []byte) error {
 		return nil
 	}
 	s.srv.count.bytesOut.Add(uint64(len(p)))
+	s.did.sent.Add(uint64(len(p)))
 	return s.conn.Send(p)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -27,8 +28,9 @@ type route struct {
 	key      *pool.Key
 	terms    *translate.Terms
 	mode     PoolMode
-	database string // as the client calls it
-	defers   bool   // BEGIN is deferred
+	database string    // as the client calls it
+	defers   bool      // BEGIN is deferred
+	at       *database // guarded by Server.mu: while its client is counted there
 }
 
 // hello is what a client's start-up packet says.
@@ -91,6 +93,9 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	h.cover = coverOf(nc, shown)
+	if srv.cfg.Console != nil && slices.Contains(Consoles, h.database) {
+		return srv.logOperatorIn(nc, socket, h)
+	}
 	class, err := srv.classify(l, h)
 	if err != nil {
 		return nil, err

@@ -48,6 +48,12 @@ func (s *session) read(r *request, m translate.Message) (end int) {
 	end = s.in.R
 	for {
 		s.client.Note(&r.Request, &m, on)
+		switch m.Type {
+		case wire.Parse:
+			s.did.parses.Add(1)
+		case wire.Bind:
+			s.did.binds.Add(1)
+		}
 		end += len(m.Bytes)
 		if r.Full() || end == s.in.W {
 			return end
@@ -145,6 +151,7 @@ func (s *session) pass() error {
 	b = b[:min(len(b), s.stream.left)]
 	s.stream.left -= len(b)
 	s.srv.count.bytesIn.Add(uint64(len(b)))
+	s.did.received.Add(uint64(len(b)))
 	if sc := s.stream.scanner; sc != nil && !s.stream.ended {
 		text, _, ended := wire.CString(b)
 		if !ended {

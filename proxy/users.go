@@ -142,3 +142,18 @@ func (u *users) example() auth.Secret {
 	}
 	return auth.Secret{}
 }
+
+// names are the users that are named, in no order.
+func (u *users) names() []string {
+	var names []string
+	for name := range u.named {
+		names = append(names, name)
+	}
+	for name := range u.files {
+		names = append(names, name)
+	}
+	if u.list != nil {
+		names = append(names, u.list.Names()...)
+	}
+	return names
+}

@@ -20,6 +20,8 @@ var byWallClock = map[string]string{
 	"proxy/dashboard/board.go":    "a page shows times of day",
 	"proxy/dashboard/point.go":    "a page shows times of day",
 
+	"proxy/console/moment.go": "when something was is shown as people write it",
+
 	"pool/run.go": "the nanosecond at which a server's life ends is a number by chance",
 }
 

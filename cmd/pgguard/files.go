@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// reservedFiles are for listeners, HTTP (admin.MaxConns), the side channels, names being looked up, the log, and those who are one too
+	// reservedFiles are for listeners, HTTP (admin.MaxConns), the console (proxy.MaxOperators), the side channels, names being looked up, the log, and those who are one too
 	// many and must be told so. Running out of them would stop exactly what must work under pressure.
-	reservedFiles = 64
+	reservedFiles = 96
 	// autoServers stands for the cap where it is measured from the server: more than nearly every max_connections.
 	autoServers = 500
 	// fewestClients is the least that lowering max_clients may leave; below it the guard would be the outage.

@@ -17,14 +17,14 @@ func TestFitFilesLowersClientsAndRefusesTooFew(t *testing.T) {
 		want             int // 0: refused
 	}{
 		{clients: 20_000, servers: 0, limit: 1 << 20, want: 20_000},
-		{clients: 20_000, servers: 0, limit: 20_564, want: 20_000},
-		{clients: 20_000, servers: 0, limit: 20_563, want: 19_999},
-		{clients: 20_000, servers: 0, limit: 1024, want: 460},
-		{clients: 20_000, servers: 0, limit: 820, want: 256},
-		{clients: 20_000, servers: 0, limit: 819},
-		{clients: 20_000, servers: 20, limit: 340, want: 256},
-		{clients: 100, servers: 20, limit: 184, want: 100},
-		{clients: 100, servers: 20, limit: 183},
+		{clients: 20_000, servers: 0, limit: 20_596, want: 20_000},
+		{clients: 20_000, servers: 0, limit: 20_595, want: 19_999},
+		{clients: 20_000, servers: 0, limit: 1056, want: 460},
+		{clients: 20_000, servers: 0, limit: 852, want: 256},
+		{clients: 20_000, servers: 0, limit: 851},
+		{clients: 20_000, servers: 20, limit: 372, want: 256},
+		{clients: 100, servers: 20, limit: 216, want: 100},
+		{clients: 100, servers: 20, limit: 215},
 		{clients: 100, servers: 20, limit: 0},
 	} {
 		cfg := proxy.Default()

@@ -19,6 +19,7 @@ import (
 	"pgguard/proxy/admin"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
+	"pgguard/proxy/console"
 	"pgguard/proxy/dashboard"
 	"pgguard/proxy/metrics"
 	"pgguard/proxy/witness"
@@ -55,6 +56,8 @@ func (c *serveCmd) Run(e *env) error {
 	for _, text := range f.Unused() {
 		cfg.Log.Warn(text)
 	}
+	desk := console.New(console.Config{Version: versionName(), Settings: func() []console.Setting { return settingsOf(f) }})
+	cfg.Console = desk.Serve
 	if err := provideFiles(&cfg, cfg.Log); err != nil {
 		return err
 	}
@@ -66,6 +69,7 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	defer beside(func(ctx context.Context) { desk.Run(ctx, g) })()
 	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)

@@ -8,27 +8,36 @@ import (
 	"syscall"
 )
 
-// PeerName is the name of the user of the system who runs the process at the other end of a unix socket.
-func PeerName(nc net.Conn) (string, error) {
+// PeerUID is the number of the user of the system who runs the process at the other end of a unix socket.
+func PeerUID(nc net.Conn) (int, error) {
 	c, ok := nc.(syscall.Conn)
 	if !ok {
-		return "", errors.New("it is no unix socket")
+		return 0, errors.New("it is no unix socket")
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	var cred *syscall.Ucred
 	var failed error
 	if err := raw.Control(func(fd uintptr) {
 		cred, failed = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	}); err != nil {
-		return "", err
+		return 0, err
 	}
 	if failed != nil {
-		return "", failed
+		return 0, failed
 	}
-	u, err := user.LookupId(strconv.FormatUint(uint64(cred.Uid), 10))
+	return int(cred.Uid), nil
+}
+
+// PeerName is the name of the user of the system who runs the process at the other end of a unix socket.
+func PeerName(nc net.Conn) (string, error) {
+	uid, err := PeerUID(nc)
+	if err != nil {
+		return "", err
+	}
+	u, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
 		return "", err
 	}

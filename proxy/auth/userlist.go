@@ -177,6 +177,17 @@ func (f *File) Find(user string) (Secret, bool) {
 	return s, ok
 }
 
+// Names are the users of the file, in no order.
+func (f *File) Names() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := make([]string, 0, len(f.users))
+	for name := range f.users {
+		names = append(names, name)
+	}
+	return names
+}
+
 // Sample is any secret of the file.
 func (f *File) Sample() Secret {
 	f.mu.Lock()

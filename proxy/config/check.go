@@ -50,6 +50,7 @@ func (f *File) check(listenOverridden bool) Faults {
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
 	f.checkAuth(c)
+	f.checkOperators(c)
 	for _, err := range f.ToProxy().Validate() {
 		path, message, _ := strings.Cut(err.Error(), ": ")
 		if !strings.HasPrefix(path, "pool.classes") { // checkClasses says it, all of it, with the file's own keys
@@ -111,6 +112,17 @@ func (f *File) checkAdmin(c *checker) {
 	}
 	if t.ClientCRL != "" && t.ClientCA == "" {
 		c.bad("admin.tls.client_crl", "is of no use without admin.tls.client_ca")
+	}
+}
+
+// checkOperators refuses names that are none.
+func (f *File) checkOperators(c *checker) {
+	for key, names := range map[string][]string{"admin.users": f.Admin.Users, "admin.stats_users": f.Admin.StatsUsers} {
+		for i, name := range names {
+			if name == "" {
+				c.bad(fmt.Sprintf("%s[%d]", key, i), "a user must have a name")
+			}
+		}
 	}
 }
 

@@ -117,8 +117,9 @@ func (f *File) ToProxy() proxy.Config {
 		TLS: proxy.TLS{Mode: proxy.TLSMode(f.TLS.Mode), Files: auth.Files{
 			Cert: f.TLS.Cert, Key: f.TLS.Key, ClientCA: f.TLS.ClientCA, ClientCRL: f.TLS.ClientCRL,
 		}},
-		Auth: f.Auth.toProxy(),
-		Log:  slog.New(slog.DiscardHandler),
+		Auth:  f.Auth.toProxy(),
+		Admin: proxy.Admin{Users: f.Admin.Users, StatsUsers: f.Admin.StatsUsers},
+		Log:   slog.New(slog.DiscardHandler),
 	}
 	for _, l := range f.Listen {
 		c.Listen = append(c.Listen, proxy.Listener{Addr: l.Addr, Class: l.Class, TLS: proxy.TLSMode(l.TLS)})

@@ -40,10 +40,12 @@ type Incidents struct {
 	Keep int    `yaml:"keep"`
 }
 
-// Admin says who may see, and later change, what the guard does.
+// Admin says who may see, and change, what the guard does.
 type Admin struct {
-	TokenFile string   `yaml:"token_file"`
-	TLS       AdminTLS `yaml:"tls"`
+	Users      []string `yaml:"users"`
+	StatsUsers []string `yaml:"stats_users"`
+	TokenFile  string   `yaml:"token_file"`
+	TLS        AdminTLS `yaml:"tls"`
 }
 
 // AdminTLS says how callers of the HTTP pages come over TLS; without a certificate nobody does.
@@ -180,6 +182,7 @@ func Default() *File {
 		TLS:  TLS{Mode: "off"},
 
 		Incidents: Incidents{Size: 16, Keep: 4},
+		Admin:     Admin{Users: []string{}, StatsUsers: []string{}},
 	}
 	for _, l := range d.Listen {
 		f.Listen = append(f.Listen, Listen{Addr: l.Addr, Class: l.Class})

@@ -89,6 +89,8 @@ func (l *Lease) Receive(m []byte, whole bool) Fate {
 		return passIf(!hidden)
 	case wire.CommandComplete:
 		l.completed(body)
+	case wire.ParseComplete:
+		l.s.parsed++
 	case wire.ParameterDescription:
 		l.said = nil
 		if e != nil && e.of != nil && whole {

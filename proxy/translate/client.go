@@ -97,6 +97,15 @@ func (c *Client) ToldName() (name string, news bool) {
 	return name, news
 }
 
+// Name is the client's application_name; "": its server's.
+func (c *Client) Name() string {
+	name, _ := c.settings.Get(settingName)
+	return name
+}
+
+// Statements is how many the client has prepared.
+func (c *Client) Statements() int { return len(c.names) }
+
 // Renamed is true if the client has another application_name than it had at its login.
 func (c *Client) Renamed() bool { return c.settings.called != c.plain.called }
 

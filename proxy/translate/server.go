@@ -12,6 +12,8 @@ type Server struct {
 	memory   *memory    // whose values of sequences it remembers; nil: nobody's
 	writes   writes     // as its server counted them when it was asked last
 
+	parsed uint64 // statements that it has prepared for clients since TakePrepared
+
 	told atomic.Uint32 // how often it has told, by itself, another environment in which texts are read
 }
 
@@ -35,6 +37,16 @@ func only(st *Statement) unnamed { return unnamed{true, st} }
 
 // NewServer returns a server that has just been logged in to.
 func NewServer() Server { return Server{settings: Plain, unnamed: none} }
+
+// Prepared is how many of the guard's statements the server has.
+func (s *Server) Prepared() int { return len(s.prepared.entries) }
+
+// TakePrepared is how many statements the server has prepared since it was asked last.
+func (s *Server) TakePrepared() uint64 {
+	n := s.parsed
+	s.parsed = 0
+	return n
+}
 
 // Told notes a setting that the server reports, before it was lent: a lease notes those after.
 func (s *Server) Told(name, value string) {

@@ -1,0 +1,62 @@
+package console
+
+import (
+	"regexp"
+	"strings"
+)
+
+// command is one that has been read. Its words are as they were typed, without quotes.
+type command struct {
+	text string // all of it, for errors
+	verb string // in lower case; "": it cannot be read
+	arg  string
+
+	set   bool // SET key = value
+	value string
+}
+
+// What a command looks like: one or two words, or SET. A word is a name, or anything between double quotes; white space and one semicolon may be
+// around it. There are no comments, and one query is one command.
+const (
+	space  = `[ \t\n\r]`
+	word   = `("(?:[^"]|"")*"|[0-9a-zA-Z_]+)`
+	quoted = `'(?:[^']|'')*'`
+	end    = space + `*;?` + space + `*$`
+)
+
+var (
+	plainForm = regexp.MustCompile(`^` + space + `*` + word + `(?:` + space + `+` + word + `)?` + end)
+	setForm   = regexp.MustCompile(`^` + space + `*(?i:set)` + space + `+` + word + space + `*(?i:=|to)` + space + `*(` + word + `|` + quoted + `)` + end)
+)
+
+// longestWord is how long a word may be; PgBouncer has the same bound.
+const longestWord = 128
+
+// read reads a query. What cannot be read has no verb.
+func read(text string) command {
+	c := command{text: text}
+	if len(text) > maxReadable {
+		return c
+	}
+	if m := setForm.FindStringSubmatch(text); m != nil {
+		c.verb, c.set, c.arg, c.value = "set", true, unquote(m[1]), unquote(m[2])
+	} else if m := plainForm.FindStringSubmatch(text); m != nil {
+		c.verb, c.arg = strings.ToLower(unquote(m[1])), unquote(m[2])
+	}
+	if len(c.verb) > longestWord || len(c.arg) > longestWord {
+		return command{text: text}
+	}
+	return c
+}
+
+// maxReadable bounds what is looked at: two words, with room for white space between them.
+const maxReadable = 4 << 10
+
+// unquote is a word without its quotes.
+func unquote(word string) string {
+	if len(word) < 2 || word[0] != '"' && word[0] != '\'' {
+		return word
+	}
+	q := word[:1]
+	return strings.ReplaceAll(word[1:len(word)-1], q+q, q)
+}

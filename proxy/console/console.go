@@ -1,0 +1,60 @@
+package console
+
+import (
+	"sync/atomic"
+	"time"
+
+	"pgguard/pool/event"
+	"pgguard/proxy"
+)
+
+// Guard is what the console shows. Any goroutine may call its methods, none of which asks a database. A *proxy.Server is one.
+type Guard interface {
+	ClientList() []proxy.ClientInfo
+	ServerList() []proxy.ServerInfo
+	Databases() []proxy.DatabaseInfo
+	Operators() []*proxy.Operator
+	Listeners() []proxy.ListenerInfo
+	UserNames() []string
+	Logins() int
+	Config() proxy.Config
+	Stats() proxy.Stats
+	Events(seq uint64) (events []event.Event, missed uint64)
+}
+
+// Setting is one line of SHOW CONFIG.
+type Setting struct {
+	Key, Value, Default string
+	Changeable          bool // without a restart
+}
+
+// Config is what a Console is told.
+type Config struct {
+	// Version is the guard's.
+	Version string
+	// Settings are the configuration in effect, secrets masked, sorted by key.
+	Settings func() []Setting
+}
+
+// Console serves operators. Any goroutine may call its methods.
+type Console struct {
+	cfg      Config
+	commands atomic.Uint64
+	averages averages
+}
+
+// New returns a Console that knows no averages yet; see Run.
+func New(cfg Config) *Console {
+	c := &Console{cfg: cfg}
+	c.averages.began = time.Now()
+	return c
+}
+
+// Serve answers an operator of a proxy until he leaves or his connection ends. It is a proxy.Config's Console.
+func (c *Console) Serve(srv *proxy.Server, o *proxy.Operator) { c.serve(srv, o) }
+
+// serve is Serve for any Guard.
+func (c *Console) serve(g Guard, o *proxy.Operator) {
+	s := &session{console: c, guard: g, operator: o, statements: map[string]*statement{}, portals: map[string]*portal{}}
+	s.run()
+}

@@ -1,0 +1,142 @@
+package console
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/event"
+	"pgguard/proxy"
+	"pgguard/proxy/instance"
+	"pgguard/proxy/upstream"
+	"pgguard/proxy/wire"
+)
+
+// fakeGuard has what the test gives it.
+type fakeGuard struct {
+	clients   []proxy.ClientInfo
+	servers   []proxy.ServerInfo
+	databases []proxy.DatabaseInfo
+	stats     proxy.Stats
+	events    []event.Event
+	cfg       proxy.Config
+
+	mu        sync.Mutex
+	operators []*proxy.Operator // guarded by mu
+}
+
+func (g *fakeGuard) ClientList() []proxy.ClientInfo        { return g.clients }
+func (g *fakeGuard) ServerList() []proxy.ServerInfo        { return g.servers }
+func (g *fakeGuard) Databases() []proxy.DatabaseInfo       { return g.databases }
+func (g *fakeGuard) UserNames() []string                   { return []string{"app", "ops"} }
+func (g *fakeGuard) Logins() int                           { return 3 }
+func (g *fakeGuard) Config() proxy.Config                  { return g.cfg }
+func (g *fakeGuard) Stats() proxy.Stats                    { return g.stats }
+func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return g.events, 0 }
+
+func (g *fakeGuard) Listeners() []proxy.ListenerInfo {
+	return []proxy.ListenerInfo{{Addr: tcp("127.0.0.1", 6432), FD: 7}}
+}
+
+func (g *fakeGuard) Operators() []*proxy.Operator {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]*proxy.Operator(nil), g.operators...)
+}
+
+func tcp(host string, port int) net.Addr { return &net.TCPAddr{IP: net.ParseIP(host), Port: port} }
+
+// world is a guard with one of everything.
+func world() *fakeGuard {
+	at := time.Date(2026, 11, 29, 8, 0, 0, 0, time.UTC)
+	db := upstream.Upstream{Host: "db", Port: 5432}
+	conn := func(port int) proxy.ConnInfo {
+		return proxy.ConnInfo{Local: tcp("127.0.0.1", 6432), Remote: tcp("10.0.0.1", port), FD: port, TLS: "TLS 1.3/TLS_AES_128_GCM_SHA256"}
+	}
+	g := &fakeGuard{cfg: proxy.Default()}
+	g.cfg.Admin.Users = []string{"ops"}
+	g.databases = []proxy.DatabaseInfo{{
+		Name: "app", Real: "real", Upstream: db, Mode: proxy.PoolModeTransaction, Clients: 2,
+		Totals: proxy.Totals{Queries: 10, Transactions: 5, QueryTime: time.Second, TransactionTime: 2 * time.Second, WaitTime: time.Millisecond, Received: 100, Sent: 2_000_000_000_000},
+	}}
+	g.clients = []proxy.ClientInfo{
+		{ID: 1, User: "app", Database: "app", State: "active", Replication: "none", Conn: conn(1), Since: at, Asked: at.Add(time.Second), Server: 3, ApplicationName: "puma",
+			Pins: "temp_table,listen", Pinned: at, Prepared: 4},
+		{ID: 2, User: "app", Database: "app", State: "waiting", Replication: "none", Conn: conn(2), Since: at, Waited: 1500 * time.Millisecond},
+	}
+	g.servers = []proxy.ServerInfo{
+		{ID: 3, Upstream: "db:5432", User: "app", Database: "real", State: pool.Lent, PID: 77, Conn: conn(3), Began: at, Since: at, Client: 1, ClientDatabase: "app"},
+		{ID: 4, Upstream: "db:5432", User: "app", Database: "real", State: pool.Idle, PID: 78, Conn: conn(4), Began: at, Since: at},
+		{Upstream: "db:5432", User: "app", Database: "real", State: pool.Opening, Began: at, Conn: proxy.ConnInfo{FD: -1}},
+	}
+	g.stats = proxy.Stats{Pools: []instance.Stats{{Name: "db:5432", Breaker: "closed", Up: true, Stats: pool.Stats{
+		Cap: 80, Limit: 8, Running: 2, Servers: map[string]int{"idle": 1, "active": 1}, Down: errors.New("refused"),
+		Classes: []pool.ClassStats{{Name: "high", Waiting: 1, Oldest: 1500 * time.Millisecond, Slots: 1}},
+	}}}}
+	g.events = []event.Event{{Seq: 1, Time: at, Kind: event.Limit, Subject: "db:5432", Cause: "growing", From: "7", To: "8", Mode: event.Enforce,
+		Evidence: event.Evidence{}.With("elasticity", 0.5)}}
+	return g
+}
+
+// desk is a console of a guard, by TCP; whoever comes as exporter may only look.
+func desk(t testing.TB, g *fakeGuard) (address string) {
+	t.Helper()
+	c := New(Config{Version: "test", Settings: func() []Setting {
+		return []Setting{{Key: "max_clients", Value: "10", Default: "10000", Changeable: true}}
+	}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); work.Wait() })
+	work.Go(func() {
+		for id := uint64(10); ; id++ {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() { receive(c, g, nc, id) })
+		}
+	})
+	return l.Addr().String()
+}
+
+// receive logs somebody in, whoever he is, and serves him.
+func receive(c *Console, g *fakeGuard, nc net.Conn, id uint64) {
+	defer func() { _ = nc.Close() }()
+	p, err := wire.ReadStartup(nc)
+	if err == nil && p.Kind == wire.KindSSL {
+		_, _ = nc.Write([]byte{'N'})
+		p, err = wire.ReadStartup(nc)
+	}
+	if err != nil || p.Kind != wire.KindStartup {
+		return
+	}
+	o := &proxy.Operator{Conn: nc, ID: id, Since: time.Now(), Changes: true}
+	for _, kv := range p.Params {
+		switch kv.Name {
+		case "user":
+			o.User, o.Changes = kv.Value, kv.Value != "exporter"
+		case "application_name":
+			o.ApplicationName = kv.Value
+		}
+	}
+	g.mu.Lock()
+	g.operators = append(g.operators, o)
+	g.mu.Unlock()
+	if _, err := nc.Write([]byte{wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0}); err == nil {
+		c.serve(g, o)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.operators {
+		if g.operators[i] == o {
+			g.operators = append(g.operators[:i], g.operators[i+1:]...)
+			return
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package console
+
+import (
+	"runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgproto3/v2"
+
+	"pgguard/proxy"
+)
+
+var (
+	userColumns = slices.Concat(columns(text, "name", "pool_size", "reserve_pool_size", "pool_mode"),
+		columns(int4, "max_user_connections", "current_connections", "max_user_client_connections", "current_client_connections"))
+	listColumns     = []column{{"list", text}, {"items", int4}}
+	memColumns      = slices.Concat(columns(text, "name"), columns(int4, "size", "used", "free", "memtotal"))
+	dnsHostColumns  = []column{{"hostname", text}, {"ttl", int8}, {"addrs", text}}
+	dnsZoneColumns  = []column{{"zonename", text}, {"serial", int8}, {"count", int4}}
+	peerColumns     = []column{{"peer_id", int4}, {"host", text}, {"port", int4}, {"pool_size", int4}}
+	peerPoolColumns = columns(int4, "peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel", "sv_login")
+)
+
+// showUsers shows who is known to the configuration or is here. Users have no pools and limits of their own.
+func showUsers(s *session) []row {
+	clients, servers := map[string]int{}, map[string]int{}
+	for _, c := range s.guard.ClientList() {
+		clients[c.User]++
+	}
+	for _, o := range s.guard.Operators() {
+		clients[o.User]++
+	}
+	for _, v := range s.guard.ServerList() {
+		servers[v.User]++
+	}
+	var rows []row
+	for _, name := range s.guard.UserNames() {
+		rows = append(rows, row{name, nil, nil, nil, 0, servers[name], 0, clients[name]})
+	}
+	return rows
+}
+
+func showLists(s *session) []row {
+	pairs := map[pair]bool{}
+	clients := s.guard.ClientList()
+	for _, c := range clients {
+		pairs[pair{c.Database, c.User}] = true
+	}
+	return []row{
+		{"databases", len(s.guard.Databases()) + 1}, {"users", len(s.guard.UserNames())}, {"peers", 0}, {"pools", len(pairs) + 1}, {"peer_pools", 0},
+		{"free_clients", 0}, {"used_clients", len(clients) + len(s.guard.Operators())}, {"login_clients", s.guard.Logins()},
+		{"free_servers", 0}, {"used_servers", len(s.guard.ServerList())},
+		{"dns_names", 0}, {"dns_zones", 0}, {"dns_queries", 0}, {"dns_pending", 0},
+	}
+}
+
+// showConfig shows the guard's own keys, and of PgBouncer's those that tools read, with what stands for them.
+func showConfig(s *session) []row {
+	var rows []row
+	for _, k := range s.console.cfg.Settings() {
+		rows = append(rows, row{k.Key, k.Value, k.Default, yesNo(k.Changeable)})
+	}
+	cfg, defaults := s.guard.Config(), proxy.Default()
+	for _, k := range likeSettings {
+		rows = append(rows, row{k.key, k.of(&cfg), k.of(&defaults), "no"})
+	}
+	rows = append(rows, row{"listen_port", strconv.Itoa(portOf(s.guard)), "6432", "no"})
+	sortRows(rows)
+	return rows
+}
+
+// likeSettings are keys of PgBouncer's that something of the guard's stands for.
+var likeSettings = []struct {
+	key string
+	of  func(c *proxy.Config) string
+}{
+	{"admin_users", func(c *proxy.Config) string { return strings.Join(c.Admin.Users, ",") }},
+	{"auth_type", func(c *proxy.Config) string { return string(c.Auth.Policy.Method) }},
+	{"client_login_timeout", func(c *proxy.Config) string { return seconds(c.LoginTimeout) }},
+	{"max_client_conn", func(c *proxy.Config) string { return strconv.Itoa(c.MaxClients) }},
+	{"max_db_connections", func(c *proxy.Config) string { return strconv.Itoa(c.Pool.MaxServers) }},
+	{"max_prepared_statements", func(c *proxy.Config) string { return strconv.Itoa(c.MaxPrepared) }},
+	{"max_user_connections", func(*proxy.Config) string { return "0" }},
+	{"pool_mode", func(c *proxy.Config) string { return c.Mode.String() }},
+	{"server_idle_timeout", func(c *proxy.Config) string { return seconds(c.Pool.IdleTimeout) }},
+	{"server_lifetime", func(c *proxy.Config) string { return seconds(c.Pool.Lifetime) }},
+	{"stats_period", func(*proxy.Config) string { return seconds(period) }},
+	{"stats_users", func(c *proxy.Config) string { return strings.Join(c.Admin.StatsUsers, ",") }},
+}
+
+// seconds is a time as PgBouncer writes it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
+
+// memory are the kinds of memory that Go's runtime tells apart: what is used of each, and what is kept free.
+var memory = []struct{ name, used, free string }{
+	{"heap", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes"},
+	{"heap_unused", "/memory/classes/heap/unused:bytes", ""},
+	{"stacks", "/memory/classes/heap/stacks:bytes", ""},
+	{"runtime", "/memory/classes/metadata/other:bytes", ""},
+	{"buckets", "/memory/classes/profiling/buckets:bytes", ""},
+	{"other", "/memory/classes/other:bytes", ""},
+}
+
+// showMem shows memory in bytes: there are no caches of pieces of one size, so that a piece is a byte.
+func showMem(*session) []row {
+	var rows []row
+	for _, m := range memory {
+		used, free := runtimeBytes(m.used), runtimeBytes(m.free)
+		rows = append(rows, row{m.name, 1, used, free, used + free})
+	}
+	return rows
+}
+
+// runtimeBytes reads a metric of Go's runtime; 0 if it has none of this name.
+func runtimeBytes(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	if metrics.Read(sample); sample[0].Value.Kind() == metrics.KindUint64 {
+		return sample[0].Value.Uint64()
+	}
+	return 0
+}
+
+// showVersion names the PgBouncer whose columns these are first, because tools read that.
+func showVersion(s *session) []row {
+	return []row{{"PgBouncer " + likeVersion + " (pgguard " + s.console.cfg.Version + ")"}}
+}
+
+func showState(*session) []row {
+	return []row{{"active", "yes"}, {"paused", "no"}, {"suspended", "no"}}
+}
+
+// helpText lists the commands.
+const helpText = `
+	SHOW HELP|CONFIG|DATABASES|POOLS|CLIENTS|SERVERS|USERS|VERSION
+	SHOW PEERS|PEER_POOLS
+	SHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE
+	SHOW DNS_HOSTS|DNS_ZONES
+	SHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS
+	SHOW LIMITS|CLASSES|PINS|EVENTS`
+
+// help says it in a notice, as PgBouncer does.
+func help(*session) (result, error) {
+	return result{tag: "SHOW", notice: &pgproto3.NoticeResponse{
+		Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "Console usage", Detail: helpText,
+	}}, nil
+}
