@@ -25,6 +25,9 @@ func (p *Pool) refuse(err error, which func(*Waiter) bool) {
 	for _, w := range keep {
 		p.queue.Return(&w.place)
 	}
+	if errors.Is(err, ErrClosed) {
+		out = append(out, p.heldLocked()...)
+	}
 	p.mu.Unlock()
 	for _, w := range out {
 		w.Grantee.Refused(err)

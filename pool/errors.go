@@ -9,6 +9,9 @@ import (
 // ErrClosed is given to who waits or asks when the pool closes.
 var ErrClosed = errors.New("pool: closed")
 
+// ErrHeld is given to who has waited before a shut gate and is not patient any more.
+var ErrHeld = errors.New("pool: held up")
+
 // Lack is what a request has waited for in vain.
 type Lack string
 

@@ -61,7 +61,8 @@ type Pool struct {
 	caps     Caps
 	backoff  backoff
 	closed   bool
-	wait     []histogram // by class
+	gates    map[*Gate]struct{} // that are shut
+	wait     []histogram        // by class
 	logins   map[string]uint64
 	would    map[string][]uint64 // by reason, by class: observe mode only
 
@@ -79,6 +80,7 @@ func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)), ran: make([]int, len(cfg.Classes)),
 		parkedBy: make([]int, len(cfg.Classes)), ceiling: NoCeiling, gap: quantile.Of(0.99),
 		wait: make([]histogram, len(cfg.Classes)), logins: map[string]uint64{}, would: map[string][]uint64{},
+		gates: map[*Gate]struct{}{},
 	}
 	p.cap.set(cfg.MaxServers)
 	p.can, p.classOK = p.canLocked, p.classOKLocked
@@ -173,6 +175,10 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if p.closed {
 		return ErrClosed
 	}
+	if w.own.Server == nil && w.Gate != nil && w.Gate.shut {
+		w.Gate.hold(w)
+		return nil
+	}
 	if w.own.Server == nil && w.Key.rejected != nil && now.Before(w.Key.retry) && w.losesBy(w.Key) {
 		return w.Key.rejected
 	}
@@ -222,6 +228,10 @@ func (p *Pool) Withdraw(w *Waiter) bool {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if w.held {
+		w.Gate.release(w)
+		return true
+	}
 	if !p.queue.Remove(&w.place) {
 		return false
 	}
@@ -246,6 +256,10 @@ func (p *Pool) Left(l Lease, now time.Time) {
 func (p *Pool) GiveUp(w *Waiter, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if w.held {
+		w.Gate.release(w)
+		return ErrHeld
+	}
 	if !p.queue.Remove(&w.place) {
 		return nil
 	}

@@ -145,7 +145,11 @@ type Waiter struct {
 	// Patience is how long the client waits for an answer by what it has said itself, its statement_timeout; 0: it has not.
 	Patience time.Duration
 
-	before, behind *Waiter // in its key's line; guarded by Pool.mu
+	// Gate is what it comes through; nil: it comes freely.
+	Gate *Gate
+
+	before, behind *Waiter // in its key's line, or its gate's; guarded by Pool.mu
+	held           bool    // it is in its gate's; guarded by Pool.mu
 
 	own   Lease                 // kept since the last transaction; of the owner, who sets it by Get or Again
 	place queue.Waiter[*Waiter] // guarded by Pool.mu

@@ -19,45 +19,56 @@ type cancelKey struct {
 // keySize is the length of the secret for protocol 3.2 and later; before, it is 4 bytes.
 const keySize = 32
 
-// keyring finds sessions by cancel key. Its methods may be called from any goroutine.
+// canceled is whose statement a cancel request may stop: a session, or an operator.
+type canceled interface {
+	// cancel stops it, and returns a word for the metrics.
+	cancel() (result string)
+}
+
+// keyring finds sessions and operators by cancel key. Its methods may be called from any goroutine.
 type keyring struct {
 	mu sync.Mutex
 
-	sessions map[uint32]*session // guarded by mu
-	next     uint32              // guarded by mu
+	owners map[uint32]owner // guarded by mu
+	next   uint32           // guarded by mu
 }
 
-// add gives s a key no other session has.
-func (k *keyring) add(s *session, size int) {
+// owner is whose a key is.
+type owner struct {
+	secret []byte
+	who    canceled
+}
+
+// add makes a key that nobody else has.
+func (k *keyring) add(who canceled, size int) cancelKey {
 	secret := make([]byte, size)
 	_, _ = rand.Read(secret) // never fails
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
 		k.next++
-		if pid := k.next & 0x7fffffff; pid != 0 && k.sessions[pid] == nil {
-			s.key = cancelKey{pid, secret}
-			k.sessions[pid] = s
-			return
+		if pid := k.next & 0x7fffffff; pid != 0 && k.owners[pid].who == nil {
+			k.owners[pid] = owner{secret, who}
+			return cancelKey{pid, secret}
 		}
 	}
 }
 
-func (k *keyring) remove(s *session) {
+func (k *keyring) remove(key cancelKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.sessions, s.key.pid)
+	delete(k.owners, key.pid)
 }
 
-// find returns the session whose key this is, or nil.
-func (k *keyring) find(pid uint32, secret []byte) *session {
+// find returns whose key this is, or nil.
+func (k *keyring) find(pid uint32, secret []byte) canceled {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := k.sessions[pid]
-	if s == nil || subtle.ConstantTimeCompare(s.key.secret, secret) != 1 {
+	o := k.owners[pid]
+	if o.who == nil || subtle.ConstantTimeCompare(o.secret, secret) != 1 {
 		return nil
 	}
-	return s
+	return o.who
 }
 
 // cancel stops what the session is doing: a statement that waits is refused, one that runs is cancelled at its server.

@@ -3,36 +3,91 @@ package proxy
 import (
 	"cmp"
 	"slices"
+	"time"
 
+	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/upstream"
 )
 
 // database is one that clients may ask for, or have asked for, by this name.
 type database struct {
 	name string
+	inst *instance.Instance
+	gate pool.Gate // of its clients, in the pool of inst
 
 	// guarded by Server.mu
-	clients int    // logged in
-	past    Totals // of those that have left
+	uses     int    // routes that lead to it
+	known    bool   // somebody has logged in to it
+	clients  int    // logged in
+	past     Totals // of those that have left
+	paused   bool   // by its name
+	disabled bool   // nobody may log in
 }
 
 // maxDatabases bounds the databases that are remembered though the configuration does not name them and nobody is in them. PostgreSQL servers with
 // more are rare; what was counted of those forgotten is missing from the console's sums.
 const maxDatabases = 1000
 
-// joinedLocked counts a client that has logged in to a database.
-func (srv *Server) joinedLocked(s *session) {
-	name := s.route.database
-	d := srv.databases[name]
-	if d == nil {
-		if len(srv.databases) >= maxDatabases {
-			srv.forgetDatabasesLocked()
+// databaseFor returns what is kept of a database, and counts a use of it, until unused. One that is new while all are paused is shut before anybody
+// can come through.
+func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
+	for {
+		srv.mu.Lock()
+		d, paused := srv.databases[name], srv.paused
+		if d != nil {
+			d.uses++
+			srv.mu.Unlock()
+			return d
 		}
-		d = &database{name: name}
-		srv.databases[name] = d
+		srv.mu.Unlock()
+		d = &database{name: name, inst: in}
+		if paused {
+			in.Pool.Shut(&d.gate, time.Now())
+		}
+		if srv.keep(d, paused) {
+			return d
+		}
+		in.Pool.Open(&d.gate, time.Now())
 	}
+}
+
+// keep notes a new database and a use of it; false: somebody else has, or they are paused or resumed meanwhile.
+func (srv *Server) keep(d *database, paused bool) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.databases[d.name] != nil || srv.paused != paused {
+		return false
+	}
+	if len(srv.databases) >= maxDatabases {
+		srv.forgetDatabasesLocked()
+	}
+	d.uses++
+	srv.databases[d.name] = d
+	return true
+}
+
+func (srv *Server) forgetDatabasesLocked() {
+	for name, d := range srv.databases {
+		if _, named := srv.cfg.Databases[name]; !named && d.uses == 0 && !d.paused && !d.disabled {
+			delete(srv.databases, name)
+		}
+	}
+}
+
+// unused ends a use of a database.
+func (srv *Server) unused(d *database) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	d.uses--
+}
+
+// joinedLocked counts a client that has logged in.
+func (srv *Server) joinedLocked(s *session) {
+	d := s.route.at
+	d.known = true
 	d.clients++
-	s.route.at, s.id = d, srv.ids.Add(1)
+	s.id = srv.ids.Add(1)
 }
 
 // leftLocked ends the count that joinedLocked began, and keeps what the client has done.
@@ -42,14 +97,6 @@ func (srv *Server) leftLocked(s *session) {
 	d.past.Add(s.did.totals())
 }
 
-func (srv *Server) forgetDatabasesLocked() {
-	for name, d := range srv.databases {
-		if _, named := srv.cfg.Databases[name]; !named && d.clients == 0 {
-			delete(srv.databases, name)
-		}
-	}
-}
-
 // DatabaseInfo is a database as clients call it: one that the configuration names, or that somebody has logged in to.
 type DatabaseInfo struct {
 	Name     string
@@ -57,31 +104,31 @@ type DatabaseInfo struct {
 	Real     string            // what it is called there
 	Mode     PoolMode
 	Clients  int
+	Paused   bool // by its name: see Server.Pause
+	Disabled bool
 	Totals   Totals
 }
 
 // Databases are all that are known, by name. What clients do meanwhile is counted or not.
 func (srv *Server) Databases() []DatabaseInfo {
 	srv.mu.Lock()
-	sums := map[string]Totals{}
-	clients := map[string]int{}
+	all := map[string]*DatabaseInfo{}
 	for name := range srv.cfg.Databases {
-		sums[name] = Totals{}
+		all[name] = &DatabaseInfo{Name: name}
 	}
 	for name, d := range srv.databases {
-		sums[name], clients[name] = d.past, d.clients
+		if d.known || d.paused || d.disabled || all[name] != nil {
+			all[name] = &DatabaseInfo{Name: name, Clients: d.clients, Paused: d.paused, Disabled: d.disabled, Totals: d.past}
+		}
 	}
 	for s := range srv.entered {
-		t := sums[s.route.database]
-		t.Add(s.did.totals())
-		sums[s.route.database] = t
+		all[s.route.database].Totals.Add(s.did.totals())
 	}
 	srv.mu.Unlock()
-	list := make([]DatabaseInfo, 0, len(sums))
-	for name, t := range sums {
-		d := DatabaseInfo{Name: name, Clients: clients[name], Totals: t}
+	list := make([]DatabaseInfo, 0, len(all))
+	for name, d := range all {
 		d.Upstream, d.Mode, d.Real, _ = srv.destination(name)
-		list = append(list, d)
+		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return list

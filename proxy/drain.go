@@ -58,6 +58,13 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
+// AwaitClients has nobody come in any more, and returns when all clients have left by themselves, or with ctx's error.
+func (srv *Server) AwaitClients(ctx context.Context) error {
+	srv.draining.Store(true)
+	_ = srv.closeListeners()
+	return srv.await(ctx, func() bool { return srv.clients() == 0 })
+}
+
 // clients is how many clients are connected, logging in or logged in.
 func (srv *Server) clients() int {
 	srv.mu.Lock()

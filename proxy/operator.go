@@ -32,7 +32,24 @@ type Operator struct {
 	Changes         bool // may change what the guard does; else only look
 	Since           time.Time
 
+	// Canceled is sent to when the operator cancels what is under way: what comes late is about what came before.
+	Canceled chan struct{}
+
+	// PID and Secret are what the operator proves with that he may.
+	PID    uint32
+	Secret []byte
+
 	leave func() // ends its connection
+}
+
+// cancel implements canceled.
+func (o *Operator) cancel() string {
+	select {
+	case o.Canceled <- struct{}{}:
+		return "sent"
+	default:
+		return "idle"
+	}
 }
 
 // ownNames are the users as whom whoever runs the guard comes in by a unix socket.
@@ -43,7 +60,7 @@ func (srv *Server) logOperatorIn(nc, socket net.Conn, h *hello) (run func(*sessi
 	if h.replicates {
 		return nil, &Refusal{Reason: ReasonUnsupported, Message: "guard: there is no replication from the console"}
 	}
-	o := &Operator{Conn: nc, User: h.user, Database: h.database, ApplicationName: h.applicationName, TLS: h.cover.tls, Since: time.Now(), ID: srv.ids.Add(1)}
+	o := &Operator{Conn: nc, User: h.user, Database: h.database, ApplicationName: h.applicationName, TLS: h.cover.tls, Since: time.Now(), ID: srv.ids.Add(1), Canceled: make(chan struct{}, 1)}
 	if o.Changes = srv.isOwner(socket, h.user); !o.Changes {
 		if err := srv.authenticate(nc, socket, h); err != nil {
 			return nil, err
@@ -56,6 +73,8 @@ func (srv *Server) logOperatorIn(nc, socket net.Conn, h *hello) (run func(*sessi
 	if !srv.seat(o, socket) {
 		return nil, &Refusal{Reason: ReasonClients, Message: "guard: as many operators are in the console as may be"}
 	}
+	key := srv.keys.add(o, h.keySize())
+	o.PID, o.Secret = key.pid, key.secret
 	if _, err := nc.Write(h.appendAccepted(nil)); err != nil {
 		srv.unseat(o)
 		return nil, err
@@ -90,6 +109,7 @@ func (srv *Server) seat(o *Operator, socket net.Conn) bool {
 }
 
 func (srv *Server) unseat(o *Operator) {
+	srv.keys.remove(cancelKey{o.PID, o.Secret})
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.operators, o)

@@ -46,7 +46,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 		told = wire.AppendText(told, wire.ParameterStatus, r.Name, r.Value)
 	}
 	s.init(h.applicationName)
-	srv.keys.add(s, h.keySize())
+	s.key = srv.keys.add(s, h.keySize())
 	s.walsender = &walsender{in, up.PID, up.Secret, "physical"}
 	if h.namesDatabase {
 		s.walsender.kind = "logical"
@@ -57,7 +57,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	told = wire.AppendKey(told, s.key.pid, s.key.secret)
 	told = wire.AppendReady(told, wire.Idle)
 	if _, err := nc.Write(append(told, up.Rest...)); err != nil {
-		srv.keys.remove(s)
+		srv.keys.remove(s.key)
 		_ = up.Conn.Close()
 		srv.forget(s.route)
 		return nil, err
@@ -108,7 +108,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 	srv.dismissLocked(s)
 	srv.mu.Unlock()
 	err := srv.passThrough(s.conn.Conn, server)
-	srv.keys.remove(s)
+	srv.keys.remove(s.key)
 	_ = server.Close()
 	_ = s.conn.Conn.Close()
 	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,

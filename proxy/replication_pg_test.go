@@ -179,7 +179,7 @@ func TestReplicationClientKilled(t *testing.T) {
 	client.kill()
 	eventually(t, "walsender gone", func() bool { return walsenders(t, admin) == "0" })
 	eventually(t, "client forgotten", func() bool { return g.clients() == 0 })
-	if n := len(g.keys.sessions); n != 0 {
+	if n := len(g.keys.owners); n != 0 {
 		t.Errorf("%d cancel keys are left", n)
 	}
 }

@@ -75,6 +75,7 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
 	}
 	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database}
+	r.at = srv.databaseFor(h.database, r.inst)
 	r.defers = srv.cfg.DeferBegin && mode == PoolModeTransaction
 	var name strings.Builder
 	for _, o := range h.settings {
@@ -96,6 +97,7 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 
 // forget ends a client's use of its route. Servers that no client to come may have go with the last who may.
 func (srv *Server) forget(r *route) {
+	srv.unused(r.at)
 	last := r.inst.Pool.Forget(r.key)
 	if l := r.key.Value.(*login); last && l.turn != l.entry.Turn() {
 		r.inst.Pool.Retire(time.Now(), "role or database is not what it was", func(s *pool.Server) bool { return s.Key == r.key })
@@ -113,8 +115,14 @@ const staleWait = time.Second
 // been opened, one is: it also proves that the user and the database exist. If they may be others by now, one is asked.
 func (srv *Server) remembered(s *session) (*instance.Params, error) {
 	l := s.route.key.Value.(*login)
-	if err := srv.knock(s.route, l); err != nil {
+	paused, err := srv.comesTo(s.route.at)
+	if err != nil {
 		return nil, err
+	}
+	if !paused {
+		if err := srv.knock(s.route, l); err != nil {
+			return nil, err
+		}
 	}
 	if p := l.known(); p != nil {
 		return p, nil
@@ -126,10 +134,13 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 		return stale.params, nil
 	}
 	wait := min(srv.cfg.LoginTimeout, loginWait)
-	if stale != nil {
+	switch {
+	case stale != nil:
 		wait = min(wait, staleWait)
+	case paused:
+		wait = srv.cfg.LoginTimeout
 	}
-	err := srv.awaitLogin(s, l, wait)
+	err = srv.awaitLogin(s, l, wait)
 	if t := l.told.Load(); t != nil && !isRejected(err) {
 		return t.params, nil
 	}
@@ -139,7 +150,7 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 // awaitLogin waits until a server of the key has reported its settings, or cannot be had.
 func (srv *Server) awaitLogin(s *session, l *login, wait time.Duration) error {
 	w := loginWaiter{done: make(chan error, 1), inst: s.route.inst, login: l, timeout: srv.cfg.CancelTimeout}
-	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w}
+	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w, Gate: &s.route.at.gate}
 	s.route.inst.Pool.Get(&request, time.Now())
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()

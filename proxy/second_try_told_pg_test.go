@@ -73,7 +73,8 @@ func TestSecondTryWhileSomethingElseIsTold(t *testing.T) {
 func heals(g *guard) bool {
 	g.keys.mu.Lock()
 	defer g.keys.mu.Unlock()
-	for _, s := range g.keys.sessions {
+	for _, o := range g.keys.owners {
+		s := o.who.(*session)
 		s.mu.Lock()
 		is := s.link != nil && s.link.lease.Heals()
 		s.mu.Unlock()

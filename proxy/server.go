@@ -57,6 +57,8 @@ type Server struct {
 	work     sync.WaitGroup // background goroutines
 	sessions sync.WaitGroup // logged-in clients
 
+	settling sync.Mutex // held while the gate of a database is shut or opened; before mu
+
 	mu        sync.Mutex
 	listeners []*listener                   // guarded by mu
 	shut      bool                          // guarded by mu: nobody is accepted any more
@@ -65,7 +67,8 @@ type Server struct {
 	crowded   int                           // guarded by mu: guests closed for others, since that was logged
 	crowdedAt time.Time                     // guarded by mu: when it was
 	entered   map[*session]struct{}         // guarded by mu
-	databases map[string]*database          // guarded by mu: that somebody has logged in to
+	databases map[string]*database          // guarded by mu: those that are, or were, asked for
+	paused    bool                          // guarded by mu: all of them
 	operators map[*Operator]struct{}        // guarded by mu
 	admitted  int                           // guarded by mu: logins that may go on and have not entered
 	served    chan struct{}                 // closed when Serve may return
@@ -86,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 	srv := &Server{
 		cfg: cfg, log: cfg.Log, classes: map[string]int{}, start: time.Now(),
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
-		keys:      keyring{sessions: map[uint32]*session{}},
+		keys:      keyring{owners: map[uint32]owner{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance.Instance{}, entered: map[*session]struct{}{},
 		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
@@ -319,7 +322,7 @@ func (srv *Server) runSession(s *session) {
 		s.kick(errDrained)
 	}
 	err := srv.guarded(s)
-	srv.keys.remove(s)
+	srv.keys.remove(s.key)
 	l := srv.goodbye(s, err)
 	told := errors.Is(err, errDrained) && srv.ctx.Err() == nil
 	if !told {
@@ -383,8 +386,8 @@ func remote(nc net.Conn) string {
 // cancelRequest carries out a cancel request; nobody is told how it went, as in PostgreSQL.
 func (srv *Server) cancelRequest(p *wire.Startup) {
 	result := "unknown"
-	if s := srv.keys.find(p.PID, p.Secret); s != nil {
-		result = s.cancel()
+	if who := srv.keys.find(p.PID, p.Secret); who != nil {
+		result = who.cancel()
 	}
 	srv.count.cancels[result].Add(1)
 }

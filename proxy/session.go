@@ -90,7 +90,7 @@ func (s *session) init(name string) {
 	if s.srv.cfg.SyncApplicationName {
 		s.client.Call(name)
 	}
-	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client}
+	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client, Gate: &s.route.at.gate}
 	s.since = time.Now()
 }
 

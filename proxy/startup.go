@@ -28,9 +28,9 @@ type route struct {
 	key      *pool.Key
 	terms    *translate.Terms
 	mode     PoolMode
-	database string    // as the client calls it
-	defers   bool      // BEGIN is deferred
-	at       *database // guarded by Server.mu: while its client is counted there
+	database string // as the client calls it
+	defers   bool   // BEGIN is deferred
+	at       *database
 }
 
 // hello is what a client's start-up packet says.
@@ -120,9 +120,9 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	s.params = p
-	srv.keys.add(s, h.keySize())
+	s.key = srv.keys.add(s, h.keySize())
 	if err := srv.greet(nc, s, h, p); err != nil {
-		srv.keys.remove(s)
+		srv.keys.remove(s.key)
 		srv.forget(s.route)
 		return nil, err
 	}

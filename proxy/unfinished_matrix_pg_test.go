@@ -179,7 +179,7 @@ func checkLeft(t *testing.T, g *guard, e exit, all []*left, found map[string]int
 
 // pidOf is the process of the server that the client has, 0 if it has none.
 func (g *guard) pidOf(p *speaker) int {
-	s := g.keys.find(p.pid, p.key)
+	s, _ := g.keys.find(p.pid, p.key).(*session)
 	if s == nil {
 		return 0
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"pgguard/proxy/config"
 	"pgguard/proxy/console"
@@ -26,4 +27,39 @@ func settingsOf(f *config.File) []console.Setting {
 		list = append(list, console.Setting{Key: k.Key, Value: k.Value, Default: defaults[k.Key]})
 	}
 	return list
+}
+
+// orders are what operators ask of the program as a whole. Any goroutine may give them.
+type orders struct {
+	file    *config.File
+	reloads []func() error // each logs what is wrong
+	ends    chan console.End
+}
+
+func newOrders(f *config.File) *orders {
+	return &orders{file: f, ends: make(chan console.End, 4)}
+}
+
+// config is what the console is told.
+func (o *orders) config() console.Config {
+	return console.Config{
+		Version: versionName(), Settings: func() []console.Setting { return settingsOf(o.file) }, Reload: o.reload, Shutdown: o.end,
+	}
+}
+
+// reload reads again what can be.
+func (o *orders) reload() error {
+	var errs []error
+	for _, f := range o.reloads {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
+
+// end has the program end. More orders than it has taken yet say nothing new.
+func (o *orders) end(how console.End) {
+	select {
+	case o.ends <- how:
+	default:
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ type guard interface {
 	Close() error
 	Addrs() []net.Addr
 	Ready() error
+	AwaitClients(ctx context.Context) error
 	ReloadCertificates() error
 	witness.Guard
 }
@@ -56,7 +58,8 @@ func (c *serveCmd) Run(e *env) error {
 	for _, text := range f.Unused() {
 		cfg.Log.Warn(text)
 	}
-	desk := console.New(console.Config{Version: versionName(), Settings: func() []console.Setting { return settingsOf(f) }})
+	orders := newOrders(f)
+	desk := console.New(orders.config())
 	cfg.Console = desk.Serve
 	if err := provideFiles(&cfg, cfg.Log); err != nil {
 		return err
@@ -73,22 +76,21 @@ func (c *serveCmd) Run(e *env) error {
 	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	defer obeyHangups(cfg.Log, g.ReloadCertificates, pages.Reload)()
-	s := service{file: f, guard: g, pages: pages, signals: signals, log: cfg.Log}
+	orders.reloads = []func() error{g.ReloadCertificates, pages.Reload}
+	defer obeyHangups(cfg.Log, orders.reload)()
+	s := service{file: f, guard: g, pages: pages, signals: signals, ends: orders.ends, log: cfg.Log}
 	return s.run(e.ctx)
 }
 
 // obeyHangups has certificates read again at each SIGHUP, and says so, until stop is called.
-func obeyHangups(log *slog.Logger, reload ...func() error) (stop func()) {
+func obeyHangups(log *slog.Logger, reload func() error) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() { // ends with stop
 		defer close(done)
 		for range hangups {
-			for _, f := range reload {
-				_ = f() // which logs what is wrong
-			}
+			_ = reload() // which logs what is wrong
 			log.Warn("SIGHUP has certificates read again, and changes nothing else: flags, variables and the configuration file are read once, at the start; restart pgguard " +
 				"to change them (SIGTERM lets transactions finish). The password file is read at each login to a server")
 		}
@@ -111,6 +113,7 @@ type service struct {
 	guard   guard
 	pages   *auth.Certificates // nil: they are served without TLS
 	signals <-chan os.Signal
+	ends    <-chan console.End // an operator's; nil: none come
 	log     *slog.Logger
 }
 
@@ -142,6 +145,15 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	case sig := <-s.signals:
 		why = sig.String()
+	case how := <-s.ends:
+		why = "SHUTDOWN " + string(how)
+		if how == console.EndClients {
+			how = s.awaitClients(context.WithoutCancel(ctx))
+		}
+		if how == console.EndNow {
+			s.log.Info("ending at once", "why", why)
+			return nil
+		}
 	case <-ctx.Done():
 	}
 	return s.drain(context.WithoutCancel(ctx), why)
@@ -166,12 +178,37 @@ func (s *service) drain(ctx context.Context, why string) error {
 			}
 			s.log.Info("stopped")
 			return nil
+		case how := <-s.ends:
+			if how == console.EndNow {
+				return errors.New("ended at once by SHUTDOWN")
+			}
 		case sig := <-s.signals:
 			if time.Since(began) >= sameSignal {
 				return fmt.Errorf("ended at once by a second signal (%s)", sig)
 			}
 			s.log.Info("the same signal again; a second one ends pgguard at once from now on in", "signal", sig.String(),
 				"seconds", (sameSignal - time.Since(began)).Seconds())
+		}
+	}
+}
+
+// awaitClients has nobody come in any more and waits until the clients have left, or somebody is not patient any more. It returns how to end then.
+func (s *service) awaitClients(ctx context.Context) console.End {
+	ctx, stop := context.WithCancel(ctx)
+	left := make(chan error, 1)
+	go func() { left <- s.guard.AwaitClients(ctx) }() // ends with stop
+	defer func() { stop(); <-left }()
+	for {
+		select {
+		case err := <-left:
+			left <- err
+			return console.EndServers
+		case <-s.signals:
+			return console.EndServers
+		case how := <-s.ends:
+			if how != console.EndClients {
+				return how
+			}
 		}
 	}
 }

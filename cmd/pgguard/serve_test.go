@@ -50,6 +50,13 @@ func (g *fakeGuard) note(call string) {
 
 func (g *fakeGuard) ReloadCertificates() error { return nil }
 
+// AwaitClients waits for clients who never leave.
+func (g *fakeGuard) AwaitClients(ctx context.Context) error {
+	g.note("await clients")
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return nil, 0 }
 
 func (g *fakeGuard) Listen() error {

@@ -21,6 +21,7 @@ const (
 	Print   Kind = "print"   // a fingerprint was bounded or set free
 	Verdict Kind = "verdict" // what is wrong has changed, From and To are states
 	Server  Kind = "server"  // another server answers at the same address
+	Operate Kind = "operate" // an operator did something
 )
 
 // Mode says whether the thing was done.
@@ -126,4 +127,5 @@ type Event struct {
 	From     string    `json:"from"`
 	To       string    `json:"to"`
 	Mode     Mode      `json:"mode"`
+	By       string    `json:"by,omitempty"` // the operator, if it was one
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,28 @@ type Guard interface {
 	Config() proxy.Config
 	Stats() proxy.Stats
 	Events(seq uint64) (events []event.Event, missed uint64)
+	Paused() bool
+
+	// What follows changes something. The empty name is all databases.
+	Pause(ctx context.Context, name string) error
+	Resume(name string) error
+	Disable(name string, disabled bool) error
+	Reconnect(name string) (n int, err error)
+	AwaitRetired(ctx context.Context, name string) error
+	Kill(name string) error
+	KillClient(id uint64) bool
+	Tell(e event.Event)
 }
+
+// End is a way to shut down.
+type End string
+
+// The ways. Nobody is accepted any more with any of them.
+const (
+	EndNow     End = "now"         // whatever is under way
+	EndServers End = "for servers" // when the transactions under way have ended
+	EndClients End = "for clients" // when the clients have left by themselves
+)
 
 // Setting is one line of SHOW CONFIG.
 type Setting struct {
@@ -34,6 +56,10 @@ type Config struct {
 	Version string
 	// Settings are the configuration in effect, secrets masked, sorted by key.
 	Settings func() []Setting
+	// Reload reads what can be read again. An error is logged by whoever returns it.
+	Reload func() error
+	// Shutdown has the program end. It does not wait for that.
+	Shutdown func(how End)
 }
 
 // Console serves operators. Any goroutine may call its methods.

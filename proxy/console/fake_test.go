@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
@@ -24,7 +25,12 @@ type fakeGuard struct {
 	events    []event.Event
 	cfg       proxy.Config
 
+	broken  error         // what a reload says
+	settled chan struct{} // Pause waits for it; nil: it does not
+
 	mu        sync.Mutex
+	paused    map[string]bool   // guarded by mu
+	done      []string          // guarded by mu: what operators did
 	operators []*proxy.Operator // guarded by mu
 }
 
@@ -36,6 +42,70 @@ func (g *fakeGuard) Logins() int                           { return 3 }
 func (g *fakeGuard) Config() proxy.Config                  { return g.cfg }
 func (g *fakeGuard) Stats() proxy.Stats                    { return g.stats }
 func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return g.events, 0 }
+
+func (g *fakeGuard) Tell(e event.Event) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.done = append(g.done, e.Cause+" "+e.Subject+" by "+e.By)
+}
+
+func (g *fakeGuard) Paused() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused[""]
+}
+
+// find is nil if there is such a database.
+func (g *fakeGuard) find(name string) error {
+	if name == "" || name == "app" {
+		return nil
+	}
+	return proxy.ErrNoDatabase
+}
+
+// mark notes that a database is paused, or not.
+func (g *fakeGuard) mark(name string, paused bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.find(name) != nil:
+		return proxy.ErrNoDatabase
+	case g.paused[name] == paused && !paused:
+		return proxy.ErrNotPaused
+	}
+	if g.paused == nil {
+		g.paused = map[string]bool{}
+	}
+	g.paused[name] = paused
+	return nil
+}
+
+func (g *fakeGuard) Pause(ctx context.Context, name string) error {
+	if err := g.mark(name, true); err != nil || g.settled == nil {
+		return err
+	}
+	select {
+	case <-g.settled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *fakeGuard) Resume(name string) error                 { return g.mark(name, false) }
+func (g *fakeGuard) Disable(name string, _ bool) error        { return g.find(name) }
+func (g *fakeGuard) Reconnect(name string) (n int, err error) { return 0, g.find(name) }
+func (g *fakeGuard) AwaitRetired(_ context.Context, name string) error {
+	return g.find(name)
+}
+func (g *fakeGuard) KillClient(id uint64) bool { return id == 1 }
+
+func (g *fakeGuard) Kill(name string) error {
+	if g.Paused() {
+		return proxy.ErrPaused
+	}
+	return g.mark(name, true)
+}
 
 func (g *fakeGuard) Listeners() []proxy.ListenerInfo {
 	return []proxy.ListenerInfo{{Addr: tcp("127.0.0.1", 6432), FD: 7}}
@@ -84,9 +154,12 @@ func world() *fakeGuard {
 // desk is a console of a guard, by TCP; whoever comes as exporter may only look.
 func desk(t testing.TB, g *fakeGuard) (address string) {
 	t.Helper()
-	c := New(Config{Version: "test", Settings: func() []Setting {
-		return []Setting{{Key: "max_clients", Value: "10", Default: "10000", Changeable: true}}
-	}})
+	c := New(Config{
+		Version: "test", Settings: func() []Setting {
+			return []Setting{{Key: "max_clients", Value: "10", Default: "10000", Changeable: true}}
+		},
+		Reload: func() error { return g.broken }, Shutdown: func(how End) { g.Tell(event.Event{Cause: "end", Subject: string(how)}) },
+	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +189,7 @@ func receive(c *Console, g *fakeGuard, nc net.Conn, id uint64) {
 	if err != nil || p.Kind != wire.KindStartup {
 		return
 	}
-	o := &proxy.Operator{Conn: nc, ID: id, Since: time.Now(), Changes: true}
+	o := &proxy.Operator{Conn: nc, ID: id, Since: time.Now(), Changes: true, Secret: make([]byte, 4), Canceled: make(chan struct{}, 1)}
 	for _, kv := range p.Params {
 		switch kv.Name {
 		case "user":

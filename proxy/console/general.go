@@ -127,8 +127,9 @@ func showVersion(s *session) []row {
 	return []row{{"PgBouncer " + likeVersion + " (pgguard " + s.console.cfg.Version + ")"}}
 }
 
-func showState(*session) []row {
-	return []row{{"active", "yes"}, {"paused", "no"}, {"suspended", "no"}}
+func showState(s *session) []row {
+	paused := s.guard.Paused()
+	return []row{{"active", yesNo(!paused)}, {"paused", yesNo(paused)}, {"suspended", "no"}}
 }
 
 // helpText lists the commands.
@@ -138,7 +139,19 @@ const helpText = `
 	SHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE
 	SHOW DNS_HOSTS|DNS_ZONES
 	SHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS
-	SHOW LIMITS|CLASSES|PINS|EVENTS`
+	SHOW LIMITS|CLASSES|PINS|EVENTS
+	SET key = arg
+	RELOAD
+	PAUSE [<db>]
+	RESUME [<db>]
+	DISABLE <db>
+	ENABLE <db>
+	RECONNECT [<db>]
+	KILL [<db>]
+	KILL_CLIENT <client_id>
+	SHUTDOWN
+	SHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS
+	WAIT_CLOSE [<db>]`
 
 // help says it in a notice, as PgBouncer does.
 func help(*session) (result, error) {

@@ -81,7 +81,7 @@ func showPins(s *session) []row {
 	return rows
 }
 
-var eventColumns = slices.Concat(columns(int8, "seq"), columns(text, "time", "kind", "subject", "cause", "from", "to", "mode", "evidence"))
+var eventColumns = slices.Concat(columns(int8, "seq"), columns(text, "time", "kind", "subject", "cause", "from", "to", "mode", "by", "evidence"))
 
 // showEvents shows what the guard has decided, the last first.
 func showEvents(s *session) []row {
@@ -91,7 +91,7 @@ func showEvents(s *session) []row {
 	for i := range events {
 		e := &events[i]
 		rows = append(rows, row{
-			e.Seq, instant(e.Time), string(e.Kind), e.Subject, e.Cause, e.From, e.To, string(e.Mode), evidence(&e.Evidence),
+			e.Seq, instant(e.Time), string(e.Kind), e.Subject, e.Cause, e.From, e.To, string(e.Mode), e.By, evidence(&e.Evidence),
 		})
 	}
 	return rows

@@ -36,7 +36,7 @@ func showDatabases(s *session) []row {
 		most := caps[d.Upstream.Address()]
 		rows = append(rows, row{
 			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, nil, most, 0, 0, lifetime, d.Mode.String(), nil, most,
-			servers[place{d.Upstream.Address(), d.Real}], 0, d.Clients, 0, 0,
+			servers[place{d.Upstream.Address(), d.Real}], 0, d.Clients, bit(d.Paused), bit(d.Disabled),
 		})
 	}
 	rows = append(rows, row{
@@ -44,6 +44,14 @@ func showDatabases(s *session) []row {
 	})
 	sortRows(rows)
 	return rows
+}
+
+// bit is 1 for true.
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // place is a database of an instance.

@@ -12,6 +12,10 @@ func (s *session) prepare(text string) (*statement, error) {
 		if st := s.show(c); st != nil {
 			return st, nil
 		}
+	default:
+		if st := s.alter(c); st != nil {
+			return st, nil
+		}
 	}
 	return nil, s.invalid(text)
 }
@@ -44,7 +48,7 @@ func (s *session) show(c command) *statement {
 	}
 	return &statement{columns: v.columns, run: func(s *session) (result, error) {
 		if v.admin && !s.operator.Changes {
-			return result{}, failed("admin access needed")
+			return result{}, errNotAdmin
 		}
 		return result{rows: v.rows(s), tag: "SHOW"}, nil
 	}}

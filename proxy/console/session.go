@@ -89,7 +89,7 @@ func (s *session) greet() {
 	} {
 		s.say(&pgproto3.ParameterStatus{Name: p[0], Value: p[1]})
 	}
-	s.say(&pgproto3.BackendKeyData{ProcessID: uint32(s.operator.ID)})
+	_, _ = s.w.Write(wire.AppendKey(nil, s.operator.PID, s.operator.Secret))
 	s.ready()
 }
 

@@ -94,15 +94,11 @@ func (k socket) row(port int) row {
 	if asked.IsZero() {
 		asked = k.since
 	}
-	closes := 0
-	if k.closes {
-		closes = 1
-	}
 	remote, remotePort := address(k.conn.Remote, port)
 	local, localPort := address(k.conn.Local, port)
 	return row{
 		k.kind, k.user, k.database, k.replication, k.state, remote, remotePort, local, localPort, moment(k.since), moment(asked),
-		int(k.waited / time.Second), int(k.waited % time.Second / time.Microsecond), closes, pointer(k.id), pointer(k.link), k.pid,
+		int(k.waited / time.Second), int(k.waited % time.Second / time.Microsecond), bit(k.closes), pointer(k.id), pointer(k.link), k.pid,
 		strings.ReplaceAll(k.conn.TLS, "TLS 1.", "TLSv1."), k.name, k.prepared, k.id,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"pgguard/pool/event"
 )
@@ -64,6 +65,8 @@ func Decision(e *event.Event) string {
 		return fmt.Sprintf("%s may run %s times at once, as %s of %s wait for a lock%s.", capital(subject), e.To, number(e, "blocked"), number(e, "running"), would)
 	case event.Server:
 		return fmt.Sprintf("Another server answers at %s: %s where it was %s; %s connections were let go.", subject, e.To, e.From, number(e, "servers_retired"))
+	case event.Operate:
+		return fmt.Sprintf("%s said %s to %s in the console.", shownSubject(e.By), strings.ToUpper(e.Cause), subject)
 	case event.Verdict:
 		return fmt.Sprintf("The verdict on %s is: %s (it was: %s).", subject, State(e.To).String(), State(e.From).String())
 	}

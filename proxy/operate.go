@@ -1,0 +1,316 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/pool/event"
+)
+
+// What operators are told that cannot be done.
+var (
+	ErrNoDatabase = errors.New("no such database")
+	ErrNotPaused  = errors.New("not paused")
+	ErrPaused     = errors.New("already paused")
+	ErrShutDown   = errors.New("shutting down")
+)
+
+// errKilled ends a client at an operator's word.
+var errKilled = &Refusal{Reason: ReasonDraining, Message: "admin forced disconnect"}
+
+// settleEvery is how often it is looked whether the servers of a database have gone. Each look costs a lock of each pool.
+const settleEvery = 20 * time.Millisecond
+
+// databaseNamed is the database of this name, if clients could ask for it.
+func (srv *Server) databaseNamed(name string) (*database, error) {
+	up, _, _, ok := srv.destination(name)
+	if !ok {
+		return nil, ErrNoDatabase
+	}
+	d := srv.databaseFor(name, srv.instanceFor(up))
+	srv.unused(d)
+	return d, nil
+}
+
+// Pause has the clients of a database, or of all (""), wait before their next transaction, for as long as it takes, and returns when none of them has
+// a server any more: nothing that is under way is interrupted. It stays so after an error, which is ctx's; until Resume.
+func (srv *Server) Pause(ctx context.Context, name string) error {
+	if err := srv.markPaused(name, true); err != nil {
+		return err
+	}
+	first := true
+	return srv.await(ctx, func() bool {
+		n := 0
+		for _, d := range srv.known(name) {
+			srv.settle(d) // again, for those who asked just before
+			n += srv.empty(d, "pause", first)
+		}
+		first = false
+		return n == 0
+	})
+}
+
+// markPaused notes that a database, or all, is paused, or is not any more.
+func (srv *Server) markPaused(name string, paused bool) error {
+	var d *database
+	if name != "" {
+		var err error
+		if d, err = srv.databaseNamed(name); err != nil {
+			return err
+		}
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	switch {
+	case paused && srv.paused:
+		return ErrPaused
+	case !paused && d == nil && !srv.paused, !paused && d != nil && !d.paused:
+		return ErrNotPaused
+	case d == nil:
+		srv.paused = paused
+	default:
+		d.paused = paused
+	}
+	return nil
+}
+
+// settle shuts or opens the gate of a database, as it is marked.
+func (srv *Server) settle(d *database) {
+	srv.settling.Lock() // so that what was read is still true when it is done
+	defer srv.settling.Unlock()
+	srv.mu.Lock()
+	paused := d.paused || srv.paused
+	srv.mu.Unlock()
+	if paused {
+		d.inst.Pool.Shut(&d.gate, time.Now())
+	} else {
+		d.inst.Pool.Open(&d.gate, time.Now())
+	}
+}
+
+// known are the databases of this name, or all ("").
+func (srv *Server) known(name string) (list []*database) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for _, d := range srv.databases {
+		if name == "" || d.name == name {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// empty retires the servers of a paused database, and returns how many it still has. Servers that nobody has are also for others, if clients of
+// another name come to the same database: those are retired once, so that none is older than the pause.
+func (srv *Server) empty(d *database, why string, first bool) (n int) {
+	shared := srv.shares(d)
+	d.inst.Pool.Retire(time.Now(), why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, shared && !first) })
+	for _, v := range d.inst.Pool.Views() {
+		if srv.isOf(d, v.Key, v.Conn, shared) {
+			n++
+		}
+	}
+	return n
+}
+
+// isOf is true for a server of a database; linked: only if a client has it who calls it by this name. It may be called with the pool locked.
+func (srv *Server) isOf(d *database, k *pool.Key, c pool.Conn, linked bool) bool {
+	if _, _, real, ok := srv.destination(d.name); !ok || k.Database != real {
+		return false
+	}
+	b, ok := c.(*backend)
+	if !ok || b == nil {
+		return !linked
+	}
+	l := b.link.Load()
+	if l == nil || l.s == nil {
+		return !linked
+	}
+	return !linked || l.s.route.at == d
+}
+
+// shares is true if clients who are not paused come to the same database by another name.
+func (srv *Server) shares(d *database) bool {
+	_, _, real, _ := srv.destination(d.name)
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.paused {
+		return false
+	}
+	for _, o := range srv.databases {
+		if _, _, as, _ := srv.destination(o.name); o != d && o.inst == d.inst && as == real && o.uses > 0 && !o.paused {
+			return true
+		}
+	}
+	return false
+}
+
+// await asks ok until it says yes, ctx ends, or the Server closes.
+func (srv *Server) await(ctx context.Context, ok func() bool) error {
+	t := time.NewTicker(settleEvery)
+	defer t.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-srv.ctx.Done():
+			return ErrShutDown
+		case <-t.C:
+		}
+	}
+	return nil
+}
+
+// Resume ends Pause, for the same name. Who has waited goes on, in the order in which they came.
+func (srv *Server) Resume(name string) error {
+	if srv.draining.Load() && name == "" {
+		return ErrShutDown
+	}
+	if err := srv.markPaused(name, false); err != nil {
+		return err
+	}
+	for _, d := range srv.known(name) {
+		srv.settle(d)
+	}
+	return nil
+}
+
+// Paused is true while all databases are.
+func (srv *Server) Paused() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.paused
+}
+
+// Disable has nobody log in to a database any more, or again. Who is in stays.
+func (srv *Server) Disable(name string, disabled bool) error {
+	d, err := srv.databaseNamed(name)
+	if err != nil {
+		return err
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	d.disabled = disabled
+	return nil
+}
+
+// comesTo is asked by who logs in to a database.
+func (srv *Server) comesTo(d *database) (paused bool, err error) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if d.disabled {
+		return false, &Refusal{Reason: ReasonRejected, Message: "guard: the database is disabled", Detail: "An operator has disabled it; ENABLE in the console lets clients in again."}
+	}
+	return d.paused || srv.paused, nil
+}
+
+// Reconnect retires the servers of a database, or of all (""): each is closed when nobody has it, and others take its place. It returns how many.
+func (srv *Server) Reconnect(name string) (n int, err error) {
+	return srv.retire(name, "reconnect")
+}
+
+func (srv *Server) retire(name, why string) (n int, err error) {
+	now := time.Now()
+	if name == "" {
+		for _, in := range srv.allInstances() {
+			n += in.Pool.Retire(now, why, func(*pool.Server) bool { return true })
+		}
+		return n, nil
+	}
+	d, err := srv.databaseNamed(name)
+	if err != nil {
+		return 0, err
+	}
+	return d.inst.Pool.Retire(now, why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, false) }), nil
+}
+
+// AwaitRetired returns when no server of a database, or of all (""), is one that was retired: Reconnect has done its work then.
+func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
+	var d *database
+	if name != "" {
+		var err error
+		if d, err = srv.databaseNamed(name); err != nil {
+			return err
+		}
+	}
+	return srv.await(ctx, func() bool {
+		for _, in := range srv.allInstances() {
+			for _, v := range in.Pool.Views() {
+				if v.Retired != "" && (d == nil || in == d.inst && srv.isOf(d, v.Key, v.Conn, false)) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// Kill ends the clients and servers of a database, or of all (""), at once, and pauses it.
+func (srv *Server) Kill(name string) error {
+	if srv.Paused() {
+		return ErrPaused
+	}
+	var databases []*database
+	if name != "" {
+		d, err := srv.databaseNamed(name)
+		if err != nil {
+			return err
+		}
+		databases = []*database{d}
+	} else {
+		databases = srv.known("")
+	}
+	for _, d := range databases {
+		srv.mu.Lock()
+		d.paused = true
+		srv.mu.Unlock()
+		srv.settle(d)
+		srv.kill(d)
+	}
+	return nil
+}
+
+func (srv *Server) kill(d *database) {
+	linked := srv.shares(d)
+	var servers []*backend
+	for _, v := range d.inst.Pool.Views() {
+		if b, ok := v.Conn.(*backend); ok && srv.isOf(d, v.Key, v.Conn, linked) {
+			servers = append(servers, b)
+		}
+	}
+	for _, s := range srv.all() {
+		if s.route.at == d {
+			s.kick(errKilled)
+		}
+	}
+	d.inst.Pool.Retire(time.Now(), "kill", func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, linked) })
+	for _, b := range servers {
+		b.Cut("kill")
+	}
+}
+
+// KillClient ends the client, or the operator, with this ID; false: there is none.
+func (srv *Server) KillClient(id uint64) bool {
+	for _, s := range srv.all() {
+		if s.id == id {
+			s.kick(errKilled)
+			return true
+		}
+	}
+	for _, o := range srv.Operators() {
+		if o.ID == id {
+			o.leave()
+			return true
+		}
+	}
+	return false
+}
+
+// Tell keeps an event of something that an operator did, and logs it.
+func (srv *Server) Tell(e event.Event) {
+	e.Mode = event.Enforce
+	srv.events.Add(e)
+	srv.log.Info("operated", "by", e.By, "what", e.Cause, "subject", e.Subject, "from", e.From, "to", e.To)
+}
