@@ -408,6 +408,7 @@ func (p *Pool) grantAll(now time.Time) {
 		}
 		waited := max(0, now.Sub(w.place.Since())) // somebody read the clock before it came and was later to take the lock
 		p.wait[w.Class].observe(waited)
+		p.prints.ended[w.Print].Waited += waited
 		p.mu.Unlock()
 		w.Grantee.Granted(l, now, waited)
 		p.mu.Lock()

@@ -46,8 +46,12 @@ type prints struct {
 
 // Tally is what the statements of one fingerprint have taken since the pool was made.
 type Tally struct {
-	Calls uint64
-	Took  time.Duration
+	Calls  uint64
+	Took   time.Duration
+	Waited time.Duration // for servers and run tokens
+	// Blocked is how many were seen to wait for a lock, and BlockedTook how long those took.
+	Blocked     uint64
+	BlockedTook time.Duration
 }
 
 // Tallies returns what each fingerprint has taken, by its number. 0 is those that cannot be told apart.
@@ -189,6 +193,9 @@ func (p *Pool) haltLocked(s *Server, n int) {
 		p.limit.Observe(s.Sample)
 		t := &p.prints.ended[s.print]
 		t.Calls, t.Took = t.Calls+1, t.Took+s.Sample.Elapsed
+		if s.Sample.Blocked {
+			t.Blocked, t.BlockedTook = t.Blocked+1, t.BlockedTook+s.Sample.Elapsed
+		}
 		if s.Sample.Kind != limit.Failed && !s.Sample.Blocked {
 			p.tookLocked(s.print, s.Sample.Elapsed)
 		}

@@ -47,6 +47,9 @@ type Print struct {
 	Called      string // "" if its text has not been read yet
 	Calls       uint64
 	Took        time.Duration
+	Waited      time.Duration // for servers and run tokens
+	Blocked     uint64        // how many were seen to wait for a lock
+	BlockedTook time.Duration // and how long those took
 }
 
 // Person is who a client is.
@@ -184,10 +187,19 @@ func (srv *Server) printsOf(in *instance.Instance) (list []Print) {
 		index := uint16(i + 1)
 		if t := tallies[index]; t.Calls > 0 {
 			fingerprint, called := srv.prints.Of(index)
-			list = append(list, Print{Index: index, Fingerprint: fingerprint, Called: called, Calls: t.Calls, Took: t.Took})
+			list = append(list, Print{Index: index, Fingerprint: fingerprint, Called: called, Calls: t.Calls, Took: t.Took, Waited: t.Waited, Blocked: t.Blocked, BlockedTook: t.BlockedTook})
 		}
 	}
 	return list
+}
+
+// Statements is what each kind of statement has taken, by the address of its instance.
+func (srv *Server) Statements() map[string][]Print {
+	all := map[string][]Print{}
+	for _, in := range srv.allInstances() {
+		all[in.Name()] = srv.printsOf(in)
+	}
+	return all
 }
 
 // Note keeps an event among the guard's own.

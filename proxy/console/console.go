@@ -21,6 +21,7 @@ type Guard interface {
 	Config() proxy.Config
 	Stats() proxy.Stats
 	Events(seq uint64) (events []event.Event, missed uint64)
+	Statements() map[string][]proxy.Print
 	Paused() bool
 
 	// What follows changes something. The empty name is all databases.

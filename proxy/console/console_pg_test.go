@@ -180,7 +180,7 @@ func TestPsqlRunsEveryCommand(t *testing.T) {
 			t.Errorf("psql, SHOW %s: %v\n%s", name, err, out)
 		}
 	}
-	if out, err := psql(t, address, "pgguard", "show help"); err != nil || !strings.Contains(out, "SHOW LIMITS|CLASSES") {
+	if out, err := psql(t, address, "pgguard", "show help"); err != nil || !strings.Contains(out, "SHOW LIMITS|CLASSES|PINS|QUERIES") {
 		t.Errorf("psql, SHOW HELP: %v\n%s", err, out)
 	}
 }

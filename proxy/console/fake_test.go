@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type fakeGuard struct {
 	databases []proxy.DatabaseInfo
 	stats     proxy.Stats
 	events    []event.Event
+	prints    []proxy.Print
 	cfg       proxy.Config
 
 	broken  error         // what a reload says
@@ -34,10 +36,13 @@ type fakeGuard struct {
 	operators []*proxy.Operator // guarded by mu
 }
 
-func (g *fakeGuard) ClientList() []proxy.ClientInfo        { return g.clients }
-func (g *fakeGuard) ServerList() []proxy.ServerInfo        { return g.servers }
-func (g *fakeGuard) Databases() []proxy.DatabaseInfo       { return g.databases }
-func (g *fakeGuard) UserNames() []string                   { return []string{"app", "ops"} }
+func (g *fakeGuard) ClientList() []proxy.ClientInfo  { return g.clients }
+func (g *fakeGuard) ServerList() []proxy.ServerInfo  { return g.servers }
+func (g *fakeGuard) Databases() []proxy.DatabaseInfo { return g.databases }
+func (g *fakeGuard) UserNames() []string             { return []string{"app", "ops"} }
+func (g *fakeGuard) Statements() map[string][]proxy.Print {
+	return map[string][]proxy.Print{"db:5432": slices.Clone(g.prints)}
+}
 func (g *fakeGuard) Logins() int                           { return 3 }
 func (g *fakeGuard) Config() proxy.Config                  { return g.cfg }
 func (g *fakeGuard) Stats() proxy.Stats                    { return g.stats }
@@ -148,6 +153,7 @@ func world() *fakeGuard {
 	}}}}
 	g.events = []event.Event{{Seq: 1, Time: at, Kind: event.Limit, Subject: "db:5432", Cause: "growing", From: "7", To: "8", Mode: event.Enforce,
 		Evidence: event.Evidence{}.With("elasticity", 0.5)}}
+	g.prints = []proxy.Print{{Index: 1, Fingerprint: 0xabc, Called: "select items", Calls: 4, Took: time.Second, Waited: time.Millisecond, Blocked: 1, BlockedTook: 500 * time.Millisecond}}
 	return g
 }
 

@@ -81,6 +81,44 @@ func showPins(s *session) []row {
 	return rows
 }
 
+var queryColumns = slices.Concat(columns(text, "instance", "fingerprint", "statement"), columns(int8, "calls", "total_time_us", "avg_time_us", "wait_time_us", "blocked_calls", "blocked_time_us"))
+
+// mostQueries is how many kinds of statements SHOW QUERIES shows by each of its measures.
+const mostQueries = 20
+
+// showQueries shows the kinds of statements that have taken most time, waited most before they ran, or met most locks, the longest first. A
+// statement is called by its first words: its text, which has what users typed, is not kept.
+func showQueries(s *session) []row {
+	var rows []row
+	for name, prints := range s.guard.Statements() {
+		for _, p := range topQueries(prints) {
+			rows = append(rows, row{
+				name, fmt.Sprintf("%016x", p.Fingerprint), p.Called, p.Calls, int64(micros(p.Took)), int64(micros(p.Took / time.Duration(max(1, p.Calls)))),
+				int64(micros(p.Waited)), p.Blocked, int64(micros(p.BlockedTook)),
+			})
+		}
+	}
+	sortRows(rows)
+	return rows
+}
+
+// topQueries are the first by each measure, by the time they have taken.
+func topQueries(prints []proxy.Print) []proxy.Print {
+	chosen := map[uint16]bool{}
+	by := func(measure func(p *proxy.Print) time.Duration) {
+		slices.SortFunc(prints, func(a, b proxy.Print) int { return cmp.Compare(measure(&b), measure(&a)) })
+		for i := range prints[:min(len(prints), mostQueries)] {
+			if measure(&prints[i]) > 0 {
+				chosen[prints[i].Index] = true
+			}
+		}
+	}
+	by(func(p *proxy.Print) time.Duration { return p.BlockedTook })
+	by(func(p *proxy.Print) time.Duration { return p.Waited })
+	by(func(p *proxy.Print) time.Duration { return p.Took })
+	return slices.DeleteFunc(prints, func(p proxy.Print) bool { return !chosen[p.Index] })
+}
+
 var eventColumns = slices.Concat(columns(int8, "seq"), columns(text, "time", "kind", "subject", "cause", "from", "to", "mode", "by", "evidence"))
 
 // showEvents shows what the guard has decided, the last first.

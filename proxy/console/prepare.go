@@ -92,6 +92,7 @@ func init() { // not a literal: some of them look at it
 		"classes": {columns: classColumns, rows: showClasses},
 		"pins":    {columns: pinColumns, rows: showPins},
 		"events":  {columns: eventColumns, rows: showEvents},
+		"queries": {columns: queryColumns, rows: showQueries},
 	}
 }
 
