@@ -11,6 +11,7 @@ import (
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
+	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
 
@@ -19,6 +20,7 @@ type backend struct {
 	inst   *instance.Instance
 	server *pool.Server
 	conn   sock.Conn
+	at     upstream.At
 	pid    uint32
 	id     uint64 // among clients and servers
 	secret []byte

@@ -29,8 +29,6 @@ func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Serv
 // logIn opens a socket and logs in. If its user or database is not any more what it was when the key's clients logged in, the server is
 // given what they were given.
 func (srv *Server) logIn(ctx context.Context, in *instance.Instance, s *pool.Server) (*backend, error) {
-	ctx, stop := context.WithTimeout(ctx, in.Door.Upstream.ConnectTimeout)
-	defer stop()
 	l := s.Key.Value.(*login)
 	for {
 		as := l.upheld.Load()
@@ -69,7 +67,7 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, id: srv.ids.Add(1), session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.Database, s.Key.User), Question: in.OriginQuestion()}
+	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.User), Question: in.OriginQuestion()}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
 		for _, o := range as.settings {
@@ -83,7 +81,7 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 		return nil, "", upstream.Classify(err)
 	}
 	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
-	b.pid, b.secret, b.in, b.freed = h.PID, h.Secret, early(h.Rest), time.Now()
+	b.at, b.pid, b.secret, b.in, b.freed = h.At, h.PID, h.Secret, early(h.Rest), time.Now()
 	if err := b.conn.Init(h.Conn, srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
 		return nil, "", err

@@ -28,7 +28,7 @@ import (
 func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func(*session), err error) {
 	in := s.route.inst
 	told := h.appendAccepted(nil)
-	up := upstream.Handshake{User: h.user, Password: in.Door.Password(s.route.key.Database, s.route.key.User), Heard: func(body []byte) {
+	up := upstream.Handshake{User: h.user, Password: in.Door.Password(s.route.key.User), Heard: func(body []byte) {
 		told = wire.AppendMessage(told, wire.NoticeResponse, body)
 	}}
 	up.Params = map[string]string{"user": h.user, "database": s.route.key.Database, "replication": h.replication}
@@ -47,7 +47,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	}
 	s.init(h.applicationName)
 	s.key = srv.keys.add(s, h.keySize())
-	s.walsender = &walsender{in, up.PID, up.Secret, "physical"}
+	s.walsender = &walsender{in, up.At, up.PID, up.Secret, "physical"}
 	if h.namesDatabase {
 		s.walsender.kind = "logical"
 	}
@@ -70,20 +70,21 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 // walsender is the server of a replication client, which is in no pool.
 type walsender struct {
 	inst   *instance.Instance
+	at     upstream.At
 	pid    uint32
 	secret []byte
 	kind   string // "physical" or "logical"
 }
 
 // cancel sends one cancel request.
-func (w *walsender) cancel() error { return w.inst.Door.Cancel(w.pid, w.secret) }
+func (w *walsender) cancel() error { return w.inst.Door.Cancel(w.at, w.pid, w.secret) }
 
 // shakeReplication logs in to the server. What the server says against it is for the client.
 func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake) error {
 	if err := in.Refusing(); err != nil {
 		return refusalForLogin(err)
 	}
-	ctx, stop := context.WithTimeout(srv.ctx, min(in.Door.Upstream.ConnectTimeout, srv.cfg.LoginTimeout))
+	ctx, stop := context.WithTimeout(srv.ctx, srv.cfg.LoginTimeout)
 	defer stop()
 	err := in.Door.LogIn(ctx, h)
 	in.Tried(upstream.Classify(err), time.Now())

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -394,7 +393,7 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 
 // instanceFor returns the instance of an upstream, opened if it is new.
 func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
-	id := up.Host + "\x00" + strconv.Itoa(up.Port)
+	id := up.Identity()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	in := srv.instances[id]

@@ -30,10 +30,10 @@ func needFiles(c proxy.Config) int {
 func instances(c proxy.Config) int {
 	seen := map[string]bool{}
 	if c.Upstream.Host != "" {
-		seen[c.Upstream.Address()] = true
+		seen[c.Upstream.Identity()] = true
 	}
 	for _, db := range c.Databases {
-		seen[db.Upstream.Address()] = true
+		seen[db.Upstream.Identity()] = true
 	}
 	return max(1, len(seen))
 }

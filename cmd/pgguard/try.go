@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"pgguard/proxy"
@@ -34,27 +35,43 @@ func tryOut(e *env, f *config.File) error {
 	for _, d := range cfg.Databases {
 		all = append(all, d.Upstream)
 	}
-	all = slices.DeleteFunc(all, func(u upstream.Upstream) bool { return u == upstream.Upstream{} })
+	all = slices.DeleteFunc(all, func(u upstream.Upstream) bool { return u.Host == "" })
 	slices.SortFunc(all, func(a, b upstream.Upstream) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
-	for _, u := range slices.Compact(all) {
-		told, err := logInTo(e.ctx, u)
-		if err != nil {
-			failed, told = true, err.Error()
+	for _, u := range slices.CompactFunc(all, func(a, b upstream.Upstream) bool { return reflect.DeepEqual(a, b) }) {
+		if !tryUpstream(e, cfg.Auth, u) {
+			failed = true
 		}
-		_, _ = fmt.Fprintf(e.err, "%s: %s\n", u, told)
-		if cfg.Auth.Query == "" || err != nil {
-			continue
-		}
-		told = "users are looked up"
-		if err := tryLookup(e.ctx, cfg.Auth, u); err != nil {
-			failed, told = true, err.Error()
-		}
-		_, _ = fmt.Fprintf(e.err, "%s: auth.query: %s\n", u, told)
 	}
 	if failed {
 		return errors.New("the configuration is right, and does not work")
 	}
 	return nil
+}
+
+// tryUpstream logs in to each host of an upstream, then where they lead to, and says what it has met. False: something does not work.
+func tryUpstream(e *env, a proxy.Auth, u upstream.Upstream) (fine bool) {
+	fine = true
+	say := func(what, told string, err error) {
+		if err != nil {
+			fine, told = false, err.Error()
+			if advice := adviceOn(err, u); advice != "" {
+				told += "; " + advice
+			}
+		}
+		_, _ = fmt.Fprintf(e.err, "%s: %s\n", what, told)
+	}
+	if places := u.Places(); len(places) > 1 {
+		for _, p := range places {
+			told, err := logInTo(e.ctx, u.Only(p))
+			say("host "+p.String(), told, err)
+		}
+	}
+	told, err := logInTo(e.ctx, u)
+	say(u.String(), told, err)
+	if a.Query != "" && err == nil {
+		say(u.String()+": auth.query", "users are looked up", tryLookup(e.ctx, a, u))
+	}
+	return fine
 }
 
 // tryLookup looks up a user once.
@@ -66,22 +83,27 @@ func tryLookup(ctx context.Context, a proxy.Auth, u upstream.Upstream) error {
 
 // logInTo logs in to an upstream once, and says who answered, and over what.
 func logInTo(ctx context.Context, u upstream.Upstream) (string, error) {
-	ctx, stop := context.WithTimeout(ctx, u.ConnectTimeout)
-	defer stop()
 	d := upstream.NewDoor(u)
 	d.Learn(u)
-	database := u.OwnDatabase()
-	h := upstream.Handshake{User: u.User, Password: d.Password(database, u.User)}
-	h.Params = map[string]string{"user": u.User, "database": database, "application_name": "pgguard check"}
+	h := upstream.Handshake{User: u.User, Password: d.Password(u.User), Chooses: true}
+	h.Params = map[string]string{"user": u.User, "database": u.OwnDatabase(), "application_name": "pgguard check"}
 	if err := d.LogIn(ctx, &h); err != nil {
 		return "", err
 	}
 	defer func() { _ = h.Conn.Close() }()
 	told := "logged in"
+	reported := map[string]string{}
 	for _, r := range h.Reported {
-		if r.Name == "server_version" {
-			told += " to PostgreSQL " + r.Value
-		}
+		reported[r.Name] = r.Value
+	}
+	if v := reported["server_version"]; v != "" {
+		told += " to PostgreSQL " + v
+	}
+	if len(u.More) > 0 {
+		told += " at " + h.At.String()
+	}
+	if role := map[string]string{"on": ", a standby,", "off": ", a primary,"}[reported["in_hot_standby"]]; role != "" {
+		told += role
 	}
 	if c, ok := h.Conn.(*tls.Conn); ok {
 		return told + " over " + tls.VersionName(c.ConnectionState().Version), nil

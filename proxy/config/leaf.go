@@ -174,7 +174,7 @@ func (u *Upstream) set(text string) error {
 func (u Upstream) MarshalYAML() (any, error) { return u.String(), nil }
 
 // missing reports whether nothing was given.
-func (u Upstream) missing() bool { return u.Upstream == (upstream.Upstream{}) }
+func (u Upstream) missing() bool { return u.Host == "" }
 
 // set makes a listener of an address alone.
 func (l *Listen) set(text string) error {

@@ -53,6 +53,8 @@ type Server interface {
 	pool.Conn
 	// Slot is its place in the pool.
 	Slot() *pool.Server
+	// At is the address where it is.
+	At() string
 	// PID is the number of its process.
 	PID() uint32
 	// Print is the number of the statement that it runs.

@@ -3,9 +3,6 @@ package instance
 import (
 	"context"
 	"fmt"
-	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -66,15 +63,14 @@ func (in *Instance) doubtful() bool {
 	return true
 }
 
-// anewLimit bounds a dial of the side channel for the sake of looking who answers, during which it does nothing else.
+// anewLimit bounds how long one address may take when the side channel dials for the sake of looking who answers, during which it does nothing
+// else.
 const anewLimit = 2 * time.Second
 
 // dialAnew opens another side channel in the place of *c and looks who answers there. If that fails *c stays.
 func (in *Instance) dialAnew(ctx context.Context, c **pgx.Conn) error {
-	ctx, stop := context.WithTimeout(ctx, anewLimit)
-	defer stop()
 	var fresh *pgx.Conn
-	if err := in.reach(ctx, &fresh); err != nil {
+	if err := in.reach(ctx, &fresh, anewLimit); err != nil {
 		in.later.Store(int64(doubtLost))
 		return err
 	}
@@ -87,6 +83,7 @@ func (in *Instance) dialAnew(ctx context.Context, c **pgx.Conn) error {
 func (in *Instance) follow(ctx context.Context, c *pgx.Conn, dialed time.Time) {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
+	defer in.gather()
 	in.identified.Store(int64(in.now()))
 	var now answerer
 	var timeline int64
@@ -116,11 +113,34 @@ func (in *Instance) follow(ctx context.Context, c *pgx.Conn, dialed time.Time) {
 	in.Pool.SetLimit(in.law())
 }
 
+// gather retires the servers that are at another address than the side channel: all are at the same PostgreSQL.
+func (in *Instance) gather() {
+	here := in.Door.Current().String()
+	n := in.Pool.Retire(time.Now(), "the upstream is at another host", func(s *pool.Server) bool {
+		b, ok := s.Conn.(Server)
+		return ok && b.At() != here
+	})
+	if n > 0 || in.here != here {
+		in.cfg.Log.Info("the upstream is at this host", "upstream", in.Name(), "address", here, "servers_retired", n)
+	}
+	if in.here != "" && in.here != here {
+		in.era.Add(1) // servers may report something else there
+	}
+	in.here = here
+}
+
+// strayed has the side channel look where the upstream is if a server has been logged in to elsewhere: the host where it was did not let it in.
+func (in *Instance) strayed(at string) {
+	if here := in.Door.Current().String(); here != "" && at != here {
+		in.Doubt(doubtLost)
+	}
+}
+
 // retireOld retires the servers of before a failover. Those at another PostgreSQL than the primary that answers now are cut off at once,
 // so that it acknowledges nothing any more, but for those that can only read there. present are the processes of the one that answers now; nil: it is
 // the same as before, in another role. since is when it was last confirmed that the old one answered.
 func (in *Instance) retireOld(was, now answerer, since time.Time, present map[uint32]bool) (retired, cut int) {
-	at := time.Now()
+	at, here := time.Now(), in.Door.Current().String()
 	in.SentOff(at)
 	var off []Server
 	retired = in.Pool.Retire(at, "failover", func(s *pool.Server) bool {
@@ -128,7 +148,7 @@ func (in *Instance) retireOld(was, now answerer, since time.Time, present map[ui
 		if !ok {
 			return true // it is being opened: nobody knows where
 		}
-		if present[b.PID()] && s.Opened().After(since) {
+		if present[b.PID()] && b.At() == here && s.Opened().After(since) {
 			return false
 		}
 		if present != nil && !now.InRecovery && !b.ReadOnly() {
@@ -182,23 +202,11 @@ func (in *Instance) divided(ctx context.Context, c *pgx.Conn) bool {
 	return false
 }
 
-// readdressed is true if the upstream is a name that does not mean the address at the other end of c any more.
-func (in *Instance) readdressed(ctx context.Context, c *pgx.Conn) bool {
-	host := in.Door.Upstream.Host
-	if strings.HasPrefix(host, "/") || net.ParseIP(host) != nil {
-		return false
-	}
-	peer, ok := c.PgConn().Conn().RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return false
-	}
+// readdressed is true if the name of the host at the other end of the side channel does not mean its address any more.
+func (in *Instance) readdressed(ctx context.Context) bool {
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
-	addrs, err := net.DefaultResolver.LookupIPAddr(ctx, host)
-	if err != nil {
-		return false
-	}
-	return !slices.ContainsFunc(addrs, func(a net.IPAddr) bool { return a.IP.Equal(peer.IP) })
+	return in.Door.Moved(ctx)
 }
 
 func roleOf(i breaker.Identity) string {

@@ -66,6 +66,7 @@ type Instance struct {
 	answerer   answerer      // of the side channel's goroutine
 	confirmed  time.Time     // of the side channel's goroutine: when a connection was dialled that found the answerer
 	resolved   time.Time     // of the side channel's goroutine: when the upstream's name was looked up last
+	here       string        // of the side channel's goroutine: the address at which the upstream was last
 
 	lookups lookups
 
@@ -130,7 +131,7 @@ func (in *Instance) law() limit.Limit {
 	return limit.NewAIMD(limit.Config{})
 }
 
-// Name is host:port, or the path of the socket.
+// Name is host:port, or the path of the socket; of several hosts, all.
 func (in *Instance) Name() string { return in.Door.Upstream.Address() }
 
 // Catalog returns what is known of a database.
@@ -154,6 +155,7 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 		return nil, err
 	}
 	in.entered.Store(true)
+	in.strayed(c.At())
 	return c, nil
 }
 

@@ -202,7 +202,8 @@ func (in *Instance) lookUp(ctx context.Context, user string) (auth.Secret, bool,
 
 func (in *Instance) lookUpOnce(ctx context.Context, user string) (s auth.Secret, found bool, err error) {
 	l := &in.lookups
-	if l.conn != nil && time.Since(l.born) > lookupAge {
+	here := in.Door.Current().String()
+	if l.conn != nil && (time.Since(l.born) > lookupAge || here != "" && here != l.conn.PgConn().Conn().RemoteAddr().String()) {
 		_ = l.conn.Close(ctx)
 		l.conn = nil
 	}
@@ -265,7 +266,7 @@ func (in *Instance) queryUser() string {
 func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
 	c, err := in.ownChannel(ctx, in.queryUser(), cmp.Or(in.cfg.QueryDatabase, in.database()), map[string]string{
 		"search_path": "pg_catalog, pg_temp", "statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
-	})
+	}, 0)
 	if err != nil {
 		return nil, "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,14 +19,16 @@ import (
 // statements they run: pgguard-watch 12/3. Their own names are their clients'.
 const sideName = "pgguard-watch"
 
-// sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends.
-func (in *Instance) sideChannel(ctx context.Context) (*pgx.Conn, error) {
-	return in.ownChannel(ctx, in.Door.Upstream.User, in.database(), nil)
+// sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends. It gives each address
+// of the upstream that long.
+func (in *Instance) sideChannel(ctx context.Context, patience time.Duration) (*pgx.Conn, error) {
+	return in.ownChannel(ctx, in.Door.Upstream.User, in.database(), nil, patience)
 }
 
-// ownChannel logs in for the guard itself, with these settings beside those that it always has.
-func (in *Instance) ownChannel(ctx context.Context, user, database string, settings map[string]string) (*pgx.Conn, error) {
-	h := upstream.Handshake{User: user, Password: in.Door.Password(database, user)}
+// ownChannel logs in for the guard itself, with these settings beside those that it always has. With a patience for each address it says where all
+// servers are to be; 0: it goes where they are.
+func (in *Instance) ownChannel(ctx context.Context, user, database string, settings map[string]string, patience time.Duration) (*pgx.Conn, error) {
+	h := upstream.Handshake{User: user, Password: in.Door.Password(user), Chooses: patience > 0, Patience: patience}
 	h.Params = map[string]string{
 		"user": user, "database": database, "application_name": sideName,
 		"client_encoding": "UTF8", "standard_conforming_strings": "on", // pgx asks for both

@@ -149,7 +149,7 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) er
 		in.sees.Store(false)
 		return nil
 	}
-	if err := in.reach(ctx, c); err != nil {
+	if err := in.reach(ctx, c, watchLimit); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -189,7 +189,7 @@ func (in *Instance) verify(ctx context.Context, c **pgx.Conn) error {
 	due := in.doubtful() || in.now()-time.Duration(in.identified.Load()) > capsEvery
 	if !due && time.Since(in.resolved) > resolveEvery {
 		in.resolved = time.Now()
-		due = in.readdressed(ctx, *c)
+		due = in.readdressed(ctx)
 	}
 	if due || in.divided(ctx, *c) {
 		return in.dialAnew(ctx, c)
@@ -197,15 +197,13 @@ func (in *Instance) verify(ctx context.Context, c **pgx.Conn) error {
 	return nil
 }
 
-// reach opens the side channel if it is not open.
-func (in *Instance) reach(ctx context.Context, c **pgx.Conn) error {
+// reach opens the side channel if it is not open, and gives each address of the upstream that long.
+func (in *Instance) reach(ctx context.Context, c **pgx.Conn, patience time.Duration) error {
 	if *c != nil {
 		return nil
 	}
-	ctx, stop := context.WithTimeout(ctx, min(watchLimit, in.Door.Upstream.ConnectTimeout))
-	defer stop()
 	dialed := time.Now()
-	conn, err := in.sideChannel(ctx)
+	conn, err := in.sideChannel(ctx, patience)
 	in.Tried(err, time.Now())
 	if err != nil {
 		return err

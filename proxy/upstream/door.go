@@ -1,13 +1,15 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,8 +30,9 @@ type Door struct {
 	// Source has the password of the upstream's own user, if nothing else has; nil: nothing does. It is set before the Door is used.
 	Source *auth.Source
 
-	protocol  atomic.Uint32 // the version to ask for: a server has taken it; 0: not known yet
-	encrypted atomic.Bool   // the last login was over TLS
+	protocol atomic.Uint32      // the version to ask for: a server has taken it; 0: not known yet
+	places   []Place            // in the order in which they are tried
+	current  atomic.Pointer[At] // see Current
 
 	Memory auth.Memory // what clients' logins have told of their users
 
@@ -37,8 +40,14 @@ type Door struct {
 	secrets map[string]string // guarded by mu: passwords by user, from every upstream that names this instance
 }
 
-// NewDoor returns the way into the instance that up names.
-func NewDoor(up Upstream) *Door { return &Door{Upstream: up, secrets: map[string]string{}} }
+// NewDoor returns the way into the instance that up names. With load_balance_hosts=random its hosts are in an order of its own.
+func NewDoor(up Upstream) *Door {
+	d := &Door{Upstream: up, secrets: map[string]string{}, places: up.Places()}
+	if up.Shuffle {
+		rand.Shuffle(len(d.places), func(i, j int) { d.places[i], d.places[j] = d.places[j], d.places[i] })
+	}
+	return d
+}
 
 // Learn learns the password of an upstream that names this instance.
 func (d *Door) Learn(up Upstream) {
@@ -50,40 +59,26 @@ func (d *Door) Learn(up Upstream) {
 	d.secrets[up.User] = up.Password
 }
 
-// Password finds the password for a login: the one an upstream gives for its user, else the password file's.
-func (d *Door) Password(database, user string) string {
+// Password finds the password that an upstream gives for its user. Where it is empty LogIn looks into the password file.
+func (d *Door) Password(user string) string {
 	d.mu.Lock()
-	secret := d.secrets[user]
-	d.mu.Unlock()
-	if secret != "" {
-		return secret
-	}
-	return auth.FromPassfile(d.Upstream.Passfile, d.Upstream.Host, strconv.Itoa(d.Upstream.Port), database, user)
+	defer d.mu.Unlock()
+	return d.secrets[user]
 }
 
-// Address is host:port, or the path of the socket.
-func (u Upstream) Address() string {
-	switch {
-	case u.local():
-		return u.Host + "/.s.PGSQL." + strconv.Itoa(u.Port)
-	case u.HostAddr != "":
-		return net.JoinHostPort(u.HostAddr, strconv.Itoa(u.Port))
-	}
-	return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+// filed is what the password file has of a user at a place; empty: nothing.
+func (d *Door) filed(p Place, h *Handshake) string {
+	return auth.FromPassfile(d.Upstream.Passfile, p.Host, strconv.Itoa(p.Port), h.Params["database"], h.User)
 }
 
-// local is true for a unix socket: as libpq has it a path, or an @ and a name that no directory has.
-func (u Upstream) local() bool {
-	return strings.HasPrefix(u.Host, "/") || strings.HasPrefix(u.Host, "@")
+// isFiled is true if the password file has a password of the user at one of the places.
+func (d *Door) isFiled(h *Handshake) bool {
+	return slices.ContainsFunc(d.places, func(p Place) bool { return d.filed(p, h) != "" })
 }
 
-// dial opens a socket to the instance, with the context's deadline.
-func (d *Door) dial(ctx context.Context) (net.Conn, error) {
-	network := "tcp"
-	if d.Upstream.local() {
-		network = "unix"
-	}
-	nc, err := d.Upstream.Socket.dialer(d.KeepAlive).DialContext(ctx, network, d.Upstream.Address())
+// dial opens a socket to an address, with the context's deadline.
+func (d *Door) dial(ctx context.Context, at At) (net.Conn, error) {
+	nc, err := d.Upstream.Socket.dialer(d.KeepAlive).DialContext(ctx, at.network, at.address)
 	if err != nil {
 		return nil, err
 	}
@@ -95,16 +90,18 @@ func (d *Door) dial(ctx context.Context) (net.Conn, error) {
 // Version is the version of the protocol that servers are asked for; 0: none has taken one yet.
 func (d *Door) Version() uint32 { return d.protocol.Load() }
 
-// LogIn opens a socket and logs in over it, in the newest version of the protocol that the server takes, until ctx ends.
-// PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
+// LogIn opens a socket and logs in over it, in the newest version of the protocol that the server takes, until ctx ends. Each address is given
+// the connect_timeout, or h.Patience, and then the next one's turn comes. PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
 // close, and is then asked for 3.0. On success h.Conn is the caller's.
 func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 	h.Known = d.Memory.Of(h.User)
-	if d.Source == nil || h.Password != "" || h.User != d.Upstream.User {
+	if d.Source == nil || h.Password != "" || h.User != d.Upstream.User || d.isFiled(h) {
 		return d.enter(ctx, h)
 	}
 	for {
-		password, fresh, err := d.Source.Password(ctx)
+		bound, stop := context.WithTimeout(ctx, d.patience(h))
+		password, fresh, err := d.Source.Password(bound)
+		stop()
 		if err != nil {
 			return err
 		}
@@ -116,12 +113,55 @@ func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 	}
 }
 
-// enter is LogIn with the password that h has.
-func (d *Door) enter(ctx context.Context, h *Handshake) (err error) {
-	ways := d.Upstream.ways()
+// enter is LogIn with the password that h has, or that the password file has of it at each place.
+func (d *Door) enter(ctx context.Context, h *Handshake) error {
+	given := h.Password
+	defer func() { h.Password = given }()
+	var tried HostsError
+	for _, kind := range d.wants(h) {
+		tried = nil
+		for at, err := range d.ahead(ctx, h) {
+			h.Password = given
+			if given == "" {
+				h.Password = d.filed(at.place, h)
+			}
+			if err == nil {
+				err = d.enterAt(ctx, h, at, kind)
+			}
+			if err == nil {
+				return nil
+			}
+			tried = tried.add(at, err)
+			if !goesOn(err) || ctx.Err() != nil {
+				return tried.orOne()
+			}
+		}
+	}
+	return tried.orOne()
+}
+
+// patience is how long one address is given.
+func (d *Door) patience(h *Handshake) time.Duration {
+	most := cmp.Or(d.Upstream.ConnectTimeout, defaultConnectTimeout)
+	if h.Patience > 0 {
+		return min(h.Patience, most)
+	}
+	return most
+}
+
+// enterAt is LogIn at one address, to a server of a kind.
+func (d *Door) enterAt(ctx context.Context, h *Handshake, at At, kind string) (err error) {
+	ctx, stop := context.WithTimeout(ctx, d.patience(h))
+	defer stop()
+	h.At, h.kind = at, kind
+	ways := d.Upstream.TLS.ways(at.place)
 	for i, w := range ways {
 		if err = d.logIn(ctx, h, w); err == nil {
-			d.encrypted.Store(h.Secured())
+			h.At.secured = h.Secured()
+			if h.Chooses {
+				chosen := h.At
+				d.current.Store(&chosen)
+			}
 			return nil
 		}
 		if i+1 < len(ways) && !mayTryOther(err, h) {
@@ -161,15 +201,18 @@ func (d *Door) logIn(ctx context.Context, h *Handshake, w way) error {
 // attempt is one try of LogIn.
 func (d *Door) attempt(ctx context.Context, h *Handshake, w way, version uint32) error {
 	h.Conn, h.answered, h.cert = nil, false, shown{}
-	nc, err := d.dial(ctx)
+	nc, err := d.dial(ctx, h.At)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	socket := nc
+	h.At.address = nc.RemoteAddr().String()
 	halt := context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Unix(1, 0)) })
-	if nc, err = d.secure(ctx, socket, w, &h.cert); err == nil {
+	if nc, err = d.secure(ctx, socket, h.At.place, w, &h.cert); err == nil {
 		h.security = d.Upstream.TLS
-		err = h.run(nc, version)
+		if err = h.run(nc, version); err == nil {
+			err = h.fit(h.kind)
+		}
 	} else {
 		nc = socket
 	}

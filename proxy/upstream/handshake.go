@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -22,10 +23,13 @@ type Handshake struct {
 	Params         map[string]string // of the start-up packet
 	Known          auth.Known        // of the user; LogIn fills in what its Door remembers. A password counts where there is none above
 	Question       string            // for the server once it has let the guard in, a query; empty: none
+	Chooses        bool              // it says where others go: it tries the hosts in their order, and takes only one that is what is asked for
+	Patience       time.Duration     // for each address, if that is less than the connect_timeout; 0: it is not
 	Heard          func(body []byte) // is told of notices, if it is not nil; body is valid during the call
 
 	// after the login
 	Conn     net.Conn
+	At       At        // where the server is; during the login, where it is tried
 	PID      uint32    // of the server process
 	Secret   []byte    // for cancel requests; nil: the server gave none
 	Reported []Setting // what the server reports, each once, in the order in which it came first
@@ -33,6 +37,7 @@ type Handshake struct {
 	Rest     []byte    // what the server said at once after the end of the login; during it, what is not yet taken
 
 	security Security
+	kind     string // of server that is looked for
 	cert     shown
 	version  uint32 // of the protocol, as asked for
 	least    uint32 // the version that the server must speak; 0: any
@@ -65,6 +70,7 @@ const (
 func (h *Handshake) run(nc net.Conn, version uint32) error {
 	*h = Handshake{
 		User: h.User, Password: h.Password, Params: h.Params, Known: h.Known, Question: h.Question, Heard: h.Heard,
+		Chooses: h.Chooses, Patience: h.Patience, At: h.At, kind: h.kind,
 		Conn: nc, security: h.security, cert: h.cert, version: version, least: h.least,
 	}
 	if h.Password == "" {

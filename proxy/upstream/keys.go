@@ -48,8 +48,8 @@ var rules = []rule{
 	{key: "password", env: "PGPASSWORD", treatment: taken},
 	{key: "passfile", env: "PGPASSFILE", treatment: taken},
 	{key: "connect_timeout", env: "PGCONNECT_TIMEOUT", treatment: taken},
-	{key: "target_session_attrs", env: "PGTARGETSESSIONATTRS", treatment: taken, words: "any", others: "read-write read-only primary standby prefer-standby"},
-	{key: "load_balance_hosts", env: "PGLOADBALANCEHOSTS", treatment: taken, words: "disable", others: "random"},
+	{key: "target_session_attrs", env: "PGTARGETSESSIONATTRS", treatment: taken, words: "any read-write read-only primary standby prefer-standby"},
+	{key: "load_balance_hosts", env: "PGLOADBALANCEHOSTS", treatment: taken, words: "disable random"},
 
 	{key: "sslmode", env: "PGSSLMODE", treatment: taken, words: "disable allow prefer require verify-ca verify-full"},
 	{key: "sslnegotiation", env: "PGSSLNEGOTIATION", treatment: taken, words: "postgres direct"},
@@ -174,10 +174,8 @@ func (r rule) checkWord(name, text string) error {
 	switch {
 	case r.words == "" || slices.ContainsFunc(words, func(w string) bool { return w == text || r.anyCase && strings.EqualFold(w, text) }):
 		return nil
-	case slices.Contains(others, text) && r.why != "":
-		return fmt.Errorf("%s: %s is not available: %s; use %s", name, text, r.why, strings.Join(words, ", "))
 	case slices.Contains(others, text):
-		return fmt.Errorf("%s asks for more than can be given: use %s", name, strings.Join(words, ", "))
+		return fmt.Errorf("%s: %s is not available: %s; use %s", name, text, r.why, strings.Join(words, ", "))
 	}
 	named := "has a value"
 	if plainValue.MatchString(text) {

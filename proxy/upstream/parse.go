@@ -54,7 +54,7 @@ func Read(s string) (Given, error) {
 
 // String returns u as a URL in which the password is ***; the zero value is an empty text.
 func (u Upstream) String() string {
-	if u == (Upstream{}) {
+	if u.Host == "" {
 		return ""
 	}
 	var b strings.Builder
@@ -67,11 +67,19 @@ func (u Upstream) String() string {
 	add := func(key, value string) {
 		query = append(query, key+"="+strings.ReplaceAll(escapeURL(value), "%2F", "/"))
 	}
-	if plainHost.MatchString(u.Host) {
-		b.WriteString(net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
+	hosts, addrs, ports, plain := []string{}, []string{}, []string{}, true
+	var authority []string
+	for _, p := range u.Places() {
+		port := strconv.Itoa(p.Port)
+		hosts, addrs, ports = append(hosts, p.Host), append(addrs, p.HostAddr), append(ports, port)
+		authority = append(authority, net.JoinHostPort(p.Host, port))
+		plain = plain && plainHost.MatchString(p.Host)
+	}
+	if plain {
+		b.WriteString(strings.Join(authority, ","))
 	} else {
-		add("host", u.Host)
-		add("port", strconv.Itoa(u.Port))
+		add("host", strings.Join(hosts, ","))
+		add("port", strings.Join(ports, ","))
 	}
 	b.WriteString("/" + escapeURL(u.Database))
 	if u.ConnectTimeout != defaultConnectTimeout {
@@ -80,8 +88,14 @@ func (u Upstream) String() string {
 	if u.Passfile != "" {
 		add("passfile", u.Passfile)
 	}
-	if u.HostAddr != "" {
-		add("hostaddr", u.HostAddr)
+	if list := strings.Join(addrs, ","); strings.Trim(list, ",") != "" {
+		add("hostaddr", list)
+	}
+	if u.Session != "" {
+		add("target_session_attrs", u.Session)
+	}
+	if u.Shuffle {
+		add("load_balance_hosts", "random")
 	}
 	for _, k := range slices.Concat(u.TLS.keys(), u.Socket.keys(), u.Protocol.keys()) {
 		if k.value != "" {
@@ -145,7 +159,7 @@ func keysOfURL(s string) (map[string]string, error) {
 		return nil, errors.New("has an @ after the host; in a user name or password write @ as %40, / as %2F and ? as %3F")
 	}
 	authority, database, _ := strings.Cut(s, "/")
-	host, port, err := cutHostPort(authority)
+	host, port, err := cutHosts(authority)
 	if err != nil {
 		return nil, err
 	}
@@ -181,20 +195,26 @@ func keysOfURL(s string) (map[string]string, error) {
 	return keys, nil
 }
 
-// cutHostPort splits the host part of a URL; an IPv6 address stands in brackets.
-func cutHostPort(s string) (host, port string, err error) {
-	if strings.Contains(s, ",") {
-		return "", "", errors.New("names more than one host; give one upstream each")
-	}
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		host, rest, closed := strings.Cut(inner, "]")
-		if !closed || (rest != "" && rest[0] != ':') {
-			return "", "", errors.New("has an IPv6 address without its closing bracket")
+// cutHosts splits the hosts of a URL into those of their names and those of their ports. An IPv6 address stands in brackets.
+func cutHosts(s string) (hosts, ports string, err error) {
+	for i, one := range strings.Split(s, ",") {
+		var host, port string
+		if inner, ok := strings.CutPrefix(one, "["); ok {
+			rest, closed := "", false
+			host, rest, closed = strings.Cut(inner, "]")
+			if !closed || (rest != "" && rest[0] != ':') {
+				return "", "", errors.New("has an IPv6 address without its closing bracket")
+			}
+			port = strings.TrimPrefix(rest, ":")
+		} else {
+			host, port, _ = strings.Cut(one, ":")
 		}
-		return host, strings.TrimPrefix(rest, ":"), nil
+		if i > 0 {
+			hosts, ports = hosts+",", ports+","
+		}
+		hosts, ports = hosts+host, ports+port
 	}
-	host, port, _ = strings.Cut(s, ":")
-	return host, port, nil
+	return hosts, ports, nil
 }
 
 // keysOfDSN reads key=value pairs as libpq does: spaces around =, values in single quotes, backslash escapes.
@@ -258,10 +278,10 @@ func (v values) join() (u Upstream, err error) {
 		return Upstream{}, err
 	}
 	u = Upstream{
-		Host: v.text("host"), Port: 5432, Database: v.text("dbname"), User: v.text("user"), Password: v.text("password"),
-		ConnectTimeout: defaultConnectTimeout, Passfile: v.text("passfile"), HostAddr: v.text("hostaddr"),
+		Database: v.text("dbname"), User: v.text("user"), Password: v.text("password"), ConnectTimeout: defaultConnectTimeout,
+		Passfile: v.text("passfile"), Session: v.text("target_session_attrs"), Shuffle: v.text("load_balance_hosts") == "random",
 	}
-	if err := v.place(&u); err != nil {
+	if err := v.places(&u); err != nil {
 		return Upstream{}, err
 	}
 	if u.TLS, err = v.security(u.local()); err != nil {
@@ -288,28 +308,4 @@ func (v values) join() (u Upstream, err error) {
 		u.User = me.Username
 	}
 	return u, nil
-}
-
-// place checks where the PostgreSQL is.
-func (v values) place(u *Upstream) error {
-	if u.HostAddr != "" && net.ParseIP(u.HostAddr) == nil {
-		return errors.New(v.name("hostaddr") + " is not an IP address")
-	}
-	if u.Host == "" {
-		u.Host, u.HostAddr = u.HostAddr, ""
-	}
-	if strings.ContainsAny(u.Host, ",") || strings.ContainsAny(v.text("port"), ",") {
-		return errors.New("names more than one host; give one upstream each")
-	}
-	if u.Host == "" {
-		u.Host = "localhost"
-	}
-	if p := v.text("port"); p != "" {
-		n, err := strconv.Atoi(p)
-		if err != nil || n < 1 || n > 65535 {
-			return errors.New(v.name("port") + " is not a number from 1 to 65535; in a password write : as %3A, @ as %40 and / as %2F")
-		}
-		u.Port = n
-	}
-	return nil
 }

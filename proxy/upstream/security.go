@@ -143,12 +143,12 @@ func (s *Security) mode() string {
 	return "prefer"
 }
 
-// ways are the ways in which a login is tried, one after the other.
-func (u Upstream) ways() []way {
-	if u.local() {
+// ways are the ways in which a login at a place is tried, one after the other.
+func (s *Security) ways(p Place) []way {
+	if p.local() {
 		return []way{plain}
 	}
-	switch u.TLS.mode() {
+	switch s.mode() {
 	case "disable":
 		return []way{plain}
 	case "allow":
@@ -175,16 +175,17 @@ func (e *tlsError) Unwrap() error { return e.err }
 // shown is what has become of the guard's own certificate.
 type shown struct{ asked, sent bool }
 
-// secure returns the connection over a socket to the server, on which nothing was said, in one way. The socket stays the caller's after an error.
-func (d *Door) secure(ctx context.Context, socket net.Conn, w way, cert *shown) (net.Conn, error) {
+// secure returns the connection over a socket to a server at a place, on which nothing was said, in one way. The socket stays the caller's
+// after an error.
+func (d *Door) secure(ctx context.Context, socket net.Conn, at Place, w way, cert *shown) (net.Conn, error) {
 	u := &d.Upstream
-	if u.local() {
+	if at.local() {
 		return socket, u.TLS.checkPeer(socket)
 	}
 	if w == plain {
 		return socket, nil
 	}
-	cfg, err := u.TLS.config(u.Host, cert)
+	cfg, err := u.TLS.config(at.Host, cert)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Upstream names a PostgreSQL instance and how to log in to it.
+// Upstream names a PostgreSQL instance and how to log in to it. Where there are several hosts it is at one of them at a time.
 type Upstream struct {
 	Host           string // a host name, an address, or a directory for a unix socket, or @NAME for an abstract one
 	Port           int
@@ -13,8 +13,11 @@ type Upstream struct {
 	User           string // whose password Password is, and who the side channel logs in as
 	Password       string // never logged, never in an error
 	ConnectTimeout time.Duration
-	Passfile       string // libpq's password file; empty: $PGPASSFILE, else ~/.pgpass
-	HostAddr       string // the address to connect to; empty: what Host resolves to
+	Passfile       string  // libpq's password file; empty: $PGPASSFILE, else ~/.pgpass
+	HostAddr       string  // the address to connect to; empty: what Host resolves to
+	More           []Place // the other hosts, in their order
+	Session        string  // target_session_attrs; empty: any
+	Shuffle        bool    // load_balance_hosts=random: hosts, and addresses of a name, are in any order
 	TLS            Security
 	Socket         Socket
 	Protocol       Protocol
