@@ -95,39 +95,59 @@ func (p *Pool) SetCaps(c Caps) {
 // overLocked says whether there are more servers than the cap allows.
 func (p *Pool) overLocked() bool { return len(p.servers)-p.count[Closing] > p.cap.now }
 
-// allowedLocked says whether the server's limits for this user and database allow one more server of key k. If the pool has none that
-// they count, only the server knows.
+// allowedLocked says whether the limits for this user and database, the server's and the operator's, allow one more server of key k. If the
+// pool has none that the server counts, only the server knows.
 func (p *Pool) allowedLocked(k *Key) bool {
-	users, databases := p.spareLimitsLocked(k)
-	return users > 0 && databases > 0
+	s := p.spareLimitsLocked(k)
+	return s.User > 0 && s.Database > 0 && s.Login > 0
 }
 
-// spareLimitsLocked says how many servers more the limits of k's user and of its database allow.
-func (p *Pool) spareLimitsLocked(k *Key) (users, databases int) {
-	user, hasUser := p.caps.Users[k.User]
-	database, hasDatabase := p.caps.Databases[k.Database]
-	hasDatabase = hasDatabase && !p.caps.Exempt[k.User]
-	users, databases = math.MaxInt, math.MaxInt
-	if !hasUser && !hasDatabase {
-		return users, databases
+// spareLimitsLocked says how many servers more the limits of k's user, its database and the two together allow.
+func (p *Pool) spareLimitsLocked(k *Key) Most {
+	most := k.Most
+	if n, ok := p.caps.Users[k.User]; ok {
+		most.User = least(most.User, max(n, 1))
 	}
-	ofUser, ofDatabase := 0, 0
+	if n, ok := p.caps.Databases[k.Database]; ok && !p.caps.Exempt[k.User] {
+		most.Database = least(most.Database, max(n, 1))
+	}
+	if most == (Most{}) {
+		return Most{math.MaxInt, math.MaxInt, math.MaxInt}
+	}
+	var open Most
 	for _, other := range p.list {
-		if other.User == k.User {
-			ofUser += other.open
+		ofUser, ofDatabase := other.User == k.User, other.Database == k.Database
+		if ofUser {
+			open.User += other.open
 		}
-		if other.Database == k.Database {
-			ofDatabase += other.open
+		if ofDatabase {
+			open.Database += other.open
+		}
+		if ofUser && ofDatabase {
+			open.Login += other.open
 		}
 	}
-	if hasUser {
-		users = max(user, 1) - ofUser
-	}
-	if hasDatabase {
-		databases = max(database, 1) - ofDatabase
-	}
-	return users, databases
+	return Most{spare(most.Login, open.Login), spare(most.Database, open.Database), spare(most.User, open.User)}
 }
+
+// least is the lower of two limits, of which 0 is none; b is one.
+func least(a, b int) int {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
+}
+
+// spare is what a limit leaves.
+func spare(most, open int) int {
+	if most == 0 {
+		return math.MaxInt
+	}
+	return most - open
+}
+
+// limitedLocked says whether there may be less servers of a user or a database than the cap allows.
+func (p *Pool) limitedLocked() bool { return p.bounded || len(p.caps.Users)+len(p.caps.Databases) > 0 }
 
 // Cap returns how many servers may exist now. Any goroutine may call it.
 func (p *Pool) Cap() int {

@@ -241,6 +241,52 @@ func TestUserAtItsLimitMakesRoomForItself(t *testing.T) {
 	})
 }
 
+// TestOperatorsLimitsHold: of a user in a database, of a database and of a user in all, whatever the settings of the clients are.
+func TestOperatorsLimitsHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		most             pool.Most
+		database, user   string // of three more clients
+		together, either int    // servers of both, and of the first alone
+	}{
+		"login":                    {pool.Most{Login: 2}, "shop", "web", 2, 2},
+		"login, another user":      {pool.Most{Login: 2}, "shop", "other", 4, 2},
+		"database, another user":   {pool.Most{Database: 2}, "shop", "other", 2, 2},
+		"user, another database":   {pool.Most{User: 2}, "other", "web", 2, 2},
+		"user, another user":       {pool.Most{User: 2}, "shop", "other", 4, 2},
+		"the server's own is less": {pool.Most{User: 5}, "shop", "other", 4, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, small(20), 20, func(t *testing.T, h *harness) {
+				if c.either == 1 {
+					h.SetCaps(pool.Caps{Total: 20, Users: map[string]int{"web": 1}})
+				}
+				key := func(database, user, settings string) *pool.Key {
+					return h.Key(database, user, settings, func(k *pool.Key) { k.Most = c.most })
+				}
+				first, more := h.many("a", 3), h.many("b", 3)
+				for i := range first {
+					first[i].Key = key("shop", "web", "")
+					more[i].Key = key(c.database, c.user, "another setting")
+				}
+				h.get(first...)
+				pass(time.Second)
+				if n := h.Stats().Servers["active"]; n != c.either {
+					t.Errorf("%d servers, want %d", n, c.either)
+				}
+				h.get(more...)
+				pass(time.Second)
+				want := c.together
+				if c.either == 1 {
+					want = 1 + 3
+				}
+				if n := h.Stats().Servers["active"]; n != want {
+					t.Errorf("%d servers with the others, want %d", n, want)
+				}
+			})
+		})
+	}
+}
+
 func TestIdleServerOfAnotherUserMakesRoom(t *testing.T) {
 	in(t, small(2), 10, func(t *testing.T, h *harness) {
 		a := h.many("a", 2)

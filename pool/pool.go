@@ -59,6 +59,7 @@ type Pool struct {
 	cap      capState
 	pass     uint64 // searches for the key that is next to have a server
 	caps     Caps
+	bounded  bool // there is, or was, a key with a Most
 	backoff  backoff
 	closed   bool
 	gates    map[*Gate]struct{} // that are shut
@@ -108,6 +109,7 @@ func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
 		}
 		k = &Key{Database: database, User: user, Settings: settings, lines: make([]line, len(p.cfg.Classes))}
 		init(k)
+		p.bounded = p.bounded || k.Most != Most{}
 		p.keys[name] = k
 		p.list = append(p.list, k)
 	}

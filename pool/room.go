@@ -63,15 +63,16 @@ func (p *Pool) evictLocked(k *Key, allowed bool, now time.Time) *Server {
 
 // helpsLocked says whether one server less of key other lets one of k be opened that the limit of its user or database forbids.
 func (p *Pool) helpsLocked(k, other *Key) bool {
-	users, databases := p.spareLimitsLocked(k)
-	return (users > 0 || k.User == other.User) && (databases > 0 || k.Database == other.Database)
+	s := p.spareLimitsLocked(k)
+	ofUser, ofDatabase := k.User == other.User, k.Database == other.Database
+	return (s.User > 0 || ofUser) && (s.Database > 0 || ofDatabase) && (s.Login > 0 || ofUser && ofDatabase)
 }
 
 // yieldsLocked says whether a server that comes back must make room for one of another key: there is no room otherwise, its turn is
 // over, and somebody of that key has waited longer than all of its own. One that has servers yields and is yielded to more seldom, so
 // that two busy keys do not change places all the time.
 func (p *Pool) yieldsLocked(s *Server, now time.Time) bool {
-	if p.queue.Len() == 0 || len(p.list) < 2 || len(p.servers) < p.cap.now && len(p.caps.Users)+len(p.caps.Databases) == 0 {
+	if p.queue.Len() == 0 || len(p.list) < 2 || len(p.servers) < p.cap.now && !p.limitedLocked() {
 		return false
 	}
 	if p.makingRoomLocked() || now.Before(p.backoff.retry) || now.Sub(s.opened) < turnLeast {

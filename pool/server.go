@@ -26,6 +26,8 @@ type Key struct {
 	Database, User, Settings string
 	// Value belongs to the pool's owner.
 	Value any
+	// Most is how many servers there may be; it is set when the key is made.
+	Most Most
 
 	// guarded by Pool.mu
 	refs     int
@@ -40,6 +42,10 @@ type Key struct {
 	left     time.Time // when a server of it ended last
 	passed   uint64    // the search in which it was passed by
 }
+
+// Most is what an operator allows beside the cap: how many servers a user has in one database, a database and a user in all. 0: as many as
+// PostgreSQL allows. Replication connections, which are not the pool's, do not count.
+type Most struct{ Login, Database, User int }
 
 // Unused is true if nobody uses the key. It is for functions that Pool.Retire calls.
 func (k *Key) Unused() bool { return k.refs == 0 }

@@ -117,8 +117,8 @@ func (e *entrance) certificate() error {
 
 // password asks for a password, or for a proof that the client knows it.
 func (e *entrance) password() error {
-	if up, _, _, ok := e.srv.destination(e.hello.database); ok {
-		e.inst = e.srv.instanceFor(up)
+	if d, _, ok := e.srv.destination(e.hello.database); ok {
+		e.inst = e.srv.instanceFor(d.Upstream)
 	}
 	if e.rule.Method == auth.MethodPassword && !e.local() && !e.hello.cover.tls && !e.srv.cfg.Auth.Insecure {
 		return &Refusal{Reason: ReasonIdentity, Message: "guard: the method password needs TLS or a unix socket"}

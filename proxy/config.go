@@ -33,8 +33,13 @@ type Config struct {
 	Observe bool
 	// Upstream is the server of every database not named in Databases.
 	Upstream upstream.Upstream
-	// Databases are exceptions by the name the client asks for.
+	// Databases are exceptions by the name the client asks for. The one under AnyDatabase is for names that have none, and has no Upstream.
 	Databases map[string]Database
+	// PerLogin, PerDatabase and PerUser are how many servers a user has in one database, a database and a user in all; 0: as many as
+	// PostgreSQL allows.
+	PerLogin, PerDatabase, PerUser int
+	// Users are exceptions by the name under which servers are logged in to.
+	Users map[string]UserLimits
 	// Password is where the passwords of the upstreams' own users come from that are not in them.
 	Password PasswordSource
 	// TLS is how clients come over TLS.
@@ -121,7 +126,19 @@ type Database struct {
 	Upstream upstream.Upstream
 	// Mode, if not PoolModeDefault, replaces Config.Mode.
 	Mode PoolMode
+	// User, if not empty, is who logs in to servers, whoever the clients are.
+	User string
+	// Settings are those that servers have for clients that do not choose their own, by name.
+	Settings map[string]string
+	// MaxServers and PerLogin, if not 0, are in the places of PerDatabase and PerLogin.
+	MaxServers, PerLogin int
 }
+
+// AnyDatabase is the name of the exception for names that have none.
+const AnyDatabase = "*"
+
+// UserLimits are how many servers a user has: if not 0, in the places of PerUser and PerLogin.
+type UserLimits struct{ MaxServers, PerLogin int }
 
 // PoolMode says when a client's server goes back to the pool.
 type PoolMode uint8
@@ -224,6 +241,14 @@ func (c Config) Validate() []error {
 	faults = append(faults, c.validateTimes()...)
 	faults = append(faults, c.validateAuth()...)
 	faults = append(faults, c.validateStatements()...)
+	for key, n := range map[string]int{"login": c.PerLogin, "database": c.PerDatabase, "user": c.PerUser} {
+		if n < 0 {
+			bad("pool.max_servers_per_%s: %d is negative; give a number of connections or auto", key, n)
+		}
+	}
+	if c.Databases[AnyDatabase].Upstream.Host != "" {
+		bad("databases[\"*\"].upstream: that of names which are not here is upstream, above")
+	}
 	if c.MaxPinned < 0 {
 		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)
 	}
@@ -332,7 +357,7 @@ func (c Config) validateAuth() []error {
 	if asks && !source {
 		bad("auth.method: clients are asked for passwords, but nobody's is known; give auth.query: auto, auth.users_file or auth.users")
 	}
-	if source && !asks {
+	if source && !asks && (a.Query != "" || len(a.Policy.Rules) == 0) { // those of a file may be for logins to servers alone
 		bad("auth.method: %s asks for no password, and no rule does, but there are users with passwords; use scram-sha-256", a.Policy.Method)
 	}
 	if a.Query != "" && a.Query != instance.QueryAuto && !strings.Contains(a.Query, "$1") {

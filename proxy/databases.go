@@ -114,7 +114,9 @@ func (srv *Server) Databases() []DatabaseInfo {
 	srv.mu.Lock()
 	all := map[string]*DatabaseInfo{}
 	for name := range srv.cfg.Databases {
-		all[name] = &DatabaseInfo{Name: name}
+		if name != AnyDatabase {
+			all[name] = &DatabaseInfo{Name: name}
+		}
 	}
 	for name, d := range srv.databases {
 		if d.known || d.paused || d.disabled || all[name] != nil {
@@ -127,7 +129,8 @@ func (srv *Server) Databases() []DatabaseInfo {
 	srv.mu.Unlock()
 	list := make([]DatabaseInfo, 0, len(all))
 	for name, d := range all {
-		d.Upstream, d.Mode, d.Real, _ = srv.destination(name)
+		at, real, _ := srv.destination(name)
+		d.Upstream, d.Mode, d.Real = at.Upstream, at.Mode, real
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })

@@ -25,11 +25,11 @@ const settleEvery = 20 * time.Millisecond
 
 // databaseNamed is the database of this name, if clients could ask for it.
 func (srv *Server) databaseNamed(name string) (*database, error) {
-	up, _, _, ok := srv.destination(name)
+	up, _, ok := srv.destination(name)
 	if !ok {
 		return nil, ErrNoDatabase
 	}
-	d := srv.databaseFor(name, srv.instanceFor(up))
+	d := srv.databaseFor(name, srv.instanceFor(up.Upstream))
 	srv.unused(d)
 	return d, nil
 }
@@ -117,7 +117,7 @@ func (srv *Server) empty(d *database, why string, first bool) (n int) {
 
 // isOf is true for a server of a database; linked: only if a client has it who calls it by this name. It may be called with the pool locked.
 func (srv *Server) isOf(d *database, k *pool.Key, c pool.Conn, linked bool) bool {
-	if _, _, real, ok := srv.destination(d.name); !ok || k.Database != real {
+	if _, real, ok := srv.destination(d.name); !ok || k.Database != real {
 		return false
 	}
 	b, ok := c.(*backend)
@@ -133,14 +133,14 @@ func (srv *Server) isOf(d *database, k *pool.Key, c pool.Conn, linked bool) bool
 
 // shares is true if clients who are not paused come to the same database by another name.
 func (srv *Server) shares(d *database) bool {
-	_, _, real, _ := srv.destination(d.name)
+	_, real, _ := srv.destination(d.name)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.paused {
 		return false
 	}
 	for _, o := range srv.databases {
-		if _, _, as, _ := srv.destination(o.name); o != d && o.inst == d.inst && as == real && o.uses > 0 && !o.paused {
+		if _, as, _ := srv.destination(o.name); o != d && o.inst == d.inst && as == real && o.uses > 0 && !o.paused {
 			return true
 		}
 	}

@@ -1,15 +1,18 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"pgguard/pool"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/library"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/upstream"
 )
 
@@ -51,45 +54,70 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 	return library.Number(srv.library, [4]string{from, h.user, h.database, h.applicationName})
 }
 
-// destination is where a database of this name is, how it is pooled and what it is called there; false: nowhere.
-func (srv *Server) destination(name string) (up upstream.Upstream, mode PoolMode, database string, ok bool) {
-	up, mode, database = srv.cfg.Upstream, srv.cfg.Mode, name
-	d, ok := srv.cfg.Databases[name]
-	if !ok {
-		return up, mode, database, up.Host != ""
+// destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
+func (srv *Server) destination(name string) (d Database, called string, ok bool) {
+	d, ok = srv.cfg.Databases[name]
+	called = d.Upstream.Database
+	if !ok || name == AnyDatabase {
+		d, called = srv.cfg.Databases[AnyDatabase], name
+		d.Upstream = srv.cfg.Upstream
+		ok = d.Upstream.Host != ""
 	}
-	up = d.Upstream
-	if d.Mode != PoolModeDefault {
-		mode = d.Mode
+	if d.Mode == PoolModeDefault {
+		d.Mode = srv.cfg.Mode
 	}
-	if up.Database != "" {
-		database = up.Database
+	return d, cmp.Or(called, name), ok
+}
+
+// mostOf is how many servers a user may have in a database.
+func (srv *Server) mostOf(d Database, user string) pool.Most {
+	u := srv.cfg.Users[user]
+	return pool.Most{
+		Login:    cmp.Or(u.PerLogin, d.PerLogin, srv.cfg.PerLogin),
+		Database: cmp.Or(d.MaxServers, srv.cfg.PerDatabase),
+		User:     cmp.Or(u.MaxServers, srv.cfg.PerUser),
 	}
-	return up, mode, database, true
+}
+
+// with returns the settings that a client's servers have: its own, and those of its database that it does not choose.
+func (d *Database) with(own []translate.Pair) []translate.Pair {
+	if len(d.Settings) == 0 {
+		return own
+	}
+	all := slices.Clone(own)
+	for name, value := range d.Settings {
+		if !slices.ContainsFunc(own, func(o translate.Pair) bool { return strings.EqualFold(o.Name, name) }) {
+			all = append(all, translate.Pair{Name: strings.ToLower(name), Value: value})
+		}
+	}
+	slices.SortFunc(all, func(a, b translate.Pair) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // routeFor finds the instance and the key of a client.
 func (srv *Server) routeFor(h *hello) (*route, error) {
-	up, mode, database, ok := srv.destination(h.database)
+	d, database, ok := srv.destination(h.database)
 	if !ok {
 		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
 	}
-	r := &route{inst: srv.instanceFor(up), mode: mode, database: h.database}
+	r := &route{inst: srv.instanceFor(d.Upstream), mode: d.Mode, database: h.database}
 	r.at = srv.databaseFor(h.database, r.inst)
-	r.defers = srv.cfg.DeferBegin && mode == PoolModeTransaction
+	r.defers = srv.cfg.DeferBegin && r.mode == PoolModeTransaction
+	user := cmp.Or(d.User, h.user)
+	h.settings = d.with(h.settings)
 	var name strings.Builder
 	for _, o := range h.settings {
 		fmt.Fprintf(&name, "%s\x00%s\x00", o.Name, o.Value)
 	}
 	r.inst.Settled()
-	entry := r.inst.Entry(database, h.user)
+	entry := r.inst.Entry(database, user)
 	turn := entry.Turn()
 	fmt.Fprintf(&name, "\x00%d", turn)
-	r.key = r.inst.Pool.Key(database, h.user, name.String(), func(k *pool.Key) {
-		k.Value = srv.newLogin(r.inst, entry, turn, h.settings)
+	r.key = r.inst.Pool.Key(database, user, name.String(), func(k *pool.Key) {
+		k.Value, k.Most = srv.newLogin(r.inst, entry, turn, h.settings), srv.mostOf(d, user)
 	})
 	l := r.key.Value.(*login)
-	if r.terms = &l.terms[0]; mode == PoolModeSession {
+	if r.terms = &l.terms[0]; r.mode == PoolModeSession {
 		r.terms = &l.terms[1]
 	}
 	return r, nil

@@ -96,6 +96,15 @@ func (u *users) find(name string) (auth.Secret, bool) {
 	return u.list.Find(name)
 }
 
+// known is what a user's secret tells.
+func (u *users) known(name string) auth.Known {
+	s, _ := u.find(name)
+	if !s.Known() {
+		return auth.Known{}
+	}
+	return s.Know()
+}
+
 // warnEvery spaces the log lines about a file that cannot be read.
 const warnEvery = 10 * time.Second
 

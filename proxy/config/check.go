@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,8 +30,11 @@ func (c *checker) bad(path, format string, args ...any) {
 // inherit gives each database what it does not say itself.
 func (f *File) inherit() {
 	for name, db := range f.Databases {
-		if db.Upstream.missing() {
+		if db.Upstream.missing() && name != proxy.AnyDatabase {
 			db.Upstream = f.Upstream
+		}
+		if db.Settings == nil {
+			db.Settings = map[string]string{}
 		}
 		if db.Pool.Mode == "" {
 			db.Pool.Mode = f.Pool.Mode
@@ -200,7 +204,19 @@ func (f *File) checkMatches(c *checker, path string, matches []Match, listenOver
 	}
 }
 
+// settingName is what a setting may be called, and notSettings are other things that a start-up packet has, or that are each client's own.
+var (
+	settingName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
+	notSettings = []string{"user", "database", "options", "replication", "application_name", "guard.class"}
+)
+
 func (f *File) checkDatabases(c *checker) {
+	for name := range f.Users {
+		if name == "" {
+			c.bad(join("users", name), "a user must have a name")
+		}
+	}
+
 	for name, db := range f.Databases {
 		path := join("databases", name)
 		if name == "pgguard" || name == "pgbouncer" {
@@ -209,7 +225,12 @@ func (f *File) checkDatabases(c *checker) {
 		if name == "" {
 			c.bad(path, "a database must have a name")
 		}
-		if db.Upstream.missing() {
+		for setting := range db.Settings {
+			if !settingName.MatchString(setting) || slices.Contains(notSettings, strings.ToLower(setting)) {
+				c.bad(join(path+".settings", setting), "is no setting of PostgreSQL that servers can be started with")
+			}
+		}
+		if db.Upstream.missing() && (name != proxy.AnyDatabase || f.Upstream.missing()) {
 			c.faults = append(c.faults, Fault{
 				Path:    path + ".upstream",
 				Message: "is missing, and there is no upstream for every database to take its place",

@@ -138,6 +138,9 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 
 // mapping decodes a mapping with free keys.
 func (d *decoder) mapping(n ast.Node, v reflect.Value, path string) {
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
 	d.pairs(n, path, func(_ ast.Node, key string, value ast.Node) {
 		element := reflect.New(v.Type().Elem()).Elem()
 		d.value(value, element, join(path, key))

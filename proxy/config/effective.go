@@ -92,8 +92,9 @@ func (f *File) ToProxy() proxy.Config {
 		Upstream:  f.Upstream.Upstream,
 		Password:  proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
 		Databases: map[string]proxy.Database{},
-		Mode:      f.Pool.Mode.toProxy(),
-		Limit:     int(f.Pool.Limit),
+		PerLogin:  int(f.Pool.MaxServersPerLogin), PerDatabase: int(f.Pool.MaxServersPerDatabase), PerUser: int(f.Pool.MaxServersPerUser),
+		Mode:  f.Pool.Mode.toProxy(),
+		Limit: int(f.Pool.Limit),
 		Pool: pool.Config{
 			MaxServers:  int(f.Pool.MaxServers),
 			Dials:       f.Pool.Dials,
@@ -125,7 +126,16 @@ func (f *File) ToProxy() proxy.Config {
 		c.Listen = append(c.Listen, proxy.Listener{Addr: l.Addr, Class: l.Class, TLS: proxy.TLSMode(l.TLS)})
 	}
 	for name, db := range f.Databases {
-		c.Databases[name] = proxy.Database{Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy()}
+		c.Databases[name] = proxy.Database{
+			Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy(), User: db.User, Settings: db.Settings,
+			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin),
+		}
+	}
+	for name, u := range f.Users {
+		if c.Users == nil {
+			c.Users = map[string]proxy.UserLimits{}
+		}
+		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin)}
 	}
 	for _, k := range f.Classes {
 		c.Pool.Classes = append(c.Pool.Classes, queue.Class{

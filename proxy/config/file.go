@@ -18,6 +18,7 @@ type File struct {
 	Pool          Pool                `yaml:"pool"`
 	Classes       []Class             `yaml:"classes"`
 	Databases     map[string]Database `yaml:"databases"`
+	Users         map[string]User     `yaml:"users"`
 	MaxClients    int                 `yaml:"max_clients"`
 	MaxLogins     Auto                `yaml:"max_logins_per_address"`
 	LoginTimeout  Duration            `yaml:"login_timeout"`
@@ -74,6 +75,9 @@ type Password struct {
 type Pool struct {
 	Mode                  PoolMode `yaml:"mode"`
 	MaxServers            Auto     `yaml:"max_servers"`
+	MaxServersPerLogin    Auto     `yaml:"max_servers_per_login"`
+	MaxServersPerDatabase Auto     `yaml:"max_servers_per_database"`
+	MaxServersPerUser     Auto     `yaml:"max_servers_per_user"`
 	Limit                 Auto     `yaml:"limit"`
 	Dials                 int      `yaml:"dials"`
 	IdleTimeout           Duration `yaml:"idle_timeout"`
@@ -112,13 +116,23 @@ type Match struct {
 
 // Database is an exception for one database name.
 type Database struct {
-	Upstream Upstream     `yaml:"upstream"`
-	Pool     DatabasePool `yaml:"pool"`
+	Upstream Upstream          `yaml:"upstream"`
+	User     string            `yaml:"user"`
+	Settings map[string]string `yaml:"settings"`
+	Pool     DatabasePool      `yaml:"pool"`
 }
 
 // DatabasePool is the part of Pool that can differ between databases.
 type DatabasePool struct {
-	Mode PoolMode `yaml:"mode"`
+	Mode               PoolMode `yaml:"mode"`
+	MaxServers         Auto     `yaml:"max_servers"`
+	MaxServersPerLogin Auto     `yaml:"max_servers_per_login"`
+}
+
+// User is an exception for one user, by the name under which servers are logged in to.
+type User struct {
+	MaxServers         Auto `yaml:"max_servers"`
+	MaxServersPerLogin Auto `yaml:"max_servers_per_login"`
 }
 
 // Shutdown says how the first SIGTERM or SIGINT is obeyed.
@@ -167,6 +181,7 @@ func Default() *File {
 		},
 		Password:      Password{Command: []string{}, Cache: Duration(d.Password.Cache)},
 		Databases:     map[string]Database{},
+		Users:         map[string]User{},
 		MaxClients:    d.MaxClients,
 		MaxLogins:     Auto(d.MaxLoginsPerAddress),
 		LoginTimeout:  Duration(d.LoginTimeout),

@@ -27,8 +27,9 @@ type Config struct {
 	// KeepAlive and Secure are upstream.Door's.
 	KeepAlive net.KeepAliveConfig
 	Secure    func(net.Conn, *tls.Config) *tls.Conn
-	// Source is upstream.Door's.
+	// Source and Users are upstream.Door's.
 	Source *auth.Source
+	Users  func(name string) auth.Known
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
 	LearnedDir string
 	// Query looks a user up, by his name as $1: SQL, or QueryAuto; empty: nobody is looked up.

@@ -98,7 +98,7 @@ func New(cfg Config, up upstream.Upstream) *Instance {
 	}
 	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
-	in.Door.KeepAlive, in.Door.Secure, in.Door.Source = cfg.KeepAlive, cfg.Secure, cfg.Source
+	in.Door.KeepAlive, in.Door.Secure, in.Door.Source, in.Door.Users = cfg.KeepAlive, cfg.Secure, cfg.Source, cfg.Users
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
 	in.lookups.turn, in.lookups.next = make(chan struct{}, 1), map[string]*inquiry{}

@@ -29,6 +29,9 @@ type Door struct {
 	Secure func(net.Conn, *tls.Config) *tls.Conn
 	// Source has the password of the upstream's own user, if nothing else has; nil: nothing does. It is set before the Door is used.
 	Source *auth.Source
+	// Users are those whose secrets are known: what one tells counts where no login has told anything. nil: there are none. It is set before the
+	// Door is used.
+	Users func(name string) auth.Known
 
 	protocol atomic.Uint32      // the version to ask for: a server has taken it; 0: not known yet
 	places   []Place            // in the order in which they are tried
@@ -95,6 +98,9 @@ func (d *Door) Version() uint32 { return d.protocol.Load() }
 // close, and is then asked for 3.0. On success h.Conn is the caller's.
 func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 	h.Known = d.Memory.Of(h.User)
+	if h.Known.Nothing() && d.Users != nil {
+		h.Known = d.Users(h.User)
+	}
 	if d.Source == nil || h.Password != "" || h.User != d.Upstream.User || d.isFiled(h) {
 		return d.enter(ctx, h)
 	}

@@ -1,0 +1,363 @@
+package pgbouncer
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field is one key of a connection string.
+type field struct {
+	key   string
+	kind  kind
+	words string
+	says  string // why it means nothing here; empty: it means something
+}
+
+const ofClient = "it is given to servers for clients that do not choose their own"
+
+// fieldsOfDatabase are those of a line in [databases].
+var fieldsOfDatabase = []field{
+	{key: "dbname"}, {key: "host"}, {key: "port", kind: number}, {key: "user"}, {key: "password"},
+	{key: "auth_user"}, {key: "auth_dbname"}, {key: "auth_query"},
+	{key: "client_encoding"}, {key: "datestyle"}, {key: "timezone"}, {key: "connect_query"},
+	{key: "application_name", says: "servers have the application_name of their clients"},
+	{key: "pool_size", kind: number}, {key: "reserve_pool", kind: number}, {key: "reserve_pool_size", kind: number},
+	{key: "max_db_connections", kind: number},
+	{key: "min_pool_size", kind: number, says: standby},
+	{key: "max_db_client_connections", kind: number, says: "there is no bound on clients of one database, only max_clients for all"},
+	{key: "server_lifetime", kind: number, says: "there is one pool.lifetime for all databases"},
+	{key: "load_balance_hosts", kind: word, words: "disable round-robin", says: "there is one host"},
+	{key: "pool_mode", kind: word, words: modes},
+}
+
+// database is one line of [databases].
+type database struct {
+	entry
+	fields map[string]pair
+}
+
+// text is the value of a field, or another where it is not given.
+func (d *database) text(key, other string) string {
+	if p, ok := d.fields[key]; ok {
+		return p.value
+	}
+	return other
+}
+
+// at is where a field is; the line, if it is not given.
+func (d *database) place(key string) place {
+	if p, ok := d.fields[key]; ok {
+		return p.valueAt
+	}
+	return d.at
+}
+
+// fieldsOf reads a connection string and checks its fields; of one that is there twice the last counts.
+func (c *converter) fieldsOf(e entry, known []field, what string) (map[string]pair, bool) {
+	pairs, fault := pairsOf(e)
+	if fault != nil {
+		c.faults = append(c.faults, *fault)
+		return nil, false
+	}
+	out := map[string]pair{}
+	for _, p := range pairs {
+		i := 0
+		for i < len(known) && known[i].key != p.key {
+			i++
+		}
+		if i == len(known) {
+			c.bad(p.at, e.key, "%s is no setting of %s of PgBouncer 1.25", p.key, what)
+			continue
+		}
+		s := setting{key: p.key, kind: known[i].kind, words: known[i].words}
+		if wrong := s.check(p.value); wrong != "" {
+			c.bad(p.valueAt, e.key, "%s: %s", p.key, wrong)
+		}
+		out[p.key] = p
+	}
+	return out, true
+}
+
+// databases says where each database is, and what is special about it.
+func (c *converter) databases() {
+	var list []*database
+	for _, e := range c.file.entries {
+		if e.section != sectionDatabases {
+			continue
+		}
+		if e.key == "pgbouncer" || e.key == "pgguard" {
+			c.bad(e.at, e.key, "is the name of the console")
+			continue
+		}
+		if fields, ok := c.fieldsOf(e, fieldsOfDatabase, "a database"); ok {
+			list = append(list, &database{e, fields})
+		}
+	}
+	if len(list) == 0 && len(c.faults) == 0 {
+		c.bad(place{c.where[""].file, 1, 1}, "[databases]", "there is none: nobody could be served")
+	}
+	limits := c.limitsOf(list)
+	for _, d := range list {
+		c.database(d, limits)
+	}
+	c.lookups(list)
+}
+
+// database writes one.
+func (c *converter) database(d *database, limits map[*database]limit) {
+	n := c.root.child("databases").child(d.key)
+	up := n.child("upstream")
+	if d.key == "*" {
+		up = c.root.child("upstream")
+		if d.fields["dbname"].value != "" {
+			c.bad(d.place("dbname"), "*", "cannot be kept: every name would be one database; name the databases that there are")
+		}
+	}
+	for _, f := range fieldsOfDatabase {
+		if p, ok := d.fields[f.key]; ok && f.says != "" {
+			c.remark(n, p.at, d.key+" "+f.key, "%s", f.says)
+		}
+	}
+	c.set(up, strconv.Quote(c.dsn(d, up)), d.at)
+	c.from(n, d.at)
+	if p, ok := d.fields["user"]; ok {
+		c.set(n.child("user"), quote(p.value), p.valueAt)
+	}
+	if p, ok := d.fields["password"]; ok && d.fields["user"].key == "" {
+		c.remark(n, p.at, d.key+" password", "PgBouncer uses it only with a user beside it")
+	}
+	if p, ok := d.fields["pool_mode"]; ok && lower(p.value) != c.lower("pool_mode") {
+		c.set(n.child("pool").child("mode"), lower(p.value), p.valueAt)
+	}
+	c.settings(d, n)
+	c.limit(d, n.child("pool"), limits[d])
+}
+
+// dsn is the upstream of a database, in the words of libpq.
+func (c *converter) dsn(d *database, n *node) string {
+	var b strings.Builder
+	add := func(key, value string) {
+		if value == "" {
+			return
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(key + "=" + quoteDSN(value))
+	}
+	host := d.text("host", c.value("unix_socket_dir"))
+	if strings.Contains(host, ",") {
+		c.bad(d.place("host"), d.key, "cannot be kept: an upstream has one host; name a database for each, or have a name for them that DNS or a balancer resolves")
+		return ""
+	}
+	if host == "" {
+		c.bad(d.at, d.key, "has no host, and there is no unix_socket_dir in its place")
+		return ""
+	}
+	add("host", host)
+	add("port", d.text("port", "5432"))
+	add("user", d.text("user", c.side(n)))
+	if _, forced := d.fields["user"]; forced {
+		add("password", d.text("password", ""))
+	}
+	name := d.text("dbname", d.key)
+	if d.key == "*" {
+		name = c.text("auth_dbname", "postgres")
+	}
+	add("dbname", name)
+	wait := max(time.Second, c.seconds("server_connect_timeout"))
+	add("connect_timeout", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	if !strings.HasPrefix(host, "/") && !strings.HasPrefix(host, "@") {
+		c.security(add, n)
+		c.keepalive(add)
+	}
+	return b.String()
+}
+
+// text is the value of a key of [pgbouncer], or another where there is none.
+func (c *converter) text(key, other string) string {
+	if e, ok := c.given(key); ok {
+		return e.value
+	}
+	return other
+}
+
+// security adds what protects logins to the server.
+func (c *converter) security(add func(key, value string), n *node) {
+	mode, at := c.lower("server_tls_sslmode"), c.at("server_tls_sslmode")
+	if mode == "disable" || !settingOf("server_tls_sslmode").isWord(mode) {
+		add("sslmode", "disable")
+		return
+	}
+	add("sslmode", mode)
+	ca, given := c.given("server_tls_ca_file")
+	verifies := strings.HasPrefix(mode, "verify")
+	switch {
+	case verifies && given:
+		add("sslrootcert", ca.value)
+	case mode == "verify-full":
+		add("sslrootcert", "system")
+	case verifies:
+		c.once(at, "server_tls_sslmode", "verify-ca needs a server_tls_ca_file here")
+	case given:
+		c.remarkOnce(n, ca.at, "server_tls_ca_file", "is not used, as in PgBouncer: the server's certificate is not looked at with server_tls_sslmode = "+mode+"; verify-full does")
+	}
+	add("sslcert", c.value("server_tls_cert_file"))
+	add("sslkey", c.value("server_tls_key_file"))
+	least, most, ok := protocols(c.value("server_tls_protocols"))
+	if !ok {
+		c.once(c.at("server_tls_protocols"), "server_tls_protocols", "is not a list of tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3, nor all, secure or legacy")
+		return
+	}
+	names := []string{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}
+	if least != 2 {
+		add("ssl_min_protocol_version", names[least])
+	}
+	if most != 3 {
+		add("ssl_max_protocol_version", names[most])
+	}
+}
+
+// isWord is true for one of the words that the key may have.
+func (s *setting) isWord(w string) bool { return s.check(w) == "" }
+
+// once records a fault of a line, if it is not there yet.
+func (c *converter) once(at place, key, message string) {
+	for _, f := range c.faults {
+		if f.Path == key && f.Message == message {
+			return
+		}
+	}
+	c.bad(at, key, "%s", message)
+}
+
+// remarkOnce has the comment above n tell of a line that none tells of yet.
+func (c *converter) remarkOnce(n *node, at place, what, text string) {
+	for _, r := range c.remarks {
+		if r.at == at {
+			return
+		}
+	}
+	c.remark(n, at, what, "%s", text)
+}
+
+// keepalive adds how a server's machine is found to be gone.
+func (c *converter) keepalive(add func(key, value string)) {
+	if c.number("tcp_keepalive") == 0 {
+		add("keepalives", "0")
+	}
+	for _, k := range []struct{ theirs, ours string }{
+		{"tcp_keepidle", "keepalives_idle"}, {"tcp_keepintvl", "keepalives_interval"}, {"tcp_keepcnt", "keepalives_count"},
+		{"tcp_user_timeout", "tcp_user_timeout"},
+	} {
+		if n := c.number(k.theirs); n > 0 {
+			add(k.ours, strconv.Itoa(n))
+		}
+	}
+}
+
+// aSet is SET name = value, of which a connect_query may be made.
+var aSet = regexp.MustCompile(`(?is)^\s*set\s+(?:session\s+)?([a-z_][a-z0-9_.]*)\s*(?:=|\sto\s)\s*(.+?)\s*$`)
+
+// settings are those that servers have for clients that do not choose their own.
+func (c *converter) settings(d *database, n *node) {
+	s := n.child("settings")
+	for _, f := range []struct{ key, name string }{{"client_encoding", "client_encoding"}, {"datestyle", "DateStyle"}, {"timezone", "TimeZone"}} {
+		if p, ok := d.fields[f.key]; ok {
+			c.set(s.child(f.name), strconv.Quote(p.value), p.valueAt)
+		}
+	}
+	p, ok := d.fields["connect_query"]
+	if !ok {
+		return
+	}
+	for statement := range strings.SplitSeq(p.value, ";") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		m := aSet.FindStringSubmatch(statement)
+		value, plain := "", false
+		if m != nil {
+			value, plain = settingValue(m[2])
+		}
+		if !plain {
+			c.bad(p.valueAt, d.key, "connect_query cannot be kept: only SET name = value can, as a setting of the servers; set what else it does for the role or database in PostgreSQL")
+			return
+		}
+		c.set(s.child(m[1]), strconv.Quote(value), p.valueAt)
+	}
+	c.remark(s, p.at, d.key+" connect_query", "%s, and comes back with RESET and DISCARD", ofClient)
+}
+
+// settingValue is the value of a SET as a start-up packet has it; false: it is no single value, or names in a list.
+func settingValue(text string) (value string, ok bool) {
+	if strings.HasPrefix(text, "'") {
+		inner := strings.TrimSuffix(text[1:], "'")
+		unquoted := strings.ReplaceAll(inner, "''", "")
+		return strings.ReplaceAll(inner, "''", "'"), len(text) > 1 && strings.HasSuffix(text, "'") && !strings.ContainsAny(unquoted, "'\\")
+	}
+	return text, regexp.MustCompile(`^[A-Za-z0-9_.+"$, -]+$`).MatchString(text) && !strings.EqualFold(text, "default")
+}
+
+// quoteDSN returns a value as libpq reads it.
+func quoteDSN(s string) string {
+	if regexp.MustCompile(`^[A-Za-z0-9_.:/@%+-]+$`).MatchString(s) {
+		return s
+	}
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
+
+// limit is how many servers there may be; 0: as many as PostgreSQL allows.
+type limit struct{ login, database int }
+
+// add is what two names of one database may have together.
+func (l limit) add(o limit) limit {
+	sum := func(a, b int) int {
+		if a == 0 || b == 0 {
+			return 0
+		}
+		return a + b
+	}
+	return limit{sum(l.login, o.login), sum(l.database, o.database)}
+}
+
+// limitsOf are those of every database. Names that mean the same have them together: pgguard counts the servers of a database by its
+// name at the server.
+func (c *converter) limitsOf(list []*database) map[*database]limit {
+	same := map[string]limit{}
+	id := func(d *database) string {
+		return fmt.Sprintf("%q %q %q", d.text("host", ""), d.text("port", "5432"), d.text("dbname", d.key))
+	}
+	for _, d := range list {
+		own := c.limitOf(d)
+		if l, ok := same[id(d)]; ok {
+			own = own.add(l)
+		}
+		same[id(d)] = own
+	}
+	out := map[*database]limit{}
+	for _, d := range list {
+		out[d] = same[id(d)]
+	}
+	return out
+}
+
+// limitOf is what the lines say of one database.
+func (c *converter) limitOf(d *database) limit {
+	n := func(key, general string) int {
+		v, _ := parseNumber(d.text(key, c.value(general)))
+		return max(v, 0)
+	}
+	size := n("pool_size", "default_pool_size")
+	reserve := n("reserve_pool_size", "reserve_pool_size")
+	if _, ok := d.fields["reserve_pool"]; ok {
+		reserve = n("reserve_pool", "reserve_pool_size")
+	}
+	if size > 0 && c.seconds("reserve_pool_timeout") > 0 {
+		size += reserve
+	}
+	return limit{size, n("max_db_connections", "max_db_connections")}
+}

@@ -1,0 +1,92 @@
+package pgbouncer
+
+import "strconv"
+
+// fieldsOfUser are those of a line in [users].
+var fieldsOfUser = []field{
+	{key: "pool_mode", kind: word, words: modes, says: "a mode is that of a database, whoever the user is"},
+	{key: "pool_size", kind: number}, {key: "reserve_pool_size", kind: number}, {key: "max_user_connections", kind: number},
+	{key: "transaction_timeout", kind: number, says: "ALTER ROLE … SET transaction_timeout (PostgreSQL 17) has the same effect"},
+	{key: "idle_transaction_timeout", kind: number, says: "ALTER ROLE … SET idle_in_transaction_session_timeout has the same effect"},
+	{key: "query_timeout", kind: number, says: "ALTER ROLE … SET statement_timeout has the same effect"},
+	{key: "client_idle_timeout", kind: number, says: "an idle client holds no server here, and is not closed"},
+	{key: "max_user_client_connections", kind: number, says: "there is no bound on clients of one user, only max_clients for all"},
+}
+
+// base is what holds for databases and users that say nothing of their own.
+func (c *converter) base() limit {
+	return c.limitOf(&database{})
+}
+
+// limit writes how many servers a database may have, where that is not what holds for all.
+func (c *converter) limit(d *database, pool *node, l limit) {
+	base := c.base()
+	if l.login != base.login {
+		at := d.place("pool_size")
+		c.set(pool.child("max_servers_per_login"), auto(l.login), at)
+	}
+	if l.database != base.database {
+		c.set(pool.child("max_servers"), auto(l.database), d.place("max_db_connections"))
+	}
+}
+
+// userLimits writes how many servers there may be, for all and for each user who has limits of his own.
+func (c *converter) userLimits() {
+	base, pool := c.base(), c.root.child("pool")
+	if base.login > 0 {
+		n := c.set(pool.child("max_servers_per_login"), auto(base.login), c.at("default_pool_size"))
+		if c.at("default_pool_size").line == 0 {
+			n.remarks = append(n.remarks, "default_pool_size: 20 is PgBouncer's default, for each pair of user and database; pgguard finds the right number below it")
+		}
+		if e, ok := c.main["reserve_pool_size"]; ok && c.number("reserve_pool_size") > 0 {
+			c.remark(n, e.at, e.key, "is in this number: it is an upper bound, and pgguard finds the right number below it")
+		}
+	}
+	if base.database > 0 {
+		c.set(pool.child("max_servers_per_database"), auto(base.database), c.at("max_db_connections"))
+	}
+	if n := c.number("max_user_connections"); n > 0 {
+		c.set(pool.child("max_servers_per_user"), auto(n), c.at("max_user_connections"))
+	}
+	for _, e := range c.file.entries {
+		if e.section != sectionUsers {
+			continue
+		}
+		if fields, ok := c.fieldsOf(e, fieldsOfUser, "a user"); ok {
+			c.user(e, fields)
+		}
+	}
+}
+
+// user writes what is special about one.
+func (c *converter) user(e entry, fields map[string]pair) {
+	n := c.root.child("users").child(e.key)
+	for _, f := range fieldsOfUser {
+		if p, ok := fields[f.key]; ok && f.says != "" {
+			c.remark(n, p.at, e.key+" "+f.key, "%s", f.says)
+		}
+	}
+	if p, ok := fields["max_user_connections"]; ok {
+		most, _ := parseNumber(p.value)
+		c.set(n.child("max_servers"), auto(most), p.valueAt)
+	}
+	p, ok := fields["pool_size"]
+	if _, more := fields["reserve_pool_size"]; !ok && !more {
+		return
+	}
+	d := &database{entry: e, fields: fields}
+	size := c.limitOf(d).login
+	at := d.place("reserve_pool_size")
+	if ok {
+		at = p.valueAt
+	}
+	c.set(n.child("max_servers_per_login"), auto(size), at)
+}
+
+// auto is a number, or auto for 0.
+func auto(n int) string {
+	if n <= 0 {
+		return "auto"
+	}
+	return strconv.Itoa(n)
+}
