@@ -21,8 +21,8 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// comeIn logs in as a driver does, and returns the connection, or SQLSTATE and words of the error.
-func comeIn(t *testing.T, addr, user, password, database string) (*pgconn.PgConn, string) {
+// comeIn logs in as a driver does, with settings as name and value, and returns the connection, or SQLSTATE and words of the error.
+func comeIn(t *testing.T, addr, user, password, database string, settings ...string) (*pgconn.PgConn, string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -33,6 +33,9 @@ func comeIn(t *testing.T, addr, user, password, database string) (*pgconn.PgConn
 		t.Fatal(err)
 	}
 	cfg.User, cfg.Password = user, password
+	for i := 0; i < len(settings); i += 2 {
+		cfg.RuntimeParams[settings[i]] = settings[i+1]
+	}
 	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	c, err := pgconn.ConnectConfig(ctx, cfg)

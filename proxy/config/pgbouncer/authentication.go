@@ -15,6 +15,7 @@ const defaultAuthQuery = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN N
 func (c *converter) auth() {
 	a, at := c.root.child("auth"), c.at("auth_type")
 	kind := c.lower("auth_type")
+	c.from(a, at)
 	if file, ok := c.given("auth_file"); ok {
 		c.set(a.child("users_file"), quote(file.value), file.valueAt)
 	}
@@ -106,7 +107,10 @@ func (c *converter) side(n *node) string {
 	candidates = append(append(candidates, words(c.value("stats_users"))...), c.users...)
 	for i, name := range candidates {
 		if name != "" && (c.known[name] || i == 0) {
-			n.remarks = append(n.remarks, "pgguard's own connection to the server, which PgBouncer has none of, is this user's; clients come as who they are")
+			if !c.told {
+				n.remarks = append(n.remarks, "user: of pgguard's own connection to the server, which PgBouncer has none of; clients log in as who they are")
+			}
+			c.told = true
 			return name
 		}
 	}

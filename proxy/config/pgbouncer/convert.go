@@ -71,19 +71,27 @@ type converter struct {
 	open     func(string) ([]byte, error)
 	main     map[string]entry // of [pgbouncer]
 	root     node
-	nowhere  node // remarks on lines that nothing comes of
+	nowhere  []remark // on lines that nothing comes of
 	where    map[string]place
 	remarks  []remark
 	faults   config.Faults
 	users    []string // of the auth_file, in its order
 	known    map[string]bool
 	insecure bool
+	told     bool // whose the guard's own connection is
 }
 
 // remark is a sentence about a line.
 type remark struct {
 	at   place
 	text string
+}
+
+func (r remark) String() string { return r.at.String() + ": " + r.text }
+
+// compare has the lines of a file together, in their order.
+func (r remark) compare(o remark) int {
+	return cmp.Or(cmp.Compare(r.at.file, o.at.file), cmp.Compare(r.at.line, o.at.line), cmp.Compare(r.at.column, o.at.column))
 }
 
 // order is that of the keys that come out.
@@ -101,12 +109,13 @@ func convert(name string, f *file, open func(string) ([]byte, error), insecure b
 	}
 	c.tellUnused()
 	slices.SortStableFunc(c.faults, func(a, b config.Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	slices.SortStableFunc(c.remarks, func(a, b remark) int { return cmp.Compare(a.at.line, b.at.line) })
+	slices.SortStableFunc(c.remarks, remark.compare)
+	slices.SortStableFunc(c.nowhere, remark.compare)
 	out := &Conversion{YAML: c.yaml(name), name: name, where: c.where}
 	for _, r := range c.remarks {
-		out.Remarks = append(out.Remarks, fmt.Sprintf("%s: %s", r.at, r.text))
+		out.Remarks = append(out.Remarks, r.String())
 	}
 	out.Process = Process{LogFile: c.value("logfile"), PIDFile: c.value("pidfile"), User: c.value("user"), Verbose: c.number("verbose")}
 	return out, c.faults
@@ -116,11 +125,11 @@ func convert(name string, f *file, open func(string) ([]byte, error), insecure b
 func (c *converter) yaml(name string) []byte {
 	var b strings.Builder
 	comment(&b, "", "pgguard.yaml, from "+name+". deploy/pgguard.yaml explains every key; what is not in here has its default.")
-	if len(c.nowhere.remarks) > 0 {
+	if len(c.nowhere) > 0 {
 		b.WriteString("#\n")
 		comment(&b, "", "Lines that mean nothing here, or of which nothing comes:")
-		for _, r := range c.nowhere.remarks {
-			comment(&b, "", r)
+		for _, r := range c.nowhere {
+			comment(&b, "", r.String())
 		}
 	}
 	b.WriteString("\n")
@@ -135,11 +144,15 @@ func (c *converter) bad(at place, key, format string, args ...any) {
 	c.faults = append(c.faults, at.fault(key, format, args...))
 }
 
-// remark has the comment above n tell of a line.
+// remark has the comment above n tell of a line; n is nil for one that nothing comes of.
 func (c *converter) remark(n *node, at place, what, format string, args ...any) {
-	said := what + ": " + fmt.Sprintf(format, args...)
-	c.remarks = append(c.remarks, remark{at, said})
-	n.remarks = append(n.remarks, at.String()+": "+said)
+	r := remark{at, what + ": " + fmt.Sprintf(format, args...)}
+	c.remarks = append(c.remarks, r)
+	if n == nil {
+		c.nowhere = append(c.nowhere, r)
+	} else {
+		n.remarks = append(n.remarks, r.String())
+	}
 }
 
 // set gives a key of pgguard a value that comes from the line of e; the zero value is a line that is not there.
@@ -185,10 +198,10 @@ func (c *converter) tellUnused() {
 		if e.section != sectionMain || s == nil || s.says == "" || s.same != nil && s.same(e.value) {
 			continue
 		}
-		c.remark(&c.nowhere, e.at, e.key, "%s", s.says)
+		c.remark(nil, e.at, e.key, "%s", s.says)
 	}
 	for _, e := range c.file.lost {
-		c.remark(&c.nowhere, e.at, e.key, "does not count: the key, or its section, is there again further down")
+		c.remark(nil, e.at, e.key, "does not count: the key, or its section, is there again further down")
 	}
 	for _, e := range c.file.entries {
 		if e.section == sectionPeers {
@@ -197,7 +210,7 @@ func (c *converter) tellUnused() {
 	}
 	for _, key := range []string{"logfile", "pidfile", "user"} {
 		if e, ok := c.given(key); ok {
-			c.remark(&c.nowhere, e.at, key, "%s", map[string]string{
+			c.remark(nil, e.at, key, "%s", map[string]string{
 				"logfile": "the log goes to standard error; pgguard serve --pgbouncer writes the file",
 				"pidfile": "systemd needs none; pgguard serve --pgbouncer writes the file",
 				"user":    "start pgguard as that user (systemd: User=); pgguard serve --pgbouncer becomes it",
@@ -232,7 +245,7 @@ func (c *converter) checkPeer(e entry) {
 	if !host {
 		c.bad(e.at, e.key, "a peer must have a host")
 	}
-	c.remark(&c.nowhere, e.at, "peer "+e.key, "%s", settingOf("peer_id").says)
+	c.remark(nil, e.at, "peer "+e.key, "%s", settingOf("peer_id").says)
 }
 
 // given is the line with a key of [pgbouncer] that says more than nothing.

@@ -159,9 +159,11 @@ func (c *converter) dsn(d *database, n *node) string {
 	}
 	add("host", host)
 	add("port", d.text("port", "5432"))
-	add("user", d.text("user", c.side(n)))
 	if _, forced := d.fields["user"]; forced {
+		add("user", d.text("user", ""))
 		add("password", d.text("password", ""))
+	} else {
+		add("user", c.side(n))
 	}
 	name := d.text("dbname", d.key)
 	if d.key == "*" {
@@ -311,7 +313,10 @@ func quoteDSN(s string) string {
 }
 
 // limit is how many servers there may be; 0: as many as PostgreSQL allows.
-type limit struct{ login, database int }
+type limit struct {
+	login, database int
+	shared          bool // by several names of one database
+}
 
 // add is what two names of one database may have together.
 func (l limit) add(o limit) limit {
@@ -321,7 +326,7 @@ func (l limit) add(o limit) limit {
 		}
 		return a + b
 	}
-	return limit{sum(l.login, o.login), sum(l.database, o.database)}
+	return limit{sum(l.login, o.login), sum(l.database, o.database), true}
 }
 
 // limitsOf are those of every database. Names that mean the same have them together: pgguard counts the servers of a database by its
@@ -359,5 +364,5 @@ func (c *converter) limitOf(d *database) limit {
 	if size > 0 && c.seconds("reserve_pool_timeout") > 0 {
 		size += reserve
 	}
-	return limit{size, n("max_db_connections", "max_db_connections")}
+	return limit{login: size, database: n("max_db_connections", "max_db_connections")}
 }

@@ -96,6 +96,9 @@ func (c *converter) rules(a *node) {
 	c.from(list, e.valueAt)
 	c.set(a.child("method"), "reject", c.at("auth_type"))
 	r := &hbaReader{c: c, maps: c.idents(), name: e.value}
+	if _, asks := c.given("auth_user"); !asks {
+		c.remark(list, e.at, e.key, "trust, peer and cert are for the users that are in the auth_file now; add here who is added there")
+	}
 	lines, ok := c.tokens(e, e.value)
 	if !ok {
 		return
@@ -112,7 +115,7 @@ func (c *converter) rules(a *node) {
 		}
 		c.from(list.item(text), r.at)
 	}
-	if len(list.kids) == 0 {
+	if !slices.ContainsFunc(list.kids, func(k *node) bool { return !strings.Contains(k.text, "method: reject") }) && len(c.faults) == 0 {
 		c.bad(e.valueAt, e.key, "has no line that lets anybody in")
 	}
 }
@@ -176,7 +179,6 @@ func (r *hbaReader) rule() (string, error) {
 	if !slices.Contains([]string{"local", "host", "hostssl", "hostnossl"}, kind.text) {
 		return "", fmt.Errorf("begins with %q, not with local, host, hostssl or hostnossl; PgBouncer leaves such a line out", kind.text)
 	}
-	var parts []string
 	databases, err := r.names("database", []string{"sameuser", "replication"})
 	if err != nil {
 		return "", err
@@ -191,18 +193,35 @@ func (r *hbaReader) rule() (string, error) {
 			return "", err
 		}
 	}
-	parts = append(parts, "address: "+address, "database: "+flow(databases), "user: "+flow(users))
+	method, more, err := r.method()
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains([]string{"trust", "peer", "cert"}, method) {
+		if users = r.c.believable(users); len(users) == 0 {
+			return "", fmt.Errorf("lets nobody in: with %s, PgBouncer knows the users of the auth_file, and none of those is meant", method)
+		}
+	}
+	parts := []string{"address: " + address, "database: " + flow(databases), "user: " + flow(users)}
 	switch kind.text {
 	case "hostssl":
 		parts = append(parts, "tls: true")
 	case "hostnossl":
 		parts = append(parts, "tls: false")
 	}
-	method, err := r.method()
-	if err != nil {
-		return "", err
+	return "{" + strings.Join(append(parts, "method: "+method), ", ") + more + "}", nil
+}
+
+// believable are those of the names who may come in without a password: as in PgBouncer the users of the auth_file, unless PostgreSQL is asked for
+// those that are not in it.
+func (c *converter) believable(names []string) []string {
+	if _, asks := c.given("auth_user"); asks {
+		return names
 	}
-	return "{" + strings.Join(append(parts, method), ", ") + "}", nil
+	if slices.Contains(names, "all") {
+		return c.users
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(c.users, name) })
 }
 
 // names reads a list of names; keywords are those that mean something else, beside all.
@@ -317,31 +336,30 @@ func (r *hbaReader) masked(address string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// method reads how clients prove who they are, and the map behind it.
-func (r *hbaReader) method() (string, error) {
+// method reads how clients prove who they are, and the map behind it, as it is written.
+func (r *hbaReader) method() (method, more string, err error) {
 	t, err := r.next("method")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if !slices.Contains([]string{"trust", "reject", "md5", "password", "peer", "cert", "scram-sha-256"}, t.text) {
-		return "", fmt.Errorf("the method %s is not available", t.text)
+		return "", "", fmt.Errorf("the method %s is not available", t.text)
 	}
-	text := "method: " + t.text
 	if len(r.words) == 0 {
-		return text, nil
+		return t.text, "", nil
 	}
 	name, isMap := strings.CutPrefix(r.words[0].text, "map=")
 	if !isMap || len(r.words) > 1 {
-		return "", fmt.Errorf("has %q behind the method; PgBouncer leaves such a line out", r.words[0].text)
+		return "", "", fmt.Errorf("has %q behind the method; PgBouncer leaves such a line out", r.words[0].text)
 	}
 	m, ok := r.maps[name]
 	switch {
 	case !ok:
-		return "", fmt.Errorf("the map %s is not in the auth_ident_file; PgBouncer leaves such a line out", name)
+		return "", "", fmt.Errorf("the map %s is not in the auth_ident_file; PgBouncer leaves such a line out", name)
 	case t.text != "peer" && t.text != "cert":
-		return text, nil // nor does PgBouncer look at it
+		return t.text, "", nil // nor does PgBouncer look at it
 	}
-	return text + ", map: " + flowMap(m), nil
+	return t.text, ", map: " + flowMap(m), nil
 }
 
 // flowMap writes a map of names, in the order in which they come first.

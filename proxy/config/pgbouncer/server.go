@@ -23,7 +23,7 @@ func (c *converter) listen() {
 		c.from(list.item(strconv.Quote(net.JoinHostPort(host, port))), at)
 	}
 	c.socket(list, port)
-	if len(list.kids) == 0 {
+	if len(list.kids) == 0 && len(c.faults) == 0 {
 		c.bad(place{c.where[""].file, 1, 1}, "listen_addr", "there is neither a listen_addr nor a unix_socket_dir: nobody could connect")
 	}
 }
@@ -43,6 +43,11 @@ func (c *converter) socket(list *node, port string) {
 	}
 	n := list.item(strconv.Quote("unix:" + dir))
 	c.from(n, c.at("unix_socket_dir"))
+	for _, key := range []string{"unix_socket_mode", "unix_socket_group"} {
+		if e, ok := c.given(key); ok {
+			c.remark(n, e.at, key, "the socket is its owner's: who may connect is what umask leaves of 0777")
+		}
+	}
 	if c.at("unix_socket_dir").line == 0 {
 		n.remarks = append(n.remarks, "unix_socket_dir: this is PgBouncer's default")
 	}
@@ -131,11 +136,12 @@ func (c *converter) tls() {
 	if mode == "" {
 		for _, key := range []string{"client_tls_cert_file", "client_tls_key_file", "client_tls_ca_file"} {
 			if e, ok := c.given(key); ok {
-				c.remark(&c.nowhere, e.at, key, "is not used: client_tls_sslmode is disable")
+				c.remark(nil, e.at, key, "is not used: client_tls_sslmode is disable")
 			}
 		}
 		return
 	}
+	c.from(t, at)
 	c.set(t.child("mode"), mode, at)
 	for _, k := range []struct{ theirs, ours string }{
 		{"client_tls_cert_file", "cert"}, {"client_tls_key_file", "key"}, {"client_tls_ca_file", "client_ca"},
@@ -163,7 +169,7 @@ func (c *converter) tls() {
 func (c *converter) admin() {
 	for _, k := range []struct{ theirs, ours string }{{"admin_users", "users"}, {"stats_users", "stats_users"}} {
 		if e, ok := c.given(k.theirs); ok {
-			c.remark(&c.nowhere, e.at, k.theirs, "is for the console, which is not available in this version: # admin: {%s: %s}", k.ours, flow(words(e.value)))
+			c.remark(c.root.child("admin"), e.at, k.theirs, "there is no console in this version; the line for it would be %s: %s", k.ours, flow(words(e.value)))
 		}
 	}
 }

@@ -18,7 +18,7 @@ const (
 	number       // as C writes it: 0x10 and 010 are numbers, too
 	seconds      // with a fraction, at least 0
 	word         // one of the key's words, in any case
-	flag         // a number of which only 0 is no
+	truth        // a number of which only 0 is no
 )
 
 // setting is one key of [pgbouncer].
@@ -65,7 +65,7 @@ const (
 // settings are all keys of [pgbouncer] of PgBouncer 1.25, in the order of its SHOW CONFIG.
 var settings = []setting{
 	{key: "admin_users", same: unset},
-	{key: "application_name_add_host", value: "0", kind: flag, same: zero, says: "servers have the application_name of their clients as it is; the log and the pages name the addresses"},
+	{key: "application_name_add_host", value: "0", kind: truth, same: zero, says: "servers have the application_name of their clients as it is; the log and the pages name the addresses"},
 	{key: "auth_dbname", same: anything},
 	{key: "auth_file", same: anything},
 	{key: "auth_hba_file", same: anything},
@@ -89,7 +89,7 @@ var settings = []setting{
 	{key: "client_tls_sslmode", value: "disable", kind: word, words: sslmodes, same: anything},
 	{key: "conffile", says: "the file is the one that was named at the start"},
 	{key: "default_pool_size", value: "20", kind: number, same: anything},
-	{key: "disable_pqexec", value: "0", kind: flag, same: zero, bad: "the simple query protocol cannot be turned off here, so that several statements in one text would get through"},
+	{key: "disable_pqexec", value: "0", kind: truth, same: zero, bad: "the simple query protocol cannot be turned off here, so that several statements in one text would get through"},
 	{key: "dns_max_ttl", value: "15", kind: seconds, says: noDNS},
 	{key: "dns_nxdomain_ttl", value: "15", kind: seconds, says: noDNS},
 	{key: "dns_zone_check_period", value: "0", kind: seconds, same: zero, says: noDNS},
@@ -100,10 +100,10 @@ var settings = []setting{
 	{key: "listen_addr", same: anything},
 	{key: "listen_backlog", value: "128", kind: number, says: inKernel},
 	{key: "listen_port", value: "6432", kind: number, same: anything},
-	{key: "log_connections", value: "1", kind: flag, says: "a client has one line in the log, at its end; log.level: warn leaves those out"},
-	{key: "log_disconnections", value: "1", kind: flag, same: one, says: "a client has one line in the log, at its end; log.level: warn leaves those out"},
-	{key: "log_pooler_errors", value: "1", kind: flag, same: one, says: "refusals are counted, and events are in the log; log.level: error leaves those out"},
-	{key: "log_stats", value: "1", kind: flag, same: zero, says: noStats},
+	{key: "log_connections", value: "1", kind: truth, says: "a client has one line in the log, at its end; log.level: warn leaves those out"},
+	{key: "log_disconnections", value: "1", kind: truth, same: one, says: "a client has one line in the log, at its end; log.level: warn leaves those out"},
+	{key: "log_pooler_errors", value: "1", kind: truth, same: one, says: "refusals are counted, and events are in the log; log.level: error leaves those out"},
+	{key: "log_stats", value: "1", kind: truth, same: zero, says: noStats},
 	{key: "logfile", same: unset},
 	{key: "max_client_conn", value: "100", kind: number, same: anything},
 	{key: "max_db_client_connections", value: "0", kind: number, same: zero, says: fmt.Sprintf(noClientCap, "database")},
@@ -128,14 +128,14 @@ var settings = []setting{
 	{key: "server_check_delay", value: "30", kind: seconds, says: "a server that has gone is noticed at once, without asking it"},
 	{key: "server_check_query", value: "<empty>", says: "a server that has gone is noticed at once, without asking it"},
 	{key: "server_connect_timeout", value: "15", kind: seconds, same: anything},
-	{key: "server_fast_close", value: "0", kind: flag, same: zero, says: "a client in session mode keeps its server to its end"},
+	{key: "server_fast_close", value: "0", kind: truth, same: zero, says: "a client in session mode keeps its server to its end"},
 	{key: "server_idle_timeout", value: "600", kind: seconds, same: anything},
 	{key: "server_lifetime", value: "3600", kind: seconds, same: anything},
 	{key: "server_login_retry", value: "15", kind: seconds, says: "a login that failed is tried again after 50 ms, at most 1 s; a breaker keeps clients from waiting for a database that is dead"},
 	{key: "server_reset_query", value: "DISCARD ALL", same: func(v string) bool { return strings.EqualFold(strings.TrimRight(v, "; "), "discard all") },
 		says: "what a client leaves in its server is looked for and taken away, whatever it is; there is no query to choose"},
-	{key: "server_reset_query_always", value: "0", kind: flag, says: "settings, prepared statements, temporary tables and locks are their client's in every mode here, and never another's", same: zero},
-	{key: "server_round_robin", value: "0", kind: flag, same: zero, says: "the server that was used last is used first; behind a name with several addresses they are spread by logins alone"},
+	{key: "server_reset_query_always", value: "0", kind: truth, says: "settings, prepared statements, temporary tables and locks are their client's in every mode here, and never another's", same: zero},
+	{key: "server_round_robin", value: "0", kind: truth, same: zero, says: "the server that was used last is used first; behind a name with several addresses they are spread by logins alone"},
 	{key: "server_tls13_ciphers", says: goCiphers, same: unset},
 	{key: "server_tls_ca_file", same: anything},
 	{key: "server_tls_cert_file", same: anything},
@@ -144,15 +144,15 @@ var settings = []setting{
 	{key: "server_tls_protocols", value: "secure", same: anything},
 	{key: "server_tls_sslmode", value: "prefer", kind: word, words: sslmodes, same: anything},
 	{key: "service_name", says: "there is no such name"},
-	{key: "so_reuseport", value: "0", kind: flag, same: zero, says: "one pgguard uses all processors; start one in the place of the several, whose limits then hold for all"},
+	{key: "so_reuseport", value: "0", kind: truth, same: zero, says: "one pgguard uses all processors; start one in the place of the several, whose limits then hold for all"},
 	{key: "stats_period", value: "60", kind: number, says: noStats},
 	{key: "stats_users", same: unset},
 	{key: "suspend_timeout", value: "10", kind: seconds, says: "there is no SUSPEND"},
-	{key: "syslog", value: "0", kind: flag, same: zero, says: "the log goes to standard error; systemd brings it to the journal, logger(1) to syslog"},
+	{key: "syslog", value: "0", kind: truth, same: zero, says: "the log goes to standard error; systemd brings it to the journal, logger(1) to syslog"},
 	{key: "syslog_facility", value: "daemon", says: "the log goes to standard error"},
 	{key: "syslog_ident", value: "pgbouncer", says: "the log goes to standard error"},
-	{key: "tcp_defer_accept", value: "1", kind: flag, says: "a client is taken when it has connected, and bounded until it has logged in"},
-	{key: "tcp_keepalive", value: "1", kind: flag, same: anything},
+	{key: "tcp_defer_accept", value: "1", kind: truth, says: "a client is taken when it has connected, and bounded until it has logged in"},
+	{key: "tcp_keepalive", value: "1", kind: truth, same: anything},
 	{key: "tcp_keepcnt", value: "0", kind: number, same: anything},
 	{key: "tcp_keepidle", value: "0", kind: number, same: anything},
 	{key: "tcp_keepintvl", value: "0", kind: number, same: anything},
@@ -179,7 +179,7 @@ func settingOf(key string) *setting {
 // check says what is wrong with a value, "" if nothing is.
 func (s *setting) check(value string) string {
 	switch s.kind {
-	case number, flag:
+	case number, truth:
 		if _, err := parseNumber(value); err != nil {
 			return fmt.Sprintf("%q is not a whole number", value)
 		}
