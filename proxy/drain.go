@@ -21,7 +21,10 @@ func lastAct(grace time.Duration) time.Duration { return min(3*time.Second, grac
 // Shutdown drains, and has ended when Config.Grace, or ctx, has. Clients are served as before for Config.IdleGrace; from then on those
 // between transactions are told to go, and the others when their transaction has ended. Shortly before the end of the grace time the rest
 // is closed. New clients are accepted meanwhile only with AcceptWhileDraining; they have an idle grace of their own.
-func (srv *Server) Shutdown(ctx context.Context) error {
+func (srv *Server) Shutdown(ctx context.Context) error { return srv.Drain(ctx, srv.cfg.IdleGrace) }
+
+// Drain is Shutdown with another idle grace than the Config's.
+func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 	began := time.Now()
 	srv.draining.Store(true)
 	if !srv.cfg.AcceptWhileDraining {
@@ -31,7 +34,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	if d, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(d))
 	}
-	idle := max(0, min(srv.cfg.IdleGrace, left-lastCall(left)))
+	idle = max(0, min(idle, left-lastCall(left)))
 	srv.log.Info("draining", "grace", left, "idle_grace", idle, "clients", srv.clients())
 	end := time.NewTimer(left - lastAct(left))
 	defer end.Stop()

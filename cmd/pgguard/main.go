@@ -7,5 +7,10 @@ import (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	s := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	args, err := arguments(os.Args)
+	if err != nil {
+		os.Exit(report(usageError{err}, s.err))
+	}
+	os.Exit(run(context.Background(), args, s))
 }

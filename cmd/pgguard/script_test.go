@@ -25,13 +25,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asPgguard) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"pgguard": main})
+	testscript.Main(m, map[string]func(){"pgguard": main, "pgbouncer": main})
 }
 
 // TestScript runs testdata/script. Beside testscript's own, the scripts have these commands:
 //
 //	status URL CODE [TEXT]   waits until a GET answers CODE, with TEXT in the body
 //	term                     sends SIGTERM to what runs in the background
+//	interrupt                sends SIGINT to it
+//	hangup                   sends SIGHUP to it
+//	holds FILE TEXT          waits until the file is there and has the text in it; ! holds FILE, until it is not there
 //
 // and the variables ADDR1, ADDR2 and ADDR3, loopback addresses that nobody listens on.
 func TestScript(t *testing.T) {
@@ -50,11 +53,34 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": statusCommand,
-			"term":   signalCommand(syscall.SIGTERM),
-			"hangup": signalCommand(syscall.SIGHUP),
+			"status":    statusCommand,
+			"term":      signalCommand(syscall.SIGTERM),
+			"hangup":    signalCommand(syscall.SIGHUP),
+			"interrupt": signalCommand(syscall.SIGINT),
+			"holds":     holdsCommand,
 		},
 	})
+}
+
+// holdsCommand waits for what a file has in it.
+func holdsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || !neg && len(args) != 2 {
+		ts.Fatalf("usage: holds FILE TEXT, or ! holds FILE")
+	}
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if neg && os.IsNotExist(err) || !neg && err == nil && strings.Contains(string(text), args[1]) {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%s: got %q, %v", args, text, err)
+		case <-tick.C:
+		}
+	}
 }
 
 // signalCommand sends a signal to what runs in the background.

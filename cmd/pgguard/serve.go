@@ -30,6 +30,7 @@ import (
 type serveCmd struct {
 	Config   string `short:"c" env:"PGGUARD_CONFIG" placeholder:"FILE" help:"Configuration file; without one, the defaults."`
 	settings `embed:""`
+	Bouncer  bouncerFlags `embed:""`
 }
 
 // guard is the proxy as serve drives it; proxy.Server is the one that runs.
@@ -37,6 +38,7 @@ type guard interface {
 	Listen() error
 	Serve(ctx context.Context) error
 	Shutdown(ctx context.Context) error
+	Drain(ctx context.Context, idle time.Duration) error
 	Close() error
 	Addrs() []net.Addr
 	Ready() error
@@ -47,6 +49,9 @@ type guard interface {
 
 // Run joins the parts and serves until a signal ends it.
 func (c *serveCmd) Run(e *env) error {
+	if c.Bouncer.given() {
+		return c.Bouncer.run(e, c)
+	}
 	f, err := c.load(c.Config)
 	if err != nil {
 		return err
@@ -115,6 +120,7 @@ type service struct {
 	signals <-chan os.Signal
 	ends    <-chan console.End // an operator's; nil: none come
 	log     *slog.Logger
+	bouncer *bouncer // nil: it is not in PgBouncer's place
 }
 
 // run listens, serves, and drains at the first signal or when ctx ends. It returns nil if every transaction could finish.
@@ -136,6 +142,7 @@ func (s *service) run(ctx context.Context) error {
 	}
 	s.log.Info("serving", "listen", listen, "http", httpAddr, "upstream", s.file.Upstream.String(),
 		"mode", string(s.file.Mode), "version", versionName())
+	s.bouncer.serving()
 
 	served := make(chan error, 1)
 	go func() { served <- s.guard.Serve(context.WithoutCancel(ctx)) }() // ends with Shutdown or Close
@@ -144,6 +151,9 @@ func (s *service) run(ctx context.Context) error {
 	case err := <-served:
 		return err
 	case sig := <-s.signals:
+		if s.bouncer != nil {
+			return s.bouncer.end(s, sig)
+		}
 		why = sig.String()
 	case how := <-s.ends:
 		why = "SHUTDOWN " + string(how)

@@ -84,6 +84,11 @@ func (g *fakeGuard) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+func (g *fakeGuard) Drain(ctx context.Context, idle time.Duration) error {
+	g.note("drain with " + idle.String())
+	return g.Shutdown(ctx)
+}
+
 func (g *fakeGuard) stopServing() { g.end.Do(func() { close(g.ended) }) }
 
 func (g *fakeGuard) Close() error { g.note("close"); g.stopServing(); return nil }
@@ -103,7 +108,7 @@ type running struct {
 	log     *bytes.Buffer // read after result
 }
 
-func start(t *testing.T, g guard, file string) *running {
+func start(t *testing.T, g guard, file string, set ...func(*service)) *running {
 	t.Helper()
 	f, err := config.Parse("test", []byte("upstream: postgres://app:hunter2@db/app\n"+file))
 	if err != nil {
@@ -118,6 +123,9 @@ func start(t *testing.T, g guard, file string) *running {
 		t.Fatal(err)
 	}
 	s := service{file: f, guard: g, pages: pages, signals: r.signals, log: log}
+	for _, f := range set {
+		f(&s)
+	}
 	go func() { r.result <- s.run(ctx) }()
 	return r
 }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+)
+
+// logFile is a log in a file, which may be taken away from it (logrotate) and opened anew. What is written before it is opened is kept. Any goroutine
+// may use it.
+type logFile struct {
+	path string    // empty: there is no file
+	also io.Writer // nil: nowhere else
+
+	mu   sync.Mutex
+	file *os.File     // guarded by mu; nil: it is not open
+	kept bytes.Buffer // guarded by mu
+	live bool         // guarded by mu: it has been opened
+}
+
+// open opens the file, and writes what has been kept.
+func (l *logFile) open() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.path != "" {
+		f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("logfile: %w", err)
+		}
+		l.file = f
+	}
+	l.live = true
+	_, err := l.writeLocked(l.kept.Bytes())
+	l.kept = bytes.Buffer{}
+	return err
+}
+
+// reopen opens the file of that name anew; if that cannot be, the one that is open stays, and log is told.
+func (l *logFile) reopen(log *slog.Logger) {
+	if l.path == "" {
+		return
+	}
+	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		log.Warn("the logfile cannot be opened anew; the one that is open stays in use", "error", err)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		_ = l.file.Close() // everything has been written
+	}
+	l.file = f
+}
+
+// Write implements io.Writer.
+func (l *logFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.live {
+		return l.kept.Write(p)
+	}
+	return l.writeLocked(p)
+}
+
+// writeLocked writes p wherever it belongs. What cannot be written to one place is written to the other.
+func (l *logFile) writeLocked(p []byte) (n int, err error) {
+	n = len(p)
+	if l.file != nil {
+		_, err = l.file.Write(p)
+	}
+	if l.also != nil {
+		if _, also := l.also.Write(p); err == nil {
+			err = also
+		}
+	}
+	return n, err
+}
+
+func (l *logFile) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		_ = l.file.Close() // everything has been written
+	}
+	l.file = nil
+}

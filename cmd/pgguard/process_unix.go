@@ -1,0 +1,144 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"pgguard/proxy/config/pgbouncer"
+)
+
+// starterVariable, when set, says that this process was started to run in the background, and that whoever started it waits for a byte.
+const starterVariable = "PGGUARD_STARTER"
+
+// starterFile is what the byte is written to.
+const starterFile = 3
+
+// inBackground is true for the process that daemonize starts.
+func inBackground() bool { return os.Getenv(starterVariable) != "" }
+
+// tellStarter tells it that clients can connect.
+func tellStarter() {
+	if !inBackground() {
+		return
+	}
+	_ = os.Unsetenv(starterVariable)
+	f := os.NewFile(starterFile, "starter")
+	_, _ = f.Write([]byte{1}) // if nobody waits any more, nobody is told
+	_ = f.Close()
+}
+
+// daemonize starts this program again, with no terminal, and returns when clients can connect to it. What it says before there is a log is
+// in the log file.
+func daemonize(p pgbouncer.Process) error {
+	switch {
+	case p.PIDFile == "":
+		return usageError{errors.New("-d needs a pidfile in the configuration")}
+	case p.LogFile == "":
+		return usageError{errors.New("-d needs a logfile in the configuration")}
+	}
+	_, absent := os.Stat(p.LogFile)
+	log, err := os.OpenFile(p.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("logfile: %w", err)
+	}
+	defer func() { _ = log.Close() }() // the process that is started has it
+	if uid, gid, err := idOf(p.User); absent != nil && err == nil && p.User != "" {
+		_ = log.Chown(uid, gid) // only root can
+	}
+	wait, told, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = wait.Close() }() // only read from
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = null.Close() }()
+	child, err := os.StartProcess(self, os.Args, &os.ProcAttr{
+		Env: append(os.Environ(), starterVariable+"=1"), Files: []*os.File{null, null, log, told}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return err
+	}
+	_ = told.Close()
+	if n, _ := wait.Read(make([]byte, 1)); n == 1 {
+		return child.Release()
+	}
+	_, _ = child.Wait()
+	return fmt.Errorf("it has not started: %s says why", p.LogFile)
+}
+
+// isRunning is true for the number of a process that there is.
+func isRunning(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+
+// idOf are the numbers of a user of the system.
+func idOf(name string) (uid, gid int, err error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	if uid, err = strconv.Atoi(u.Uid); err != nil {
+		return 0, 0, err
+	}
+	gid, err = strconv.Atoi(u.Gid)
+	return uid, gid, err
+}
+
+// become makes this process one of another user, for good; an empty name, or its own, changes nothing.
+func become(name string) error {
+	if name == "" {
+		return nil
+	}
+	uid, gid, err := idOf(name)
+	if err != nil {
+		return fmt.Errorf("user: %w", err)
+	}
+	if uid == os.Getuid() {
+		return nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return fmt.Errorf("user: %w", err)
+	}
+	texts, err := u.GroupIds()
+	if err != nil {
+		return fmt.Errorf("user: %w", err)
+	}
+	groups := []int{gid}
+	for _, text := range texts {
+		if n, err := strconv.Atoi(text); err == nil && n != gid {
+			groups = append(groups, n)
+		}
+	}
+	if err := errors.Join(syscall.Setgroups(groups), syscall.Setgid(gid), syscall.Setuid(uid)); err != nil {
+		return fmt.Errorf("user: become %s: %w", name, err)
+	}
+	return os.Setenv("HOME", u.HomeDir)
+}
+
+// ignoreUserSignals says of each SIGUSR1 and SIGUSR2, by which PgBouncer pauses and resumes, that nothing is done, until stop is called.
+func ignoreUserSignals(log *slog.Logger) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	done := make(chan struct{})
+	go func() { // ends with stop
+		defer close(done)
+		for sig := range signals {
+			log.Warn("PAUSE and RESUME are not available by signals in this version", "signal", sig.String())
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals); <-done }
+}
