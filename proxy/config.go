@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -118,6 +119,9 @@ type Listener struct {
 	Class string
 	// TLS, if not empty, is in the place of the Config's.
 	TLS TLSMode
+	// Mode is who may connect to a socket, Group the group it belongs to; 0 and empty: as the process makes it.
+	Mode  os.FileMode
+	Group string
 }
 
 // Database overrides, for one database name, where its clients are taken.
@@ -313,6 +317,9 @@ func (c Config) validateListener(l Listener) error {
 	host, _, err := net.SplitHostPort(l.Addr)
 	if err != nil {
 		return fmt.Errorf("%q is not host:port or unix:DIR", l.Addr)
+	}
+	if l.Mode != 0 || l.Group != "" {
+		return fmt.Errorf("%q is no unix socket, whose mode and group could be chosen", l.Addr)
 	}
 	if IsLoopback(host) || c.Auth.Insecure {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -148,5 +149,37 @@ func TestAnothersSocketOutlivesTheGuard(t *testing.T) {
 		if !answers(socketIn(dir)) {
 			t.Fatal("the successor's socket is gone")
 		}
+	}
+}
+
+// TestSocketHasItsModeAndGroup: whatever the process's umask is; and where they cannot be given, nothing is listened on.
+func TestSocketHasItsModeAndGroup(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, ".s.PGSQL.7000")
+	for _, l := range []Listener{
+		{Addr: "unix:" + dir, Mode: 0o777}, {Addr: "unix:" + dir, Mode: 0o600}, {Addr: "unix:" + dir, Mode: 0o770, Group: strconv.Itoa(os.Getgid())},
+	} {
+		nl, err := bind(l.Addr, "7000")
+		if err == nil {
+			err = l.grant(nl)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != l.Mode {
+			t.Errorf("got %v, %v, want %v", info.Mode(), err, l.Mode)
+		}
+		_ = nl.Close()
+	}
+	l := Listener{Addr: "unix:" + dir, Mode: 0o770, Group: "no group has this name"}
+	nl, err := bind(l.Addr, "7000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.grant(nl); err == nil {
+		t.Error("a group that there is not is taken")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is there all the same: %v", err)
 	}
 }

@@ -126,6 +126,9 @@ func (srv *Server) Listen() error {
 	}
 	for _, l := range srv.cfg.Listen {
 		nl, err := bind(l.Addr, port)
+		if err == nil {
+			err = l.grant(nl)
+		}
 		if err != nil {
 			_ = srv.closeListeners()
 			srv.mu.Lock()

@@ -80,14 +80,6 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	if err := provideFiles(&cfg, cfg.Log); err != nil {
 		return err
 	}
-	g, err := proxy.New(cfg) // which reads certificates that only root may be able to
-	if err != nil {
-		return err
-	}
-	pages, err := pageCertificates(f, cfg.Log)
-	if err != nil {
-		return err
-	}
 	if err := become(out.Process.User); err != nil {
 		return err
 	}
@@ -95,6 +87,15 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 		return err
 	}
 	defer log.close()
+	cfg.LearnedDir = f.LearnedDir()
+	g, err := proxy.New(cfg)
+	if err != nil {
+		return err
+	}
+	pages, err := pageCertificates(f, cfg.Log)
+	if err != nil {
+		return err
+	}
 	return b.serve(e.ctx, out, f, g, pages, cfg.Log, log)
 }
 

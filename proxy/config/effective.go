@@ -123,7 +123,9 @@ func (f *File) ToProxy() proxy.Config {
 		Log:   slog.New(slog.DiscardHandler),
 	}
 	for _, l := range f.Listen {
-		c.Listen = append(c.Listen, proxy.Listener{Addr: l.Addr, Class: l.Class, TLS: proxy.TLSMode(l.TLS)})
+		c.Listen = append(c.Listen, proxy.Listener{
+			Addr: l.Addr, Class: l.Class, TLS: proxy.TLSMode(l.TLS), Mode: l.SocketMode.Perm(), Group: l.SocketGroup,
+		})
 	}
 	for name, db := range f.Databases {
 		c.Databases[name] = proxy.Database{

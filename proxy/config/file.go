@@ -62,6 +62,9 @@ type Listen struct {
 	Addr  string  `yaml:"addr"`
 	Class string  `yaml:"class"`
 	TLS   TLSMode `yaml:"tls"` // empty: that of the File
+	// SocketMode and SocketGroup are of a unix socket.
+	SocketMode  SocketMode `yaml:"socket_mode"`
+	SocketGroup string     `yaml:"socket_group"`
 }
 
 // Password is where the password of an upstream's own user comes from that is not in it.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -152,6 +153,26 @@ func (m *TLSMode) set(text string) error {
 	}
 	*m = TLSMode(text)
 	return nil
+}
+
+// SocketMode is who may connect to a unix socket: a number as chmod has it, such as 0770; empty: what umask leaves.
+type SocketMode string
+
+func (m *SocketMode) set(text string) error {
+	if n, err := strconv.ParseUint(text, 8, 32); text != "" && (err != nil || n == 0 || n > 0o777) {
+		return fmt.Errorf("%q is not a mode such as 0770", text)
+	}
+	*m = SocketMode(text)
+	return nil
+}
+
+// Perm is the mode as a number; 0: none is given.
+func (m SocketMode) Perm() fs.FileMode {
+	n, err := strconv.ParseUint(string(m), 8, 32)
+	if err != nil {
+		return 0
+	}
+	return fs.FileMode(n)
 }
 
 // Upstream is a libpq URL or DSN; the zero value is a missing one. It is printed with its password masked.

@@ -1,6 +1,7 @@
 package pgbouncer
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -41,13 +42,12 @@ func (c *converter) socket(list *node, port string) {
 		c.bad(c.at("listen_port"), "listen_port", "cannot be kept: with a unix socket alone its port is 6432; give a listen_addr, such as 127.0.0.1")
 		return
 	}
-	n := list.item(strconv.Quote("unix:" + dir))
-	c.from(n, c.at("unix_socket_dir"))
-	for _, key := range []string{"unix_socket_mode", "unix_socket_group"} {
-		if e, ok := c.given(key); ok {
-			c.remark(n, e.at, key, "the socket is its owner's: who may connect is what umask leaves of 0777")
-		}
+	text := fmt.Sprintf(`{addr: %s, socket_mode: "%04o"`, strconv.Quote("unix:"+dir), c.number("unix_socket_mode")&0o777)
+	if e, ok := c.given("unix_socket_group"); ok {
+		text += ", socket_group: " + quote(e.value)
 	}
+	n := list.item(text + "}")
+	c.from(n, c.at("unix_socket_dir"))
 	if c.at("unix_socket_dir").line == 0 {
 		n.remarks = append(n.remarks, "unix_socket_dir: this is PgBouncer's default")
 	}
