@@ -78,7 +78,8 @@ type converter struct {
 	users    []string // of the auth_file, in its order
 	known    map[string]bool
 	insecure bool
-	told     bool // whose the guard's own connection is
+	once     map[string]bool // faults and remarks that are told
+	told     bool            // whose the guard's own connection is
 }
 
 // remark is a sentence about a line.
@@ -98,7 +99,7 @@ func (r remark) compare(o remark) int {
 var order = []string{"listen", "upstream", "pool", "classes", "databases", "users", "max_clients", "login_timeout", "log", "auth", "tls", "admin"}
 
 func convert(name string, f *file, open func(string) ([]byte, error), insecure bool) (*Conversion, config.Faults) {
-	c := &converter{file: f, open: open, main: map[string]entry{}, where: map[string]place{"": {name, 1, 1}}, known: map[string]bool{}, insecure: insecure}
+	c := &converter{file: f, open: open, main: map[string]entry{}, where: map[string]place{"": {name, 1, 1}}, known: map[string]bool{}, once: map[string]bool{}, insecure: insecure}
 	for _, key := range order {
 		c.root.child(key)
 	}

@@ -203,7 +203,7 @@ func (c *converter) security(add func(key, value string), n *node) {
 	case mode == "verify-full":
 		add("sslrootcert", "system")
 	case verifies:
-		c.once(at, "server_tls_sslmode", "verify-ca needs a server_tls_ca_file here")
+		c.badOnce(at, "server_tls_sslmode", "verify-ca needs a server_tls_ca_file here")
 	case given:
 		c.remarkOnce(n, ca.at, "server_tls_ca_file", "is not used, as in PgBouncer: the server's certificate is not looked at with server_tls_sslmode = "+mode+"; verify-full does")
 	}
@@ -211,7 +211,7 @@ func (c *converter) security(add func(key, value string), n *node) {
 	add("sslkey", c.value("server_tls_key_file"))
 	least, most, ok := protocols(c.value("server_tls_protocols"))
 	if !ok {
-		c.once(c.at("server_tls_protocols"), "server_tls_protocols", "is not a list of tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3, nor all, secure or legacy")
+		c.badOnce(c.at("server_tls_protocols"), "server_tls_protocols", "is not a list of tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3, nor all, secure or legacy")
 		return
 	}
 	names := []string{"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}
@@ -226,24 +226,20 @@ func (c *converter) security(add func(key, value string), n *node) {
 // isWord is true for one of the words that the key may have.
 func (s *setting) isWord(w string) bool { return s.check(w) == "" }
 
-// once records a fault of a line, if it is not there yet.
-func (c *converter) once(at place, key, message string) {
-	for _, f := range c.faults {
-		if f.Path == key && f.Message == message {
-			return
-		}
+// badOnce records a fault that is of every database, once.
+func (c *converter) badOnce(at place, key, message string) {
+	if !c.once[key] {
+		c.bad(at, key, "%s", message)
 	}
-	c.bad(at, key, "%s", message)
+	c.once[key] = true
 }
 
-// remarkOnce has the comment above n tell of a line that none tells of yet.
-func (c *converter) remarkOnce(n *node, at place, what, text string) {
-	for _, r := range c.remarks {
-		if r.at == at {
-			return
-		}
+// remarkOnce has the comment above the first database tell of a line that is about all.
+func (c *converter) remarkOnce(n *node, at place, key, text string) {
+	if !c.once[key] {
+		c.remark(n, at, key, "%s", text)
 	}
-	c.remark(n, at, what, "%s", text)
+	c.once[key] = true
 }
 
 // keepalive adds how a server's machine is found to be gone.
@@ -271,6 +267,11 @@ func (c *converter) settings(d *database, n *node) {
 		if p, ok := d.fields[f.key]; ok {
 			c.set(s.child(f.name), strconv.Quote(p.value), p.valueAt)
 		}
+	}
+	if t := c.seconds("idle_transaction_timeout"); t > 0 {
+		at := c.at("idle_transaction_timeout")
+		c.set(s.child("idle_in_transaction_session_timeout"), strconv.Quote(strconv.FormatInt(max(1, t.Milliseconds()), 10)+"ms"), at)
+		c.remarkOnce(s, at, "idle_transaction_timeout", "PostgreSQL itself ends the transaction; the client has error 25P03, and is not disconnected")
 	}
 	p, ok := d.fields["connect_query"]
 	if !ok {

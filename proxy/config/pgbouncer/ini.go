@@ -50,20 +50,34 @@ type reader struct {
 	section  string
 	hasMain  bool
 	open     func(name string) ([]byte, error)
-	total    int
-	included int // files that are being read
+	total    int // bytes
+	files    int
+	included int            // files that are being read
+	live     map[string]int // the entry that counts, by section and key
+	dead     map[int]bool   // entries that do not
 }
 
 const (
 	maxIncludes = 10       // that are open at once, as in PgBouncer
-	maxSize     = 16 << 20 // bytes of all files: more than PgBouncer itself would start with in reasonable time
+	maxFiles    = 1000     // in all: ten that include themselves twice would be read a thousand times
+	maxText     = 1 << 20  // bytes in all: what comes out has no more
+	maxSize     = 16 << 20 // bytes of any file: a list of 100,000 users
 )
 
 // read reads the file of this name, and those that it includes.
 func read(name string, open func(string) ([]byte, error)) (*file, error) {
-	r := &reader{open: open}
+	r := &reader{open: open, live: map[string]int{}, dead: map[int]bool{}}
 	if err := r.read(name, place{}); err != nil {
 		return nil, config.Faults{*err}
+	}
+	all := r.entries
+	r.entries = nil
+	for i, e := range all {
+		if r.dead[i] {
+			r.lost = append(r.lost, e)
+		} else {
+			r.entries = append(r.entries, e)
+		}
 	}
 	if !r.hasMain {
 		return nil, config.Faults{place{name, 1, 1}.fault("", "there is no section [pgbouncer]")}
@@ -94,8 +108,9 @@ func (r *reader) read(name string, from place) *config.Fault {
 		}
 		return &f
 	}
-	if r.total += len(text); r.total > maxSize {
-		f := place{name, 1, 1}.fault("", "the files are larger than %d bytes", maxSize)
+	r.files++
+	if r.total += len(text); r.total > maxText || r.files > maxFiles {
+		f := place{name, 1, 1}.fault("", "there are more than %d bytes, or %d files", maxText, maxFiles)
 		return &f
 	}
 	c := &cursor{text: string(text), file: name}
@@ -196,7 +211,12 @@ func (r *reader) enter(name string, at place) *config.Fault {
 	r.section = name
 	if name == sectionMain {
 		r.hasMain = true
-		r.drop(func(e entry) bool { return e.section == sectionMain })
+		for name, i := range r.live {
+			if r.entries[i].section == sectionMain {
+				r.dead[i] = true
+				delete(r.live, name)
+			}
+		}
 	}
 	return nil
 }
@@ -208,22 +228,13 @@ func (r *reader) add(e entry) *config.Fault {
 		return &f
 	}
 	e.section = r.section
-	r.drop(func(o entry) bool { return o.section == e.section && o.key == e.key })
+	name := e.section + "\x00" + e.key
+	if i, ok := r.live[name]; ok {
+		r.dead[i] = true
+	}
+	r.live[name] = len(r.entries)
 	r.entries = append(r.entries, e)
 	return nil
-}
-
-// drop takes lines out that do not count any more.
-func (r *reader) drop(which func(entry) bool) {
-	kept := r.entries[:0]
-	for _, e := range r.entries {
-		if which(e) {
-			r.lost = append(r.lost, e)
-		} else {
-			kept = append(kept, e)
-		}
-	}
-	r.entries = kept
 }
 
 // cursor is a place in a text that is read.

@@ -4,6 +4,7 @@ package pgbouncer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"pgguard/proxy"
 	"pgguard/proxy/auth"
@@ -223,6 +225,58 @@ func TestConvertedConfigurationsServe(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestIdleTransactionTimeoutEndsTheTransactionAlone: the client that did nothing for too long reads 25P03, and is served on.
+func TestIdleTransactionTimeoutEndsTheTransactionAlone(t *testing.T) {
+	d, c := prepare(t)
+	out, err := Convert(d.write("pgbouncer.ini", d.fill(c, `
+[databases]
+* = host=HOST port=PORT
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = 0
+unix_socket_dir =
+auth_type = trust
+auth_file = DIR/userlist.txt
+pool_mode = transaction
+idle_transaction_timeout = 0.3
+`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(serve(t, out), ":")
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	var in [2]*pgx.Conn
+	for i, user := range []string{"app", "other"} {
+		if in[i], err = pgx.Connect(ctx, "host=127.0.0.1 dbname=store sslmode=disable port="+port+" user="+user); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = in[i].Close(context.WithoutCancel(ctx)) }()
+	}
+	tx, err := in[0].Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if err := tx.QueryRow(ctx, "select pg_backend_pid()").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n > 0; {
+		if err := in[1].QueryRow(ctx, "select count(*) from pg_stat_activity where pid = $1", pid).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said *pgconn.PgError
+	if _, err := tx.Exec(ctx, "select 1"); !errors.As(err, &said) || said.Code != "25P03" {
+		t.Errorf("got %v, want 25P03", err)
+	}
+	_ = tx.Rollback(ctx) // of what is not there any more
+	var user string
+	if err := in[0].QueryRow(ctx, "select current_user").Scan(&user); err != nil || user != "app" {
+		t.Errorf("after it: %q, %v", user, err)
 	}
 }
 

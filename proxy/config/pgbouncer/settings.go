@@ -93,8 +93,7 @@ var settings = []setting{
 	{key: "dns_max_ttl", value: "15", kind: seconds, says: noDNS},
 	{key: "dns_nxdomain_ttl", value: "15", kind: seconds, says: noDNS},
 	{key: "dns_zone_check_period", value: "0", kind: seconds, same: zero, says: noDNS},
-	{key: "idle_transaction_timeout", value: "0", kind: seconds, same: zero, says: fmt.Sprintf(noTimeout, "idle_in_transaction_session_timeout") +
-		"; while others wait for a server, transactions that do nothing are ended by themselves"},
+	{key: "idle_transaction_timeout", value: "0", kind: seconds, same: anything},
 	{key: "ignore_startup_parameters", same: unset, says: "parameters in a start-up packet are not ignored here: they hold for the client, as on a direct connection"},
 	{key: "job_name", value: "pgbouncer", says: "there is no such name"},
 	{key: "listen_addr", same: anything},

@@ -15,17 +15,20 @@ type node struct {
 	path    string // as faults name it
 	text    string // its value as it is written; "": what is below it
 	kids    []*node
+	named   map[string]*node // of the kids
 	remarks []string
 }
 
 // child is the key of this name below n, made if there is none.
 func (n *node) child(key string) *node {
-	for _, k := range n.kids {
-		if k.key == key {
-			return k
-		}
+	if k := n.named[key]; k != nil {
+		return k
+	}
+	if n.named == nil {
+		n.named = map[string]*node{}
 	}
 	k := &node{key: key, path: join(n.path, key)}
+	n.named[key] = k
 	n.kids = append(n.kids, k)
 	return k
 }
