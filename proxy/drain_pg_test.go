@@ -153,37 +153,3 @@ func TestDrainHeedsItsContext(t *testing.T) {
 	ended(t, done, 5*time.Second)
 	idle.fatal(t, "57P01")
 }
-
-// TestDrainThatWaitsForClientsServesThem: with an idle grace beyond all measure nobody is told to go; nobody comes in any more, and it ends
-// with the last client.
-func TestDrainThatWaitsForClientsServesThem(t *testing.T) {
-	const ever = 100 * 365 * 24 * time.Hour
-	g := newGuard(t, address(shared), func(c *Config) { c.Grace = ever })
-	c := mustCall(t, g.addr, "postgres", "postgres")
-	c.want(t, c.query, "begin; select 1", "", 'T')
-	drained := make(chan error, 1)
-	go func() { drained <- g.Drain(t.Context(), ever) }()
-	eventually(t, "nobody let in", func() bool {
-		late, err := call(g.addr, "postgres", "postgres")
-		if err == nil {
-			_ = late.Close()
-		}
-		return err != nil
-	})
-	c.want(t, c.query, "commit", "", 'I')
-	c.want(t, c.query, "select 2", "", 'I')
-	select {
-	case err := <-drained:
-		t.Fatalf("it has ended with a client: %v", err)
-	default:
-	}
-	_ = c.Close()
-	select {
-	case err := <-drained:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(patience):
-		t.Error("it does not end after the last client")
-	}
-}

@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"pgguard/proxy"
-	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
 	"pgguard/proxy/config/pgbouncer"
 )
@@ -70,63 +67,52 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	if b.Daemon && !background {
 		return daemonize(out.Process)
 	}
-	leaveProcessors()
-	log := &logFile{path: out.Process.LogFile}
+	file := &logFile{path: out.Process.LogFile}
 	if !b.Quiet && !background {
-		log.also = e.err
+		file.also = e.err
 	}
-	cfg := f.ToProxy()
-	cfg.Log, cfg.Grace = newLog(f.Log, log), forever
-	if err := provideFiles(&cfg, cfg.Log); err != nil {
-		return err
-	}
-	if err := become(out.Process.User); err != nil {
-		return err
-	}
-	if err := log.open(); err != nil {
-		return err
-	}
-	defer log.close()
-	cfg.LearnedDir = f.LearnedDir()
-	g, err := proxy.New(cfg)
-	if err != nil {
-		return err
-	}
-	pages, err := pageCertificates(f, cfg.Log)
-	if err != nil {
-		return err
-	}
-	return b.serve(e.ctx, out, f, g, pages, cfg.Log, log)
-}
-
-// serve holds the pidfile, and serves.
-func (b *bouncerFlags) serve(ctx context.Context, out *pgbouncer.Conversion, f *config.File, g guard, pages *auth.Certificates, log *slog.Logger, file *logFile) error {
-	remove, err := writePID(out.Process.PIDFile)
-	if err != nil {
-		return err
-	}
-	defer remove()
-	for _, text := range f.Unused() {
-		log.Warn(text)
-	}
-	if n := len(out.Remarks); n > 0 {
-		log.Info("lines of PgBouncer's configuration mean something else here, or nothing; pgguard convert FILE says which", "file", b.File, "lines", n)
-	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
-	defer signal.Stop(signals)
-	reopen := func() error { file.reopen(log); return nil }
-	defer obeyHangups(log, reopen, g.ReloadCertificates, pages.Reload)()
-	defer ignoreUserSignals(log)()
-	s := service{file: f, guard: g, pages: pages, signals: signals, log: log, bouncer: &bouncer{}}
-	return s.run(ctx)
+	log := newLog(f.Log, file)
+	file.log = log
+	return serve(e.ctx, f, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file})
 }
 
 // forever is how long PgBouncer waits for its clients.
 const forever = 100 * 365 * 24 * time.Hour
 
 // bouncer is what is done as PgBouncer does it.
-type bouncer struct{}
+type bouncer struct {
+	process pgbouncer.Process
+	name    string // of the configuration
+	remarks int    // on it
+	file    *logFile
+
+	removePID func()
+}
+
+// begin becomes the user, opens the log file and writes the pidfile.
+func (b *bouncer) begin(log *slog.Logger) error {
+	if err := become(b.process.User); err != nil {
+		return err
+	}
+	err := b.file.open()
+	if err != nil {
+		return err
+	}
+	if b.removePID, err = writePID(b.process.PIDFile); err != nil {
+		b.file.close()
+		return err
+	}
+	if b.remarks > 0 {
+		log.Info("lines of PgBouncer's configuration mean something else here, or nothing; pgguard convert FILE says which", "file", b.name, "lines", b.remarks)
+	}
+	return nil
+}
+
+// close removes the pidfile.
+func (b *bouncer) close() {
+	b.removePID()
+	b.file.close()
+}
 
 // serving tells whoever started this process in the background that clients can connect.
 func (b *bouncer) serving() {
@@ -138,27 +124,28 @@ func (b *bouncer) serving() {
 // end obeys the signal that came first. SIGTERM lets nobody in any more, and waits until all clients have left; SIGINT waits for their
 // transactions; SIGQUIT, and any second signal, waits for nothing.
 func (b *bouncer) end(s *service, sig os.Signal) error {
-	idle := forever
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	left := make(chan error, 1)
 	switch sig {
 	case syscall.SIGQUIT:
 		s.log.Info("got SIGQUIT, fast exit")
 		return nil
 	case os.Interrupt:
-		idle = 0
 		s.log.Info("got SIGINT, shutting down, waiting for all servers connections to be released")
+		go func() { left <- s.guard.Drain(ctx, 0) }() // ends with ctx at the latest
 	default:
 		s.log.Info("got SIGTERM, shutting down, waiting for all clients disconnect")
+		go func() { left <- s.guard.AwaitClients(ctx) }() // ends with ctx at the latest
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	drained := make(chan error, 1)
-	go func() { drained <- s.guard.Drain(ctx, idle) }() // ends with ctx at the latest
 	select {
-	case err := <-drained:
+	case err := <-left:
 		s.log.Info("stopped")
 		return err
 	case again := <-s.signals:
 		s.log.Info("got another signal while shutting down, fast exit", "signal", again.String())
+		cancel()
+		<-left
 		return nil
 	}
 }

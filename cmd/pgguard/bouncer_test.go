@@ -23,16 +23,17 @@ func TestSignalsEndAsPgBouncerDoes(t *testing.T) {
 		want    []string
 		hangs   bool
 	}{
-		"TERM":      {[]os.Signal{syscall.SIGTERM}, []string{"listen", "drain with " + forever.String(), "shutdown", "close"}, false},
+		"TERM":      {[]os.Signal{syscall.SIGTERM}, []string{"listen", "await clients", "close"}, false},
 		"INT":       {[]os.Signal{os.Interrupt}, []string{"listen", "drain with 0s", "shutdown", "close"}, false},
 		"QUIT":      {[]os.Signal{syscall.SIGQUIT}, []string{"listen", "close"}, false},
-		"TERM, INT": {[]os.Signal{syscall.SIGTERM, os.Interrupt}, []string{"listen", "drain with " + forever.String(), "shutdown", "close"}, true},
+		"TERM, INT": {[]os.Signal{syscall.SIGTERM, os.Interrupt}, []string{"listen", "await clients", "close"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newFakeGuard()
 			began := make(chan struct{})
+			g.await = func(context.Context) error { return nil }
 			if c.hangs {
-				g.shutdown = func(ctx context.Context) error { close(began); <-ctx.Done(); return ctx.Err() }
+				g.await = func(ctx context.Context) error { close(began); <-ctx.Done(); return ctx.Err() }
 			}
 			r := startBouncer(t, g)
 			<-g.served

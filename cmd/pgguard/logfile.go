@@ -14,6 +14,7 @@ import (
 type logFile struct {
 	path string    // empty: there is no file
 	also io.Writer // nil: nowhere else
+	log  *slog.Logger
 
 	mu   sync.Mutex
 	file *os.File     // guarded by mu; nil: it is not open
@@ -38,15 +39,15 @@ func (l *logFile) open() error {
 	return err
 }
 
-// reopen opens the file of that name anew; if that cannot be, the one that is open stays, and log is told.
-func (l *logFile) reopen(log *slog.Logger) {
+// reopen opens the file of that name anew; if that cannot be, the one that is open stays, and is told.
+func (l *logFile) reopen() error {
 	if l.path == "" {
-		return
+		return nil
 	}
 	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
-		log.Warn("the logfile cannot be opened anew; the one that is open stays in use", "error", err)
-		return
+		l.log.Warn("the logfile cannot be opened anew; the one that is open stays in use", "error", err)
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,6 +55,7 @@ func (l *logFile) reopen(log *slog.Logger) {
 		_ = l.file.Close() // everything has been written
 	}
 	l.file = f
+	return nil
 }
 
 // Write implements io.Writer.

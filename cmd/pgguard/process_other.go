@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -37,5 +38,5 @@ func become(name string) error {
 	return errors.New("user: no process can become another user's on this system")
 }
 
-// ignoreUserSignals does nothing: there are no such signals.
-func ignoreUserSignals(*slog.Logger) (stop func()) { return func() {} }
+// obeyUserSignals does nothing: there are no such signals.
+func obeyUserSignals(context.Context, *slog.Logger, any) {}

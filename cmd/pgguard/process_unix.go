@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -129,16 +130,41 @@ func become(name string) error {
 	return os.Setenv("HOME", u.HomeDir)
 }
 
-// ignoreUserSignals says of each SIGUSR1 and SIGUSR2, by which PgBouncer pauses and resumes, that nothing is done, until stop is called.
-func ignoreUserSignals(log *slog.Logger) (stop func()) {
-	signals := make(chan os.Signal, 1)
+// pauses is a guard whose clients can be kept waiting.
+type pauses interface {
+	Pause(ctx context.Context, database string) error
+	Resume(database string) error
+}
+
+// obeyUserSignals pauses all databases at SIGUSR1, which may take as long as a transaction, and resumes them at SIGUSR2, until ctx ends.
+func obeyUserSignals(ctx context.Context, log *slog.Logger, g pauses) {
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
-	done := make(chan struct{})
-	go func() { // ends with stop
-		defer close(done)
-		for sig := range signals {
-			log.Warn("PAUSE and RESUME are not available by signals in this version", "signal", sig.String())
+	defer signal.Stop(signals)
+	stop := func() {}
+	defer func() { stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			stop()
+			stop = func() {}
+			if sig == syscall.SIGUSR2 {
+				log.Info("got SIGUSR2, continuing from PAUSE")
+				if err := g.Resume(""); err != nil {
+					log.Warn("there is nothing to continue from", "error", err)
+				}
+				continue
+			}
+			log.Info("got SIGUSR1, pausing all activity")
+			stop = beside(func(ctx context.Context) {
+				if err := g.Pause(ctx, ""); err != nil {
+					log.Warn("pausing has not come to its end", "error", err)
+				} else {
+					log.Info("paused")
+				}
+			})
 		}
-	}()
-	return func() { signal.Stop(signals); close(signals); <-done }
+	}
 }

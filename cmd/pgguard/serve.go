@@ -56,9 +56,24 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	return serve(e.ctx, f, newLog(f.Log, e.err), nil)
+}
+
+// serve joins the parts and serves until a signal, an operator or ctx ends it; b is nil unless it is in PgBouncer's place.
+func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) error {
 	leaveProcessors()
 	cfg := f.ToProxy()
-	cfg.Log = newLog(f.Log, e.err)
+	cfg.Log = log
+	if err := provideFiles(&cfg, cfg.Log); err != nil {
+		return err
+	}
+	if b != nil {
+		if err := b.begin(log); err != nil {
+			return err
+		}
+		defer b.close()
+		cfg.Grace = forever
+	}
 	cfg.LearnedDir = f.LearnedDir()
 	for _, text := range f.Unused() {
 		cfg.Log.Warn(text)
@@ -66,9 +81,6 @@ func (c *serveCmd) Run(e *env) error {
 	orders := newOrders(f)
 	desk := console.New(orders.config())
 	cfg.Console = desk.Serve
-	if err := provideFiles(&cfg, cfg.Log); err != nil {
-		return err
-	}
 	g, err := proxy.New(cfg)
 	if err != nil {
 		return err
@@ -82,9 +94,14 @@ func (c *serveCmd) Run(e *env) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	orders.reloads = []func() error{g.ReloadCertificates, pages.Reload}
+	if b != nil {
+		signal.Notify(signals, syscall.SIGQUIT)
+		orders.reloads = append(orders.reloads, b.file.reopen)
+		defer beside(func(ctx context.Context) { obeyUserSignals(ctx, log, g) })()
+	}
 	defer obeyHangups(cfg.Log, orders.reload)()
-	s := service{file: f, guard: g, pages: pages, signals: signals, ends: orders.ends, log: cfg.Log}
-	return s.run(e.ctx)
+	s := service{file: f, guard: g, pages: pages, signals: signals, ends: orders.ends, log: cfg.Log, bouncer: b}
+	return s.run(ctx)
 }
 
 // obeyHangups has certificates read again at each SIGHUP, and says so, until stop is called.

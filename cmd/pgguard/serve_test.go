@@ -29,6 +29,7 @@ type fakeGuard struct {
 	listenErrs []error // of the first calls
 	readyErr   error
 	shutdown   func(ctx context.Context) error // nil: ends at once
+	await      func(ctx context.Context) error // nil: ends with ctx
 
 	end    sync.Once
 	ended  chan struct{}
@@ -50,9 +51,12 @@ func (g *fakeGuard) note(call string) {
 
 func (g *fakeGuard) ReloadCertificates() error { return nil }
 
-// AwaitClients waits for clients who never leave.
+// AwaitClients waits for clients who never leave, unless the test says how it ends.
 func (g *fakeGuard) AwaitClients(ctx context.Context) error {
 	g.note("await clients")
+	if g.await != nil {
+		return g.await(ctx)
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -165,11 +165,15 @@ func (c *converter) tls() {
 	}
 }
 
-// admin says who may use the console.
+// admin says who may come to the console.
 func (c *converter) admin() {
+	a := c.root.child("admin")
 	for _, k := range []struct{ theirs, ours string }{{"admin_users", "users"}, {"stats_users", "stats_users"}} {
 		if e, ok := c.given(k.theirs); ok {
-			c.remark(c.root.child("admin"), e.at, k.theirs, "there is no console in this version; the line for it would be %s: %s", k.ours, flow(words(e.value)))
+			c.set(a.child(k.ours), flow(words(e.value)), e.valueAt)
 		}
+	}
+	if e, ok := c.main["auth_type"]; ok && c.lower("auth_type") == "any" {
+		c.remark(a, e.at, "auth_type", "with any, PgBouncer takes everybody for an admin; here an admin is who is named as one")
 	}
 }
