@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules verify deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -98,6 +98,9 @@ rules: deps  ## check and try the rules for Prometheus with its own tool
 	promtool check rules deploy/prometheus/rules.yaml
 	promtool test rules deploy/prometheus/rules_test.yaml
 
+verify:  ## hold deploy/ against systemd-analyze and Nix's parser
+	sh deploy/verify.sh
+
 deps:  ## install PostgreSQL where apt-get can, otherwise say what to install
 	@sh deploy/deps.sh
 
@@ -113,7 +116,7 @@ hooks:  ## have git run `make check` before each commit
 	@chmod +x "$$(git rev-parse --git-path hooks)/pre-commit"
 
 fmt:
-	@unformatted=$$(gofmt -l cmd proxy pool breaker bench); \
+	@unformatted=$$(gofmt -l cmd proxy pool breaker bench deploy); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:

@@ -13,6 +13,7 @@ import (
 	"pgguard/pool"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/upstream"
 )
 
@@ -20,6 +21,8 @@ import (
 type Config struct {
 	// Listen are the addresses clients connect to.
 	Listen []Listener
+	// Handed are sockets bound by whoever started the process. Those of an address in Listen are taken instead of binding it. nil: none.
+	Handed *sock.Handed
 	// MaxClients bounds client connections; one more is answered FATAL 53300 and closed.
 	MaxClients int
 	// MaxLoginsPerAddress is how many connections of one address that have not logged in may be silent; from this number on they give way to

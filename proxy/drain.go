@@ -48,7 +48,7 @@ func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 		if now.Sub(began) >= idle {
 			srv.sendOff(now, idle)
 		}
-		if srv.clients() == 0 {
+		if srv.left() {
 			return srv.Close()
 		}
 		select {
@@ -65,7 +65,16 @@ func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 func (srv *Server) AwaitClients(ctx context.Context) error {
 	srv.draining.Store(true)
 	_ = srv.closeListeners()
-	return srv.await(ctx, func() bool { return srv.clients() == 0 })
+	return srv.await(ctx, srv.left)
+}
+
+// left is true if all clients have gone, and nobody is accepted any more: not those either who were a moment ago, and are not counted yet.
+func (srv *Server) left() bool {
+	if srv.clients() > 0 {
+		return false
+	}
+	_ = srv.closeListeners()
+	return srv.accepts.Load() == 0 && srv.clients() == 0
 }
 
 // clients is how many clients are connected, logging in or logged in.

@@ -12,6 +12,34 @@ import (
 	"syscall"
 )
 
+// take returns a listener on an address of the configuration: one that was handed over, else one that it binds. port is that of sockets.
+func (srv *Server) take(addr, port string) (net.Listener, error) {
+	network, where := "tcp", addr
+	if dir, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, where = "unix", SocketPath(dir, port)
+	}
+	if l, err := srv.cfg.Handed.Take(network, where); l != nil || err != nil {
+		return l, err
+	}
+	return bind(addr, port)
+}
+
+// SocketPort is the port in the names of unix sockets: that of the first address which has one, else 6432.
+func SocketPort(listen []Listener) string {
+	for _, l := range listen {
+		if strings.HasPrefix(l.Addr, "unix:") {
+			continue
+		}
+		if _, port, err := net.SplitHostPort(l.Addr); err == nil && port != "0" {
+			return port
+		}
+	}
+	return "6432"
+}
+
+// SocketPath is where clients look for the socket in a directory.
+func SocketPath(dir, port string) string { return filepath.Join(dir, ".s.PGSQL."+port) }
+
 // bind listens on an address of the configuration; port is that of sockets. Of what is in the way of a socket it removes
 // nothing but a socket that nobody listens on.
 func bind(addr, port string) (net.Listener, error) {
@@ -24,7 +52,7 @@ func bind(addr, port string) (net.Listener, error) {
 		return nil, err
 	}
 	defer release()
-	path := filepath.Join(dir, ".s.PGSQL."+port)
+	path := SocketPath(dir, port)
 	if err := clearSocket(path); err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +48,8 @@ type Server struct {
 	ids atomic.Uint64 // given to clients, servers and operators
 
 	draining atomic.Bool
-	sendsOff atomic.Bool // who is between transactions is told to go
+	sendsOff atomic.Bool  // who is between transactions is told to go
+	accepts  atomic.Int32 // loops of accept: one more connection may come of each
 
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
@@ -106,7 +106,7 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// Listen reads the certificates for TLS and the files with users, and binds every address; on an error none stays bound, and it may be called again.
+// Listen reads the certificates for TLS and the files with users, and binds every address that Config.Handed does not have; on an error none stays bound, and it may be called again.
 func (srv *Server) Listen() error {
 	if err := srv.loadCertificates(); err != nil {
 		return err
@@ -114,18 +114,9 @@ func (srv *Server) Listen() error {
 	if err := srv.users.load(); err != nil {
 		return err
 	}
-	port := "6432"
+	port := SocketPort(srv.cfg.Listen)
 	for _, l := range srv.cfg.Listen {
-		if strings.HasPrefix(l.Addr, "unix:") {
-			continue
-		}
-		if _, p, err := net.SplitHostPort(l.Addr); err == nil && p != "0" {
-			port = p
-			break
-		}
-	}
-	for _, l := range srv.cfg.Listen {
-		nl, err := bind(l.Addr, port)
+		nl, err := srv.take(l.Addr, port)
 		if err == nil {
 			err = l.grant(nl)
 		}
@@ -164,6 +155,7 @@ func (srv *Server) Serve(ctx context.Context) error {
 	if srv.ctx.Err() == nil { // Close, which waits for them, has yet to take mu
 		for _, l := range listeners {
 			srv.work.Add(1)
+			srv.accepts.Add(1)
 			go srv.accept(l)
 		}
 	}
@@ -180,6 +172,7 @@ func (srv *Server) Serve(ctx context.Context) error {
 // accept takes clients until the listener closes.
 func (srv *Server) accept(l *listener) {
 	defer srv.work.Done()
+	defer srv.accepts.Add(-1)
 	pause := time.Millisecond
 	for {
 		nc, err := l.socket.Accept()

@@ -77,10 +77,13 @@ func drains(ctx context.Context, url string) bool {
 	return err == nil && resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "draining")
 }
 
-// bindHTTP binds the address of the pages. l is nil if a guard that drains still has it, which must not keep clients waiting.
+// bindHTTP binds the address of the pages, unless it was handed over. l is nil if a guard that drains still has it, which must not keep clients waiting.
 func (s *service) bindHTTP(ctx context.Context) (l net.Listener, err error) {
 	err = s.bind(ctx, func() error {
 		var err error
+		if l, err = s.handed.Take("tcp", s.file.HTTP); l != nil || err != nil {
+			return err
+		}
 		if l, err = net.Listen("tcp", s.file.HTTP); errors.Is(err, syscall.EADDRINUSE) && s.predecessorDrains(ctx) {
 			s.log.Warn("a guard that drains still has the address of the pages; they are served once it has ended", "http", s.file.HTTP)
 			return nil

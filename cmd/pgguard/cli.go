@@ -35,6 +35,7 @@ type cli struct {
 	Serve      serveCmd      `cmd:"" help:"Accept clients and pool their connections to PostgreSQL."`
 	Check      checkCmd      `cmd:"" help:"Report every fault of a configuration file, flags and variables, else print the configuration in effect."`
 	Convert    convertCmd    `cmd:"" help:"Print the configuration of PgBouncer as pgguard's, with a comment for each line that means something else here, or nothing."`
+	Ready      readyCmd      `cmd:"" help:"Ask a running guard whether it serves clients: exit code 0 if it does."`
 	Demo       demoCmd       `cmd:"" help:"Show what the guard does: an overload of a private PostgreSQL, direct and guarded. About two minutes."`
 	Top        topCmd        `cmd:"" help:"Show what the dashboard shows, in a terminal."`
 	Incidents  incidentsCmd  `cmd:"" help:"Write what was wrong lately, and what was done about it, as a timeline in Markdown."`

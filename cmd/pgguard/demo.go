@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -130,28 +129,4 @@ func (g *served) awaitReady(ctx context.Context, url string) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// getReady returns nil if url answers 200, else why not; before, if only the time is up.
-func getReady(ctx context.Context, url string, before error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return before
-		}
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }() // only read from
-	if resp.StatusCode == http.StatusOK {
-		return nil
-	}
-	why, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	if err != nil {
-		return err
-	}
-	return errors.New(strings.TrimSpace(string(why)))
 }

@@ -23,6 +23,7 @@ import (
 	"pgguard/proxy/console"
 	"pgguard/proxy/dashboard"
 	"pgguard/proxy/metrics"
+	"pgguard/proxy/sock"
 	"pgguard/proxy/witness"
 )
 
@@ -81,6 +82,12 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) er
 	orders := newOrders(f)
 	desk := console.New(orders.config())
 	cfg.Console = desk.Serve
+	boss := newSupervisor(cfg.Log)
+	defer boss.close()
+	var err error
+	if cfg.Handed, err = handedSockets(); err != nil {
+		return err
+	}
 	g, err := proxy.New(cfg)
 	if err != nil {
 		return err
@@ -93,14 +100,15 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) er
 	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	orders.reloads = []func() error{g.ReloadCertificates, pages.Reload}
+	orders.reloads = []func() error{boss.reloading, g.ReloadCertificates, pages.Reload}
 	if b != nil {
 		signal.Notify(signals, syscall.SIGQUIT)
 		orders.reloads = append(orders.reloads, b.file.reopen)
 		defer beside(func(ctx context.Context) { obeyUserSignals(ctx, log, g) })()
 	}
+	orders.reloads = append(orders.reloads, boss.reloaded)
 	defer obeyHangups(cfg.Log, orders.reload)()
-	s := service{file: f, guard: g, pages: pages, signals: signals, ends: orders.ends, log: cfg.Log, bouncer: b}
+	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, signals: signals, ends: orders.ends, log: cfg.Log, bouncer: b}
 	return s.run(ctx)
 }
 
@@ -134,6 +142,8 @@ type service struct {
 	file    *config.File
 	guard   guard
 	pages   *auth.Certificates // nil: they are served without TLS
+	boss    *supervisor
+	handed  *sock.Handed
 	signals <-chan os.Signal
 	ends    <-chan console.End // an operator's; nil: none come
 	log     *slog.Logger
@@ -153,6 +163,10 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	defer closeHTTP()
+	if err := allTaken(s.handed); err != nil {
+		return err
+	}
+	s.handed.Close()
 	var listen []string
 	for _, a := range s.guard.Addrs() {
 		listen = append(listen, a.String())
@@ -161,6 +175,8 @@ func (s *service) run(ctx context.Context) error {
 		"mode", string(s.file.Mode), "version", versionName())
 	s.bouncer.serving()
 
+	s.boss.ready(listen)
+	defer s.boss.watch(func() { s.guard.Stats() })()
 	served := make(chan error, 1)
 	go func() { served <- s.guard.Serve(context.WithoutCancel(ctx)) }() // ends with Shutdown or Close
 	why := "the end of its context"
@@ -193,6 +209,7 @@ const sameSignal = time.Second
 func (s *service) drain(ctx context.Context, why string) error {
 	grace := s.file.Shutdown.Grace
 	s.log.Info("ending", "signal", why, "grace", grace.String())
+	s.boss.stopping(grace.Std())
 	ctx, cancel := context.WithTimeout(ctx, grace.Std())
 	defer cancel()
 	drained := make(chan error, 1)

@@ -114,6 +114,12 @@ type running struct {
 
 func start(t *testing.T, g guard, file string, set ...func(*service)) *running {
 	t.Helper()
+	return startAs(t, g, file, nil, set...)
+}
+
+// startAs is start for a supervisor who asks.
+func startAs(t *testing.T, g guard, file string, boss *supervisor, set ...func(*service)) *running {
+	t.Helper()
 	f, err := config.Parse("test", []byte("upstream: postgres://app:hunter2@db/app\n"+file))
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +132,7 @@ func start(t *testing.T, g guard, file string, set ...func(*service)) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := service{file: f, guard: g, pages: pages, signals: r.signals, log: log}
+	s := service{file: f, guard: g, pages: pages, boss: boss, signals: r.signals, log: log}
 	for _, f := range set {
 		f(&s)
 	}

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Holds what is in this directory against the tools that will read it, where Go's tests cannot: systemd-analyze, a shell, and Nix's parser.
+# They are installed by apt-get where root may, else it says what is missing. Exit codes: 0 all is well, 1 something is not, or a tool is missing.
+set -eu
+cd "$(dirname "$0")"
+
+missing=
+command -v systemd-analyze >/dev/null || missing="$missing systemd"
+command -v nix-instantiate >/dev/null || missing="$missing nix-bin"
+if [ -n "$missing" ] && command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
+	# shellcheck disable=SC2086 # the names are separate arguments
+	DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >&2 && missing=
+fi
+[ -z "$missing" ] || {
+	echo "missing:$missing" >&2
+	exit 1
+}
+
+# exposed FILE: how much of the machine a unit leaves open, in tenths of systemd's points, of 100.
+exposed() { systemd-analyze security --offline=true "$1" | sed -n 's/.*exposure level for .*: \([0-9]*\)\.\([0-9]\).*/\1\2/p'; }
+
+points=$(exposed systemd/pgguard.service)
+echo "pgguard.service: $points of 100, at most 25"
+[ "${points:-100}" -lt 25 ]
+
+# The unit names a program that need not be installed here.
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cp systemd/pgguard.socket "$dir"
+sed 's|/usr/bin/pgguard|/bin/true|' systemd/pgguard.service >"$dir/pgguard.service"
+systemd-analyze verify --man=no "$dir/pgguard.service" "$dir/pgguard.socket"
+echo "pgguard.service, pgguard.socket: ok"
+
+for file in nixos/*.nix; do
+	nix-instantiate --parse "$file" >/dev/null
+	echo "$file: ok"
+done
