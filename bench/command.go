@@ -28,6 +28,7 @@ type commandLine struct {
 	Run      runCommand      `cmd:"" help:"Measure targets side by side, in turns."`
 	Features featuresCommand `cmd:"" help:"Ask targets, feature by feature, for what a direct connection has."`
 	Matrix   matrixCommand   `cmd:"" help:"Measure a guard in many regimes, each beside fixed limits, PgBouncer and a direct connection."`
+	Demo     demoCommand     `cmd:"" help:"Show what the guard does: an overload of a private PostgreSQL, direct and guarded. About two minutes."`
 	List     listCommand     `cmd:"" help:"List the scenarios."`
 	Sim      simCommand      `cmd:"" help:"Play the simulated scenarios and compare laws with the best static limit."`
 	Plot     plotCommand     `cmd:"" help:"Draw the results of a run as SVG and PNG."`

@@ -49,6 +49,7 @@ var rules = []rule{
 	{core, true, `pgguard/(bench|cmd)(/.*)?`, "imports point down: what ships does not know how it is measured"},
 	{`proxy/(admin|metrics|console|dashboard|fleet|witness).*`, false, `pgguard/proxy/config`, "only cmd reads the configuration; the parts have their own Config"},
 	{`bench|bench/.*`, false, rim + `|pgguard/proxy`, "bench runs the built program, as a user does"},
+	{`cmd/pgguard`, true, `pgguard/bench(/.*)?|pgguard/proxy/pgtest|gonum.org/.*`, "what runs beside every application has no load and no charts in it; pgguard demo starts pgguard-bench"},
 	{`.*`, false, `math/rand`, "math/rand/v2 is seeded by itself and faster"},
 }
 

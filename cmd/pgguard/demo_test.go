@@ -1,40 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
-func TestStartServeReportsAGuardThatIsNeverReady(t *testing.T) {
-	t.Setenv(asPgguard, "1")
-	listen, web := mustFree(t), mustFree(t)
-	held, err := net.Listen("tcp", "127.0.0.1:0") // a port that nobody else gets, and that never answers
+// freeAddr returns a loopback address that nobody listens on.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	defer func() { _ = held.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_, err = startServe(ctx, "postgres://app:hunter2@"+held.Addr().String()+"/app", listen, web, io.Discard)
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v", err)
-	}
-	if c, err := net.Dial("tcp", listen); err == nil {
-		_ = c.Close()
-		t.Error("the guard still runs")
-	}
-}
-
-func TestStartServeReportsAGuardThatEnds(t *testing.T) {
-	t.Setenv(asPgguard, "1")
-	_, err := startServe(context.Background(), "nonsense", mustFree(t), mustFree(t), io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "it ended at once") {
-		t.Errorf("got %v", err)
-	}
+	return l.Addr().String(), l.Close()
 }
 
 func mustFree(t *testing.T) string {
@@ -44,4 +26,32 @@ func mustFree(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return addr
+}
+
+// TestDemoIsPlayedByTheHarness: with this program as the guard, and what it was told.
+func TestDemoIsPlayedByTheHarness(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":/bin:/usr/bin")
+	var out, log bytes.Buffer
+	play := func() int {
+		return run(context.Background(), []string{"demo", "--stay", "--results", "there"}, streams{in: strings.NewReader(""), out: &out, err: &log})
+	}
+	if got := play(); got != exitFailed || !strings.Contains(log.String(), "make build makes both") {
+		t.Errorf("without a harness: %d, %s", got, log.String())
+	}
+	script := "#!/bin/sh\necho \"$*\"\nexit 3\n"
+	if err := os.WriteFile(filepath.Join(dir, "pgguard-bench"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := play(); got != exitFailed || !strings.Contains(log.String(), "exit status 3") {
+		t.Errorf("a harness that fails: %d, %s", got, log.String())
+	}
+	if want := "demo --guard " + self + " --results there --stay\n"; out.String() != want {
+		t.Errorf("it was told %q, want %q", out.String(), want)
+	}
 }
