@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules verify deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules verify install dist deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -7,6 +7,7 @@ GOLANGCI    := 2.15.0
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -X main.version=$(VERSION)
+PREFIX  ?= /usr/local
 FUZZTIME ?= 30s
 # Packages whose tests start PostgreSQL without the build tag pg. `make check` leaves them out.
 WITH_SERVER := pgguard/bench pgguard/bench/load pgguard/bench/scenario pgguard/proxy/pgtest
@@ -17,6 +18,22 @@ help:  ## show this help
 
 build:  ## build bin/pgguard and bin/pgguard-bench
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+install: build  ## install the programs, the manual, completions and systemd's units below PREFIX (/usr/local), DESTDIR before it
+	@for p in pgguard pgguard-bench; do install -D -m 0755 bin/$$p $(DESTDIR)$(PREFIX)/bin/$$p; done
+	@mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	bin/pgguard man > $(DESTDIR)$(PREFIX)/share/man/man1/pgguard.1
+	bin/pgguard completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pgguard
+	bin/pgguard completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pgguard
+	bin/pgguard completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pgguard.fish
+	install -D -m 0644 deploy/pgguard.yaml $(DESTDIR)$(PREFIX)/share/doc/pgguard/pgguard.yaml
+	install -D -m 0644 deploy/systemd/pgguard.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/pgguard.socket
+	@sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/systemd/pgguard.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/pgguard.service
+	install -D -m 0644 deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pgguard.conf
+	@test -e $(DESTDIR)/etc/pgguard/pgguard.yaml || install -D -m 0644 deploy/systemd/pgguard.yaml $(DESTDIR)/etc/pgguard/pgguard.yaml
+
+dist:  ## static programs for three platforms, packages, SBOMs and checksums, in dist/
+	sh deploy/dist.sh dist $(VERSION)
 
 demo: deps build  ## see an overload direct and guarded, on a PostgreSQL of its own; about two minutes
 	bin/pgguard demo $(DEMOFLAGS)

@@ -28,6 +28,7 @@ type streams struct {
 type env struct {
 	streams
 	ctx context.Context
+	app *kong.Application // the definition of the command line
 }
 
 // cli is the command line.
@@ -43,6 +44,9 @@ type cli struct {
 	DDLTrigger ddlTriggerCmd `cmd:"" name:"ddl-trigger" help:"Print the SQL of an event trigger with which a database tells pgguard at once of DDL that is made past it."`
 	AuthQuery  authQueryCmd  `cmd:"" name:"auth-query" help:"Print the SQL of a function with which pgguard looks up users without a superuser (auth.query: auto)."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
+
+	Man        manCmd        `cmd:"" hidden:"" help:"Print the manual page."`
+	Completion completionCmd `cmd:"" help:"Print what a shell (bash, zsh, fish) needs to complete the command line."`
 
 	VersionFlag versionFlag `name:"version" help:"Print the version."`
 }
@@ -115,7 +119,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		_, _ = fmt.Fprintf(s.err, "pgguard: %v\nSee pgguard --help.\n", err)
 		return exitUsage
 	}
-	return report(command.Run(&env{streams: s, ctx: ctx}), s.err)
+	return report(command.Run(&env{streams: s, ctx: ctx, app: parser.Model}), s.err)
 }
 
 // report writes err and returns the exit code for it. The faults of a configuration stand at the start of their lines, so
