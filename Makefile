@@ -71,7 +71,7 @@ matrix: build  ## measure the guard in 8 regimes beside fixed limits, PgBouncer 
 	sh deploy/deps.sh bench
 	bin/pgguard-bench matrix --start-server --target direct --target pgbouncer$(if $(PGBOUNCER),=$(PGBOUNCER)) --target guard=bin/pgguard $(or $(MATRIXFLAGS),--cells 8 --time 4s --warmup 2s --limits 2,8,32)
 
-features: build  ## compare session features with a direct connection and PgBouncer; the table in README
+features: build  ## compare session features with a direct connection and PgBouncer; the table in docs/compatibility.md
 	sh deploy/deps.sh bench
 	bin/pgguard-bench features --start-server --target direct --target pgbouncer$(if $(PGBOUNCER),=$(PGBOUNCER)) --target guard=bin/pgguard --markdown
 

@@ -9,8 +9,8 @@ import (
 )
 
 // refusalRows returns the cells of the table below the heading "Refusals", by reason.
-func refusalRows(readme string) map[string][]string {
-	_, section, _ := strings.Cut(readme, "\n## Refusals\n")
+func refusalRows(page string) map[string][]string {
+	_, section, _ := strings.Cut(page, "\n## Refusals\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	rows := map[string][]string{}
 	for line := range strings.Lines(section) {
@@ -41,20 +41,20 @@ func refusalFault(want row, cells []string) string {
 	return ""
 }
 
-func TestReadmeHasEveryRefusal(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+func TestDocsHaveEveryRefusal(t *testing.T) {
+	page, err := os.ReadFile("../docs/refusals.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := refusalRows(string(readme))
+	rows := refusalRows(string(page))
 	for _, reason := range slices.Sorted(maps.Keys(refusals)) {
 		if fault := refusalFault(refusals[reason], rows[string(reason)]); fault != "" {
-			t.Errorf("README.md, Refusals: the row of `%s` %s", reason, fault)
+			t.Errorf("docs/refusals.md: the row of `%s` %s", reason, fault)
 		}
 		delete(rows, string(reason))
 	}
 	for reason := range rows {
-		t.Errorf("README.md, Refusals: there is no reason `%s`", reason)
+		t.Errorf("docs/refusals.md: there is no reason `%s`", reason)
 	}
 }
 

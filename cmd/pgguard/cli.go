@@ -95,6 +95,17 @@ func (s *settings) load(path string) (*config.File, error) {
 // exited is what kong's --help throws to end run.
 type exited int
 
+// newParser returns what reads the command line.
+func newParser(s streams) *kong.Kong {
+	return kong.Must(&cli{},
+		kong.Name("pgguard"),
+		kong.Description("A pooling proxy for PostgreSQL that keeps the database at the load where it does the most work."),
+		kong.Writers(s.out, s.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+	)
+}
+
 // run runs the command line and returns the exit code. It writes errors to s.err, one line each.
 func run(ctx context.Context, args []string, s streams) (code int) {
 	defer func() {
@@ -106,14 +117,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 			code = int(e)
 		}
 	}()
-	var c cli
-	parser := kong.Must(&c,
-		kong.Name("pgguard"),
-		kong.Description("A pooling proxy for PostgreSQL that keeps the database at the load where it does the most work."),
-		kong.Writers(s.out, s.err),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-	)
+	parser := newParser(s)
 	command, err := parser.Parse(args)
 	if err != nil {
 		_, _ = fmt.Fprintf(s.err, "pgguard: %v\nSee pgguard --help.\n", err)
