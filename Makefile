@@ -35,12 +35,16 @@ install: build  ## install the programs, the manual, completions and systemd's u
 dist:  ## static programs for three platforms, packages, SBOMs and checksums, in dist/
 	sh deploy/dist.sh dist $(VERSION)
 
-demo: deps build  ## see an overload direct and guarded, on a PostgreSQL of its own; about two minutes
+demo:  ## see an overload direct and guarded, on a PostgreSQL of its own; about two minutes, and some more to compile the first time
+	@sh deploy/say.sh 'looking for PostgreSQL, and installing it if need be' sh deploy/deps.sh
+	@sh deploy/say.sh 'compiling; some minutes the first time' go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 	bin/pgguard demo $(DEMOFLAGS)
 
 check: fmt vet lint unit  ## what every commit needs: format, vet, lint, unit tests; no PostgreSQL, under a minute
 
-test: check deps  ## check, then every test with the race detector and a real PostgreSQL
+test:  ## check, then every test with the race detector and a real PostgreSQL; a quarter of an hour on two cores
+	@echo 'make check, then every test with the race detector: about 15 minutes on two cores, and as much again the first time'
+	@$(MAKE) check deps
 	go test -race -tags pg -timeout 25m ./...
 
 race:  ## the unit tests with the race detector

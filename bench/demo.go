@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"pgguard/bench/report"
@@ -163,6 +164,7 @@ func (c DemoConfig) show(f *report.File) error {
 	if err := report.WriteErrors(c.Out, f); err != nil {
 		return err
 	}
+	fmt.Fprint(c.Out, inWords(f))
 	paths, err := storyChart.WriteFiles(f, c.ResultsDir, "story")
 	if err != nil {
 		return err
@@ -182,6 +184,24 @@ func (c DemoConfig) show(f *report.File) error {
 	}
 	fmt.Fprint(c.Out, useText)
 	return nil
+}
+
+// inWords is what the table says, a line for each run.
+func inWords(f *report.File) string {
+	var b strings.Builder
+	b.WriteString("\nIn words, from the stall to the end:\n")
+	for i := range f.Runs {
+		r := &f.Runs[i]
+		sum := func(name string) float64 {
+			stall, _ := r.Value("stall: " + name)
+			after, _ := r.Value("after: " + name)
+			return stall + after
+		}
+		p99, _ := r.Value("stall: web p99")
+		fmt.Fprintf(&b, "  %-6s  %.0f failed logins, %.0f connections closed by a deadline; in the stall 99 of 100 web reads took less than %.0f ms\n",
+			r.Target, sum("logins failed"), sum("connections closed by own deadline"), p99)
+	}
+	return b.String()
 }
 
 const useText = `

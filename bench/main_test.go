@@ -86,7 +86,7 @@ func TestDemoPlaysDirectThenGuardedAndDraws(t *testing.T) {
 	if !stopped {
 		t.Error("the guard was not stopped")
 	}
-	for _, want := range []string{"direct", "guard", "stall: web goodput", "DATABASE_URL=", "story.svg"} {
+	for _, want := range []string{"direct", "guard", "stall: web goodput", "In words", "failed logins", "DATABASE_URL=", "story.svg"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output lacks %q:\n%s", want, out.String())
 		}
