@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"pgguard/proxy/config"
 	"pgguard/proxy/console"
+	"pgguard/proxy/diagnosis"
+	"pgguard/proxy/witness"
 )
 
 // beside runs f in a goroutine, which ends with what is returned.
@@ -34,6 +37,7 @@ type orders struct {
 	file    *config.File
 	reloads []func() error // each logs what is wrong
 	ends    chan console.End
+	see     atomic.Pointer[witness.Witness] // nil: not looking yet
 }
 
 func newOrders(f *config.File) *orders {
@@ -44,7 +48,24 @@ func newOrders(f *config.File) *orders {
 func (o *orders) config() console.Config {
 	return console.Config{
 		Version: versionName(), Settings: func() []console.Setting { return settingsOf(o.file) }, Reload: o.reload, Shutdown: o.end,
+		Verdicts: o.verdicts, Incidents: o.incidents,
 	}
+}
+
+// verdicts are what the witness says.
+func (o *orders) verdicts() []diagnosis.Verdict {
+	if see := o.see.Load(); see != nil {
+		return see.Verdicts()
+	}
+	return nil
+}
+
+// incidents are those that the witness has kept.
+func (o *orders) incidents() []diagnosis.Incident {
+	if see := o.see.Load(); see != nil {
+		return see.Incidents()
+	}
+	return nil
 }
 
 // reload reads again what can be.

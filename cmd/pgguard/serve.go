@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -108,7 +109,7 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) er
 	}
 	orders.reloads = append(orders.reloads, boss.reloaded)
 	defer obeyHangups(cfg.Log, orders.reload)()
-	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, signals: signals, ends: orders.ends, log: cfg.Log, bouncer: b}
+	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b}
 	return s.run(ctx)
 }
 
@@ -145,7 +146,8 @@ type service struct {
 	boss    *supervisor
 	handed  *sock.Handed
 	signals <-chan os.Signal
-	ends    <-chan console.End // an operator's; nil: none come
+	ends    <-chan console.End               // an operator's; nil: none come
+	see     *atomic.Pointer[witness.Witness] // for operators; nil: there are none
 	log     *slog.Logger
 	bouncer *bouncer // nil: it is not in PgBouncer's place
 }
@@ -262,6 +264,9 @@ func (s *service) look(ctx context.Context) (see *witness.Witness, board *dashbo
 	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
 		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
 	}})
+	if s.see != nil {
+		s.see.Store(see)
+	}
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	board = dashboard.New(dashboard.Source{

@@ -7,6 +7,7 @@ import (
 
 	"pgguard/pool/event"
 	"pgguard/proxy"
+	"pgguard/proxy/diagnosis"
 )
 
 // Guard is what the console shows. Any goroutine may call its methods, none of which asks a database. A *proxy.Server is one.
@@ -57,6 +58,9 @@ type Config struct {
 	Version string
 	// Settings are the configuration in effect, secrets masked, sorted by key.
 	Settings func() []Setting
+	// Verdicts are what is wrong with each PostgreSQL, the worst first, and Incidents what was lately, the last first; nil: nobody looks.
+	Verdicts  func() []diagnosis.Verdict
+	Incidents func() []diagnosis.Incident
 	// Reload reads what can be read again. An error is logged by whoever returns it.
 	Reload func() error
 	// Shutdown has the program end. It does not wait for that.
@@ -73,6 +77,12 @@ type Console struct {
 // New returns a Console that knows no averages yet; see Run.
 func New(cfg Config) *Console {
 	c := &Console{cfg: cfg}
+	if cfg.Verdicts == nil {
+		c.cfg.Verdicts = func() []diagnosis.Verdict { return nil }
+	}
+	if cfg.Incidents == nil {
+		c.cfg.Incidents = func() []diagnosis.Incident { return nil }
+	}
 	c.averages.began = time.Now()
 	return c
 }

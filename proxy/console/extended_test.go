@@ -34,7 +34,7 @@ func open(t *testing.T, address string, mode pgx.QueryExecMode) *pgx.Conn {
 }
 
 // steady are the views that say the same each time, of a guard in which nothing happens.
-var steady = []string{"config", "dns_hosts", "events", "fds", "limits", "classes", "peers", "servers", "state", "version"}
+var steady = []string{"config", "dns_hosts", "events", "fds", "limits", "classes", "pressure", "incidents", "peers", "servers", "state", "version"}
 
 // TestDriversReadEveryViewInEveryMode: by simple queries, by prepared statements, with text and with binary values, which all say the same.
 func TestDriversReadEveryViewInEveryMode(t *testing.T) {

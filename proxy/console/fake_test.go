@@ -12,6 +12,7 @@ import (
 	"pgguard/pool"
 	"pgguard/pool/event"
 	"pgguard/proxy"
+	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
@@ -157,6 +158,25 @@ func world() *fakeGuard {
 	return g
 }
 
+// wrong and happened are what operators are shown of what is wrong and was.
+var (
+	wrong = []diagnosis.Verdict{
+		{
+			State: diagnosis.Locks, Cause: "lock_holder", Sentence: "11 statements wait.", Advice: "End it.", Since: time.Unix(1e9, 0), Confidence: 0.9,
+			Database: "db:5432", Culprit: diagnosis.Culprit{Application: "PushWorker"},
+		},
+		{State: diagnosis.Calm, Cause: "calm", Sentence: "Nothing is wrong.", Confidence: 1, Database: "other:5432"},
+	}
+	happened = []diagnosis.Incident{
+		{
+			Number: 2, Database: "db:5432", Begin: time.Unix(1e9, 0), State: diagnosis.Locks, Cause: "lock_holder", Sentence: "11 statements wait.",
+			Advice: "End it.", Culprit: diagnosis.Culprit{Application: "PushWorker"}, Peak: diagnosis.Peak{Waiting: 11, OldestSeconds: 1.5},
+			Refused: map[string]map[string]uint64{"web": {"wait": 2, "overload": 1}, "jobs": {"wait": 4}},
+		},
+		{Number: 1, Database: "db:5432", Begin: time.Unix(9e8, 0), End: time.Unix(9e8+60, 0), State: diagnosis.Down, Cause: "refused", Sentence: "It was down."},
+	}
+)
+
 // desk is a console of a guard, by TCP; whoever comes as exporter may only look.
 func desk(t testing.TB, g *fakeGuard) (address string) {
 	t.Helper()
@@ -164,6 +184,7 @@ func desk(t testing.TB, g *fakeGuard) (address string) {
 		Version: "test", Settings: func() []Setting {
 			return []Setting{{Key: "max_clients", Value: "10", Default: "10000", Changeable: true}}
 		},
+		Verdicts: func() []diagnosis.Verdict { return wrong }, Incidents: func() []diagnosis.Incident { return happened },
 		Reload: func() error { return g.broken }, Shutdown: func(how End) { g.Tell(event.Event{Cause: "end", Subject: string(how)}) },
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")

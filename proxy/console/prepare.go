@@ -85,14 +85,15 @@ func init() { // not a literal: some of them look at it
 		"mem":       {columns: memColumns, rows: showMem},
 		"dns_hosts": {columns: dnsHostColumns, rows: showNothing}, "dns_zones": {columns: dnsZoneColumns, rows: showNothing},
 		"peers": {columns: peerColumns, rows: showNothing}, "peer_pools": {columns: peerPoolColumns, rows: showNothing},
-		"fds":     {columns: fdColumns, admin: true, rows: showFDs},
-		"version": {columns: columns(text, "version"), rows: showVersion},
-		"state":   {columns: columns(text, "key", "value"), rows: showState},
-		"limits":  {columns: limitColumns, rows: showLimits},
-		"classes": {columns: classColumns, rows: showClasses},
-		"pins":    {columns: pinColumns, rows: showPins},
-		"events":  {columns: eventColumns, rows: showEvents},
-		"queries": {columns: queryColumns, rows: showQueries},
+		"fds":      {columns: fdColumns, admin: true, rows: showFDs},
+		"version":  {columns: columns(text, "version"), rows: showVersion},
+		"state":    {columns: columns(text, "key", "value"), rows: showState},
+		"limits":   {columns: limitColumns, rows: showLimits},
+		"classes":  {columns: classColumns, rows: showClasses},
+		"pins":     {columns: pinColumns, rows: showPins},
+		"events":   {columns: eventColumns, rows: showEvents},
+		"queries":  {columns: queryColumns, rows: showQueries},
+		"pressure": {columns: pressureColumns, rows: showPressure}, "incidents": {columns: incidentColumns, rows: showIncidents},
 	}
 }
 
