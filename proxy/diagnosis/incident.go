@@ -76,11 +76,11 @@ type lasted struct {
 func (r *Record) Note(v *Verdict, s *Sight) *Incident {
 	o := r.open[s.Database]
 	switch {
-	case v.State.Healthy() && o == nil:
+	case v.bearable() && o == nil:
 		return nil
-	case v.State.Healthy() && s.At.Sub(o.last) < quiet:
+	case v.bearable() && s.At.Sub(o.last) < quiet:
 		return nil
-	case v.State.Healthy():
+	case v.bearable():
 		in := r.find(o.number)
 		delete(r.open, s.Database)
 		if in == nil {

@@ -145,3 +145,29 @@ func TestDecisionsAreSentences(t *testing.T) {
 		}
 	}
 }
+
+// TestJobsThatWaitAreNoIncident: that the web need not wait is what the guard is for, and may go on for ever; what is refused is one.
+func TestJobsThatWaitAreNoIncident(t *testing.T) {
+	p := newTape()
+	granted := uint64(0)
+	jobs := func(refused uint64) []Class {
+		granted += 100
+		return []Class{{Name: "web", Granted: granted}, {Name: "jobs", Waiting: 60, Oldest: 8 * time.Second, Refused: refused, By: map[string]uint64{"wait": refused}}}
+	}
+	waits := Sight{Limit: 10, Running: 10, Waits: Waits{CPU: 9}}
+	for range 60 {
+		waits.Classes = jobs(0)
+		p.play(1, waits)
+	}
+	v := p.judge.now
+	if v.Cause != causeYields || len(p.record.Incidents()) != 0 {
+		t.Fatalf("%s, and %d incidents", v.Cause, len(p.record.Incidents()))
+	}
+	for n := range uint64(10) {
+		waits.Classes = jobs(44 * (n + 1))
+		p.play(1, waits)
+	}
+	if list := p.record.Incidents(); len(list) != 1 || list[0].State != Shedding {
+		t.Errorf("44 were refused: %+v", list)
+	}
+}

@@ -28,6 +28,9 @@ func refuses(j *Judge, s *Sight) (finding, bool) {
 	return f, true
 }
 
+// causeYields is that one class waits so that another need not.
+const causeYields = "yields"
+
 // guards finds that statements wait for the guard for long.
 func guards(j *Judge, s *Sight) (finding, bool) {
 	waiting, oldest := s.waiting()
@@ -40,6 +43,7 @@ func guards(j *Judge, s *Sight) (finding, bool) {
 	f.Culprit.Class = last.name
 	switch {
 	case first.calls > 0 && last.name != first.name && first.mean < last.oldest.Seconds()/4:
+		f.Cause = causeYields
 		f.Sentence = fmt.Sprintf("%s waits %s so that %s waits %s: %d of %d that may run do, and %s.", last.name, span(last.oldest), first.name,
 			seconds(first.mean), s.Running, s.Limit, waits(waiting))
 	default:

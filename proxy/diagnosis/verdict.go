@@ -75,6 +75,9 @@ func (v *Verdict) Same(o *Verdict) bool {
 	return v.State == o.State && v.Cause == o.Cause && v.Database == o.Database && v.Culprit.Who() == o.Culprit.Who()
 }
 
+// bearable is true if it makes no incident: nothing is wrong, or some wait so that others need not, which is what the guard is for and may go on for ever.
+func (v *Verdict) bearable() bool { return v.State.Healthy() || v.Cause == causeYields }
+
 // Sort puts the worst verdict first; those that are alike in the order of their databases.
 func Sort(verdicts []Verdict) {
 	slices.SortStableFunc(verdicts, func(a, b Verdict) int {

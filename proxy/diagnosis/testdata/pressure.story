@@ -17,7 +17,7 @@ look n=3
 class web granted=4000 waited=8s
 class jobs granted=1200 waited=800s waiting=80 oldest=8s
 ----
-guarding (waits, 80 % since 14:00:21)
+guarding (yields, 80 % since 14:00:21)
 jobs waits 8 s so that web waits 2.3 ms: 10 of 10 that may run do, and 80 statements wait.
 Nothing needs to be done while the class that waits can wait. Otherwise make its statements cheaper, or send fewer at once: more connections or workers only make the line longer.
 culprit class: jobs
@@ -38,7 +38,7 @@ now n=12
 pool running=10 lent=10
 class web waiting=30 oldest=3s
 ----
-guarding (waits, 80 % since 14:00:21)
+guarding (waits, 80 % since 14:00:27)
 30 statements wait for up to 3 s: 10 of 10 that may run do, because more at once would finish nothing sooner.
 Nothing needs to be done while the class that waits can wait. Otherwise make its statements cheaper, or send fewer at once: more connections or workers only make the line longer.
 culprit class: web
