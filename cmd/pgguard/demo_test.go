@@ -19,15 +19,6 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func mustFree(t *testing.T) string {
-	t.Helper()
-	addr, err := freeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
-
 // TestDemoIsPlayedByTheHarness: with this program as the guard, and what it was told.
 func TestDemoIsPlayedByTheHarness(t *testing.T) {
 	dir := t.TempDir()
