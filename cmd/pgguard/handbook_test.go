@@ -41,8 +41,8 @@ type block struct{ kind, text string }
 var (
 	aBlock   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	anyLink  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	aCommand = regexp.MustCompile(`(?m)^(?:sudo )?(?:bin/|/)?pgguard ([^#|\n]*)`)
-	inline   = regexp.MustCompile("`pgguard ([^`]*)`")
+	aCommand = regexp.MustCompile(`(?m)^(?:sudo )?(?:bin/|/)?pgguard ([^#|>\n]*)`)
+	inline   = regexp.MustCompile("`pgguard ([^`>|]*)[^`]*`")
 	aTarget  = regexp.MustCompile("(?m)^(?:sudo )?make ([a-z]+)")
 	aNamed   = regexp.MustCompile("`make ([a-z]+)`")
 )
