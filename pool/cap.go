@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -97,38 +98,49 @@ func (p *Pool) overLocked() bool { return len(p.servers)-p.count[Closing] > p.ca
 
 // allowedLocked says whether the limits for this user and database, the server's and the operator's, allow one more server of key k. If the
 // pool has none that the server counts, only the server knows.
-func (p *Pool) allowedLocked(k *Key) bool {
-	s := p.spareLimitsLocked(k)
-	return s.User > 0 && s.Database > 0 && s.Login > 0
+func (p *Pool) allowedLocked(k *Key) bool { return p.spareLimitsLocked(k).lets(false, false, false) }
+
+// spares are how many servers more the limits allow: of a user, of a database at the server, of one by its name, of a user in that.
+type spares struct{ user, database, name, login int }
+
+// lets says whether one server more may be opened, or could be if one were closed that is of the same user, database or name.
+func (s spares) lets(user, database, name bool) bool {
+	return (s.user > 0 || user) && (s.database > 0 || database) && (s.name > 0 || name) && (s.login > 0 || user && name)
 }
 
-// spareLimitsLocked says how many servers more the limits of k's user, its database and the two together allow.
-func (p *Pool) spareLimitsLocked(k *Key) Most {
-	most := k.Most
+// spareLimitsLocked says how many servers more the limits allow for k.
+func (p *Pool) spareLimitsLocked(k *Key) spares {
+	ofUser, ofDatabase := k.Most.User, 0
 	if n, ok := p.caps.Users[k.User]; ok {
-		most.User = least(most.User, max(n, 1))
+		ofUser = least(ofUser, max(n, 1))
 	}
 	if n, ok := p.caps.Databases[k.Database]; ok && !p.caps.Exempt[k.User] {
-		most.Database = least(most.Database, max(n, 1))
+		ofDatabase = max(n, 1)
 	}
-	if most == (Most{}) {
-		return Most{math.MaxInt, math.MaxInt, math.MaxInt}
+	s := spares{spare(ofUser), spare(ofDatabase), spare(k.Most.Database), spare(k.Most.Login)}
+	if ofUser == 0 && ofDatabase == 0 && k.Most == (Most{}) {
+		return s
 	}
-	var open Most
 	for _, other := range p.list {
-		ofUser, ofDatabase := other.User == k.User, other.Database == k.Database
-		if ofUser {
-			open.User += other.open
+		user, name := other.User == k.User, other.name() == k.name()
+		if user {
+			s.user -= other.open
 		}
-		if ofDatabase {
-			open.Database += other.open
+		if other.Database == k.Database {
+			s.database -= other.open
 		}
-		if ofUser && ofDatabase {
-			open.Login += other.open
+		if name {
+			s.name -= other.open
+		}
+		if user && name {
+			s.login -= other.open
 		}
 	}
-	return Most{spare(most.Login, open.Login), spare(most.Database, open.Database), spare(most.User, open.User)}
+	return s
 }
+
+// name is that of k's database.
+func (k *Key) name() string { return cmp.Or(k.Name, k.Database) }
 
 // least is the lower of two limits, of which 0 is none; b is one.
 func least(a, b int) int {
@@ -138,12 +150,12 @@ func least(a, b int) int {
 	return min(a, b)
 }
 
-// spare is what a limit leaves.
-func spare(most, open int) int {
+// spare is a limit, of which 0 is none.
+func spare(most int) int {
 	if most == 0 {
 		return math.MaxInt
 	}
-	return most - open
+	return most
 }
 
 // limitedLocked says whether there may be less servers of a user or a database than the cap allows.

@@ -261,7 +261,7 @@ func TestOperatorsLimitsHold(t *testing.T) {
 					h.SetCaps(pool.Caps{Total: 20, Users: map[string]int{"web": 1}})
 				}
 				key := func(database, user, settings string) *pool.Key {
-					return h.Key(database, user, settings, func(k *pool.Key) { k.Most = c.most })
+					return h.Key("at the server", user, database+settings, func(k *pool.Key) { k.Most, k.Name = c.most, database })
 				}
 				first, more := h.many("a", 3), h.many("b", 3)
 				for i := range first {

@@ -26,8 +26,10 @@ type Key struct {
 	Database, User, Settings string
 	// Value belongs to the pool's owner.
 	Value any
-	// Most is how many servers there may be; it is set when the key is made.
+	// Most is how many servers there may be, and Name what the database is called that it is about; empty: by its Database. Both are set when the
+	// key is made.
 	Most Most
+	Name string
 
 	// guarded by Pool.mu
 	refs     int
@@ -44,7 +46,7 @@ type Key struct {
 }
 
 // Most is what an operator allows beside the cap: how many servers a user has in one database, a database and a user in all. 0: as many as
-// PostgreSQL allows. Replication connections, which are not the pool's, do not count.
+// PostgreSQL allows. Databases are those that have one Name. Replication connections, which are not the pool's, do not count.
 type Most struct{ Login, Database, User int }
 
 // Unused is true if nobody uses the key. It is for functions that Pool.Retire calls.

@@ -88,7 +88,9 @@ func TestBelievedClientsLogInWithPasswordsOfTheList(t *testing.T) {
 func TestOperatorsLimitsOfServers(t *testing.T) {
 	g := newGuard(t, address(shared), func(cfg *Config) {
 		cfg.PerLogin, cfg.Users = 2, map[string]UserLimits{"postgres": {PerLogin: 3}}
-		cfg.Databases = map[string]Database{"other": {Upstream: cfg.Upstream, PerLogin: 5, MaxServers: 1}}
+		up := cfg.Upstream
+		up.Database = "other"
+		cfg.Databases = map[string]Database{"other": {Upstream: up, PerLogin: 5, MaxServers: 1}, "alias": {Upstream: up, MaxServers: 1}}
 	})
 	for database, want := range map[string]int{"postgres": 3, "other": 1} {
 		var in []*caller
@@ -104,6 +106,10 @@ func TestOperatorsLimitsOfServers(t *testing.T) {
 		eventually(t, "one that waits", func() bool { return g.pool().Classes[0].Waiting == 1 })
 		if n := g.pool().Servers["active"]; n != want {
 			t.Errorf("%s: %d servers, want %d", database, n, want)
+		}
+		if database == "other" { // the same by another name has a server of its own
+			alias := mustCall(t, g.addr, "postgres", "alias")
+			alias.want(t, alias.query, "select 1", "", 'I')
 		}
 		for _, c := range in[:want] {
 			c.want(t, c.query, "commit", "", 'I')

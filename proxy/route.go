@@ -113,8 +113,12 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	entry := r.inst.Entry(database, user)
 	turn := entry.Turn()
 	fmt.Fprintf(&name, "\x00%d", turn)
+	most := srv.mostOf(d, user)
+	if most.Login != 0 || most.Database != 0 {
+		fmt.Fprintf(&name, "\x00%s", h.database) // which has servers of its own then
+	}
 	r.key = r.inst.Pool.Key(database, user, name.String(), func(k *pool.Key) {
-		k.Value, k.Most = srv.newLogin(r.inst, entry, turn, h.settings), srv.mostOf(d, user)
+		k.Value, k.Most, k.Name = srv.newLogin(r.inst, entry, turn, h.settings), most, h.database
 	})
 	l := r.key.Value.(*login)
 	if r.terms = &l.terms[0]; r.mode == PoolModeSession {

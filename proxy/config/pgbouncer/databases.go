@@ -1,7 +1,6 @@
 package pgbouncer
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -29,7 +28,7 @@ var fieldsOfDatabase = []field{
 	{key: "min_pool_size", kind: number, says: standby},
 	{key: "max_db_client_connections", kind: number, says: "there is no bound on clients of one database, only max_clients for all"},
 	{key: "server_lifetime", kind: number, says: "there is one pool.lifetime for all databases"},
-	{key: "load_balance_hosts", kind: word, words: "disable round-robin", says: "there is one host"},
+	{key: "load_balance_hosts", kind: word, words: "disable round-robin"},
 	{key: "pool_mode", kind: word, words: modes},
 }
 
@@ -99,15 +98,14 @@ func (c *converter) databases() {
 	if len(list) == 0 && len(c.faults) == 0 {
 		c.bad(place{c.where[""].file, 1, 1}, "[databases]", "there is none: nobody could be served")
 	}
-	limits := c.limitsOf(list)
 	for _, d := range list {
-		c.database(d, limits)
+		c.database(d)
 	}
 	c.lookups(list)
 }
 
 // database writes one.
-func (c *converter) database(d *database, limits map[*database]limit) {
+func (c *converter) database(d *database) {
 	n := c.root.child("databases").child(d.key)
 	up := n.child("upstream")
 	if d.key == "*" {
@@ -133,7 +131,7 @@ func (c *converter) database(d *database, limits map[*database]limit) {
 		c.set(n.child("pool").child("mode"), lower(p.value), p.valueAt)
 	}
 	c.settings(d, n)
-	c.limit(d, n.child("pool"), limits[d])
+	c.limit(d, n.child("pool"), c.limitOf(d))
 }
 
 // dsn is the upstream of a database, in the words of libpq.
@@ -149,8 +147,9 @@ func (c *converter) dsn(d *database, n *node) string {
 		b.WriteString(key + "=" + quoteDSN(value))
 	}
 	host := d.text("host", c.value("unix_socket_dir"))
-	if strings.Contains(host, ",") {
-		c.bad(d.place("host"), d.key, "cannot be kept: an upstream has one host; name a database for each, or have a name for them that DNS or a balancer resolves")
+	if strings.Contains(host, ",") && lower(d.text("load_balance_hosts", "round-robin")) != "disable" {
+		c.bad(d.place("host"), d.key, "cannot be kept: round-robin spreads servers over the hosts, and here all are at one; name a database for each host, or give "+
+			"load_balance_hosts=disable, by which the first that can be reached serves")
 		return ""
 	}
 	if host == "" {
@@ -314,42 +313,7 @@ func quoteDSN(s string) string {
 }
 
 // limit is how many servers there may be; 0: as many as PostgreSQL allows.
-type limit struct {
-	login, database int
-	shared          bool // by several names of one database
-}
-
-// add is what two names of one database may have together.
-func (l limit) add(o limit) limit {
-	sum := func(a, b int) int {
-		if a == 0 || b == 0 {
-			return 0
-		}
-		return a + b
-	}
-	return limit{sum(l.login, o.login), sum(l.database, o.database), true}
-}
-
-// limitsOf are those of every database. Names that mean the same have them together: pgguard counts the servers of a database by its
-// name at the server.
-func (c *converter) limitsOf(list []*database) map[*database]limit {
-	same := map[string]limit{}
-	id := func(d *database) string {
-		return fmt.Sprintf("%q %q %q", d.text("host", ""), d.text("port", "5432"), d.text("dbname", d.key))
-	}
-	for _, d := range list {
-		own := c.limitOf(d)
-		if l, ok := same[id(d)]; ok {
-			own = own.add(l)
-		}
-		same[id(d)] = own
-	}
-	out := map[*database]limit{}
-	for _, d := range list {
-		out[d] = same[id(d)]
-	}
-	return out
-}
+type limit struct{ login, database int }
 
 // limitOf is what the lines say of one database.
 func (c *converter) limitOf(d *database) limit {

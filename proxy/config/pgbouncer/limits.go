@@ -21,9 +21,6 @@ func (c *converter) base() limit {
 // limit writes how many servers a database may have, where that is not what holds for all.
 func (c *converter) limit(d *database, pool *node, l limit) {
 	base := c.base()
-	if l.shared && (l.login > 0 || l.database > 0) {
-		c.remark(pool, d.at, d.key, "another name is the same database, and they have their servers together: the numbers are sums")
-	}
 	if l.login != base.login {
 		at := d.place("pool_size")
 		c.set(pool.child("max_servers_per_login"), auto(l.login), at)
