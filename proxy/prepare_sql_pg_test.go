@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -87,4 +88,36 @@ func TestPrepareBySQLKeepsNoServer(t *testing.T) {
 	if got := p.does(t, "execute other(7)"); got != "7" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// TestDeallocateAllOfWhatCannotBePreparedAnyMore: as drivers do it when a table has gone, by the extended protocol; on whatever server.
+func TestDeallocateAllOfWhatCannotBePreparedAnyMore(t *testing.T) {
+	g := narrow(t, 2, nil)
+	p, _ := enter(t, g.addr)
+	for name, all := range map[string][]byte{
+		"unnamed": unnamed("deallocate all"),
+		"named":   slices.Concat(parse("d", "deallocate all"), bound("", "d"), execute("", 0), msgSync),
+		"simple":  simple("deallocate all"),
+	} {
+		p.ask("drop table if exists gone; create table gone (a int)")
+		p.write(slices.Concat(parse("s", "select * from gone"), bound("", "s"), execute("", 0), msgSync))
+		p.read("Z")
+		p.lines()
+		p.ask("drop table gone")
+		holder, _ := enter(t, g.addr)
+		holder.ask("begin; select 1")
+		p.write(all)
+		p.read("Z")
+		if got := strings.Join(p.lines(), "; "); strings.Contains(got, "ERROR") || !strings.HasSuffix(got, "C DEALLOCATE ALL; Z I") {
+			t.Errorf("%s: got %s", name, got)
+		}
+		p.write(slices.Concat(bound("", "s"), msgSync))
+		p.read("Z")
+		if got := strings.Join(p.lines(), "; "); !strings.Contains(got, "C26000 ") {
+			t.Errorf("%s: the statement is still there: %s", name, got)
+		}
+		holder.leave()
+	}
+	p.leave()
+	g.atRest(t)
 }

@@ -9,7 +9,7 @@ func (l *Lease) appendChecks(prefix []byte, r *Request, from []byte) (_ []byte, 
 	if !r.blind() || l.Untouched() || l.skipping || l.failing() {
 		return prefix, false
 	}
-	w := sending{l: l, r: r, from: from, out: prefix}
+	w := sending{l: l, r: r, from: from, out: prefix, fresh: !l.unsynced}
 	at := 0
 	for i := range r.steps[:r.n] {
 		m := from[at : at+int(r.steps[i].size)]

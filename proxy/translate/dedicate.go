@@ -49,7 +49,33 @@ func (w *sending) namesOthers(st *Statement) bool {
 		return false
 	}
 	_, called, all, ok := sql.Target(st.Text())
-	return all || (!ok && len(l.c.names) > 0) || l.c.names[string(called)] != nil
+	return (all && !w.alone()) || (!ok && len(l.c.names) > 0) || l.c.names[string(called)] != nil
+}
+
+// alone is true for a batch that runs one statement and does nothing else: nothing behind it can mean another thing once that has run, and what it
+// has forgotten is told by its tag.
+func (w *sending) alone() bool {
+	r := w.r
+	if !w.fresh || r.left > 0 || r.n == 0 || r.steps[r.n-1].typ != wire.Sync {
+		return false
+	}
+	binds, runs := 0, 0
+	for i, st := range r.steps[:r.n-1] {
+		switch st.typ {
+		case wire.Parse:
+			if i > 0 {
+				return false
+			}
+		case wire.Bind:
+			binds++
+		case wire.Execute:
+			runs++
+		case wire.Describe:
+		default:
+			return false
+		}
+	}
+	return binds == 1 && runs == 1
 }
 
 // query writes a simple query, which makes an end of the unnamed statement.

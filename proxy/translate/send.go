@@ -19,6 +19,8 @@ type sending struct {
 	out  []byte // begins in the caller's scratch
 	own  bool   // out is to be written, and from[done:]; else from as it is
 
+	fresh bool // the request begins a batch
+
 	now   time.Time
 	i     int        // number of the step at hand
 	bound *Statement // of the last Bind, if it is known
@@ -28,7 +30,7 @@ type sending struct {
 // Send returns what must be written to the server for r, whose messages are in from, and notes what the server owes for it. The
 // result is from itself, or begins in scratch, or is new.
 func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
-	w := sending{l: l, r: r, from: from, out: scratch[:0], now: now}
+	w := sending{l: l, r: r, from: from, out: scratch[:0], now: now, fresh: !l.unsynced}
 	read := false // the server reads some of it
 	for i := range r.steps[:r.n] {
 		st := &r.steps[i]
