@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules verify install dist deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules platforms verify install dist deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -118,6 +118,10 @@ rules: deps  ## check and try the rules for Prometheus with its own tool
 	sh deploy/deps.sh promtool
 	promtool check rules deploy/prometheus/rules.yaml
 	promtool test rules deploy/prometheus/rules_test.yaml
+
+platforms:  ## compile for every platform that a release is for
+	@for p in linux/amd64 linux/arm64 darwin/arm64; do echo $$p; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/pgguard && \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/pgguard-bench || exit 1; done
 
 verify:  ## hold deploy/ against systemd-analyze and Nix's parser
 	sh deploy/verify.sh

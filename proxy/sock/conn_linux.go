@@ -134,7 +134,9 @@ func (c *Conn) polls(events int16) bool {
 	has := false
 	_ = c.raw.Control(func(fd uintptr) {
 		p := pollFd{fd: int32(fd), events: events}
-		n, _, _ := syscall.Syscall(syscall.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		var wait syscall.Timespec // none
+		// ppoll: arm64 has no poll.
+		n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&wait)), 0, 0, 0)
 		has = n == 1
 	})
 	return has
