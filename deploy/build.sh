@@ -18,7 +18,10 @@ cd "$(dirname "$0")/.."
 
 flags=
 for packages in github.com/alecthomas/kong github.com/goccy/go-yaml/... github.com/prometheus/... google.golang.org/protobuf/... \
-	github.com/jackc/pgx/v5/... golang.org/x/text/... net/http/... encoding/json encoding/xml database/sql/... go/...; do
+	github.com/jackc/pgx/v5/... github.com/xdg-go/... golang.org/x/text/... net/http/... encoding/json encoding/xml database/sql/... go/... \
+	crypto/x509/... fmt html log/... mime/... reflect regexp/... text/... runtime/pprof internal/profile \
+	pgguard/cmd/... pgguard/proxy/admin pgguard/proxy/config/... pgguard/proxy/console pgguard/proxy/dashboard pgguard/proxy/diagnosis pgguard/proxy/fleet/... \
+	pgguard/proxy/metrics pgguard/proxy/witness; do
 	flags="$flags -gcflags=$packages=-l"
 done
 for program; do

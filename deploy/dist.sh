@@ -39,6 +39,10 @@ for platform in linux/amd64 linux/arm64 darwin/arm64; do
 	echo "$name" >&2
 	mkdir -p "$work/$name"
 	GOOS=$os GOARCH=$arch sh deploy/build.sh "$work/$name" "$version"
+	if [ "$(wc -c <"$work/$name/pgguard")" -ge 20000000 ]; then # an image is the program, and 0.2 MB
+		echo "$name: pgguard has 20 MB or more: see by go tool nm -size what has come in" >&2
+		exit 1
+	fi
 	for program in pgguard pgguard-bench; do sh deploy/sbom.sh "$work/$name/$program" "$version" >"$dir/$name-$program.cdx.json"; done
 	cp -R LICENSE README.md CHANGELOG.md deploy/pgguard.yaml deploy/systemd "$work/text" "$work/$name"
 	pack "$name"
