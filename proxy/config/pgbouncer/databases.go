@@ -147,17 +147,17 @@ func (c *converter) dsn(d *database, n *node) string {
 		b.WriteString(key + "=" + quoteDSN(value))
 	}
 	host := d.text("host", c.value("unix_socket_dir"))
-	if strings.Contains(host, ",") && lower(d.text("load_balance_hosts", "round-robin")) != "disable" {
-		c.bad(d.place("host"), d.key, "cannot be kept: round-robin spreads servers over the hosts, and here all are at one; name a database for each host, or give "+
-			"load_balance_hosts=disable, by which the first that can be reached serves")
-		return ""
-	}
 	if host == "" {
 		c.bad(d.at, d.key, "has no host, and there is no unix_socket_dir in its place")
 		return ""
 	}
 	add("host", host)
 	add("port", d.text("port", "5432"))
+	if strings.Contains(host, ",") && lower(d.text("load_balance_hosts", "round-robin")) != "disable" {
+		add("load_balance_hosts", "random")
+		c.remark(n, d.place("host"), d.key+" host", "PgBouncer spreads servers over the hosts; here all of a pgguard's are at one, and the next serves when it cannot be reached. "+
+			"Each pgguard begins with another")
+	}
 	if _, forced := d.fields["user"]; forced {
 		add("user", d.text("user", ""))
 		add("password", d.text("password", ""))
