@@ -129,6 +129,8 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 		s.asked, then.anew = true, true
 	case torn: // half a row cannot be taken back, and what the client waits for is not known
 		then.close = true
+	case s.close != nil && was.at == running: // who ends it says why
+		s.moveLocked(free)
 	case was.failed != nil: // the statement may have run under settings, or outside a transaction, that were not the client's
 		then.answer, then.close = refusedStrayed.append(nil, true), true
 	case was.state: // session state cannot be given back: only a new connection is honest
