@@ -236,6 +236,7 @@ func TestKillEndsClientsAndServersAtOnce(t *testing.T) {
 	}
 	idle, _ := call(t, "tcp", address, "postgres", "postgres")
 	await(t, k, "show servers", func(rows []map[string]any) bool { return len(with(rows, "state", "active")) == 3 })
+	await(t, k, "show clients", func(rows []map[string]any) bool { return len(with(rows, "database", "postgres")) == 4 }) // told that it is in is not yet in
 	exec1(t, k, "kill postgres")
 	for _, done := range dead {
 		var said *pgconn.PgError
