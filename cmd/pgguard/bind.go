@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -60,15 +59,9 @@ func (s *service) predecessorDrains(ctx context.Context) bool {
 	return drains(ctx, "http://"+s.file.HTTP) || drains(ctx, "https://"+s.file.HTTP)
 }
 
-// drains is true if the pages of a guard that drains are there. Nothing is told to who answers, and no more believed than that its address may be
-// free soon, so it need not show who it is.
+// drains is true if the pages of a guard that drains are there.
 func drains(ctx context.Context, url string) bool {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	resp, err := client.Do(req)
+	resp, err := askHow(ctx, url+"/readyz")
 	if err != nil {
 		return false
 	}

@@ -158,7 +158,7 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = s.guard.Close() }() // after a drain there is nothing left that could fail
-	see, board, stopLooking := s.look(ctx)
+	see, board, stopLooking := s.look()
 	defer stopLooking()
 	httpAddr, closeHTTP, err := s.serveHTTP(ctx, see, board)
 	if err != nil {
@@ -260,23 +260,17 @@ func (s *service) awaitClients(ctx context.Context) console.End {
 }
 
 // look has a witness look at the guard, until stop is called.
-func (s *service) look(ctx context.Context) (see *witness.Witness, board *dashboard.Board, stop func()) {
+func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop func()) {
 	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
 		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
 	}})
 	if s.see != nil {
 		s.see.Store(see)
 	}
-	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
 	board = dashboard.New(dashboard.Source{
 		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: string(s.file.Mode),
 	})
-	go func() { // ends with stop
-		defer close(done)
-		see.Run(ctx, board.Take)
-	}()
-	return see, board, func() { end(); <-done }
+	return see, board, beside(func(ctx context.Context) { see.Run(ctx, board.Take) })
 }
 
 // serveHTTP serves the pages about the guard, now or as soon as a guard that drains has left their address. It returns that address,

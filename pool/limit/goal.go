@@ -31,7 +31,7 @@ func (g *goal) hear(w *window) {
 	if w.votes.total < enough {
 		return
 	}
-	if g.level = g.of(w); !g.known {
+	if g.level, _ = w.votes.median(); !g.known {
 		g.known, g.at, g.quiet = true, g.level+logSlowdown, g.level
 	}
 }

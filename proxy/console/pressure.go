@@ -1,10 +1,6 @@
 package console
 
-import (
-	"slices"
-
-	"pgguard/proxy/diagnosis"
-)
+import "slices"
 
 var pressureColumns = slices.Concat(columns(text, "database", "state", "cause", "sentence", "advice", "since"), columns(int4, "sure_percent"),
 	columns(text, "culprit", "evidence"))
@@ -29,18 +25,8 @@ func showIncidents(s *session) []row {
 	for _, in := range s.console.cfg.Incidents() {
 		rows = append(rows, row{
 			in.Number, in.Database, moment(in.Begin), moment(in.End), string(in.State), in.Cause, in.Sentence, in.Advice, in.Culprit.Who(),
-			in.Peak.Waiting, int64(in.Peak.OldestSeconds * 1e6), refusedIn(&in),
+			in.Peak.Waiting, int64(in.Peak.OldestSeconds * 1e6), in.RefusedInAll(),
 		})
 	}
 	return rows
-}
-
-// refusedIn is how many statements were refused in an incident.
-func refusedIn(in *diagnosis.Incident) (n uint64) {
-	for _, reasons := range in.Refused {
-		for _, c := range reasons {
-			n += c
-		}
-	}
-	return n
 }

@@ -326,11 +326,7 @@ func (b *Board) briefs() []Brief {
 		if !in.End.IsZero() {
 			k.End = in.End.Unix()
 		}
-		for _, by := range in.Refused {
-			for _, n := range by {
-				k.Refused += n
-			}
-		}
+		k.Refused = in.RefusedInAll()
 		out = append(out, k)
 	}
 	return out

@@ -34,6 +34,16 @@ type Incident struct {
 	MoreTurns int    `json:"more_turns,omitempty"`
 }
 
+// RefusedInAll is how many statements were refused in it.
+func (in *Incident) RefusedInAll() (n uint64) {
+	for _, reasons := range in.Refused {
+		for _, c := range reasons {
+			n += c
+		}
+	}
+	return n
+}
+
 // Peak is the worst of an incident, each number by itself.
 type Peak struct {
 	At            time.Time `json:"at"` // when most waited

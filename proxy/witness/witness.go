@@ -125,13 +125,7 @@ func (w *Witness) tellIncident(in *diagnosis.Incident) {
 		w.cfg.Log.Warn("incident began", about...)
 		return
 	}
-	refused := uint64(0)
-	for _, by := range in.Refused {
-		for _, n := range by {
-			refused += n
-		}
-	}
-	w.cfg.Log.Warn("incident ended", append(about, "seconds", in.End.Sub(in.Begin).Seconds(), "waiting", in.Peak.Waiting, "refused", refused)...)
+	w.cfg.Log.Warn("incident ended", append(about, "seconds", in.End.Sub(in.Begin).Seconds(), "waiting", in.Peak.Waiting, "refused", in.RefusedInAll())...)
 }
 
 // write puts the decisions since the last look into the file, and incidents that are over.
