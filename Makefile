@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rules platforms verify install dist deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rails-example rules platforms verify install dist deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -14,7 +14,7 @@ WITH_SERVER := pgguard/bench pgguard/bench/load pgguard/bench/scenario pgguard/p
 UNIT = $(filter-out $(WITH_SERVER),$(shell go list ./...))
 
 help:  ## show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
 
 build:  ## build bin/pgguard and bin/pgguard-bench
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -114,6 +114,9 @@ page: deps  ## look at the dashboard in Chromium, in every state, light and dark
 faults: deps  ## inject ten faults into a real PostgreSQL, each behind ordinary load, and see what is said within ten seconds; then HEALTHY (2m) in which nothing may be; ten minutes
 	HEALTHY=$(or $(HEALTHY),2m) go test -tags 'pg faults' -count 1 -timeout 0 -v -run 'TestFault|TestHealthyLoad' ./proxy/witness
 
+rails-example: deps  ## deploy, TLS, and web and jobs under load, direct and guarded, with the Rails application of examples/rails; RAILSFLAGS="-run Deploy"; ten minutes
+	sh proxy/conformance/rails/run.sh $(RAILSFLAGS)
+
 rules: deps  ## check and try the rules for Prometheus with its own tool
 	sh deploy/deps.sh promtool
 	promtool check rules deploy/prometheus/rules.yaml
@@ -145,7 +148,7 @@ fmt:
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:
-	go vet -tags 'pg chrome faults' ./...
+	go vet -tags 'pg chrome faults rails' ./...
 
 unit:
 	go test $(UNIT)

@@ -3,10 +3,11 @@
 # race detector, and PgBouncer too with the argument "bench". Says nothing and changes nothing where they are there already.
 # With the argument "drivers" it sees to the languages of proxy/conformance/drivers/.
 # With the argument "browser" it sees to Chromium, in which the page is looked at.
+# With the argument "rails" it sees to what examples/rails runs on: Ruby, Rails, Puma, Sidekiq and Redis.
 # With the argument "promtool" it sees to the tool of Prometheus that checks rules.
 # With the argument "versions" it gets PostgreSQL 14 to 18 beside whatever is installed, and prints where they are.
 #
-#   deploy/deps.sh [bench|browser|drivers|promtool|versions]
+#   deploy/deps.sh [bench|browser|drivers|promtool|rails|versions]
 #
 # It installs by apt-get, as root or through a sudo that asks for no password. No cluster is created, no service is
 # started or enabled, and the two files that see to it are removed at the end. Elsewhere it prints what to install.
@@ -14,13 +15,13 @@
 set -eu
 
 usage() {
-	echo "usage: $0 [bench|browser|drivers|promtool|versions]" >&2
+	echo "usage: $0 [bench|browser|drivers|promtool|rails|versions]" >&2
 	exit 2
 }
 
 [ $# -le 1 ] || usage
 case ${1:-} in
-"" | bench | browser | drivers | promtool | versions) ;;
+"" | bench | browser | drivers | promtool | rails | versions) ;;
 *) usage ;;
 esac
 
@@ -115,6 +116,11 @@ if [ "${1:-}" = drivers ]; then
 fi
 if [ "${1:-}" = browser ]; then
 	need chromium sh -c 'command -v chromium || command -v chromium-browser || command -v google-chrome'
+fi
+if [ "${1:-}" = rails ]; then
+	need "ruby ruby-rails ruby-sidekiq ruby-pg ruby-bundler puma" ruby -e 'require "rails"; require "sidekiq"; require "pg"; require "puma"; require "bundler"'
+	need redis-server sh -c 'command -v redis-server'
+	need postgresql-client sh -c 'command -v pg_dump'
 fi
 if [ "${1:-}" = promtool ]; then
 	need prometheus sh -c 'command -v promtool'

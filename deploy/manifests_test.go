@@ -252,6 +252,61 @@ func TestComposeGivesTheGuardItsTime(t *testing.T) {
 	}
 }
 
+// TestComposeRunsTheExample: the application's programs know the guard alone, wait until the database is made, and run what the example has.
+func TestComposeRunsTheExample(t *testing.T) {
+	c := documents(t, "container/compose.yaml")[0]
+	ports := map[string]string{}
+	for service := range c.at("services").(map[string]any) {
+		for _, p := range c.texts("services." + service + ".ports") {
+			outside := p[:strings.LastIndex(p, ":")]
+			if other, taken := ports[outside]; taken {
+				t.Errorf("%s and %s are both at %s", service, other, outside)
+			}
+			ports[outside] = service
+		}
+	}
+	for _, service := range []string{"setup", "web", "sidekiq"} {
+		s, ok := c.at("services." + service).(map[string]any)
+		if !ok {
+			t.Errorf("there is no %s", service)
+			continue
+		}
+		n := node(s)
+		if dir := n.text("build.context"); dir != "../../examples/rails" {
+			t.Errorf("%s is made from %s", service, dir)
+		}
+		if host, port := n.text("environment.DB_HOST"), n.text("environment.DB_PORT"); host != "pgguard" || port != "6432" {
+			t.Errorf("%s goes to %s:%s", service, host, port)
+		}
+		if is := n.text("depends_on.setup.condition"); service != "setup" && is != "service_completed_successfully" {
+			t.Errorf("%s starts when setup is %q", service, is)
+		}
+	}
+	if is := c.text("services.setup.depends_on.pgguard.condition"); is != "service_healthy" {
+		t.Errorf("the database is made when the guard is %q", is)
+	}
+}
+
+// TestExampleIsWhole: the image has what the application's Gemfile names, and what its commands run is there.
+func TestExampleIsWhole(t *testing.T) {
+	const dir = "../examples/rails/"
+	image := string(read(t, dir+"Dockerfile"))
+	gems := regexp.MustCompile(`(?m)^gem "(\w+)"`).FindAllStringSubmatch(string(read(t, dir+"Gemfile")), -1)
+	for _, gem := range gems {
+		if !regexp.MustCompile(` (ruby-)?` + gem[1] + ` `).MatchString(image) {
+			t.Errorf("the image has no %s", gem[1])
+		}
+	}
+	if len(gems) < 4 {
+		t.Errorf("only %d gems are found", len(gems))
+	}
+	for _, name := range []string{"bin/rails", "config/puma.rb", "config/sidekiq.yml", "config.ru"} {
+		if info, err := os.Stat(dir + name); err != nil || name == "bin/rails" && info.Mode()&0o111 == 0 {
+			t.Errorf("%s: %v %v", name, info, err)
+		}
+	}
+}
+
 // TestScriptsAreShell: their syntax is that of sh.
 func TestScriptsAreShell(t *testing.T) {
 	scripts, err := filepath.Glob("*.sh")

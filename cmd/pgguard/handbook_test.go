@@ -19,7 +19,7 @@ const mostWords = 1000
 // handbook are the pages for people who use pgguard, by path from here.
 func handbook(t *testing.T) map[string]string {
 	t.Helper()
-	paths := []string{"../../README.md", "../../deploy/heroku/README.md"}
+	paths := []string{"../../README.md", "../../deploy/heroku/README.md", "../../examples/rails/README.md"}
 	more, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(more) < 10 {
 		t.Fatal(more, err)
@@ -43,8 +43,8 @@ var (
 	anyLink  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	aCommand = regexp.MustCompile(`(?m)^(?:sudo )?(?:bin/|/)?pgguard ([^#|>\n]*)`)
 	inline   = regexp.MustCompile("`pgguard ([^`>|]*)[^`]*`")
-	aTarget  = regexp.MustCompile("(?m)^(?:sudo )?make ([a-z]+)")
-	aNamed   = regexp.MustCompile("`make ([a-z]+)`")
+	aTarget  = regexp.MustCompile("(?m)^(?:sudo )?make ([a-z-]+)")
+	aNamed   = regexp.MustCompile("`make ([a-z-]+)`")
 )
 
 func blocks(text string) (all []block) {
@@ -181,7 +181,7 @@ func TestTargetsOfTheHandbookExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	var targets []string
-	for _, m := range regexp.MustCompile(`(?m)^([a-z]+):`).FindAllStringSubmatch(string(makefile), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z-]+):`).FindAllStringSubmatch(string(makefile), -1) {
 		targets = append(targets, m[1])
 	}
 	n := 0
