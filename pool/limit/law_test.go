@@ -232,17 +232,43 @@ func TestLimitComesBackFromTheFloor(t *testing.T) {
 			}
 		}
 		p.factor, p.delay, p.cores, p.down = 1, 0, 8, false
-		sum := 0.0
-		for i := range 400 {
-			d := p.step()
-			if i >= 240 {
-				sum += float64(d.Limit) / 160
-			}
-		}
-		if sum < 4 || sum > 24 {
-			t.Fatalf("a minute later the limit is %.1f on 8 cores", sum)
+		if mean := p.aMinuteLater(); mean < 4 || mean > 24 {
+			t.Fatalf("a minute later the limit is %.1f on 8 cores", mean)
 		}
 	})
+}
+
+// TestLimitComesBackWheneverTheWorldChanges: a server so slow that no statement has a vote becomes a healthy one, before, during or after an
+// experiment.
+func TestLimitComesBackWheneverTheWorldChanges(t *testing.T) {
+	for _, slow := range []plant{{cores: 1, factor: 1}, {cores: 1, factor: 0.1}, {cores: 2, factor: 0.5}, {cores: 1, factor: 0.05, delay: 0.02}} {
+		for steps := 100; steps < 160; steps += 2 {
+			l := NewAIMD(Config{})
+			p := newPlant(l, 200)
+			p.cores, p.delay = 32, 0.2
+			for range 60 {
+				p.step()
+			}
+			p.cores, p.factor, p.delay = slow.cores, slow.factor, slow.delay
+			for range steps {
+				p.step()
+			}
+			p.cores, p.factor, p.delay = 8, 1, 0
+			if mean := p.aMinuteLater(); mean < 4 || mean > 24 {
+				t.Errorf("%v cores at %v, changed after %d steps: a minute later the limit is %.1f on 8 cores", slow.cores, slow.factor, steps, mean)
+			}
+		}
+	}
+}
+
+// aMinuteLater is the mean limit of the last 40 of the next 100 seconds.
+func (p *plant) aMinuteLater() (mean float64) {
+	for i := range 400 {
+		if d := p.step(); i >= 240 {
+			mean += float64(d.Limit) / 160
+		}
+	}
+	return mean
 }
 
 func TestFailedStatementsSayNothing(t *testing.T) {

@@ -177,14 +177,23 @@ func (l *law) plain(w *window) bool {
 	return !ok || math.Abs(e-l.t.Price) > plainErrors*se
 }
 
-// apart says whether two windows at one limit are from different worlds.
+// apart says whether two windows at one limit are from different worlds: in how slow statements were, or, where those have no votes, in
+// the work that was done.
 func (l *law) apart(a, b *window) bool {
+	if a.n == 0 || b.n == 0 {
+		return a.n+b.n >= enough
+	}
+	ww, ws := l.world.over((a.length + b.length) / 2)
 	ra, va := a.votes.mean()
 	rb, vb := b.votes.mean()
-	_, ws := l.world.over((a.length + b.length) / 2)
-	d := rb - ra
-	return d*d > max(l.t.Surprise*l.t.Surprise, 9*(va+vb+ws))
+	if va+vb < math.Inf(1) {
+		return beyond(rb-ra, l.t.Surprise, va+vb+ws)
+	}
+	return beyond(math.Log(b.rate()/a.rate()), l.t.Drifted, a.noise()+b.noise()+ww)
 }
+
+// beyond says whether d is larger than least, and than chance of this variance allows.
+func beyond(d, least, variance float64) bool { return d*d > max(least*least, 9*variance) }
 
 // dip is the concurrency left in an experiment. The smaller our share of the server, the deeper it must be to be felt.
 func (l *law) dip() float64 {
