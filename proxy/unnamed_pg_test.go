@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -158,5 +159,22 @@ func TestUnnamedStatementStays(t *testing.T) {
 		"a rollback in its place, by name": {say("Z", simple("begin; selec")), say("Z", parse("r", "rollback"), msgSync), say("Z", parse("r", "rollback"), msgSync), say("Z", bound("", "r"), execute("", 0), msgSync)},
 	} {
 		t.Run(name, func(t *testing.T) { same(t, g, steps...) })
+	}
+}
+
+// What the guard answers itself leaves its unnamed statement like what a server answers, in every mode.
+func TestUnnamedStatementAnsweredInPlace(t *testing.T) {
+	for _, mode := range []PoolMode{PoolModeTransaction, PoolModeSession} {
+		for _, text := range []string{"", "-- nothing", "begin", "commit"} {
+			t.Run(fmt.Sprintf("%v/%q", mode, text), func(t *testing.T) {
+				t.Parallel()
+				g := narrow(t, 1, func(c *Config) { c.Mode = mode })
+				batch := say("Z", parse("", text), bound("", ""), execute("", 0), msgSync)
+				same(t, g, batch, say("t", describe('S', ""), msgFlush), say("Z", msgSync), say("Z", simple("rollback")))
+				same(t, g, batch, say("Z", bound("", ""), execute("", 0), msgSync), say("Z", simple("rollback")))
+				same(t, g, batch, say("Z", unnamed("select 1")), say("Z", describe('S', ""), msgSync), say("Z", simple("rollback")))
+				same(t, g, batch, say("Z", simple("select 1")), say("Z", describe('S', ""), msgSync), say("Z", simple("rollback")))
+			})
+		}
 	}
 }

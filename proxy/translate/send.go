@@ -45,6 +45,9 @@ func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
 			if l.skipped {
 				w.forgetUnnamed(st.typ)
 			}
+			if l.c.Session {
+				w.bringUnnamed(m)
+			}
 			if !l.c.Session && (l.unrid || reachedByName(m) || w.reaching(st, m)) {
 				w.reach(true)
 			}
@@ -242,6 +245,27 @@ func (w *sending) forgetUnnamed(typ byte) {
 		w.l.skipped = false
 		w.guards(closing, effect{server: true})
 		w.out = wire.AppendText(w.out, wire.Close, "S")
+	}
+}
+
+// bringUnnamed prepares the client's unnamed statement ahead of a message that is about it, where one that the guard answered made it: the
+// server has none, or another.
+func (w *sending) bringUnnamed(m []byte) {
+	st := w.l.c.unnamed
+	if st == nil || st.Body == "" || w.l.s.unnamed == only(st) {
+		return
+	}
+	called := m[wire.HeaderSize:]
+	switch {
+	case m[0] == wire.Bind:
+		_, called, _ = wire.CString(called)
+	case m[0] == wire.Describe && len(called) > 0 && called[0] == 'S':
+		called = called[1:]
+	default:
+		return
+	}
+	if len(called) > 0 && called[0] == 0 {
+		w.unnamedAgain(st)
 	}
 }
 
