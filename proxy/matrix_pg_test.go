@@ -104,11 +104,16 @@ func askedTable(t *testing.T, c *pgtest.Cluster) (admin *caller) {
 }
 
 // calling is a FunctionCall with a text for its argument.
-func calling(oid uint32, arg string) []byte {
-	body := binary.BigEndian.AppendUint32(nil, oid)
-	body = append(body, 0, 0, 0, 1)
-	body = binary.BigEndian.AppendUint32(body, uint32(len(arg)))
-	return appendMessage(nil, wire.FunctionCall, string(append(append(body, arg...), 0, 0)))
+func calling(oid uint32, arg string) []byte { return callingWith(oid, arg) }
+
+// callingWith is a FunctionCall with texts for its arguments, and for its result.
+func callingWith(oid uint32, args ...string) []byte {
+	body := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(nil, oid), 0)
+	body = binary.BigEndian.AppendUint16(body, uint16(len(args)))
+	for _, a := range args {
+		body = append(binary.BigEndian.AppendUint32(body, uint32(len(a))), a...)
+	}
+	return appendMessage(nil, wire.FunctionCall, string(append(body, 0, 0)))
 }
 
 // rows is how often each id is in the table.

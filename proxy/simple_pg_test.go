@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -67,19 +66,10 @@ func TestExtendedProtocol(t *testing.T) {
 
 func TestFunctionCall(t *testing.T) {
 	// int4pl(2, 3), arguments and result in text; then one that does not exist.
-	call := func(oid uint32, args ...string) []byte {
-		body := binary.BigEndian.AppendUint32(nil, oid)
-		body = binary.BigEndian.AppendUint16(body, 0)
-		body = binary.BigEndian.AppendUint16(body, uint16(len(args)))
-		for _, a := range args {
-			body = append(binary.BigEndian.AppendUint32(body, uint32(len(a))), a...)
-		}
-		return appendMessage(nil, 'F', string(append(body, 0, 0)))
-	}
 	g := narrow(t, 1, nil)
 	const int4pl = 177
-	same(t, g, say("Z", call(int4pl, "2", "3")), say("Z", call(1)), say("Z", call(int4pl, "two", "3")), say("Z", simple("select 1")))
-	same(t, g, say("Z", simple("begin")), say("ZZ", call(int4pl, "2", "3"), simple("select 1")), say("Z", call(1)), say("Z", call(int4pl, "2", "3")), say("Z", simple("commit")))
+	same(t, g, say("Z", callingWith(int4pl, "2", "3")), say("Z", callingWith(1)), say("Z", callingWith(int4pl, "two", "3")), say("Z", simple("select 1")))
+	same(t, g, say("Z", simple("begin")), say("ZZ", callingWith(int4pl, "2", "3"), simple("select 1")), say("Z", callingWith(1)), say("Z", callingWith(int4pl, "2", "3")), say("Z", simple("commit")))
 }
 
 // A client is told when its next server's settings differ from what it was told at its login.

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"pgguard/proxy/sql"
@@ -196,8 +197,7 @@ func (c *Client) Note(r *Request, m *Message, on Standing) {
 		r.runs++
 	case wire.FunctionCall:
 		r.mute = false
-		r.suspect |= PinFunction
-		r.write = true
+		r.noteCall(m.Body())
 	default:
 		r.mute = false
 		r.describe = r.describe || m.Type == wire.Describe
@@ -299,6 +299,18 @@ func (c *Client) noteBind(r *Request, body []byte, on Standing) {
 		r.write = true
 	default:
 		r.write = r.write || r.n == 0
+	}
+}
+
+// setConfig is the number of pg_catalog.set_config, the same on every server.
+const setConfig = 2078
+
+// noteCall notes what a function call may do. Its arguments are not read.
+func (r *Request) noteCall(body []byte) {
+	r.suspect |= PinFunction
+	r.sets, r.write = true, true
+	if len(body) >= 4 && binary.BigEndian.Uint32(body) == setConfig {
+		r.suspect |= pinOpaque
 	}
 }
 

@@ -129,7 +129,8 @@ func (w *word) clientSays() (said, error) {
 	case "S", "H", "c", "X":
 		return w.split(w.name[0], "", 0), nil
 	case "F":
-		return w.split(wire.FunctionCall, "\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00", 0), nil
+		oid, err := strconv.ParseUint(w.part(0, "1"), 10, 32)
+		return w.split(wire.FunctionCall, string(binary.BigEndian.AppendUint32(nil, uint32(oid)))+"\x00\x00\x00\x00\x00\x00", 0), err
 	case "d":
 		if w.cut > 0 {
 			tail := w.part(w.cut, filler)
@@ -372,6 +373,9 @@ func showClientsWhole(m []byte) string {
 	case wire.CopyData:
 		return call("d", string(body))
 	case wire.FunctionCall:
+		if oid := binary.BigEndian.Uint32(body); oid != 1 {
+			return call("F", strconv.Itoa(int(oid)))
+		}
 		return "F"
 	}
 	return call(string(typ), string(body))
