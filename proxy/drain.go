@@ -89,7 +89,7 @@ func (srv *Server) clients() int {
 func (srv *Server) sendOff(now time.Time, idle time.Duration) {
 	srv.sendsOff.Store(true)
 	for _, s := range srv.all() {
-		if now.Sub(s.since) >= idle && !s.conn.Unread() && s.sendOff() {
+		if now.Sub(s.since) >= idle && !s.conn.Unread() && s.sendOff(srv.isPaused(s.route.at)) {
 			s.conn.Interrupt()
 			_ = s.conn.SetWriteDeadline(now.Add(lastWait))
 		}
@@ -103,10 +103,14 @@ func (srv *Server) sendOff(now time.Time, idle time.Duration) {
 	}
 }
 
-// sendOff ends the session if it is between transactions; false: it is not.
-func (s *session) sendOff() bool {
+// sendOff ends the session if it is between transactions, or waits for what is paused; false: it does not.
+func (s *session) sendOff(paused bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if paused && s.state == queued { // it would wait until the end, and has begun nothing
+		s.endLocked(errDrained)
+		return true
+	}
 	if s.local != wire.Idle || (s.state != free && s.state != parked) || s.lost != nil || s.denied != nil {
 		return false
 	}

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -108,6 +109,41 @@ func TestDrainEndsWithGrace(t *testing.T) {
 	eventually(t, "no server left", func() bool {
 		return admin.one(t, "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()") == "0"
 	})
+}
+
+// TestDrainTellsWhoWaitsForAnOperator: while a database is paused nobody in it can be served, so that a guard that is told to stop has nothing
+// to wait for: who waits is told to go, and nothing of what was asked for is run.
+func TestDrainTellsWhoWaitsForAnOperator(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{})
+	admin := askedTable(t, c)
+	for _, name := range []string{"", "postgres"} {
+		g := newGuard(t, address(c), nil)
+		query, batch, begun, holds := g.call(t), g.call(t), g.call(t), g.call(t)
+		holds.want(t, holds.query, "begin; select 1", "", 'T')
+		begun.want(t, begun.query, "begin", "", 'T')
+		ctx, stop := context.WithCancel(t.Context())
+		paused := make(chan error, 1)
+		go func() { paused <- g.Pause(ctx, name) }()
+		eventually(t, "paused", func() bool { return g.isPaused(g.known("postgres")[0]) })
+		_ = query.send(simple(inserting("query")))
+		_ = batch.send(append(ext(inserting("batch")), msgSync...))
+		_ = begun.send(simple(inserting("begun")))
+		eventually(t, "waiting", func() bool { return g.Stats().Clients["waiting"] == 3 })
+		done := make(chan struct{})
+		go func() { _ = g.Drain(context.Background(), 0); close(done) }()
+		for _, c := range []*caller{query, batch, begun} {
+			c.fatal(t, "57P01")
+		}
+		holds.want(t, holds.query, inserting("held"), "", 'T')
+		holds.want(t, holds.query, "commit", "", 'I')
+		holds.fatal(t, "57P01")
+		ended(t, done, 10*time.Second)
+		stop()
+		<-paused
+	}
+	if got := fmt.Sprint(rows(t, admin)); got != "map[held:2]" {
+		t.Errorf("rows %s", got)
+	}
 }
 
 // TestCloseDuringDrain: a second signal ends everything at once, whatever runs and whoever does not read.

@@ -184,6 +184,13 @@ func (srv *Server) Paused() bool {
 	return srv.paused
 }
 
+// isPaused is true while the clients of a database wait for an operator.
+func (srv *Server) isPaused(d *database) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.paused || d.paused
+}
+
 // Disable has nobody log in to a database any more, or again. Who is in stays.
 func (srv *Server) Disable(name string, disabled bool) error {
 	d, err := srv.databaseNamed(name)

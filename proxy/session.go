@@ -141,7 +141,7 @@ func (s *session) consume() error {
 		} else {
 			more, err = s.turn()
 		}
-		if err == nil && s.srv.sendsOff.Load() && s.sendOff() {
+		if err == nil && s.srv.sendsOff.Load() && s.sendOff(s.srv.isPaused(s.route.at)) {
 			err = errDrained
 		}
 		switch {
