@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,37 @@ func (k *keyring) add(who canceled, size int) cancelKey {
 			return cancelKey{pid, secret}
 		}
 	}
+}
+
+// errKeyTaken is why a client cannot keep its key.
+var errKeyTaken = errors.New("another client has its cancel key")
+
+// keep takes a key that another process has made.
+func (k *keyring) keep(who canceled, key cancelKey) (cancelKey, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.owners[key.pid].who != nil {
+		return cancelKey{}, errKeyTaken
+	}
+	k.owners[key.pid] = owner{key.secret, who}
+	return key, nil
+}
+
+// reservedKeys is how many keys a process may still make after it has handed over: for those whose login is under way, who are
+// no more than the lobby holds.
+const reservedKeys = 1 << 16
+
+// reserve is the number from which another process may make keys; begin has this one do so.
+func (k *keyring) reserve() uint32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.next + reservedKeys
+}
+
+func (k *keyring) begin(next uint32) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.next = max(k.next, next)
 }
 
 func (k *keyring) remove(key cancelKey) {

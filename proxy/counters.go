@@ -21,7 +21,7 @@ type counters struct {
 }
 
 // cancelResults are the ways a cancel request can end.
-var cancelResults = []string{"sent", "queued", "idle", "unknown", "failed"}
+var cancelResults = []string{"sent", "queued", "idle", "unknown", "failed", "handed_on"}
 
 func newCounters(classes int) *counters {
 	c := &counters{

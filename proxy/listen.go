@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"pgguard/proxy/sock"
 )
 
 // take returns a listener on an address of the configuration: one that was handed over, else one that it binds. port is that of sockets.
@@ -18,10 +20,28 @@ func (srv *Server) take(addr, port string) (net.Listener, error) {
 	if dir, ok := strings.CutPrefix(addr, "unix:"); ok {
 		network, where = "unix", SocketPath(dir, port)
 	}
+	if network == "unix" {
+		return TakeSocket(srv.cfg.Handed, where)
+	}
 	if l, err := srv.cfg.Handed.Take(network, where); l != nil || err != nil {
 		return l, err
 	}
 	return bind(addr, port)
+}
+
+// TakeSocket returns a listener on a unix socket: one of those handed over, else one that it binds. Of what is in the way it removes nothing but a socket
+// that nobody listens on. Close removes the socket, unless it is lent, or has become another's.
+func TakeSocket(h *sock.Handed, path string) (net.Listener, error) {
+	l, err := h.Take("unix", path)
+	switch {
+	case err != nil:
+		return nil, err
+	case l == nil:
+		return bindSocket(path)
+	case h.Owns("unix", path):
+		return ownSocket(l, path)
+	}
+	return l, nil
 }
 
 // SocketPort is the port in the names of unix sockets: that of the first address which has one, else 6432.
@@ -40,19 +60,20 @@ func SocketPort(listen []Listener) string {
 // SocketPath is where clients look for the socket in a directory.
 func SocketPath(dir, port string) string { return filepath.Join(dir, ".s.PGSQL."+port) }
 
-// bind listens on an address of the configuration; port is that of sockets. Of what is in the way of a socket it removes
-// nothing but a socket that nobody listens on.
+// bind listens on an address of the configuration; port is that of sockets.
 func bind(addr, port string) (net.Listener, error) {
-	dir, ok := strings.CutPrefix(addr, "unix:")
-	if !ok {
-		return net.Listen("tcp", addr)
+	if dir, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return bindSocket(SocketPath(dir, port))
 	}
-	release, err := lockDir(dir)
+	return net.Listen("tcp", addr)
+}
+
+func bindSocket(path string) (net.Listener, error) {
+	release, err := lockDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	path := SocketPath(dir, port)
 	if err := clearSocket(path); err != nil {
 		return nil, err
 	}
@@ -60,8 +81,14 @@ func bind(addr, port string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &socketListener{Listener: nl, dir: dir, path: path}
 	nl.(*net.UnixListener).SetUnlinkOnClose(false) // by its name alone, which may be another's by then
+	return ownSocket(nl, path)
+}
+
+// ownSocket returns a listener whose Close removes its socket.
+func ownSocket(nl net.Listener, path string) (net.Listener, error) {
+	l := &socketListener{Listener: nl, dir: filepath.Dir(path), path: path}
+	var err error
 	if l.made, err = os.Lstat(path); err != nil {
 		_ = nl.Close()
 		return nil, err
@@ -120,4 +147,21 @@ func (l *socketListener) Close() error {
 		}
 	})
 	return l.Listener.Close()
+}
+
+// abandon closes a listener, and leaves its socket in its place: another process listens on it.
+func abandon(l net.Listener) {
+	if s, ok := l.(*socketListener); ok {
+		s.once.Do(func() {})
+	}
+	_ = l.Close()
+}
+
+// socketOf is the socket of a listener, and whether it is to be removed from its place by whoever listens on it last.
+func socketOf(l net.Listener) (c syscall.Conn, own bool) {
+	if s, is := l.(*socketListener); is {
+		l, own = s.Listener, true
+	}
+	c, _ = l.(syscall.Conn)
+	return c, own
 }

@@ -31,6 +31,12 @@ type guard struct {
 // goroutine of it is left after its end.
 func newGuard(t *testing.T, server string, set func(*Config)) *guard {
 	t.Helper()
+	return newGuardAfter(t, server, set, func(*Server) error { return nil })
+}
+
+// newGuardAfter is newGuard with something to be done between Listen and Serve.
+func newGuardAfter(t *testing.T, server string, set func(*Config), before func(*Server) error) *guard {
+	t.Helper()
 	leaks := []goleak.Option{
 		goleak.IgnoreCurrent(),
 		// Of other guards of the same test: it is another one each second. Close waits for its own.
@@ -59,6 +65,9 @@ func newGuard(t *testing.T, server string, set func(*Config)) *guard {
 		t.Fatal(err)
 	}
 	if err := srv.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if err := before(srv); err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)

@@ -51,6 +51,9 @@ type Server struct {
 	sendsOff atomic.Bool  // who is between transactions is told to go
 	accepts  atomic.Int32 // loops of accept: one more connection may come of each
 
+	heir     atomic.Pointer[heir]     // nil: this process has not handed over
+	ancestor atomic.Pointer[ancestor] // nil: no process is left whose place this one has taken
+
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	work     sync.WaitGroup // background goroutines
@@ -319,7 +322,7 @@ func (srv *Server) runSession(s *session) {
 	err := srv.guarded(s)
 	srv.keys.remove(s.key)
 	l := srv.goodbye(s, err)
-	told := errors.Is(err, errDrained) && srv.ctx.Err() == nil
+	told := errors.Is(err, errDrained) && srv.ctx.Err() == nil // who was handed over is not: its socket is another process's, too
 	if !told {
 		_ = s.conn.Conn.Close()
 	}
@@ -363,7 +366,11 @@ func (srv *Server) goodbye(s *session, err error) *link {
 	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() }) // somebody may be writing to it
 	l := s.leave(last)
 	stop.Stop()
-	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
+	level := slog.LevelInfo
+	if errors.Is(err, errMoved) {
+		level = slog.LevelDebug // it has not
+	}
+	srv.log.Log(srv.ctx, level, "client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
 		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
 	return l
 }
@@ -383,6 +390,8 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 	result := "unknown"
 	if who := srv.keys.find(p.PID, p.Secret); who != nil {
 		result = who.cancel()
+	} else if a := srv.ancestor.Load(); a != nil && pass(a.p, passCancel, lateCancel{p.PID, p.Secret}) == nil {
+		result = "handed_on"
 	}
 	srv.count.cancels[result].Add(1)
 }

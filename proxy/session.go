@@ -37,6 +37,10 @@ type session struct {
 	called unique.Handle[string] // its application_name at its login, fit to be shown
 	rules  []*Rule               // that lower the class of a transaction by its tags
 
+	user     string      // as it calls itself
+	listener string      // the address that it came to, as in the configuration
+	stays    atomic.Bool // it cannot be handed over, whatever it does
+
 	walsender *walsender // of a replication client; nil: it is none
 	admitted  bool       // counted in srv.admitted; guarded by srv.mu
 
@@ -96,6 +100,9 @@ func (s *session) init(name string) {
 
 // run serves the client until it leaves, and is its goroutine. It returns why it ended. An idle session waits in serve.
 func (s *session) run() error {
+	if err := s.consume(); err != nil { // what came with it from another process
+		return err
+	}
 	for {
 		err := s.conn.Serve()
 		if !sock.Interrupted(err) {
@@ -116,7 +123,18 @@ func (s *session) run() error {
 				return err
 			}
 		}
+		if err := s.goes(); err != nil {
+			return err
+		}
 	}
+}
+
+// goes hands the session over to the process that has taken this one's place, if there is one and it can go. The error is errMoved then.
+func (s *session) goes() error {
+	if h := s.srv.heir.Load(); h != nil && !s.stays.Load() {
+		return s.move(h)
+	}
+	return nil
 }
 
 // joinAfter moves bytes of after to the end of in.
@@ -133,6 +151,9 @@ func (s *session) joinAfter() {
 func (s *session) consume() error {
 	for s.in != nil && s.in.R < s.in.W {
 		if err := s.awaitTurn(); err != nil {
+			return err
+		}
+		if err := s.goes(); err != nil {
 			return err
 		}
 		more, err := true, error(nil)

@@ -104,6 +104,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
+	s.user, s.listener = h.user, l.Addr
 	s.waiter.Client = srv.application(nc, h)
 	if !srv.admit(s) {
 		return nil, &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}

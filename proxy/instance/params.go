@@ -67,6 +67,14 @@ func (p *Params) identity() string {
 	return b.String()
 }
 
+// Reported are the settings, for NewParams.
+func (p *Params) Reported() (list []upstream.Setting) {
+	for i, name := range p.names {
+		list = append(list, upstream.Setting{Name: name, Value: p.values[i]})
+	}
+	return list
+}
+
 // Get returns a setting, or "".
 func (p *Params) Get(name string) string {
 	if i := sort.SearchStrings(p.names, name); i < len(p.names) && p.names[i] == name {

@@ -15,6 +15,7 @@ type handed struct {
 	file  *os.File
 	addr  net.Addr
 	taken bool
+	own   bool
 }
 
 // NewHanded returns those that the files are, and owns them; what is no socket that is listened on is an error. Close closes them.
@@ -36,6 +37,22 @@ func NewHanded(files []*os.File) (*Handed, error) {
 		return nil, errors.Join(errs...)
 	}
 	return h, nil
+}
+
+// Own notes that a socket is not only lent: who has taken it is to remove it from its place when it ends. i is that of its file.
+func (h *Handed) Own(i int) { h.sockets[i].own = true }
+
+// Owns is true for a socket that Own was called for.
+func (h *Handed) Owns(network, addr string) bool {
+	if h == nil {
+		return false
+	}
+	for _, s := range h.sockets {
+		if sameAddr(s.addr, network, addr) {
+			return s.own
+		}
+	}
+	return false
 }
 
 // Take returns a listener on the socket that is bound to an address, tcp and host:port or unix and a path; nil if there is none. It can be taken again

@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"pgguard/proxy/instance"
+	"pgguard/proxy/sock"
+	"pgguard/proxy/translate"
+	"pgguard/proxy/upstream"
+)
+
+// TakeOver takes the place of the process that in is from, between Listen and Serve: once clients can be served, if they could be there. On an error that process goes on
+// as before. Later its clients come one by one, as they become idle.
+func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
+	if srv.cfg.Upstream.Host != "" {
+		srv.instanceFor(srv.cfg.Upstream)
+	}
+	if in.from.Serves {
+		if err := srv.await(ctx, func() bool { return srv.Ready() == nil }); err != nil {
+			return fmt.Errorf("take over: clients can be served there, but not here: %w", errors.Join(srv.Ready(), err))
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = in.p.Close() })
+	defer stop()
+	if err := pass(in.p, passReady, struct{}{}); err != nil {
+		return fmt.Errorf("take over: %w", errors.Join(err, ctx.Err()))
+	}
+	kind, body, with, err := in.p.Receive()
+	if with != nil {
+		_ = with.Close()
+	}
+	if err = errors.Join(err, errKind(kind, passGo)); err != nil {
+		return fmt.Errorf("take over: the running pgguard does not give way: %w", err)
+	}
+	c, err := hear[commit](body)
+	if err != nil {
+		return err
+	}
+	srv.keys.begin(c.NextKey)
+	a := &ancestor{in.p}
+	srv.ancestor.Store(a)
+	srv.log.Info("taken over", "clients", in.from.Clients)
+	srv.work.Go(func() { srv.receiveFrom(a) }) // ends when the passage does, which Close sees to
+	context.AfterFunc(srv.ctx, func() { _ = in.p.Close() })
+	return nil
+}
+
+// receiveFrom takes what the ancestor hands over, until it has gone.
+func (srv *Server) receiveFrom(a *ancestor) {
+	came := 0
+	for {
+		kind, body, with, err := a.p.Receive()
+		if err != nil {
+			break
+		}
+		switch kind {
+		case passClient:
+			if srv.welcomeArrival(a, body, with) {
+				came++
+			}
+			continue // with is its socket
+		case passUser:
+			srv.meetUser(body)
+		}
+		if with != nil {
+			_ = with.Close()
+		}
+	}
+	_ = a.p.Close()
+	srv.ancestor.Store(nil)
+	srv.log.Info("the process before has ended", "clients_taken", came)
+}
+
+// meetUser learns what the ancestor knows of a user.
+func (srv *Server) meetUser(body []byte) {
+	u, err := hear[acquaintance](body)
+	if err != nil {
+		return
+	}
+	known, err := u.Known.Known()
+	if err != nil {
+		return
+	}
+	for _, in := range srv.allInstances() {
+		if in.Door.Upstream.Identity() == string(u.Instance) && in.Door.Memory.Of(string(u.User)).Nothing() {
+			in.Door.Memory.Learn(string(u.User), known)
+		}
+	}
+}
+
+// welcomeArrival answers the arrival of a client, and serves it if it can.
+func (srv *Server) welcomeArrival(a *ancestor, body []byte, with *os.File) bool {
+	m, err := hear[arrival](body)
+	var s *session
+	if err == nil {
+		s, err = srv.adopt(&m, with)
+	} else if with != nil {
+		_ = with.Close()
+	}
+	r := receipt{ID: m.ID}
+	if err != nil {
+		r.Why = err.Error()
+	}
+	_ = pass(a.p, passAnswer, r) // to one that has gone: its clients are here
+	if s == nil {
+		return false
+	}
+	srv.sessions.Add(1)
+	go srv.runSession(s)
+	return true
+}
+
+// adopt makes a session of an arrival. It owns with.
+func (srv *Server) adopt(m *arrival, with *os.File) (s *session, err error) {
+	if with == nil {
+		return nil, errors.New("a client came without its socket")
+	}
+	nc, err := net.FileConn(with)
+	_ = with.Close()
+	if err != nil {
+		return nil, err
+	}
+	s = &session{srv: srv, user: string(m.User), listener: m.Listener}
+	if err = m.check(); err == nil {
+		err = s.arrive(m, nc)
+	}
+	if err != nil {
+		srv.dismiss(s)
+		if s.route != nil {
+			srv.forget(s.route)
+		}
+		if s.key.pid != 0 {
+			srv.keys.remove(s.key)
+		}
+		_ = nc.Close() // which is open there
+		return nil, err
+	}
+	return s, nil
+}
+
+// arrive makes s what it was with the ancestor, over nc.
+func (s *session) arrive(m *arrival, nc net.Conn) (err error) {
+	srv := s.srv
+	if srv.ctx.Err() != nil || !srv.admit(s) {
+		return errors.New("there is no room for it")
+	}
+	h := &hello{user: s.user, database: string(m.Database), applicationName: string(m.Called)}
+	for _, o := range m.Options {
+		h.settings = append(h.settings, translate.Pair{Name: string(o.Name), Value: string(o.Value)})
+	}
+	s.own = srv.classOfArrival(m, h)
+	s.class, s.rules = s.own, srv.tagRules(srv.listenerAt(m.Listener), h)
+	s.waiter.Client = srv.application(nc, h)
+	if s.route, err = srv.routeFor(h); err != nil {
+		return err
+	}
+	if _, err = srv.comesTo(s.route.at); err != nil {
+		return err
+	}
+	var told []upstream.Setting
+	for _, p := range m.Params {
+		told = append(told, upstream.Setting{Name: string(p.Name), Value: string(p.Value)})
+	}
+	s.params = s.route.inst.Intern(instance.NewParams(told))
+	has, err := translate.NewArrived(s.route.terms, &m.Has)
+	if err != nil {
+		return err
+	}
+	if s.key, err = srv.keys.keep(s, cancelKey{m.KeyPID, m.KeySecret}); err != nil {
+		return err
+	}
+	if err := s.conn.Init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
+		return err
+	}
+	s.init(h.applicationName)
+	s.client, s.since = has, m.Since
+	if len(m.Pending) > 0 {
+		s.in = sock.Borrow()
+		s.in.Grow(len(m.Pending))
+		s.in.W += copy(s.in.Data[s.in.W:], m.Pending)
+	}
+	return nil
+}
+
+// listenerAt is the listener at an address of the configuration, or one that no rule is about.
+func (srv *Server) listenerAt(addr string) *listener {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for _, l := range srv.listeners {
+		if l.Addr == addr {
+			return l
+		}
+	}
+	return &listener{}
+}
+
+// classOfArrival is the class that the client had, if there is one of that name, else the one that it would have now.
+func (srv *Server) classOfArrival(m *arrival, h *hello) int {
+	if i, ok := srv.classes[m.Class]; ok {
+		return i
+	}
+	class, _ := srv.classify(srv.listenerAt(m.Listener), h) // it names none
+	return class
+}
