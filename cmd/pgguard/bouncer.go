@@ -73,7 +73,7 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	}
 	log := newLog(f.Log, file)
 	file.log = log
-	return serve(e.ctx, f, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file})
+	return serve(e.ctx, f, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, false)
 }
 
 // forever is how long PgBouncer waits for its clients.

@@ -31,6 +31,7 @@ import (
 // serveCmd runs the guard.
 type serveCmd struct {
 	Config   string `short:"c" env:"PGGUARD_CONFIG" placeholder:"FILE" help:"Configuration file; without one, the defaults."`
+	Takeover bool   `help:"Take the place of the pgguard that runs with this configuration, and its clients (takeover.socket)."`
 	settings `embed:""`
 	Bouncer  bouncerFlags `embed:""`
 }
@@ -45,6 +46,9 @@ type guard interface {
 	Addrs() []net.Addr
 	Ready() error
 	AwaitClients(ctx context.Context) error
+	TakeOver(ctx context.Context, in *proxy.Inheritance) error
+	HandOver(ctx context.Context, p *sock.Passage, others ...net.Listener) error
+	AwaitHandedOver(ctx context.Context) error
 	ReloadCertificates() error
 	witness.Guard
 }
@@ -58,11 +62,12 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return serve(e.ctx, f, newLog(f.Log, e.err), nil)
+	return serve(e.ctx, f, newLog(f.Log, e.err), nil, c.Takeover)
 }
 
-// serve joins the parts and serves until a signal, an operator or ctx ends it; b is nil unless it is in PgBouncer's place.
-func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) error {
+// serve joins the parts and serves until a signal, an operator or ctx ends it; b is nil unless it is in PgBouncer's place; take: it is to take
+// the place of one that runs.
+func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer, take bool) error {
 	leaveProcessors()
 	cfg := f.ToProxy()
 	cfg.Log = log
@@ -89,6 +94,14 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) er
 	if cfg.Handed, err = handedSockets(); err != nil {
 		return err
 	}
+	heritage, err := inherit(ctx, f, take)
+	if err != nil {
+		return err
+	}
+	if heritage != nil {
+		defer heritage.Handed.Close()
+		cfg.Handed = heritage.Handed
+	}
 	g, err := proxy.New(cfg)
 	if err != nil {
 		return err
@@ -109,7 +122,7 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer) er
 	}
 	orders.reloads = append(orders.reloads, boss.reloaded)
 	defer obeyHangups(cfg.Log, orders.reload)()
-	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b}
+	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, heritage: heritage, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b}
 	return s.run(ctx)
 }
 
@@ -140,16 +153,19 @@ func newLog(l config.Log, w io.Writer) *slog.Logger {
 
 // service is one run of the guard and of the HTTP server beside it.
 type service struct {
-	file    *config.File
-	guard   guard
-	pages   *auth.Certificates // nil: they are served without TLS
-	boss    *supervisor
-	handed  *sock.Handed
-	signals <-chan os.Signal
-	ends    <-chan console.End               // an operator's; nil: none come
-	see     *atomic.Pointer[witness.Witness] // for operators; nil: there are none
-	log     *slog.Logger
-	bouncer *bouncer // nil: it is not in PgBouncer's place
+	file     *config.File
+	guard    guard
+	pages    *auth.Certificates // nil: they are served without TLS
+	boss     *supervisor
+	handed   *sock.Handed
+	heritage *proxy.Inheritance // nil: it takes nobody's place
+	signals  <-chan os.Signal
+	ends     <-chan console.End               // an operator's; nil: none come
+	see      *atomic.Pointer[witness.Witness] // for operators; nil: there are none
+	log      *slog.Logger
+	bouncer  *bouncer // nil: it is not in PgBouncer's place
+
+	listensHTTP atomic.Pointer[net.Listener] // of the pages; nil: there is none yet
 }
 
 // run listens, serves, and drains at the first signal or when ctx ends. It returns nil if every transaction could finish.
@@ -165,10 +181,10 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	defer closeHTTP()
-	if err := allTaken(s.handed); err != nil {
+	next, err := s.settleIn(ctx)
+	if err != nil {
 		return err
 	}
-	s.handed.Close()
 	var listen []string
 	for _, a := range s.guard.Addrs() {
 		listen = append(listen, a.String())
@@ -179,12 +195,16 @@ func (s *service) run(ctx context.Context) error {
 
 	s.boss.ready(listen)
 	defer s.boss.watch(func() { s.guard.Stats() })()
+	defer beside(next.run)()
 	served := make(chan error, 1)
 	go func() { served <- s.guard.Serve(context.WithoutCancel(ctx)) }() // ends with Shutdown or Close
 	why := "the end of its context"
 	select {
 	case err := <-served:
 		return err
+	case <-next.done:
+		closeHTTP()
+		return s.handedOver(context.WithoutCancel(ctx))
 	case sig := <-s.signals:
 		if s.bouncer != nil {
 			return s.bouncer.end(s, sig)
@@ -202,6 +222,31 @@ func (s *service) run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	return s.drain(context.WithoutCancel(ctx), why)
+}
+
+// settleIn takes the place of another guard, if it is to, and gives the sockets up that were handed over, of which there are copies now.
+func (s *service) settleIn(ctx context.Context) (*succession, error) {
+	next, err := s.listenForSuccessors()
+	if err != nil {
+		return nil, err
+	}
+	if err = allTaken(s.handed); err != nil && s.heritage != nil {
+		s.log.Warn("an address of the guard before is not of this one: clients who come there are refused", "error", err)
+		err = nil
+	}
+	if err == nil && s.heritage != nil {
+		bound, stop := context.WithTimeout(ctx, s.file.Takeover.Timeout.Std())
+		err = s.guard.TakeOver(bound, s.heritage)
+		stop()
+	}
+	if err != nil && next.control != nil {
+		_ = next.control.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.handed.Close()
+	return next, nil
 }
 
 // sameSignal is how soon after the first a second signal is the same one, sent twice: supervisors signal a process and its group.
@@ -321,16 +366,18 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { // ends with stop
 		defer close(done)
+		l := l
 		if l == nil {
 			l = s.awaitHTTP(ctx)
 		}
 		if l == nil {
 			return
 		}
+		s.listensHTTP.Store(&l)
 		if s.pages != nil {
 			l = tls.NewListener(l, s.pages.Config())
 		}
-		if err := server.Serve(l); err != http.ErrServerClosed {
+		if err := server.Serve(l); err != http.ErrServerClosed && !errors.Is(err, net.ErrClosed) { // another process's now
 			s.log.Error("http server ended", "error", err)
 		}
 	}()

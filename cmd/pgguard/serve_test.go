@@ -21,6 +21,7 @@ import (
 	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/config"
+	"pgguard/proxy/sock"
 )
 
 // fakeGuard does what the test tells it and notes what it is asked.
@@ -60,6 +61,18 @@ func (g *fakeGuard) AwaitClients(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+func (g *fakeGuard) TakeOver(context.Context, *proxy.Inheritance) error {
+	g.note("take over")
+	return nil
+}
+
+func (g *fakeGuard) HandOver(context.Context, *sock.Passage, ...net.Listener) error {
+	g.note("hand over")
+	return errors.New("nobody is there")
+}
+
+func (g *fakeGuard) AwaitHandedOver(ctx context.Context) error { return g.AwaitClients(ctx) }
 
 func (g *fakeGuard) Events(uint64) ([]event.Event, uint64) { return nil, 0 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 // supervisor is who started the process and asks to be told how it is: systemd, or what speaks its language (sd_notify). nil: nobody asks.
 type supervisor struct {
 	conn  net.Conn
+	where [2]string     // the socket, and how long it waits, in its words
+	over  atomic.Bool   // it is another process's
 	every time.Duration // it takes a process that is silent for twice as long for dead; 0: it does not
 	log   *slog.Logger
 }
@@ -31,7 +34,7 @@ func newSupervisor(log *slog.Logger) *supervisor {
 		log.Warn("who supervises pgguard cannot be told how it is", "error", err)
 		return nil
 	}
-	s := &supervisor{conn: conn, log: log}
+	s := &supervisor{conn: conn, log: log, where: [2]string{socket, usec}}
 	if n, err := strconv.ParseInt(usec, 10, 64); err == nil && n > 0 && (pid == "" || pid == strconv.Itoa(os.Getpid())) {
 		s.every = time.Duration(n) * time.Microsecond / 2
 	}
@@ -47,7 +50,7 @@ func takeVariable(name string) string {
 
 // tell sends assignments, in one message.
 func (s *supervisor) tell(assignments ...string) {
-	if s == nil {
+	if s == nil || s.over.Load() {
 		return
 	}
 	if _, err := s.conn.Write([]byte(strings.Join(assignments, "\n"))); err != nil {
@@ -72,6 +75,22 @@ func (s *supervisor) reloaded() error { s.tell("READY=1"); return nil }
 func (s *supervisor) stopping(grace time.Duration) {
 	const after = 10 * time.Second // from the end of the grace time to that of the process
 	s.tell("STOPPING=1", "STATUS=letting transactions finish", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (grace+after).Microseconds()))
+}
+
+// environment has another process find it.
+func (s *supervisor) environment() []string {
+	if s == nil {
+		return nil
+	}
+	return []string{"NOTIFY_SOCKET=" + s.where[0], "WATCHDOG_USEC=" + s.where[1]}
+}
+
+// succeededBy says that another process is what it supervises, and nothing more.
+func (s *supervisor) succeededBy(pid int) {
+	if s != nil {
+		s.tell("MAINPID=" + strconv.Itoa(pid))
+		s.over.Store(true)
+	}
 }
 
 // watch says that the guard lives each time that alive has returned, until stop is called.

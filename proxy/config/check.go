@@ -51,6 +51,7 @@ func (f *File) check(listenOverridden bool) Faults {
 	f.checkAdmin(c)
 	f.checkLearned(c)
 	f.checkIncidents(c)
+	f.checkTakeover(c)
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
 	f.checkAuth(c)
@@ -148,6 +149,15 @@ func (f *File) checkIncidents(c *checker) {
 	}
 	if in.Keep < 0 || in.Keep > 100 {
 		c.bad("incidents.keep", "%d is not a number of old files from 0 to 100", in.Keep)
+	}
+}
+
+func (f *File) checkTakeover(c *checker) {
+	if s := f.Takeover.Socket; s != "" && !filepath.IsAbs(s) {
+		c.bad("takeover.socket", "%q is not the path of a socket from the root", s)
+	}
+	if f.Takeover.Timeout <= 0 {
+		c.bad("takeover.timeout", "%s is no time to start in", f.Takeover.Timeout)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"time"
 
 	"pgguard/proxy"
 )
@@ -27,6 +28,7 @@ type File struct {
 	CancelTimeout Duration            `yaml:"cancel_timeout"`
 	DeferBegin    bool                `yaml:"defer_begin"`
 	Shutdown      Shutdown            `yaml:"shutdown"`
+	Takeover      Takeover            `yaml:"takeover"`
 	Log           Log                 `yaml:"log"`
 	Auth          Auth                `yaml:"auth"`
 	TLS           TLS                 `yaml:"tls"`
@@ -145,6 +147,13 @@ type Shutdown struct {
 	IdleGrace           Duration `yaml:"idle_grace"`
 }
 
+// Takeover says how another process takes this one's place while clients are served.
+type Takeover struct {
+	Socket  string   `yaml:"socket"` // empty: none
+	Timeout Duration `yaml:"timeout"`
+	Grace   Duration `yaml:"grace"`
+}
+
 // Log says what the log looks like and how much of it there is.
 type Log struct {
 	Format LogFormat `yaml:"format"`
@@ -195,6 +204,8 @@ func Default() *File {
 		Shutdown: Shutdown{
 			AcceptWhileDraining: d.AcceptWhileDraining, Grace: Duration(d.Grace), IdleGrace: Duration(d.IdleGrace),
 		},
+		Takeover: Takeover{Timeout: Duration(30 * time.Second), Grace: Duration(time.Hour)},
+
 		Log:  Log{Format: "text", Level: LogLevel(slog.LevelInfo)},
 		Auth: Auth{Method: "trust", Users: map[string]AuthUser{}, Rules: []AuthRule{}},
 		TLS:  TLS{Mode: "off"},
