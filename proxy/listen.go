@@ -30,7 +30,7 @@ func (srv *Server) take(addr, port string) (net.Listener, error) {
 }
 
 // TakeSocket returns a listener on a unix socket: one of those handed over, else one that it binds. Of what is in the way it removes nothing but a socket
-// that nobody listens on. Close removes the socket, unless it is lent, or has become another's.
+// that nobody listens on. Close removes the socket, unless that is somebody else's.
 func TakeSocket(h *sock.Handed, path string) (net.Listener, error) {
 	l, err := h.Take("unix", path)
 	switch {
@@ -39,7 +39,7 @@ func TakeSocket(h *sock.Handed, path string) (net.Listener, error) {
 	case l == nil:
 		return bindSocket(path)
 	case h.Owns("unix", path):
-		return ownSocket(l, path)
+		return ownSocket(l, path, h)
 	}
 	return l, nil
 }
@@ -82,12 +82,12 @@ func bindSocket(path string) (net.Listener, error) {
 		return nil, err
 	}
 	nl.(*net.UnixListener).SetUnlinkOnClose(false) // by its name alone, which may be another's by then
-	return ownSocket(nl, path)
+	return ownSocket(nl, path, nil)
 }
 
-// ownSocket returns a listener whose Close removes its socket.
-func ownSocket(nl net.Listener, path string) (net.Listener, error) {
-	l := &socketListener{Listener: nl, dir: filepath.Dir(path), path: path}
+// ownSocket returns a listener whose Close removes its socket: once it is claimed, if it comes from somebody.
+func ownSocket(nl net.Listener, path string, from *sock.Handed) (net.Listener, error) {
+	l := &socketListener{Listener: nl, dir: filepath.Dir(path), path: path, from: from}
 	var err error
 	if l.made, err = os.Lstat(path); err != nil {
 		_ = nl.Close()
@@ -131,12 +131,16 @@ type socketListener struct {
 	net.Listener
 	dir, path string
 	made      fs.FileInfo
-	once      sync.Once // afterwards the system may give another file the number by which this one is known
+	from      *sock.Handed // nil: it was bound here
+	once      sync.Once    // afterwards the system may give another file the number by which this one is known
 }
 
 // Close implements net.Listener.
 func (l *socketListener) Close() error {
 	l.once.Do(func() {
+		if l.from != nil && !l.from.Claimed() {
+			return
+		}
 		release, err := lockDir(l.dir)
 		if err != nil {
 			return // the next to listen here removes it

@@ -40,6 +40,7 @@ func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
 	if err != nil {
 		return err
 	}
+	in.Handed.Claim()
 	srv.keys.begin(c.NextKey)
 	a := &ancestor{in.p}
 	srv.ancestor.Store(a)

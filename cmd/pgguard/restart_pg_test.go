@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -95,7 +97,11 @@ func TestRestartWithSocketActivationRefusesNobody(t *testing.T) {
 
 // visit is one client that comes, asks and leaves.
 func visit(ctx context.Context, addr string) error {
-	conn, err := pgx.Connect(ctx, "postgres://postgres@"+addr+"/postgres?sslmode=disable")
+	url := "postgres://postgres@" + addr + "/postgres?sslmode=disable"
+	if filepath.IsAbs(addr) { // the directory of a socket
+		url = "host=" + addr + " user=postgres dbname=postgres port=" + socketPort(addr)
+	}
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
@@ -103,4 +109,13 @@ func visit(ctx context.Context, addr string) error {
 	err = conn.QueryRow(ctx, "select 42").Scan(&n)
 	_ = conn.Close(ctx)
 	return err
+}
+
+// socketPort is the port in the name of the socket in a directory.
+func socketPort(dir string) string {
+	found, err := filepath.Glob(dir + "/.s.PGSQL.*")
+	if err != nil || len(found) != 1 {
+		return "1"
+	}
+	return strings.TrimPrefix(filepath.Ext(found[0]), ".")
 }

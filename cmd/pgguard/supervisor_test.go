@@ -53,6 +53,34 @@ func (b *told) await(want string) string {
 	}
 }
 
+// TestSupervisorIsToldOfTheNextProcess: it supervises that from then on, and hears nothing more of this one; and the next finds it.
+func TestSupervisorIsToldOfTheNextProcess(t *testing.T) {
+	b := supervised(t, time.Minute)
+	path := os.Getenv("NOTIFY_SOCKET")
+	boss := newSupervisor(slog.New(slog.DiscardHandler))
+	defer boss.close()
+	if got := strings.Join(boss.environment(), " "); got != "NOTIFY_SOCKET="+path+" WATCHDOG_USEC=60000000" {
+		t.Errorf("the next process is given %q", got)
+	}
+	boss.succeededBy(4711)
+	if text := b.await("MAINPID"); text != "MAINPID=4711" {
+		t.Errorf("it is told %q", text)
+	}
+	boss.stopping(time.Second)
+	if err := b.c.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 100)
+	if n, err := b.c.Read(buf); err == nil {
+		t.Errorf("after that it is told %q", buf[:n])
+	}
+	var none *supervisor
+	none.succeededBy(1)
+	if got := none.environment(); got != nil {
+		t.Errorf("with nobody there the next process is given %q", got)
+	}
+}
+
 func TestSupervisorIsToldHowTheGuardIs(t *testing.T) {
 	b := supervised(t, 20*time.Millisecond)
 	boss := newSupervisor(slog.New(slog.DiscardHandler))

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 )
 
 // Handed are sockets that whoever started the process has bound and listens on for it, such as systemd: connections wait in them while no process
-// is there. Not safe for concurrent use. The zero value has none, and so has nil.
-type Handed struct{ sockets []*handed }
+// is there. Not safe for concurrent use, but for Claim and Claimed. The zero value has none, and so has nil.
+type Handed struct {
+	sockets []*handed
+	claimed atomic.Bool
+}
 
 type handed struct {
 	file  *os.File
@@ -54,6 +58,12 @@ func (h *Handed) Owns(network, addr string) bool {
 	}
 	return false
 }
+
+// Claim notes that whoever has bound the sockets does not listen on them any more: from now on those that are owned are this process's to remove.
+func (h *Handed) Claim() { h.claimed.Store(true) }
+
+// Claimed is true after Claim.
+func (h *Handed) Claimed() bool { return h.claimed.Load() }
 
 // Take returns a listener on the socket that is bound to an address, tcp and host:port or unix and a path; nil if there is none. It can be taken again
 // after the listener is closed.
