@@ -21,10 +21,9 @@ type heir struct {
 	srv *Server
 	p   *sock.Passage
 
-	mu     sync.Mutex
-	asked  map[uint64]chan string // guarded by mu: arrivals that are not answered yet; nil: it has gone
-	last   uint64                 // guarded by mu: the last ID
-	theirs map[string]int         // guarded by mu: its servers, by instance
+	mu    sync.Mutex
+	asked map[uint64]chan string // guarded by mu: arrivals that are not answered yet; nil: it has gone
+	last  uint64                 // guarded by mu: the last ID
 }
 
 // sweepEvery is how often it is looked who can be handed over. Who does something meanwhile goes with its next request.
