@@ -4,7 +4,7 @@
 #   sh proxy/conformance/rails/run.sh [-run TEST]
 #
 # It gets Ruby, Rails, Puma, Sidekiq and Redis by deploy/deps.sh. RAILS_ROUNDS is how often each is measured (2), RAILS_PHASE how long
-# a phase takes (15s), RAILS_TABLE a file that gets the table, RAILS_LOGS a directory that keeps what the programs print.
+# a phase takes (10s), RAILS_TABLE a file that gets the table, RAILS_LOGS a directory that keeps what the programs print.
 set -eu
 cd "$(dirname "$0")/../../.."
 sh deploy/deps.sh >&2

@@ -40,10 +40,10 @@ func (w *world) serve(name string, at place, s size) *web {
 	app.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	env := w.env(at, "RAILS_ENV=production", fmt.Sprintf("REDIS_URL=redis://127.0.0.1:%d/0", app.redis), fmt.Sprintf("PORT=%d", port))
 	app.puma = start(w.t, name+"-puma", w.app(), append(env, fmt.Sprintf("WEB_CONCURRENCY=%d", s.pumas), fmt.Sprintf("RAILS_MAX_THREADS=%d", s.threads)),
-		"bundle", "exec", "puma", "-C", "config/puma.rb")
+		apart("bundle", "exec", "puma", "-C", "config/puma.rb")...)
 	app.all = []*process{app.puma}
 	for i := range s.sidekiqs {
-		p := start(w.t, fmt.Sprintf("%s-sidekiq%d", name, i), w.app(), append(env, fmt.Sprintf("RAILS_MAX_THREADS=%d", s.jobs)), "bundle", "exec", "sidekiq")
+		p := start(w.t, fmt.Sprintf("%s-sidekiq%d", name, i), w.app(), append(env, fmt.Sprintf("RAILS_MAX_THREADS=%d", s.jobs)), apart("bundle", "exec", "sidekiq")...)
 		app.all = append(app.all, p)
 	}
 	app.puma.await("Sidekiq works on jobs", func() bool {

@@ -69,7 +69,7 @@ func (w *world) guard(upstream string, flags ...string) (place, *process) {
 	if upstream != "" {
 		env = append(env, "PGGUARD_UPSTREAM="+upstream)
 	}
-	p := start(w.t, "pgguard", "", env, args...)
+	p := start(w.t, "pgguard", "", env, apart(args...)...)
 	p.listens(port)
 	return place{host: "127.0.0.1", port: port, user: "app"}, p
 }

@@ -1,9 +1,11 @@
 class Report < ApplicationRecord
-  # Reads all orders: what everybody has bought, by hour. It is what makes a database sweat.
+  COLUMNS = "products.name", "sum(quantity * price_cents)", "count(DISTINCT date_trunc('minute', orders.created_at))"
+
+  # Reads all orders: what each product has brought in, and in how many minutes somebody bought it. It is what makes a database sweat.
   def self.write
     from = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-    hours = Order.joins(:product).group("date_trunc('hour', orders.created_at)", "products.name").sum("quantity * price_cents")
-    turnover = hours.each_with_object(Hash.new(0)) { |((_hour, product), cents), sum| sum[product] += cents }
+    rows = Order.joins(:product).group("products.name").pluck(*COLUMNS.map { |c| Arel.sql(c) })
+    turnover = rows.to_h { |product, cents, _minutes| [product, cents] }
     create!(turnover: turnover, seconds: Process.clock_gettime(Process::CLOCK_MONOTONIC) - from)
   end
 end
