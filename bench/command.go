@@ -32,6 +32,7 @@ type commandLine struct {
 	List     listCommand     `cmd:"" help:"List the scenarios."`
 	Sim      simCommand      `cmd:"" help:"Play the simulated scenarios and compare laws with the best static limit."`
 	Plot     plotCommand     `cmd:"" help:"Draw the results of a run as SVG and PNG."`
+	Report   reportCommand   `cmd:"" help:"Write the results of runs as one page of HTML, with their charts."`
 }
 
 // runCommand holds the flags that all scenarios have.
@@ -137,12 +138,9 @@ matrix      regimes of every kind, each beside fixed limits, PgBouncer and direc
 
 // Run is called by the parser.
 func (c *plotCommand) Run(s *session) error {
-	f, err := report.Load(c.File)
+	f, err := results(c.File)
 	if err != nil {
 		return err
-	}
-	if f.Scenario == (scenario.Sweep{}).Name() {
-		f = report.BySize(f, sweepFigures...)
 	}
 	base := strings.TrimSuffix(filepath.Base(c.File), filepath.Ext(c.File))
 	for _, chart := range charts(f) {

@@ -188,3 +188,29 @@ func TestChartIsDrawnInItsSizeWithBothColours(t *testing.T) {
 		t.Errorf("colours found: %v", found)
 	}
 }
+
+// TestPageHasAllOfARun: where it was, the chart, each figure of each target, what failed and what is doubtful; and no name becomes markup.
+func TestPageHasAllOfARun(t *testing.T) {
+	evil := `<script>alert("x")</script>`
+	f := &File{Scenario: "spiral", Command: []string{"run", "spiral", evil}, Machine: Machine{Cores: 2, Model: "A Machine"}}
+	for i, target := range []string{"direct", evil} {
+		f.Runs = append(f.Runs, Run{
+			Target: target, Figures: []Figure{{"answers", "1/s", 1234 + float64(i)}}, Series: []Series{PerSecond("goodput", "1/s", []float64{1, 2, 3})},
+			Errors: map[string]int64{"climb web 53300": 77}, Doubts: []string{"it was noisy"},
+		})
+	}
+	page, err := Page([]Section{{f, []Chart{{Title: evil, Panels: []Panel{{Series: "goodput", Label: "answers"}}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<h2>spiral</h2>", "A Machine", "<figure><svg", "</svg>", "<td>1234</td>", "<td>1235</td>", "<td>77</td>", "direct, repeat 0: it was noisy", "alert("} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	for _, bad := range []string{"<script", "http://www.w3.org/TR", "src=", "href=\"http"} {
+		if strings.Contains(string(page), bad) {
+			t.Errorf("the page has %s", bad)
+		}
+	}
+}

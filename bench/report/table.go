@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -10,9 +11,11 @@ import (
 )
 
 // WriteTable prints the summary: a line per figure, a column per target; each cell is the median and, with more than one repeat, (min–max).
-func WriteTable(w io.Writer, s Summary) error {
-	head := append([]string{"figure", "unit"}, s.Targets...)
-	rows := [][]string{head}
+func WriteTable(w io.Writer, s Summary) error { return WriteGrid(w, summaryRows(s)) }
+
+// summaryRows are the cells of the table, the heading first.
+func summaryRows(s Summary) [][]string {
+	rows := [][]string{append([]string{"figure", "unit"}, s.Targets...)}
 	for _, r := range s.Rows {
 		line := []string{r.Name, r.Unit}
 		for _, c := range r.Cells {
@@ -20,7 +23,7 @@ func WriteTable(w io.Writer, s Summary) error {
 		}
 		rows = append(rows, line)
 	}
-	return WriteGrid(w, rows)
+	return rows
 }
 
 // Cell formats a spread: "-" without values, the median alone for one, else "median (min–max)".
@@ -94,6 +97,18 @@ func WriteGrid(w io.Writer, rows [][]string) error {
 
 // WriteErrors prints the failed requests of every target by phase, class and label, summed over the repeats. It prints nothing when there are none.
 func WriteErrors(w io.Writer, f *File) error {
+	rows := errorRows(f)
+	if rows == nil {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return WriteGrid(w, rows)
+}
+
+// errorRows are the cells of that table, the heading first; nil if nothing has failed.
+func errorRows(f *File) [][]string {
 	targets := f.Targets()
 	sums := map[string][]int64{}
 	for _, r := range f.Runs {
@@ -107,21 +122,13 @@ func WriteErrors(w io.Writer, f *File) error {
 	if len(sums) == 0 {
 		return nil
 	}
-	keys := make([]string, 0, len(sums))
-	for k := range sums {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
 	rows := [][]string{append([]string{"failed requests", ""}, targets...)}
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(sums)) {
 		line := []string{k, ""}
 		for _, n := range sums[k] {
 			line = append(line, fmt.Sprint(n))
 		}
 		rows = append(rows, line)
 	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	return WriteGrid(w, rows)
+	return rows
 }
