@@ -36,6 +36,8 @@ func charts(f *report.File) []namedChart {
 		return control(f, "bulk", "web p99")
 	case "mixed":
 		return control(f, "short", "short p99")
+	case "replay":
+		return control(f, scenario.SeriesGoodput, scenario.SeriesP99)
 	case "diurnal":
 		return control(f, "reads", "reads p99")
 	default:

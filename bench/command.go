@@ -26,6 +26,7 @@ const (
 
 type commandLine struct {
 	Run      runCommand      `cmd:"" help:"Measure targets side by side, in turns."`
+	Replay   replayCommand   `cmd:"" help:"Play the statements of a PostgreSQL's log again, against targets in turns."`
 	Features featuresCommand `cmd:"" help:"Ask targets, feature by feature, for what a direct connection has."`
 	Matrix   matrixCommand   `cmd:"" help:"Measure a guard in many regimes, each beside fixed limits, PgBouncer and a direct connection."`
 	Demo     demoCommand     `cmd:"" help:"Show what the guard does: an overload of a private PostgreSQL, direct and guarded. About two minutes."`
@@ -35,8 +36,8 @@ type commandLine struct {
 	Report   reportCommand   `cmd:"" help:"Write the results of runs as one page of HTML, with their charts."`
 }
 
-// runCommand holds the flags that all scenarios have.
-type runCommand struct {
+// measureFlags are those that all scenarios have.
+type measureFlags struct {
 	Target         []string `sep:"none" placeholder:"TARGET" help:"What to measure; repeat it. direct; pgbouncer[=PATH][,pool=N]; guard=PATH[,pool=N][,limit=N] or guard=PATH,config=FILE; NAME=URL[,pid=N]. Any may have ,name=NAME; fleet=N puts so many pgbouncers or guards before the server."`
 	Repeats        int      `default:"3" help:"How often each target is measured."`
 	Server         string   `placeholder:"URL" help:"Direct URL of the server, as a superuser."`
@@ -45,6 +46,11 @@ type runCommand struct {
 	Out            string   `placeholder:"FILE" help:"Where to write the JSON. Default: bench/results/SCENARIO-TIME.json."`
 	Seed           uint64   `help:"Seed of arrivals and choices; 0 draws one, and prints it."`
 	Verbose        bool     `help:"Show the output of the programs that are started."`
+}
+
+// runCommand has the scenarios that make their own load.
+type runCommand struct {
+	measureFlags
 
 	Steady steadyCommand `cmd:"" help:"What a proxy costs when nothing is wrong: throughput, added latency, logins, memory."`
 	Spiral spiralCommand `cmd:"" help:"Workers stepped up to 1000 and back: what is left, and does it recover."`
@@ -160,7 +166,7 @@ func (c *plotCommand) Run(s *session) error {
 }
 
 // options turns the flags into Options, or says what is wrong with them.
-func (r *runCommand) options(sc scenario.Scenario) (Options, error) {
+func (r *measureFlags) options(sc scenario.Scenario) (Options, error) {
 	o := Options{Scenario: sc, Repeats: r.Repeats, Server: r.Server, MaxConnections: r.MaxConnections, Seed: r.Seed}
 	switch {
 	case (r.Server == "") != r.StartServer:
@@ -200,7 +206,7 @@ func parseTargets(texts []string) ([]Target, error) {
 }
 
 // measure runs the scenario, prints the tables and writes the file.
-func (r *runCommand) measure(s *session, sc scenario.Scenario) error {
+func (r *measureFlags) measure(s *session, sc scenario.Scenario) error {
 	o, err := r.options(sc)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func TestCommandsOfTheDocsAreUnderstood(t *testing.T) {
 		if _, err := parser.Parse(strings.Fields(command)); err != nil {
 			return err
 		}
-		for _, target := range cli.Run.Target {
+		for _, target := range append(cli.Run.Target, cli.Replay.Target...) {
 			if _, err := ParseTarget(target); err != nil {
 				return err
 			}
