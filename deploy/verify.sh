@@ -1,11 +1,12 @@
 #!/bin/sh
-# Holds what is in this directory against the tools that will read it, where Go's tests cannot: systemd-analyze, a shell, and Nix's parser.
+# Holds what is in this directory against the tools that will read it, where Go's tests cannot: systemd-analyze, a shell, docker-compose, and Nix's parser.
 # They are installed by apt-get where root may, else it says what is missing. Exit codes: 0 all is well, 1 something is not, or a tool is missing.
 set -eu
 cd "$(dirname "$0")"
 
 missing=
 command -v systemd-analyze >/dev/null || missing="$missing systemd"
+command -v docker-compose >/dev/null || missing="$missing docker-compose"
 command -v nix-instantiate >/dev/null || missing="$missing nix-bin"
 if [ -n "$missing" ] && command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
 	# shellcheck disable=SC2086 # the names are separate arguments
@@ -30,6 +31,9 @@ cp systemd/pgguard.socket "$dir"
 sed 's|/usr/bin/pgguard|/bin/true|' systemd/pgguard.service >"$dir/pgguard.service"
 systemd-analyze verify --man=no "$dir/pgguard.service" "$dir/pgguard.socket"
 echo "pgguard.service, pgguard.socket: ok"
+
+docker-compose -f container/compose.yaml config >/dev/null
+echo "container/compose.yaml: ok"
 
 for file in nixos/*.nix; do
 	nix-instantiate --parse "$file" >/dev/null
