@@ -27,6 +27,7 @@ type Caps struct {
 type capState struct {
 	fixed   int           // the operator's, 0: measured
 	found   int           // measured, 0: unknown
+	away    int           // that another process has of them, whose place this one takes
 	now     int           // what holds
 	lowered time.Time     // when the server refused a connection last; zero: the cap has come back since
 	risen   time.Time     // when it had come back last
@@ -43,11 +44,11 @@ func (c *capState) set(fixed int) {
 func (c *capState) full() int {
 	switch {
 	case c.fixed > 0 && c.found > 0:
-		return max(1, min(c.fixed, c.found))
+		return max(1, min(c.fixed, c.found)-c.away)
 	case c.fixed > 0:
-		return c.fixed
+		return max(1, c.fixed-c.away)
 	case c.found > 0:
-		return c.found
+		return max(1, c.found-c.away)
 	}
 	return capUnknown
 }
@@ -87,6 +88,18 @@ func (p *Pool) SetCaps(c Caps) {
 	p.tallyLocked(now)
 	p.caps = c
 	p.cap.found = max(0, c.Total)
+	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {
+		p.cap.now = p.cap.full()
+	}
+	p.grantAll(now)
+}
+
+// SetAway tells the pool how many of the servers that it may have another process has now, whose place this one takes. One is left to it anyhow.
+func (p *Pool) SetAway(n int) {
+	now := time.Now()
+	p.mu.Lock()
+	p.tallyLocked(now)
+	p.cap.away = n
 	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {
 		p.cap.now = p.cap.full()
 	}

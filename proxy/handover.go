@@ -30,6 +30,7 @@ const (
 	passClient   = 'C' // arrival, with a client's socket
 	passAnswer   = 'A' // receipt: what has become of that
 	passCancel   = 'X' // lateCancel
+	passServers  = 'S' // holding
 )
 
 // newcomer is what a successor says of itself.
@@ -90,6 +91,9 @@ type lateCancel struct {
 	PID    uint32
 	Secret []byte
 }
+
+// holding is how many servers the predecessor has of each instance.
+type holding struct{ Servers map[string]int }
 
 // pass sends a message.
 func pass(p *sock.Passage, kind byte, m any) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"sync"
@@ -33,6 +34,8 @@ const sweepEvery = 20 * time.Millisecond
 // there is an error, and nothing has changed. Otherwise nobody comes in here any more, and clients go over as they become idle; AwaitHandedOver
 // returns when none is left. HandOver owns p.
 func (srv *Server) HandOver(ctx context.Context, p *sock.Passage, others ...net.Listener) error {
+	srv.handing.Lock()
+	defer srv.handing.Unlock()
 	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
 	h := &heir{srv: srv, p: p, asked: map[uint64]chan string{}}
 	err := h.meet(others)
@@ -101,8 +104,21 @@ func (srv *Server) objection(g newcomer) string {
 		return "the running pgguard is ending"
 	case srv.heir.Load() != nil:
 		return "the running pgguard has handed over already"
+	case srv.keepsWaiting():
+		return "a database is paused; RESUME it first"
 	}
 	return ""
+}
+
+// keepsWaiting is true while clients of any database are kept waiting.
+func (srv *Server) keepsWaiting() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	waits := srv.paused
+	for _, d := range srv.databases {
+		waits = waits || d.paused
+	}
+	return waits
 }
 
 // sockets are those that clients come to.
@@ -127,11 +143,7 @@ func (h *heir) lend(l net.Listener) error {
 // commit gives the successor the right to serve, and has this process stop to let anybody in.
 func (h *heir) commit(others []net.Listener) error {
 	srv := h.srv
-	if !srv.heir.CompareAndSwap(nil, h) {
-		return errors.New("the running pgguard has handed over already")
-	}
 	if err := pass(h.p, passGo, commit{srv.keys.reserve()}); err != nil {
-		srv.heir.Store(nil)
 		return err
 	}
 	srv.draining.Store(true)
@@ -146,12 +158,14 @@ func (h *heir) commit(others []net.Listener) error {
 		abandon(l)
 	}
 	srv.introduce(h)
+	held := h.tellServers(nil)
+	srv.heir.Store(h) // from now on clients go
 	for _, in := range srv.allInstances() {
 		in.Pool.Retire(time.Now(), "handed over", func(*pool.Server) bool { return true })
 	}
 	srv.log.Info("handed over; clients follow as they become idle", "clients", srv.clients())
 	srv.work.Go(func() { h.listen() }) // both end when the passage does, which Close sees to
-	srv.work.Go(func() { h.sweep() })
+	srv.work.Go(func() { h.sweep(held) })
 	return nil
 }
 
@@ -170,8 +184,20 @@ func (srv *Server) AwaitHandedOver(ctx context.Context) error {
 	return srv.await(ctx, func() bool { return srv.left() && srv.ancestor.Load() == nil })
 }
 
-// sweep has who is idle go, until the passage ends.
-func (h *heir) sweep() {
+// tellServers tells how many servers there still are here, if that is not what was told last, and returns it.
+func (h *heir) tellServers(told map[string]int) map[string]int {
+	now := map[string]int{}
+	for _, in := range h.srv.allInstances() {
+		now[in.Door.Upstream.Identity()] = len(in.Pool.Views())
+	}
+	if !maps.Equal(now, told) {
+		_ = pass(h.p, passServers, holding{now}) // if it is gone, that does not matter any more
+	}
+	return now
+}
+
+// sweep has who is idle go, until the passage ends. held is what was told of servers.
+func (h *heir) sweep(held map[string]int) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for h.there() {
@@ -180,6 +206,7 @@ func (h *heir) sweep() {
 				s.conn.Interrupt()
 			}
 		}
+		held = h.tellServers(held)
 		select {
 		case <-t.C:
 		case <-h.srv.ctx.Done():

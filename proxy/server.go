@@ -59,6 +59,7 @@ type Server struct {
 	work     sync.WaitGroup // background goroutines
 	sessions sync.WaitGroup // logged-in clients
 
+	handing  sync.Mutex // held while another process is to take over
 	settling sync.Mutex // held while the gate of a database is shut or opened; before mu
 
 	mu        sync.Mutex

@@ -66,14 +66,26 @@ func (srv *Server) receiveFrom(a *ancestor) {
 			continue // with is its socket
 		case passUser:
 			srv.meetUser(body)
+		case passServers:
+			if held, err := hear[holding](body); err == nil {
+				srv.setAway(held)
+			}
 		}
 		if with != nil {
 			_ = with.Close()
 		}
 	}
 	_ = a.p.Close()
+	srv.setAway(holding{})
 	srv.ancestor.Store(nil)
 	srv.log.Info("the process before has ended", "clients_taken", came)
+}
+
+// setAway has the pools leave room for the ancestor's servers.
+func (srv *Server) setAway(held holding) {
+	for _, in := range srv.allInstances() {
+		in.Pool.SetAway(max(0, held.Servers[in.Door.Upstream.Identity()]))
+	}
 }
 
 // meetUser learns what the ancestor knows of a user.

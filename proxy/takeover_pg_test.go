@@ -140,6 +140,32 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestTakeOverKeepsTheCap: what the process before still has is not there for the next.
+func TestTakeOverKeepsTheCap(t *testing.T) {
+	set := func(cfg *Config) { cfg.Pool.MaxServers = 4 }
+	g := newGuard(t, address(shared), set)
+	var holds []*caller
+	for range 3 {
+		c := g.call(t)
+		c.want(t, c.query, "begin", "", 'T')
+		c.want(t, c.query, "select 1", "", 'T')
+		holds = append(holds, c)
+	}
+	heir := succeed(t, g, set)
+	eventually(t, "left one server", func() bool { return heir.pool().Cap == 1 })
+	for range 3 {
+		c := heir.call(t)
+		c.want(t, c.query, "select 1", "", 'I')
+	}
+	if n := len(g.instanceFor(g.cfg.Upstream).Pool.Views()) + len(heir.instanceFor(g.cfg.Upstream).Pool.Views()); n > 4 {
+		t.Errorf("both have %d servers, want 4 at most", n)
+	}
+	for _, c := range holds {
+		c.want(t, c.query, "commit", "", 'I')
+	}
+	eventually(t, "with all servers", func() bool { return heir.pool().Cap == 4 })
+}
+
 // TestTakeOverOfPipelinedRequests: what a client has sent before it goes over, whole messages or a part of one, is answered, once and in order.
 func TestTakeOverOfPipelinedRequests(t *testing.T) {
 	g := newGuard(t, address(shared), nil)
@@ -194,6 +220,21 @@ func TestFailedTakeOverChangesNothing(t *testing.T) {
 			_ = fresh.Close()
 		})
 	}
+	t.Run("comes while a database is paused", func(t *testing.T) {
+		if err := g.Pause(context.Background(), "template1"); err != nil {
+			t.Fatal(err)
+		}
+		old, young := passage(t)
+		if err := pass(young, passHello, hello); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.HandOver(context.Background(), old); err == nil || !strings.Contains(err.Error(), "RESUME") {
+			t.Errorf("got %v", err)
+		}
+		if err := g.Resume("template1"); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("does not become ready in time", func(t *testing.T) {
 		old, young := passage(t)
 		if err := pass(young, passHello, hello); err != nil {
