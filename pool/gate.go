@@ -6,6 +6,7 @@ import "time"
 // for pressure. Who has a server goes on. The zero value is open. It belongs to one pool, by whose lock it is guarded.
 type Gate struct {
 	shut bool
+	over error // who comes is refused with it; nil: it can be opened
 	held line
 }
 
@@ -50,6 +51,23 @@ func (p *Pool) Open(g *Gate, now time.Time) {
 	p.grantAll(now)
 	for i, w := range refused {
 		w.Grantee.Refused(errs[i])
+	}
+}
+
+// Remove has everybody refused who waits before a gate, or comes to it from now on, for that reason: they belong elsewhere.
+func (p *Pool) Remove(g *Gate, why error, now time.Time) {
+	var out []*Waiter
+	p.mu.Lock()
+	p.tallyLocked(now)
+	g.shut, g.over = false, why
+	delete(p.gates, g)
+	for w := g.held.first; w != nil; w = g.held.first {
+		g.release(w)
+		out = append(out, w)
+	}
+	p.grantAll(now)
+	for _, w := range out {
+		w.Grantee.Refused(why)
 	}
 }
 

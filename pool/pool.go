@@ -174,6 +174,9 @@ func (p *Pool) ask(w *Waiter, now time.Time) {
 
 // admitLocked puts w in the queue, where grantAll finds it at once if it can be served.
 func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
+	if w.own.Server == nil && w.Gate != nil && w.Gate.over != nil {
+		return w.Gate.over
+	}
 	if p.closed {
 		return ErrClosed
 	}

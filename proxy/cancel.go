@@ -109,8 +109,9 @@ func (s *session) cancel() (result string) {
 	s.mu.Lock()
 	switch l := s.link; {
 	case s.asked:
+		in := s.route.inst
 		s.mu.Unlock()
-		if s.route.inst.Pool.Withdraw(&s.waiter) {
+		if in.Pool.Withdraw(&s.waiter) {
 			s.Refused(refusedCanceled)
 			return "queued"
 		}
@@ -130,9 +131,9 @@ func (s *session) cancel() (result string) {
 		return sentOr(b.deliverCancel())
 	default: // it is meant for the client's statement, not for what goes ahead of it
 		l.stops = true
-		granted := l.granted
+		granted, in := l.granted, s.route.inst
 		s.mu.Unlock()
-		s.route.inst.Pool.Left(granted, time.Now())
+		in.Pool.Left(granted, time.Now())
 		return "sent"
 	}
 }

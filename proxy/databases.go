@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"pgguard/pool"
@@ -13,8 +14,7 @@ import (
 // database is one that clients may ask for, or have asked for, by this name.
 type database struct {
 	name string
-	inst *instance.Instance
-	gate pool.Gate // of its clients, in the pool of inst
+	site atomic.Pointer[site] // where it is now
 
 	// guarded by Server.mu
 	uses     int    // routes that lead to it
@@ -22,8 +22,18 @@ type database struct {
 	clients  int    // logged in
 	past     Totals // of those that have left
 	paused   bool   // by its name
+	moving   int    // it is being moved
 	disabled bool   // nobody may log in
 }
+
+// site is where a database is, and what its clients come through there.
+type site struct {
+	inst *instance.Instance
+	gate pool.Gate // in the pool of inst
+}
+
+// inst is where the database is.
+func (d *database) inst() *instance.Instance { return d.site.Load().inst }
 
 // maxDatabases bounds the databases that are remembered though the configuration does not name them and nobody is in them. PostgreSQL servers with
 // more are rare; what was counted of those forgotten is missing from the console's sums.
@@ -41,14 +51,16 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 			return d
 		}
 		srv.mu.Unlock()
-		d = &database{name: name, inst: in}
+		d = &database{name: name}
+		h := &site{inst: in}
+		d.site.Store(h)
 		if paused {
-			in.Pool.Shut(&d.gate, time.Now())
+			in.Pool.Shut(&h.gate, time.Now())
 		}
 		if srv.keep(d, paused) {
 			return d
 		}
-		in.Pool.Open(&d.gate, time.Now())
+		in.Pool.Open(&h.gate, time.Now())
 	}
 }
 

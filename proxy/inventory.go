@@ -94,13 +94,14 @@ func (srv *Server) ClientList() []ClientInfo {
 // info is what is known of a session.
 func (s *session) info(now time.Time) ClientInfo {
 	c := ClientInfo{
-		ID: s.id, User: s.route.key.User, Database: s.route.database, ApplicationName: s.called.Value(), Since: s.since, Conn: connInfo(s.conn.Conn), Replication: "none",
+		ID: s.id, Database: s.route.database, ApplicationName: s.called.Value(), Since: s.since, Conn: connInfo(s.conn.Conn), Replication: "none",
 	}
 	if s.walsender != nil {
 		c.Replication = s.walsender.kind
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.User = s.route.key.User
 	c.Class = s.srv.cfg.Pool.Classes[s.class].Name
 	c.Leaving = s.close != nil
 	c.Prepared = s.client.Statements()
@@ -189,7 +190,9 @@ func (srv *Server) UserNames() []string {
 		}
 	}
 	for _, s := range srv.all() {
+		s.mu.Lock()
 		seen[s.route.key.User] = true
+		s.mu.Unlock()
 	}
 	names := make([]string, 0, len(seen))
 	for name := range seen {

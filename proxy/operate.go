@@ -81,12 +81,13 @@ func (srv *Server) settle(d *database) {
 	srv.settling.Lock() // so that what was read is still true when it is done
 	defer srv.settling.Unlock()
 	srv.mu.Lock()
-	paused := d.paused || srv.paused
+	paused := d.paused || srv.paused || d.moving > 0
 	srv.mu.Unlock()
+	h := d.site.Load()
 	if paused {
-		d.inst.Pool.Shut(&d.gate, time.Now())
+		h.inst.Pool.Shut(&h.gate, time.Now())
 	} else {
-		d.inst.Pool.Open(&d.gate, time.Now())
+		h.inst.Pool.Open(&h.gate, time.Now())
 	}
 }
 
@@ -106,8 +107,8 @@ func (srv *Server) known(name string) (list []*database) {
 // another name come to the same database: those are retired once, so that none is older than the pause.
 func (srv *Server) empty(d *database, why string, first bool) (n int) {
 	shared := srv.shares(d)
-	d.inst.Pool.Retire(time.Now(), why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, shared && !first) })
-	for _, v := range d.inst.Pool.Views() {
+	d.inst().Pool.Retire(time.Now(), why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, shared && !first) })
+	for _, v := range d.inst().Pool.Views() {
 		if srv.isOf(d, v.Key, v.Conn, shared) {
 			n++
 		}
@@ -140,7 +141,7 @@ func (srv *Server) shares(d *database) bool {
 		return false
 	}
 	for _, o := range srv.databases {
-		if _, as, _ := srv.destination(o.name); o != d && o.inst == d.inst && as == real && o.uses > 0 && !o.paused {
+		if _, as, _ := srv.destination(o.name); o != d && o.inst() == d.inst() && as == real && o.uses > 0 && !o.paused {
 			return true
 		}
 	}
@@ -210,7 +211,7 @@ func (srv *Server) comesTo(d *database) (paused bool, err error) {
 	if d.disabled {
 		return false, &Refusal{Reason: ReasonRejected, Message: "guard: the database is disabled", Detail: "An operator has disabled it; ENABLE in the console lets clients in again."}
 	}
-	return d.paused || srv.paused, nil
+	return d.paused || srv.paused || d.moving > 0, nil
 }
 
 // Reconnect retires the servers of a database, or of all (""): each is closed when nobody has it, and others take its place. It returns how many.
@@ -230,7 +231,7 @@ func (srv *Server) retire(name, why string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return d.inst.Pool.Retire(now, why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, false) }), nil
+	return d.inst().Pool.Retire(now, why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, false) }), nil
 }
 
 // AwaitRetired returns when no server of a database, or of all (""), is one that was retired: Reconnect has done its work then.
@@ -245,7 +246,7 @@ func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 	return srv.await(ctx, func() bool {
 		for _, in := range srv.allInstances() {
 			for _, v := range in.Pool.Views() {
-				if v.Retired != "" && (d == nil || in == d.inst && srv.isOf(d, v.Key, v.Conn, false)) {
+				if v.Retired != "" && (d == nil || in == d.inst() && srv.isOf(d, v.Key, v.Conn, false)) {
 					return false
 				}
 			}
@@ -282,7 +283,7 @@ func (srv *Server) Kill(name string) error {
 func (srv *Server) kill(d *database) {
 	linked := srv.shares(d)
 	var servers []*backend
-	for _, v := range d.inst.Pool.Views() {
+	for _, v := range d.inst().Pool.Views() {
 		if b, ok := v.Conn.(*backend); ok && srv.isOf(d, v.Key, v.Conn, linked) {
 			servers = append(servers, b)
 		}
@@ -292,7 +293,7 @@ func (srv *Server) kill(d *database) {
 			s.kick(errKilled)
 		}
 	}
-	d.inst.Pool.Retire(time.Now(), "kill", func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, linked) })
+	d.inst().Pool.Retire(time.Now(), "kill", func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, linked) })
 	for _, b := range servers {
 		b.Cut("kill")
 	}

@@ -24,6 +24,10 @@ func (s *session) Refused(err error) {
 // back, to be dealt with as if they had just come.
 func (s *session) answerRefused() error {
 	s.mu.Lock()
+	if errors.Is(s.denied, errElsewhere) {
+		s.mu.Unlock()
+		return s.rehome()
+	}
 	refusal := refusalFor(s.denied)
 	if errors.Is(s.denied, pool.ErrClosed) && s.close == nil {
 		s.close = errDrained

@@ -56,17 +56,23 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 
 // destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
 func (srv *Server) destination(name string) (d Database, called string, ok bool) {
+	asked := name
+	moved := srv.moved.Load()
 	d, ok = srv.cfg.Databases[name]
 	called = d.Upstream.Database
 	if !ok || name == AnyDatabase {
 		d, called = srv.cfg.Databases[AnyDatabase], name
 		d.Upstream = srv.cfg.Upstream
 		ok = d.Upstream.Host != ""
+		name = AnyDatabase
+	}
+	if to, is := moved.to(name); is {
+		d.Upstream = to
 	}
 	if d.Mode == PoolModeDefault {
 		d.Mode = srv.cfg.Mode
 	}
-	return d, cmp.Or(called, name), ok
+	return d, cmp.Or(called, asked), ok
 }
 
 // mostOf is how many servers a user may have in a database.
@@ -100,8 +106,10 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	if !ok {
 		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
 	}
-	r := &route{inst: srv.instanceFor(d.Upstream), mode: d.Mode, database: h.database}
-	r.at = srv.databaseFor(h.database, r.inst)
+	r := &route{mode: d.Mode, database: h.database}
+	r.at = srv.databaseFor(h.database, srv.instanceFor(d.Upstream))
+	r.site = r.at.site.Load()
+	r.inst = r.site.inst
 	r.defers = srv.cfg.DeferBegin && r.mode == PoolModeTransaction
 	user := cmp.Or(d.User, h.user)
 	h.settings = d.with(h.settings)
@@ -173,6 +181,14 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 		wait = srv.cfg.LoginTimeout
 	}
 	err = srv.awaitLogin(s, l, wait)
+	if errors.Is(err, errElsewhere) {
+		was := *s.route
+		if err := s.reroute(); err != nil {
+			return nil, err
+		}
+		srv.forget(&was)
+		return srv.remembered(s)
+	}
 	if t := l.told.Load(); t != nil && !isRejected(err) {
 		return t.params, nil
 	}
@@ -182,7 +198,7 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 // awaitLogin waits until a server of the key has reported its settings, or cannot be had.
 func (srv *Server) awaitLogin(s *session, l *login, wait time.Duration) error {
 	w := loginWaiter{done: make(chan error, 1), inst: s.route.inst, login: l, timeout: srv.cfg.CancelTimeout}
-	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w, Gate: &s.route.at.gate}
+	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w, Gate: &s.route.site.gate}
 	s.route.inst.Pool.Get(&request, time.Now())
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()

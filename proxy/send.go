@@ -64,6 +64,10 @@ func (s *session) offer(r *request, end int) error {
 	}
 	s.moveLocked(queued)
 	s.mu.Unlock()
+	if s.route.strayed() {
+		s.Refused(errElsewhere)
+		return nil
+	}
 	if !r.Urgent() && !in.Passes() {
 		if err := in.Refusing(); err != nil {
 			s.Refused(err)

@@ -51,8 +51,10 @@ type Server struct {
 	sendsOff atomic.Bool  // who is between transactions is told to go
 	accepts  atomic.Int32 // loops of accept: one more connection may come of each
 
-	heir     atomic.Pointer[heir]     // nil: this process has not handed over
-	ancestor atomic.Pointer[ancestor] // nil: no process is left whose place this one has taken
+	expected atomic.Pointer[string]      // the identity of an upstream that databases are about to move to; nil: none are
+	moved    atomic.Pointer[relocations] // databases that are not where the Config says
+	heir     atomic.Pointer[heir]        // nil: this process has not handed over
+	ancestor atomic.Pointer[ancestor]    // nil: no process is left whose place this one has taken
 
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
@@ -60,12 +62,14 @@ type Server struct {
 	sessions sync.WaitGroup // logged-in clients
 
 	handing  sync.Mutex // held while another process is to take over
+	moving   sync.Mutex // held while databases move; before settling
 	settling sync.Mutex // held while the gate of a database is shut or opened; before mu
 
 	mu        sync.Mutex
 	listeners []*listener                   // guarded by mu
 	shut      bool                          // guarded by mu: nobody is accepted any more
 	instances map[string]*instance.Instance // guarded by mu
+	endings   map[*instance.Instance]func() // guarded by mu: what ends each
 	lobby     lobby                         // guarded by mu
 	crowded   int                           // guarded by mu: guests closed for others, since that was logged
 	crowdedAt time.Time                     // guarded by mu: when it was
@@ -94,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{owners: map[uint32]owner{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
-		instances: map[string]*instance.Instance{}, entered: map[*session]struct{}{},
+		instances: map[string]*instance.Instance{}, endings: map[*instance.Instance]func(){}, entered: map[*session]struct{}{},
 		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
 		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size), source: cfg.Password.source(),
@@ -410,7 +414,9 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 	}
 	in.Door.Learn(up)
 	if fresh && srv.ctx.Err() == nil {
-		srv.work.Go(func() { in.Run(srv.ctx) })
+		ctx, stop := context.WithCancel(srv.ctx)
+		srv.endings[in] = stop
+		srv.work.Go(func() { in.Run(ctx) })
 	}
 	return in
 }

@@ -94,7 +94,7 @@ func (s *session) init(name string) {
 	if s.srv.cfg.SyncApplicationName {
 		s.client.Call(name)
 	}
-	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client, Gate: &s.route.at.gate}
+	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client, Gate: &s.route.site.gate}
 	s.since = time.Now()
 }
 

@@ -66,7 +66,7 @@ func (srv *Server) Sights() []Sight {
 	now := time.Now()
 	crowds := map[*instance.Instance]map[string]*Crowd{}
 	for _, s := range srv.all() {
-		in := s.route.inst
+		in := s.instance()
 		if crowds[in] == nil {
 			crowds[in] = map[string]*Crowd{}
 		}

@@ -31,6 +31,7 @@ type route struct {
 	database string // as the client calls it
 	defers   bool   // BEGIN is deferred
 	at       *database
+	site     *site // of at, when the route was made
 }
 
 // hello is what a client's start-up packet says.

@@ -89,6 +89,14 @@ func (c *Client) Call(name string) {
 	c.settings = c.plain
 }
 
+// Settle has the client be where other terms hold: its database is elsewhere, and is read anew. It keeps what it has set and prepared.
+func (c *Client) Settle(t *Terms) {
+	c.Terms = t
+	if c.memory = nil; c.hides != 0 {
+		c.hides = t.Catalog.Renew()
+	}
+}
+
 // ToldName notes what the client is told of its application_name now, and returns that; news: it was told something else before.
 func (c *Client) ToldName() (name string, news bool) {
 	name, set := c.settings.Get(settingName)

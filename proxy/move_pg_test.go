@@ -1,0 +1,204 @@
+//go:build pg
+
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgguard/proxy/pgtest"
+	"pgguard/proxy/upstream"
+)
+
+// upstreamAt is a PostgreSQL at an address.
+func upstreamAt(t *testing.T, addr string) upstream.Upstream {
+	t.Helper()
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return upstream.Upstream{Host: host, Port: port, User: "postgres", ConnectTimeout: 5 * time.Second}
+}
+
+// movedLife is a client of TestMove: what it has set and prepared stays, and what it is told was committed is in one of the tables.
+func movedLife(c *caller, id int, over *atomic.Bool, committed *atomic.Int64) error {
+	update := fmt.Sprintf("update moved set n = n + 1 where id = %d", id)
+	mem := fmt.Sprintf("%dkB", 100+id)
+	for _, first := range []func() (answer, error){
+		func() (answer, error) { return c.query("set work_mem to '" + mem + "'") },
+		func() (answer, error) { return c.named(parseNamed("st", update)) },
+	} {
+		if a, err := first(); err != nil || a.code() != "" {
+			return fmt.Errorf("at first: %v %s", err, a)
+		}
+	}
+	for !over.Load() {
+		steps := []func() (answer, error){func() (answer, error) { return c.named(runNamed("st")) }}
+		if id%2 == 1 {
+			steps = []func() (answer, error){
+				func() (answer, error) { return c.query("begin") },
+				func() (answer, error) { return c.named(runNamed("st")) },
+				func() (answer, error) { return c.query("commit") },
+			}
+		}
+		for _, step := range steps {
+			if a, err := step(); err != nil || a.code() != "" {
+				return fmt.Errorf("client %d: %v %s", id, err, a)
+			}
+		}
+		committed.Add(1)
+		if a, err := c.query("show work_mem"); err != nil || len(a.rows) != 1 || a.rows[0] != mem {
+			return fmt.Errorf("client %d has work_mem %q, want %s: %v", id, a.rows, mem, err)
+		}
+	}
+	return nil
+}
+
+// TestMove: a database goes to another server under a hundred clients, who notice nothing but that they wait.
+func TestMove(t *testing.T) {
+	const clients = 100
+	here, there := pgtest.New(t, pgtest.Options{}), pgtest.New(t, pgtest.Options{})
+	for _, c := range []*pgtest.Cluster{here, there} {
+		if err := c.Exec(context.Background(), fmt.Sprintf("create table moved as select id, 0 as n from generate_series(0, %d) id", clients)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := newGuard(t, address(here), func(cfg *Config) { cfg.Pool.MaxServers = 20 })
+	var over atomic.Bool
+	var lives sync.WaitGroup
+	committed := make([]atomic.Int64, clients)
+	faults := make(chan error, clients)
+	for id := range clients {
+		c := g.call(t)
+		lives.Go(func() { faults <- movedLife(c, id, &over, &committed[id]) })
+	}
+	busy := func(n int64) { eventually(t, "busy", func() bool { return committed[clients-1].Load() > n }) }
+	busy(3)
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	paused, err := g.Move(ctx, AnyDatabase, upstreamAt(t, address(there)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := func(c *pgtest.Cluster) map[string]int64 {
+		admin, all := direct(t, c), map[string]int64{}
+		for _, row := range admin.want(t, admin.query, "select id || ' ' || n from moved", "", 'I').rows {
+			id, n, _ := strings.Cut(row, " ")
+			all[id], _ = strconv.ParseInt(n, 10, 64)
+		}
+		_ = admin.Close()
+		return all
+	}
+	before := counts(here)
+	if err := here.Stop(); err != nil { // nobody needs it any more
+		t.Fatal(err)
+	}
+	busy(committed[clients-1].Load() + 3)
+	fresh := g.call(t)
+	fresh.want(t, fresh.query, "select 1", "", 'I')
+	over.Store(true)
+	lives.Wait()
+	for range clients {
+		if err := <-faults; err != nil {
+			t.Error(err)
+		}
+	}
+	after := counts(there)
+	for id := range clients {
+		if sum := before[strconv.Itoa(id)] + after[strconv.Itoa(id)]; sum != committed[id].Load() {
+			t.Errorf("client %d was told of %d commits, %d are in the tables", id, committed[id].Load(), sum)
+		}
+	}
+	if n := len(g.Stats().Pools); n != 1 {
+		t.Errorf("%d servers are watched, want the new one alone", n)
+	}
+	t.Logf("%d clients waited for at most %s", clients, paused)
+}
+
+// TestMoveThatFailsLeavesEverything: where the new server cannot be reached, or a transaction does not end in time, nobody waits after it.
+func TestMoveThatFailsLeavesEverything(t *testing.T) {
+	g := newGuard(t, address(shared), nil)
+	c := g.call(t)
+	c.want(t, c.query, "begin", "", 'T')
+	c.want(t, c.query, "select 1", "", 'T')
+	other := pgtest.New(t, pgtest.Options{})
+	eventually(t, "ready", func() bool { return g.Ready() == nil })
+	for name, to := range map[string]string{"unreachable": "127.0.0.1:1", "transaction": address(other)} {
+		ctx, stop := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		defer stop()
+		moved := make(chan error, 1)
+		go func() {
+			_, err := g.Move(ctx, AnyDatabase, upstreamAt(t, to))
+			moved <- err
+		}()
+		eventually(t, "on the way", func() bool { return g.expected.Load() != nil })
+		if err := g.Ready(); err != nil {
+			t.Errorf("%s: clients cannot be served: %v", name, err)
+		}
+		if err := <-moved; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		fresh := g.call(t)
+		fresh.want(t, fresh.query, "select 1", "", 'I')
+	}
+	c.want(t, c.query, "commit", "", 'I')
+	if n := len(g.Stats().Pools); n != 1 {
+		t.Errorf("%d servers are watched, want the old one alone", n)
+	}
+	if _, err := g.Move(context.Background(), AnyDatabase, upstreamAt(t, address(shared))); err == nil {
+		t.Error("it is moved to where it is")
+	}
+}
+
+// TestMoveOfAPausedDatabase: who has paused it resumes it, and a login that waits meanwhile goes to the new server.
+func TestMoveOfAPausedDatabase(t *testing.T) {
+	other := pgtest.New(t, pgtest.Options{})
+	g := newGuard(t, address(shared), nil)
+	c := g.call(t)
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	if err := g.Pause(ctx, ""); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.send(simple("show port"))
+	came := make(chan *caller, 1)
+	go func() {
+		fresh, err := call(g.addr, "postgres", "template1")
+		if err != nil {
+			t.Error(err)
+		}
+		came <- fresh
+	}()
+	eventually(t, "a login that waits", func() bool { return g.Stats().Clients["login"] == 1 })
+	if _, err := g.Move(ctx, AnyDatabase, upstreamAt(t, address(other))); err != nil {
+		t.Fatal(err)
+	}
+	if len(came) > 0 {
+		t.Error("the pause was ended")
+	}
+	if err := g.Resume(""); err != nil {
+		t.Fatal(err)
+	}
+	want := strconv.Itoa(other.Port())
+	if a, err := c.answer(); err != nil || len(a.rows) != 1 || a.rows[0] != want {
+		t.Errorf("asked for the port: %v %q, want %s", err, a.rows, want)
+	}
+	if fresh := <-came; fresh != nil {
+		if got := fresh.one(t, "show port"); got != want {
+			t.Errorf("who logged in is at port %s, want %s", got, want)
+		}
+		_ = fresh.Close()
+	}
+}
