@@ -27,12 +27,13 @@ type backend struct {
 
 	link    atomic.Pointer[link] // the lease; nil: none; &nobody once the connection has ended
 	params  atomic.Pointer[instance.Params]
-	cancels cancels                // requests on their way
-	print   atomic.Uint32          // number of the statement that it runs, for who looks from the side
-	blocked atomic.Bool            // that was seen to wait for a lock
-	waits   atomic.Bool            // it has no run token, because it waits for its client in the middle of an exchange
-	why     atomic.Pointer[string] // why the guard closes it; nil: the server did
-	silent  atomic.Bool            // it is closed because its machine does not answer
+	cancels cancels                   // requests on their way
+	slow    atomic.Pointer[slowQuery] // that has just ended; nil: it was quick
+	print   atomic.Uint32             // number of the statement that it runs, for who looks from the side
+	blocked atomic.Bool               // that was seen to wait for a lock
+	waits   atomic.Bool               // it has no run token, because it waits for its client in the middle of an exchange
+	why     atomic.Pointer[string]    // why the guard closes it; nil: the server did
+	silent  atomic.Bool               // it is closed because its machine does not answer
 
 	// wmu is held while writing to the server; a session locks it before it unlocks its own mu, to keep the order. It
 	// is the backend's, because a server can answer before the writer has come back from its system call, and the next

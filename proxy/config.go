@@ -66,6 +66,8 @@ type Config struct {
 	PeerTimeout time.Duration
 	// CancelTimeout bounds how long a dead client's statement may take to stop before its server is closed instead.
 	CancelTimeout time.Duration
+	// SlowQuery is how long a statement may take without a line in the log, by fingerprint; 0: as long as it likes.
+	SlowQuery time.Duration
 	// MaxPrepared is how many of the guard's prepared statements one server has at most; the least recently used goes.
 	MaxPrepared int
 	// StatementAge is how old a server's copy of a statement may be to stand for one that a client prepares: changes made past the

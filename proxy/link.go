@@ -128,6 +128,7 @@ func (l *link) endLocked(now time.Time) ending {
 	l.b.server.Sample = l.ran.sample(took)
 	l.b.server.Sample.Blocked = l.b.blocked.Load() && l.b.blocked.Swap(false)
 	s.route.inst.Ended(l.ran.raised, took)
+	l.noteSlowLocked(took)
 	l.ran = ran{}
 	if l.lease.Status() != 'I' {
 		l.idleSince = now
@@ -159,6 +160,9 @@ func (l *link) endLocked(now time.Time) ending {
 
 // finish carries out what endLocked decided for a lease. No lock is held: the link may have another by now.
 func (l *link) finish(b *backend, granted pool.Lease, end ending, now time.Time) {
+	if b.slow.Load() != nil {
+		defer b.tellSlow(now) // when the server is given back
+	}
 	switch end {
 	case endIdle:
 		b.inst.Pool.Idle(granted, now)

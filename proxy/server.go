@@ -35,15 +35,18 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
-	heard   time.Time          // of lookAround: when it last looked whether clients are there
-	lent    []*backend         // of lookAround: room for those that it looks at
-	library *library.Library   // statements of all clients
-	users   *users             // that the configuration names
-	prints  instance.Prints    // numbers of statements, for the law
-	events  *event.Ring        // what was decided
-	source  *auth.Source       // of the upstreams' passwords; nil: none
-	certs   *auth.Certificates // nil: nobody can come over TLS
-	tls     *tls.Config        // of certs
+	heard   time.Time               // of lookAround: when it last looked whether clients are there
+	refused map[Reason]refusalsTold // of lookAround
+	slows   ration                  // of lines about slow statements
+	denials ration                  // of lines about logins that failed
+	lent    []*backend              // of lookAround: room for those that it looks at
+	library *library.Library        // statements of all clients
+	users   *users                  // that the configuration names
+	prints  instance.Prints         // numbers of statements, for the law
+	events  *event.Ring             // what was decided
+	source  *auth.Source            // of the upstreams' passwords; nil: none
+	certs   *auth.Certificates      // nil: nobody can come over TLS
+	tls     *tls.Config             // of certs
 
 	ids atomic.Uint64 // given to clients, servers and operators
 
@@ -100,7 +103,7 @@ func New(cfg Config) (*Server, error) {
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance.Instance{}, endings: map[*instance.Instance]func(){}, entered: map[*session]struct{}{},
 		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
-		served: make(chan struct{}), library: library.New(cfg.PreparedMemory),
+		served: make(chan struct{}), refused: map[Reason]refusalsTold{}, library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size), source: cfg.Password.source(),
 	}
 	if srv.log == nil {
@@ -239,6 +242,7 @@ func (srv *Server) lookAround() {
 		for _, in := range srv.allInstances() {
 			in.Pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })
 		}
+		srv.tellRefusals(time.Now())
 		srv.endSilent(time.Now())
 	}
 }
@@ -306,8 +310,11 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		_, _ = nc.Write(out)
 	}
 	_ = nc.Close()
-	if !errors.Is(err, errCancelRequest) {
-		srv.log.Info("client not admitted", "client", nc.RemoteAddr().String(), "error", err)
+	if errors.Is(err, errCancelRequest) {
+		return
+	}
+	if tell, untold := srv.denials.allow(time.Now()); tell {
+		srv.log.Info("client not admitted", "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
 	}
 }
 

@@ -34,6 +34,9 @@ func (s *session) turn() (more bool, err error) {
 	}
 	r := getRequest()
 	end := s.read(r, m)
+	if s.srv.cfg.SlowQuery > 0 {
+		s.callSlow(r, &m)
+	}
 	return true, s.send(r, end, before)
 }
 

@@ -106,6 +106,7 @@ func (f *File) ToProxy() proxy.Config {
 		PeerTimeout:         f.PeerTimeout.Std(),
 		CancelTimeout:       f.CancelTimeout.Std(),
 		DeferBegin:          f.DeferBegin,
+		SlowQuery:           f.Log.SlowQuery.Std(),
 		MaxPrepared:         f.Pool.MaxPreparedStatements,
 		StatementAge:        f.Pool.StatementAge.Std(),
 		PreparedMemory:      int64(f.Pool.PreparedMemory) << 20,

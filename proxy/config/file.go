@@ -158,6 +158,8 @@ type Takeover struct {
 type Log struct {
 	Format LogFormat `yaml:"format"`
 	Level  LogLevel  `yaml:"level"`
+	// SlowQuery is how long a statement may take without a line; 0: as long as it likes.
+	SlowQuery Duration `yaml:"slow_query"`
 }
 
 // TLS says how clients come over TLS.

@@ -35,8 +35,8 @@ func (p *Prints) Call(text []byte) {
 	p.names[index].Store(&name)
 }
 
-// named is true once the statement has a name, if only an empty one.
-func (p *Prints) named(index uint16) bool { return p.names[index].Load() != nil }
+// Named is true once the statement has a name, if only an empty one.
+func (p *Prints) Named(index uint16) bool { return p.names[index].Load() != nil }
 
 // find returns the number of a fingerprint that has one already; 0: it has none.
 func (p *Prints) find(fingerprint uint64) uint16 {

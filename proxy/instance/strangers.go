@@ -136,7 +136,7 @@ const textsQuery = `select query from pg_catalog.pg_stat_get_activity(null) wher
 func (in *Instance) namePrints(ctx context.Context, c *pgx.Conn, ours map[uint32]Server) error {
 	var pids []int32
 	for pid, b := range ours {
-		if print := b.Print(); print != 0 && !in.cfg.Prints.named(print) {
+		if print := b.Print(); print != 0 && !in.cfg.Prints.Named(print) {
 			if pids = append(pids, int32(pid)); len(pids) == printsAtOnce {
 				break
 			}
