@@ -29,9 +29,10 @@ var errElsewhere = errors.New("the database has moved")
 // strayed is true once the route's database is elsewhere.
 func (r *route) strayed() bool { return r.site != r.at.site.Load() }
 
-// Move brings a database that the Config names, or with AnyDatabase all that it does not name, to another PostgreSQL, under live clients: it waits until that one can be reached, pauses (see Pause), sends who waits,
-// and who comes, to the new one, and resumes, unless an operator had paused before. Sessions keep what they have set and prepared. paused is for how long clients were kept waiting. On an error, ctx's if that ended before
-// transactions did, everything is where it was. What the Config says of passwords, settings and sizes stays.
+// Move brings a database that the Config names, or with AnyDatabase all that it does not name, to another PostgreSQL, under live clients: it waits until that
+// one can be reached, pauses (see Pause), sends who waits, and who comes, to the new one, and resumes, unless an operator had paused before. Sessions keep
+// what they have set and prepared. paused is for how long clients were kept waiting. On an error, ctx's if that ended before transactions did, everything
+// is where it was. What the Config says of passwords, settings and sizes stays.
 func (srv *Server) Move(ctx context.Context, name string, to upstream.Upstream) (paused time.Duration, err error) {
 	srv.moving.Lock()
 	defer srv.moving.Unlock()

@@ -220,21 +220,6 @@ func TestFailedTakeOverChangesNothing(t *testing.T) {
 			_ = fresh.Close()
 		})
 	}
-	t.Run("comes while a database is paused", func(t *testing.T) {
-		if err := g.Pause(context.Background(), "template1"); err != nil {
-			t.Fatal(err)
-		}
-		old, young := passage(t)
-		if err := pass(young, passHello, hello); err != nil {
-			t.Fatal(err)
-		}
-		if err := g.HandOver(context.Background(), old); err == nil || !strings.Contains(err.Error(), "RESUME") {
-			t.Errorf("got %v", err)
-		}
-		if err := g.Resume("template1"); err != nil {
-			t.Fatal(err)
-		}
-	})
 	t.Run("does not become ready in time", func(t *testing.T) {
 		old, young := passage(t)
 		if err := pass(young, passHello, hello); err != nil {
@@ -249,6 +234,24 @@ func TestFailedTakeOverChangesNothing(t *testing.T) {
 	eventually(t, "left by all but one", func() bool { return g.clients() == 1 })
 	succeed(t, g, nil).has(t, 1)
 	c.want(t, c.query, "select 1", "", 'I')
+}
+
+// TestNobodyTakesOverWhilePaused: who waits would stay with a process that no console reaches.
+func TestNobodyTakesOverWhilePaused(t *testing.T) {
+	g := newGuard(t, address(shared), nil)
+	if err := g.Pause(context.Background(), "template1"); err != nil {
+		t.Fatal(err)
+	}
+	old, young := passage(t)
+	if err := pass(young, passHello, newcomer{HandoverFormat, "test", 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.HandOver(context.Background(), old); err == nil || !strings.Contains(err.Error(), "RESUME") {
+		t.Errorf("got %v", err)
+	}
+	if err := g.Resume("template1"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestTakeOverNeedsADatabase: a process that cannot serve anybody does not take the place of one that can.

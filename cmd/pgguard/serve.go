@@ -318,6 +318,21 @@ func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop fun
 	return see, board, beside(func(ctx context.Context) { see.Run(ctx, board.Take) })
 }
 
+// listenerOfPages is what the pages are served on: l, or as soon as a guard that drains has left their address; nil: ctx has ended before.
+func (s *service) listenerOfPages(ctx context.Context, l net.Listener) net.Listener {
+	if l == nil {
+		l = s.awaitHTTP(ctx)
+	}
+	if l == nil {
+		return nil
+	}
+	s.listensHTTP.Store(&l)
+	if s.pages == nil {
+		return l
+	}
+	return tls.NewListener(l, s.pages.Config())
+}
+
 // serveHTTP serves the pages about the guard, now or as soon as a guard that drains has left their address. It returns that address,
 // "off" for none.
 func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *dashboard.Board) (addr string, stop func(), err error) {
@@ -366,16 +381,9 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { // ends with stop
 		defer close(done)
-		l := l
-		if l == nil {
-			l = s.awaitHTTP(ctx)
-		}
+		l := s.listenerOfPages(ctx, l)
 		if l == nil {
 			return
-		}
-		s.listensHTTP.Store(&l)
-		if s.pages != nil {
-			l = tls.NewListener(l, s.pages.Config())
 		}
 		if err := server.Serve(l); err != http.ErrServerClosed && !errors.Is(err, net.ErrClosed) { // another process's now
 			s.log.Error("http server ended", "error", err)

@@ -49,27 +49,13 @@ func TestMoveFarAwayIsNotPressure(t *testing.T) {
 			}
 		})
 	}
-	look := func(d time.Duration) (least int) { // while it lasts
-		for end := time.Now().Add(d); time.Now().Before(end) && !over.Load(); time.Sleep(50 * time.Millisecond) {
-			if v := sc.see.Verdict(); !v.State.Healthy() {
-				t.Errorf("%s: %s", v.State, v.Sentence)
-				over.Store(true)
-			}
-			for _, p := range sc.server.Stats().Pools {
-				if least == 0 || p.Limit < least {
-					least = p.Limit
-				}
-			}
-		}
-		return least
-	}
-	near := look(5 * time.Second)
+	near := sc.calm(5*time.Second, &over)
 	at := done.Load()
 	paused, err := sc.server.Move(ctx, proxy.AnyDatabase, to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	away := look(20 * time.Second)
+	away := sc.calm(20*time.Second, &over)
 	moved := done.Load() - at
 	over.Store(true)
 	lives.Wait()
@@ -82,4 +68,20 @@ func TestMoveFarAwayIsNotPressure(t *testing.T) {
 		t.Errorf("the limit was %d at least before, and falls to %d", near, away)
 	}
 	t.Logf("%d clients waited for at most %s; then %d statements in 20 s, the limit at least %d before and %d after", clients, paused, moved, near, away)
+}
+
+// calm fails the test if anything is said to be wrong for so long, and returns the lowest limit meanwhile.
+func (sc *scene) calm(d time.Duration, over *atomic.Bool) (least int) {
+	for end := time.Now().Add(d); time.Now().Before(end) && !over.Load(); time.Sleep(50 * time.Millisecond) {
+		if v := sc.see.Verdict(); !v.State.Healthy() {
+			sc.t.Errorf("%s: %s", v.State, v.Sentence)
+			over.Store(true)
+		}
+		for _, p := range sc.server.Stats().Pools {
+			if least == 0 || p.Limit < least {
+				least = p.Limit
+			}
+		}
+	}
+	return least
 }
