@@ -202,3 +202,34 @@ func TestMoveOfAPausedDatabase(t *testing.T) {
 		_ = fresh.Close()
 	}
 }
+
+// TestMoveOfOneDatabase: those of other names stay where they are, and what it is called there is what the new place says.
+func TestMoveOfOneDatabase(t *testing.T) {
+	other := pgtest.New(t, pgtest.Options{})
+	g := newGuard(t, address(shared), func(cfg *Config) {
+		up := cfg.Upstream
+		up.Database = "postgres"
+		cfg.Databases = map[string]Database{"app": {Upstream: up}}
+	})
+	app, stays := mustCall(t, g.addr, "postgres", "app"), g.call(t)
+	ask := "select current_database() || current_setting('port')"
+	if got, want := app.one(t, ask), "postgres"+strconv.Itoa(shared.Port()); got != want {
+		t.Fatalf("it is at %s, want %s", got, want)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	to := upstreamAt(t, address(other))
+	to.Database = "template1"
+	if _, err := g.Move(ctx, "app", to); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := app.one(t, ask), "template1"+strconv.Itoa(other.Port()); got != want {
+		t.Errorf("it is at %s, want %s", got, want)
+	}
+	if got, want := stays.one(t, ask), "postgres"+strconv.Itoa(shared.Port()); got != want {
+		t.Errorf("another is at %s, want %s", got, want)
+	}
+	if n := len(g.Stats().Pools); n != 2 {
+		t.Errorf("%d servers are watched, want both", n)
+	}
+}

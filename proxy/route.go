@@ -56,23 +56,24 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 
 // destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
 func (srv *Server) destination(name string) (d Database, called string, ok bool) {
-	asked := name
-	moved := srv.moved.Load()
 	d, ok = srv.cfg.Databases[name]
-	called = d.Upstream.Database
+	entry := name
 	if !ok || name == AnyDatabase {
-		d, called = srv.cfg.Databases[AnyDatabase], name
+		entry = AnyDatabase
+		d = srv.cfg.Databases[entry]
 		d.Upstream = srv.cfg.Upstream
 		ok = d.Upstream.Host != ""
-		name = AnyDatabase
 	}
-	if to, is := moved.to(name); is {
+	if to, is := srv.moved.Load().to(entry); is {
 		d.Upstream = to
+	}
+	if entry == name && name != AnyDatabase {
+		called = d.Upstream.Database
 	}
 	if d.Mode == PoolModeDefault {
 		d.Mode = srv.cfg.Mode
 	}
-	return d, cmp.Or(called, asked), ok
+	return d, cmp.Or(called, name), ok
 }
 
 // mostOf is how many servers a user may have in a database.
