@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference world ledger drivers doors versions regress judge features partition page faults rails-example rules platforms verify install dist deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference upgrade world ledger drivers doors versions regress judge features partition page faults rails-example rules platforms verify install dist deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -81,6 +81,9 @@ features: build  ## compare session features with a direct connection and PgBoun
 
 difference: deps  ## random sessions direct and through the guard for DIFFERENCE (1h), until one differs
 	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./proxy/conformance/difference
+
+upgrade: deps  ## replace the program twice under UPGRADE_CLIENTS (200) busy clients; says the longest stall
+	PGGUARD_UPGRADE_CLIENTS=$(or $(UPGRADE_CLIENTS),200) go test -tags pg -count 1 -v -run TestUpgradeCostsNobodyAnything ./cmd/pgguard
 
 world: deps  ## random sessions while tables, types and settings change beside them, for DIFFERENCE_WORLD (30m), until one differs
 	DIFFERENCE_WORLD=$(or $(DIFFERENCE_WORLD),30m) go test -tags pg -count 1 -timeout 0 -v -run 'TestWorld$$' ./proxy/conformance/difference
