@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgproto3/v2"
+
 	"pgguard/pool"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
@@ -34,6 +36,7 @@ type loss struct {
 	write    bool     // something that may write was under way
 	state    bool     // the server held session state of the client, or may have
 	failed   *Refusal // why the server did not take what goes ahead of the request; nil: it did, or nothing did
+	barred   []byte   // the last words, if no server will take it any more
 }
 
 // loseLocked takes the server out of the session and says what it was doing. It is called with mu held.
@@ -47,6 +50,9 @@ func (s *session) loseLocked() loss {
 	if body := lease.Failed(); body != nil {
 		e := upstream.ParseError(body)
 		was.failed = &Refusal{Reason: ReasonLost, Message: e.Message, raw: e.Demoted()}
+		if class := e.Code[:min(2, len(e.Code))]; class == "22" || class == "42" {
+			was.barred = barredWords(e)
+		}
 	}
 	lease.Lose()
 	lease.Unpin()
@@ -55,6 +61,15 @@ func (s *session) loseLocked() loss {
 		s.client.DeallocateAll()
 	}
 	return was
+}
+
+// barredWords are the last to a client whose settings PostgreSQL does not take any more, as when its role was revoked: its session cannot be had
+// on another server, and nothing may run without.
+func barredWords(e *upstream.Error) []byte {
+	return encode(nil, &pgproto3.ErrorResponse{
+		Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: e.Code, Message: e.Message,
+		Detail: "The session had set this before, and cannot go on without it.",
+	})
 }
 
 // lost answers for a server that went while the link had it, and returns the lease; none: the link did not have it any more. It is called
@@ -122,6 +137,8 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	}
 	switch {
 	case was.at == leaving: // nobody is there to be told
+	case was.at == preparing && was.barred != nil: // nor would it be sent ever
+		then.answer, then.close = was.barred, true
 	case was.at == preparing && was.failed != nil: // the request has not been sent
 		then.refusal = was.failed
 	case was.at == preparing && !was.kept:

@@ -77,7 +77,7 @@ const (
 	Cursor
 	// Sequence: the session's memory of sequences, read or written: nextval, setval, currval, lastval.
 	Sequence
-	// Load: a library loaded into the server, or a dblink connection opened from it.
+	// Load: a library loaded into the server, a dblink connection opened from it, the seed of random(), a replication origin.
 	Load
 
 	// AllResidue has every bit set.

@@ -55,10 +55,10 @@ func (l *Lease) appendAhead(r *Request, fresh bool, open *Opening) (prefix []byt
 func endsBatch(typ byte) bool { return typ == wire.Query || typ == wire.FunctionCall }
 
 // appendSettings appends what gives the server the client's settings. await: nothing may run before that has succeeded, because it
-// takes a role, or because a timeout may end it.
+// takes a role, or because it may be refused, or ended by a timeout.
 func (l *Lease) appendSettings(prefix []byte) (_ []byte, await bool) {
-	list, takesRole := changes(l.s.settings, l.c.settings)
-	await = takesRole || l.c.hasty(l.s.settings)
+	list, await := changes(l.s.settings, l.c.settings)
+	await = await || l.c.hasty(l.s.settings)
 	prefix, n := appendChanges(prefix, list)
 	for range n {
 		l.owed.add(expectation{kind: query, whose: guard, why: settings})

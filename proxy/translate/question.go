@@ -18,6 +18,8 @@ type question struct {
 	again     int    // how often it has been asked already, or patiently
 	found     Pins
 	pairs     []Pair
+	barred    bool     // something is set that only a superuser may set
+	super     bool     // the client logged in as one
 	stock     []Pair   // names of statements prepared by SQL, and what is said of them
 	read      [][]byte // bodies of functions
 	writes    writes
@@ -33,7 +35,7 @@ var residueQueries = []struct {
 	kind byte
 	text string
 }{
-	{Pins(sql.Setting), 's', `SELECT 's', name, setting FROM pg_catalog.pg_settings WHERE source = 'session' ` +
+	{Pins(sql.Setting), 's', `SELECT CASE WHEN context LIKE 'superuser%' THEN 'S' ELSE 's' END, name, setting FROM pg_catalog.pg_settings WHERE source = 'session' ` +
 		`AND name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}')`},
 	{Pins(sql.TempTable), 't', `SELECT 't', '', '' WHERE pg_catalog.pg_my_temp_schema() <> 0 AND EXISTS (SELECT FROM pg_catalog.pg_depend ` +
 		`WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = pg_catalog.pg_my_temp_schema())`},
@@ -139,6 +141,7 @@ func (l *Lease) settingQueries(customs []string) []string {
 		`SELECT 's', 'session_authorization', session_user::text WHERE session_user <> ` + literal(l.c.User),
 		`SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> ` +
 			literal(l.c.began(settingRole, "none")),
+		`SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname = ` + literal(l.c.User),
 	}
 	if len(customs) == 0 {
 		return queries
@@ -190,8 +193,11 @@ func (q *question) row(body []byte, whole bool) {
 		f[i], body = body[:n], body[n:]
 	}
 	switch kind := string(f[0]); kind {
-	case "s":
+	case "s", "S":
+		q.barred = q.barred || kind == "S"
 		q.pairs = append(q.pairs, Pair{string(f[1]), string(f[2])})
+	case "u":
+		q.super = true
 	case "p":
 		q.stock = append(q.stock, Pair{string(f[1]), string(f[2])})
 	case "w":
@@ -241,6 +247,9 @@ func (l *Lease) askAnswered() Fate {
 	}
 	if q.asks&Pins(sql.Setting) != 0 && !q.failed {
 		l.takeSettings(q.pairs)
+		if q.barred && !q.super { // a function that runs as somebody else has set it: the client could not on another server
+			q.found |= Pins(sql.Setting)
+		}
 	}
 	if q.asks&Pins(sql.Prepared) != 0 && !q.failed {
 		dedicated := (l.pins|q.suspect)&PinDedicated != 0 || l.reached

@@ -166,14 +166,20 @@ const (
 	settingEncoding      = "client_encoding"
 )
 
+// doubtful has the settings that a server may refuse though another has taken them: what they name may have gone.
+var doubtful = map[string]bool{
+	"default_table_access_method": true, "default_tablespace": true, "default_text_search_config": true,
+	"temp_buffers": true, "temp_tablespaces": true,
+}
+
 // change is one step from some settings to others. A reset goes back to the value of a new session.
 type change struct {
 	Pair
 	reset bool
 }
 
-// changes returns what must be done, in order, to get from from to to.
-func changes(from, to Settings) (list []change, takesRole bool) {
+// changes returns what must be done, in order, to get from from to to. await: it may be refused, or takes a role.
+func changes(from, to Settings) (list []change, await bool) {
 	was, is := map[string]string{}, map[string]string{}
 	for _, p := range from.pairs() {
 		was[p.Name] = p.Value
@@ -192,6 +198,7 @@ func changes(from, to Settings) (list []change, takesRole bool) {
 	for _, p := range to.pairs() {
 		if v, ok := was[p.Name]; (!ok || v != p.Value) && p.Name != settingRole && p.Name != settingAuthorization {
 			list = append(list, change{p, false})
+			await = await || doubtful[p.Name]
 		}
 	}
 	for _, p := range from.pairs() {
@@ -202,14 +209,14 @@ func changes(from, to Settings) (list []change, takesRole bool) {
 	for _, name := range []string{settingAuthorization, settingRole} {
 		if v, ok := is[name]; ok {
 			list = append(list, change{Pair{name, v}, false})
-			takesRole = true
+			await = true
 		}
 	}
 	_, isUser := is[settingAuthorization]
 	if _, ok := is[settingRole]; !ok && (wasRole || wasUser || isUser) {
 		list = append(list, change{Pair{settingRole, ""}, true}) // that of a new session need not be none
 	}
-	return list, takesRole
+	return list, await
 }
 
 // appendChanges appends the simple queries that carry out list, and returns how many. The encoding comes in a query of
