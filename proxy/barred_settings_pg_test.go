@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -96,5 +97,46 @@ func TestSeedStaysWithItsClient(t *testing.T) {
 	}
 	if want, got := draw(address(shared)), draw(g.addr); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// What only the end of a server takes back stays with its client, and ends with it: nobody else is given that server.
+func TestWhatNothingTakesBackEndsWithItsClient(t *testing.T) {
+	admin := direct(t, shared)
+	start, stop := "select pg_backup_start('guarded', true)", "select pg_backup_stop(false)"
+	if admin.one(t, "select current_setting('server_version_num')::int / 10000") == "14" {
+		start, stop = "select pg_start_backup('guarded', true, false)", "select pg_stop_backup(false, false)"
+	}
+	for _, c := range []struct{ name, begin, check string }{
+		{"seed", "select setseed(0.5)", "select random()"}, {"backup", start, stop},
+		{"slot", "select pg_create_physical_replication_slot('guarded', false, true)", "select pg_drop_replication_slot('guarded')"},
+		{"library", "load 'plpgsql'", "select 1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := narrow(t, 2, nil)
+			for _, stays := range []bool{true, false} {
+				p, _ := enter(t, g.addr)
+				if got := brief(p.ask(c.begin)); strings.Contains(got, "E S") {
+					t.Fatal(got)
+				}
+				pid := ownPid(p)
+				for range 2 {
+					other, _ := enter(t, g.addr)
+					if ownPid(other) == pid {
+						t.Error("another client has its server")
+					}
+					other.leave()
+				}
+				if stays {
+					if got := brief(p.ask(c.check)); strings.Contains(got, "E S") {
+						t.Error(got)
+					}
+				}
+				p.leave()
+				eventually(t, "its server gone", func() bool {
+					return admin.one(t, fmt.Sprintf("select count(*) from pg_stat_activity where pid = %d", pid)) == "0"
+				})
+			}
+		})
 	}
 }

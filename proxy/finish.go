@@ -76,8 +76,8 @@ func (l *link) clean(timeout time.Duration) {
 	b.giveBack(l.granted, time.Now())
 }
 
-// resetLocked ends the transaction and discards what was left, as far as is needed, and says whether that has succeeded. It is called
-// with mu held, and gives it up meanwhile.
+// resetLocked ends the transaction and discards what was left, as far as is needed, and says whether that has succeeded. false also for what
+// only ends with the server. It is called with mu held, and gives it up meanwhile.
 func (l *link) resetLocked() (fit bool) {
 	if l.lease.Status() != wire.Idle {
 		l.orderLocked(l.lease.Rollback())
@@ -85,8 +85,11 @@ func (l *link) resetLocked() (fit bool) {
 	if l.dead || l.lease.Status() != wire.Idle {
 		return false
 	}
-	if !l.lease.Dirty() {
+	switch {
+	case !l.lease.Dirty():
 		return true
+	case l.lease.Stained():
+		return false
 	}
 	// A cancel request that comes late may hit this instead of the client's statement, so it is tried again.
 	for tries := 3; tries > 0 && !l.dead; tries-- {

@@ -77,7 +77,8 @@ const (
 	Cursor
 	// Sequence: the session's memory of sequences, read or written: nextval, setval, currval, lastval.
 	Sequence
-	// Load: a library loaded into the server, a dblink connection opened from it, the seed of random(), a replication origin.
+	// Load: a library loaded into the server, a dblink connection opened from it, the seed of random(), a replication origin, a
+	// backup, a temporary slot.
 	Load
 
 	// AllResidue has every bit set.

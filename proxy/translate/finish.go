@@ -1,6 +1,9 @@
 package translate
 
-import "pgguard/proxy/wire"
+import (
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
 
 // Closing returns, and notes as sent, what the server still needs to end what a client that has gone has left unfinished, so that
 // nothing of it is committed; nil if it needs nothing, or is to be awaited first.
@@ -43,6 +46,9 @@ func (l *Lease) Discard() []byte {
 	l.owed.add(expectation{kind: query, whose: guard, why: order})
 	return discardAll
 }
+
+// Stained is true if the server has what nothing takes back: a library, a backup that was begun, the seed of random().
+func (l *Lease) Stained() bool { return (l.pins|l.suspect)&Pins(sql.Load) != 0 }
 
 // Discarded is true if the server has carried out Discard.
 func (l *Lease) Discarded() bool { return l.discarded }
