@@ -24,11 +24,11 @@
 // second byte looks like ASCII; no quote is such a byte, and where a backslash or a name could be, the scanner suspects.
 //
 // Beside the scanner are questions about a text that is already suspected or counted: Target, DiscardsAll and
-// CustomSettings, which read the whole text lexeme by lexeme, Fingerprint, which does the same without allocating, and
-// Tags. Cache remembers what Scan said. The module in judge holds all of it against PostgreSQL's own parser.
+// CustomSettings, which read the whole text lexeme by lexeme, Fingerprint, which does the same without allocating, Normal,
+// which is the text without its literals, and Tags. Cache remembers what Scan said. The module in judge holds all of it against PostgreSQL's own parser.
 //
 // The files: scanner.go (the API), lex.go and strings.go (tokens, in any chunking), skim.go and swar.go (the same for
 // the tokens that decide nothing, faster), statement.go, grammar.go and phase.go (what tokens mean), words.go (key words),
 // functions.go (what is known about functions; functions_hand.txt says how a name gets there); tokens.go (the lexemes of a
-// whole text), target.go, custom.go, fingerprint.go and fingerprint_list.go, tags.go, cache.go.
+// whole text), target.go, custom.go, sequence.go, fingerprint.go and fingerprint_list.go, normal.go, tags.go, cache.go.
 package sql

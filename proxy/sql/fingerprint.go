@@ -12,7 +12,7 @@ import "math/bits"
 // It is different for all others, but for a chance of one in 2^64 or so. It does not allocate. It is the same in every
 // process, but may change with this package.
 func Fingerprint(text []byte) uint64 {
-	f := fingerprint{lexemes: lexemes{p: text}}
+	f := fingerprint{sequence: sequence{lexemes: lexemes{p: text}}}
 	for f.next() {
 		f.lexeme()
 	}
@@ -24,12 +24,9 @@ func Fingerprint(text []byte) uint64 {
 
 // fingerprint reads a text for Fingerprint.
 type fingerprint struct {
-	lexemes
+	sequence
 	sum       uint64
-	before    kind   // of the lexeme before this one; kindEnd at the start
-	previous  []byte // that lexeme
-	end       int    // of it in the text
-	semicolon bool   // one was read after a lexeme, and nothing since
+	semicolon bool // one was read after a lexeme, and nothing since
 
 	depth int     // parentheses open
 	lists [8]list // those open; deeper ones are not folded
@@ -75,7 +72,7 @@ func (f *fingerprint) lexeme() {
 	default:
 		f.add(f.lexemeSum())
 	}
-	f.before, f.previous, f.end = f.kind, f.text, f.i
+	f.passed()
 }
 
 // literalSum stands for every literal, and in the elements of lists for every parameter.
@@ -135,15 +132,6 @@ func (f *fingerprint) constant(x uint64) {
 	}
 }
 
-// continues reports whether the last lexeme, a string, goes on with the string before it.
-func (f *fingerprint) continues() bool {
-	if f.kind != kindString || !f.before.literal() {
-		return false
-	}
-	start := f.i - len(f.text)
-	return continued(f.p[:start+1], f.end) > 0
-}
-
 // param adds a parameter.
 func (f *fingerprint) param() {
 	n := 0
@@ -159,40 +147,6 @@ func (f *fingerprint) param() {
 		n -= f.shift
 	}
 	f.constant(mix(uint64(kindParam), uint64(n)))
-}
-
-// sign reports whether the last lexeme is the sign of a number.
-func (f *fingerprint) sign() bool {
-	if len(f.text) > 1 || f.text[0] != '-' && f.text[0] != '+' {
-		return false
-	}
-	switch f.before {
-	case kindOperator, kindEnd:
-	case kindSymbol:
-		if c := f.previous[0]; c == ')' || c == ']' {
-			return false
-		}
-	case kindName:
-		var buf [MaxName]byte
-		word := buf[:copy(buf[:], f.previous)]
-		for i, c := range word {
-			word[i] = fold[c]
-		}
-		if (!reserved[string(word)] || endsValue[string(word)]) && string(word) != "between" {
-			return false
-		}
-	default:
-		return false
-	}
-	rest := f.lexemes
-	return rest.next() && rest.kind == kindNumber
-}
-
-// endsValue has the reserved words after which + and - stand between two values.
-var endsValue = map[string]bool{
-	"null": true, "true": true, "false": true, "default": true, "end": true, "user": true, "session_user": true,
-	"system_user": true, "current_user": true, "current_role": true, "current_catalog": true, "current_schema": true,
-	"current_date": true, "current_time": true, "current_timestamp": true, "localtime": true, "localtimestamp": true,
 }
 
 // isValue reports whether the word b is a value that a row of VALUES may have in the place of a literal.
