@@ -37,9 +37,9 @@ var knownAnswers = []struct {
 			"wrong number of arguments is not told"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^` + regexp.QuoteMeta(onlyBegun)),
 		"a BEGIN is answered by the guard: the transaction is refused with its first statement, and has failed"},
-	{regexp.MustCompile(`^(E .*C=(08P01|22\w\w\w) |t)`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
+	{regexp.MustCompile(`^(E .*C=(08P01|42P05|22\w\w\w) |t)`), regexp.MustCompile(`^E .*C=42\w\w\w .*P=\d+ `),
 		"a statement that has become wrong, by DDL or search_path, is prepared again on another server before its arguments are " +
-			"looked at, or to be described; here it would be found wrong when it runs"},
+			"looked at, or its name, or to be described; here it would be found wrong when it runs"},
 	{regexp.MustCompile(`^E .*C=XX000 .*cache lookup failed for type`), regexp.MustCompile(`^E .*C=XX000 .*cache lookup failed for type`),
 		"and that the type of an argument has gone is found in another place"},
 	{regexp.MustCompile(``), regexp.MustCompile(`^E .*C=0A000 .*cached plan must not change result type`),
