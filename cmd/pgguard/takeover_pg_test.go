@@ -118,6 +118,9 @@ func unusedAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// patientClasses has nobody shed because the machine of the test is slow.
+const patientClasses = "classes: [{name: all, max_wait: 2m, max_queue: 1000, interactive: false}]\n"
+
 // upgradeClients is how many clients there are; PGGUARD_UPGRADE_CLIENTS is another number.
 const upgradeClients = 30
 
@@ -134,7 +137,7 @@ func TestUpgradeCostsNobodyAnything(t *testing.T) {
 	if err := c.Exec(ctx, fmt.Sprintf("create table counted as select id, 0 as n from generate_series(0, %d) id", clients)); err != nil {
 		t.Fatal(err)
 	}
-	u := serveUpgradable(t, c, "")
+	u := serveUpgradable(t, c, patientClasses)
 	l := &upgradeLoad{addr: u.addr, commits: make([]atomic.Int64, clients)}
 	l.all.Go(func() { l.newcomers(ctx) })
 	for id := range clients {
