@@ -82,6 +82,8 @@ type Config struct {
 	MaxPinned int
 	// SyncApplicationName gives servers the application_name of the client they serve; false leaves theirs.
 	SyncApplicationName bool
+	// ShowQueries keeps texts of statements, without their literals, in memory: what is shown of a statement shows its text, too.
+	ShowQueries bool
 	// DeferBegin answers BEGIN in the server's place and sends it with the first statement.
 	DeferBegin bool
 	// Auth says who may come in.

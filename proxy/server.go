@@ -434,7 +434,7 @@ func (srv *Server) instanceConfig() instance.Config {
 		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
 		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), Secure: sock.Client, Source: srv.source, Users: srv.users.known, MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
 		Query: srv.cfg.Auth.Query, QueryDatabase: srv.cfg.Auth.QueryDatabase, QueryUser: srv.cfg.Auth.QueryUser,
-		Prints: &srv.prints, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+		Prints: &srv.prints, ShowQueries: srv.cfg.ShowQueries, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }
 

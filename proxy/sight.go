@@ -44,7 +44,7 @@ type Crowd struct {
 type Print struct {
 	Index       uint16
 	Fingerprint uint64
-	Called      string // "" if its text has not been read yet
+	instance.Named
 	Calls       uint64
 	Took        time.Duration
 	Waited      time.Duration // for servers and run tokens
@@ -186,8 +186,8 @@ func (srv *Server) printsOf(in *instance.Instance) (list []Print) {
 	for i := range tallies[1:] {
 		index := uint16(i + 1)
 		if t := tallies[index]; t.Calls > 0 {
-			fingerprint, called := srv.prints.Of(index)
-			list = append(list, Print{Index: index, Fingerprint: fingerprint, Called: called, Calls: t.Calls, Took: t.Took, Waited: t.Waited, Blocked: t.Blocked, BlockedTook: t.BlockedTook})
+			fingerprint, name := srv.prints.Of(index)
+			list = append(list, Print{Index: index, Fingerprint: fingerprint, Named: name, Calls: t.Calls, Took: t.Took, Waited: t.Waited, Blocked: t.Blocked, BlockedTook: t.BlockedTook})
 		}
 	}
 	return list

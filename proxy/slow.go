@@ -59,14 +59,14 @@ func (b *backend) tellSlow(now time.Time) {
 
 // calledBy is what the statement of a fingerprint is called: its command, its first table and its tags.
 func (srv *Server) calledBy(fingerprint uint64) string {
-	_, called := srv.prints.Of(srv.prints.Index(fingerprint))
-	return called
+	_, name := srv.prints.Of(srv.prints.Index(fingerprint))
+	return name.Called
 }
 
 // callSlow has a request's statement have a name, in case that it is slow: only when it is over is that known, and its text is gone then.
 func (s *session) callSlow(r *request, m *translate.Message) {
 	if index := s.srv.prints.Index(r.Print()); index != 0 && !s.srv.prints.Named(index) {
-		s.srv.prints.Call(s.textOf(m))
+		s.srv.prints.Call(s.textOf(m), s.srv.cfg.ShowQueries)
 	}
 }
 

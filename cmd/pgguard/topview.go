@@ -124,6 +124,7 @@ func about(c *diagnosis.Culprit) string {
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		add("%s", key+"="+c.Tags[key], true)
 	}
+	add("%s", c.Query, c.Query != "")
 	add("%d wait for it", c.Waiters, c.Waiters > 0)
 	return strings.Join(parts, ", ")
 }
@@ -196,6 +197,9 @@ func (v *view) queries(now *dashboard.Now) []string {
 		name := q.Called
 		if name == "" {
 			name = q.Fingerprint
+		}
+		if q.Query != "" {
+			name += ": " + q.Query
 		}
 		out = append(out, fmt.Sprintf("%5.0f%% %9s %9s  %s", 100*q.Share, number(q.Calls), span(q.Mean), plain(name)))
 	}

@@ -122,6 +122,7 @@ type Event struct {
 	Time     time.Time `json:"time"`
 	Kind     Kind      `json:"kind"`
 	Subject  string    `json:"subject,omitempty"` // the class, the instance or the statement concerned; may be empty
+	Query    string    `json:"query,omitempty"`   // the text of the statement concerned, without literals, where texts may be shown; in no log and no file
 	Cause    string    `json:"cause"`
 	Evidence Evidence  `json:"evidence"`
 	From     string    `json:"from"`

@@ -113,6 +113,7 @@ func (f *File) ToProxy() proxy.Config {
 		PrepareUnnamed:      f.Pool.PrepareUnnamed,
 		MaxPinned:           int(f.Pool.MaxPinned),
 		SyncApplicationName: f.Pool.SyncApplicationName,
+		ShowQueries:         f.ShowQueries,
 		AcceptWhileDraining: f.Shutdown.AcceptWhileDraining,
 		Grace:               f.Shutdown.Grace.Std(),
 		IdleGrace:           f.Shutdown.IdleGrace.Std(),

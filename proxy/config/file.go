@@ -34,6 +34,7 @@ type File struct {
 	TLS           TLS                 `yaml:"tls"`
 	Admin         Admin               `yaml:"admin"`
 	Incidents     Incidents           `yaml:"incidents"`
+	ShowQueries   bool                `yaml:"show_queries"`
 }
 
 // Incidents says where decisions and incidents are kept beyond the life of the process.

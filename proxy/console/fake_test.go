@@ -154,7 +154,7 @@ func world() *fakeGuard {
 	}}}}
 	g.events = []event.Event{{Seq: 1, Time: at, Kind: event.Limit, Subject: "db:5432", Cause: "growing", From: "7", To: "8", Mode: event.Enforce,
 		Evidence: event.Evidence{}.With("elasticity", 0.5)}}
-	g.prints = []proxy.Print{{Index: 1, Fingerprint: 0xabc, Called: "select items", Calls: 4, Took: time.Second, Waited: time.Millisecond, Blocked: 1, BlockedTook: 500 * time.Millisecond}}
+	g.prints = []proxy.Print{{Index: 1, Fingerprint: 0xabc, Named: instance.Named{Called: "select items", Query: "select * from items where id = $1"}, Calls: 4, Took: time.Second, Waited: time.Millisecond, Blocked: 1, BlockedTook: 500 * time.Millisecond}}
 	return g
 }
 
@@ -163,7 +163,7 @@ var (
 	wrong = []diagnosis.Verdict{
 		{
 			State: diagnosis.Locks, Cause: "lock_holder", Sentence: "11 statements wait.", Advice: "End it.", Since: time.Unix(1e9, 0), Confidence: 0.9,
-			Database: "db:5432", Culprit: diagnosis.Culprit{Application: "PushWorker"},
+			Database: "db:5432", Culprit: diagnosis.Culprit{Query: "update stock set n = $1", Application: "PushWorker"},
 		},
 		{State: diagnosis.Calm, Cause: "calm", Sentence: "Nothing is wrong.", Confidence: 1, Database: "other:5432"},
 	}

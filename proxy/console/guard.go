@@ -81,20 +81,20 @@ func showPins(s *session) []row {
 	return rows
 }
 
-var queryColumns = slices.Concat(columns(text, "instance", "fingerprint", "statement"), columns(int8, "calls", "total_time_us", "avg_time_us", "wait_time_us", "blocked_calls", "blocked_time_us"))
+var queryColumns = slices.Concat(columns(text, "instance", "fingerprint", "statement"), columns(int8, "calls", "total_time_us", "avg_time_us", "wait_time_us", "blocked_calls", "blocked_time_us"), columns(text, "query"))
 
 // mostQueries is how many kinds of statements SHOW QUERIES shows by each of its measures.
 const mostQueries = 20
 
 // showQueries shows the kinds of statements that have taken most time, waited most before they ran, or met most locks, the longest first. A
-// statement is called by its first words: its text, which has what users typed, is not kept.
+// statement is called by its first words; its text, without what users typed, is there where texts may be shown.
 func showQueries(s *session) []row {
 	var rows []row
 	for name, prints := range s.guard.Statements() {
 		for _, p := range topQueries(prints) {
 			rows = append(rows, row{
 				name, fmt.Sprintf("%016x", p.Fingerprint), p.Called, p.Calls, int64(micros(p.Took)), int64(micros(p.Took / time.Duration(max(1, p.Calls)))),
-				int64(micros(p.Waited)), p.Blocked, int64(micros(p.BlockedTook)),
+				int64(micros(p.Waited)), p.Blocked, int64(micros(p.BlockedTook)), p.Query,
 			})
 		}
 	}

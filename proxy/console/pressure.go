@@ -3,14 +3,14 @@ package console
 import "slices"
 
 var pressureColumns = slices.Concat(columns(text, "database", "state", "cause", "sentence", "advice", "since"), columns(int4, "sure_percent"),
-	columns(text, "culprit", "evidence"))
+	columns(text, "culprit", "evidence", "query"))
 
 // showPressure shows what is wrong with each PostgreSQL, in a sentence, the worst first.
 func showPressure(s *session) []row {
 	var rows []row
 	for _, v := range s.console.cfg.Verdicts() {
 		rows = append(rows, row{
-			v.Database, string(v.State), v.Cause, v.Sentence, v.Advice, moment(v.Since), int(v.Confidence*100 + 0.5), v.Culprit.Who(), evidence(&v.Evidence),
+			v.Database, string(v.State), v.Cause, v.Sentence, v.Advice, moment(v.Since), int(v.Confidence*100 + 0.5), v.Culprit.Who(), evidence(&v.Evidence), v.Culprit.Query,
 		})
 	}
 	return rows

@@ -31,7 +31,7 @@ func TestQueriesAreThoseThatLeadByAnyMeasure(t *testing.T) {
 
 func TestQueriesAreShownWithWhatTheyTook(t *testing.T) {
 	k, _ := call(t, "tcp", desk(t, world()), "ops", "pgguard")
-	if said := k.ask(t, "show queries"); !slices.Contains(said, "row db:5432|0000000000000abc|select items|4|1000000|250000|1000|1|500000") {
+	if said := k.ask(t, "show queries"); !slices.Contains(said, "row db:5432|0000000000000abc|select items|4|1000000|250000|1000|1|500000|select * from items where id = $1") {
 		t.Errorf("it says %q", said)
 	}
 }

@@ -336,9 +336,10 @@ func (b *Board) briefs() []Brief {
 type Query struct {
 	Fingerprint string  `json:"fingerprint"`
 	Called      string  `json:"called"`
-	Calls       float64 `json:"calls"` // a second
-	Mean        float64 `json:"mean"`  // seconds
-	Share       float64 `json:"share"` // of the time that all take
+	Query       string  `json:"query,omitempty"` // its text without literals, where texts may be shown
+	Calls       float64 `json:"calls"`           // a second
+	Mean        float64 `json:"mean"`            // seconds
+	Share       float64 `json:"share"`           // of the time that all take
 }
 
 // load is what each kind of statement takes, by its fingerprint, fading.
@@ -390,10 +391,10 @@ func (l load) take(f, was *witness.Frame) {
 
 // top are those that take most.
 func (l load) top(f *witness.Frame) []Query {
-	called := map[uint64]string{}
+	named := map[uint64]diagnosis.Named{}
 	for i := range f.Sights {
 		for _, p := range f.Sights[i].Prints {
-			called[p.Fingerprint] = p.Called
+			named[p.Fingerprint] = p.Named
 		}
 	}
 	all := 0.0
@@ -403,7 +404,7 @@ func (l load) top(f *witness.Frame) []Query {
 	out := []Query{}
 	for print, w := range l {
 		if w.calls > 0 && all > 0 {
-			out = append(out, Query{Fingerprint: fmt.Sprintf("%016x", print), Called: called[print], Calls: w.calls, Mean: w.seconds / w.calls, Share: w.seconds / all})
+			out = append(out, Query{Fingerprint: fmt.Sprintf("%016x", print), Called: named[print].Called, Query: named[print].Query, Calls: w.calls, Mean: w.seconds / w.calls, Share: w.seconds / all})
 		}
 	}
 	slices.SortFunc(out, func(a, b Query) int {

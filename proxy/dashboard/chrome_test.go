@@ -252,8 +252,8 @@ func stall() load {
 	l.sight.Foreign = 2
 	l.sight.Classes = []diagnosis.Class{{Name: "high", Waiting: 9, Oldest: 900 * time.Millisecond}, {Name: "low", Waiting: 12, Oldest: 2 * time.Second}}
 	l.sight.Crowds = crowds(21, 2)
-	l.sight.Holder = &diagnosis.Holder{PID: 20111, Application: "metabase report", Client: "10.0.9.4", Held: 94 * time.Second, Called: "select orders", Blocks: 26,
-		Through: &diagnosis.Holder{PID: 20417, Application: "psql", Client: "10.0.1.2", Held: 20 * time.Second, Called: "alter orders", Blocks: 25}}
+	l.sight.Holder = &diagnosis.Holder{PID: 20111, Application: "metabase report", Client: "10.0.9.4", Held: 94 * time.Second, Named: diagnosis.Named{Called: "select orders"}, Blocks: 26,
+		Through: &diagnosis.Holder{PID: 20417, Application: "psql", Client: "10.0.1.2", Held: 20 * time.Second, Named: diagnosis.Named{Called: "alter orders"}, Blocks: 25}}
 	l.good, l.took = map[string]float64{"high": 30, "low": 2}, map[string]float64{"high": 1.5, "low": 4}
 	return l
 }

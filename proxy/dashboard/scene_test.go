@@ -47,7 +47,7 @@ func newStage(at time.Time) *stage {
 	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: "enforce"})
 	for i, called := range []string{"select orders, controller=orders, action=index", "update stock, job=PushWorker", "select users, controller=sessions, action=create",
 		"insert audit_log", "select order_items"} {
-		st.prints = append(st.prints, diagnosis.Print{Fingerprint: uint64(i+1) * 0x123456789abcd, Called: called})
+		st.prints = append(st.prints, diagnosis.Print{Fingerprint: uint64(i+1) * 0x123456789abcd, Named: diagnosis.Named{Called: called}})
 	}
 	return st
 }
@@ -159,7 +159,7 @@ func (st *stage) count(c *diagnosis.Class, l load, f *witness.Frame) {
 func crowds(waiting, idling int) []diagnosis.Crowd {
 	return []diagnosis.Crowd{
 		{Application: "puma: cluster worker 1: 4711 [shop]", Clients: 240, Active: 4, Waiting: waiting / 3},
-		{Application: "sidekiq 7.2.4 shop", Clients: 150, Active: 3, Waiting: waiting * 2 / 3, Idling: idling, Oldest: 12 * time.Second, PID: 4711, Client: "10.0.3.17", Called: "update stock, job=PushWorker", Class: "low"},
+		{Application: "sidekiq 7.2.4 shop", Clients: 150, Active: 3, Waiting: waiting * 2 / 3, Idling: idling, Oldest: 12 * time.Second, PID: 4711, Client: "10.0.3.17", Named: diagnosis.Named{Called: "update stock, job=PushWorker"}, Class: "low"},
 		{Application: "", Clients: 6},
 		{Application: proxyShown(hostile), Clients: 1},
 	}

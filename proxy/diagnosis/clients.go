@@ -80,7 +80,7 @@ func mostOf(s *Sight, of func(*Crowd) int) (most *Crowd, all int) {
 // crowdCulprit is a crowd as a culprit.
 func crowdCulprit(c *Crowd) Culprit {
 	out := Culprit{Class: c.Class, Application: shown(c.Application), Client: shown(c.Client), PID: int(c.PID), Fingerprint: fingerprint(c.Print)}
-	out.describe(c.Called)
+	out.describe(c.Named)
 	return out
 }
 

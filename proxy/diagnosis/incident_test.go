@@ -39,7 +39,7 @@ func refusedBy(reason string, n uint64) []Class {
 }
 
 var blocked = Sight{Waits: Waits{Lock: 9}, Running: 10, Classes: []Class{{Name: "jobs", Waiting: 4, Oldest: 3 * time.Second, By: map[string]uint64{"wait": 7}}},
-	Holder: &Holder{PID: 7, Blocks: 9, Idle: true, Held: 4 * time.Second, Application: "<img src=x>|`rm`", Called: "update stock"}}
+	Holder: &Holder{PID: 7, Blocks: 9, Idle: true, Held: 4 * time.Second, Application: "<img src=x>|`rm`", Named: Named{Called: "update stock"}}}
 
 func TestIncidentHasBeginEndCausePeakAndWhoWasRefused(t *testing.T) {
 	p := newTape()

@@ -24,7 +24,7 @@ func TestJudgeSaysSomethingWhateverItIsShown(t *testing.T) {
 				Prints:  []Print{{Fingerprint: 1, Calls: uint64(small("calls")), Seconds: float64(small("seconds"))}},
 			}
 			if rapid.Bool().Draw(t, "held") {
-				s.Holder = &Holder{PID: 7, Blocks: small("blocks"), Called: rapid.String().Draw(t, "called")}
+				s.Holder = &Holder{PID: 7, Blocks: small("blocks"), Named: Named{Called: rapid.String().Draw(t, "called")}}
 			}
 			v := j.Judge(s)
 			if rank(v.State) == len(States) || v.Sentence == "" || v.Cause == "" || v.Confidence <= 0 || v.Confidence > 1 || v.Since.After(at) || v.Since.IsZero() {

@@ -100,7 +100,7 @@ func doing(h *Holder) string {
 // culpritOf is a holder as a culprit.
 func culpritOf(h *Holder) Culprit {
 	c := Culprit{Class: h.Class, Application: shown(h.Application), Client: shown(h.Client), PID: int(h.PID), Waiters: h.Blocks}
-	c.describe(h.Called)
+	c.describe(h.Named)
 	return c
 }
 
@@ -120,7 +120,7 @@ func convoyOf(s *Sight) (most *Convoy) {
 // queues says that many change the same row.
 func (f *finding) queues(c *Convoy, waiting int) {
 	f.Cause = "lock_convoy"
-	f.Culprit.describe(c.Called)
+	f.Culprit.describe(c.Named)
 	f.Culprit.Fingerprint, f.Culprit.Waiters = fingerprint(c.Fingerprint), c.Locked+waiting
 	f.Sentence = fmt.Sprintf("Everybody wants the same row: %d of %d that run %s wait for its lock; pgguard lets %d at once run, and %s before PostgreSQL instead of in it.",
 		c.Locked, c.Running, f.Culprit.words(), c.Bound, waits(waiting))

@@ -62,7 +62,7 @@ func (f *finding) pressed(j *Judge, s *Sight, waiting int, oldest time.Duration)
 	list, _, _ := j.recents()
 	if r := heaviest(list); r != nil && r.share >= foreignShare {
 		f.Culprit.Fingerprint = fingerprint(r.Fingerprint)
-		f.Culprit.describe(r.Called)
+		f.Culprit.describe(r.Named)
 		f.Evidence = f.Evidence.With("statement_share", r.share)
 		f.Sentence += fmt.Sprintf(" Most of the server's time, %s, goes to %s.", percent(r.share), f.Culprit.words())
 	}

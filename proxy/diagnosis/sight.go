@@ -63,15 +63,21 @@ type Crowd struct {
 	PID         uint32 // of its server
 	Class       string
 	Print       uint64 // of what it ran last
-	Called      string
+	Named
+}
+
+// Named is how a statement is told from others by a person.
+type Named struct {
+	Called string // its command, first table and tags
+	Query  string // its text without literals; empty where texts are not shown
 }
 
 // Print is one kind of statement, by its fingerprint.
 type Print struct {
 	Fingerprint uint64
-	Called      string  // its command, first table and tags
-	Calls       uint64  // since the guard started
-	Seconds     float64 // that they took
+	Named
+	Calls   uint64  // since the guard started
+	Seconds float64 // that they took
 }
 
 // Waits counts our running statements by what they were at.
@@ -102,15 +108,15 @@ type Holder struct {
 	Class       string // empty: it is not a client of this guard
 	Idle        bool   // its transaction does nothing
 	Held        time.Duration
-	Called      string
-	Blocks      int     // how many wait for it, in the end
-	Through     *Holder // who stands in between, for whom most of them wait directly; nil: nobody
+	Named
+	Blocks  int     // how many wait for it, in the end
+	Through *Holder // who stands in between, for whom most of them wait directly; nil: nobody
 }
 
 // Convoy is a kind of statement most of which wait for one lock, and of which the guard lets only a few run.
 type Convoy struct {
-	Fingerprint     uint64
-	Called          string
+	Fingerprint uint64
+	Named
 	Bound           int
 	Running, Locked int
 }

@@ -55,7 +55,7 @@ func dominates(j *Judge, s *Sight) (finding, bool) {
 	f := finding{}
 	f.State, f.Cause, f.Confidence = state, "slow_statement", 0.85
 	f.Culprit.Fingerprint = fingerprint(r.Fingerprint)
-	f.Culprit.describe(r.Called)
+	f.Culprit.describe(r.Named)
 	usual := j.usual.prints[r.Fingerprint].mean
 	f.Sentence = fmt.Sprintf("One statement has become slow: %s takes %s where it took %s, and %s of the server's time%s.",
 		f.Culprit.words(), seconds(r.mean()), seconds(usual), percent(r.share), text)
@@ -81,7 +81,7 @@ func changed(j *Judge, s *Sight) (finding, bool) {
 		f := finding{}
 		f.State, f.Cause, f.Confidence = state, "statement_flood", 0.8
 		f.Culprit.Fingerprint = fingerprint(r.Fingerprint)
-		f.Culprit.describe(r.Called)
+		f.Culprit.describe(r.Named)
 		rate, usual := r.calls/max(1, j.length()), 0.0
 		was := "is new"
 		if h := j.usual.prints[r.Fingerprint]; h != nil {

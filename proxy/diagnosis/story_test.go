@@ -138,7 +138,7 @@ func (st *story) line(line string, replaced map[string]bool) {
 			WouldWait: uint64(f.number("would", 0)), Granted: uint64(f.number("granted", 0)), WaitSeconds: f.span("waited").Seconds()})
 	case "crowd":
 		s.Crowds = append(s.Crowds, Crowd{Application: f.name, Idling: f.number("idling", 0), Unread: f.number("unread", 0), Oldest: f.span("oldest"),
-			Client: f.text("client", ""), PID: uint32(f.number("pid", 0)), Class: f.text("class", ""), Called: f.text("called", ""), Print: uint64(f.number("print", 0))})
+			Client: f.text("client", ""), PID: uint32(f.number("pid", 0)), Class: f.text("class", ""), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")}, Print: uint64(f.number("print", 0))})
 	case "waits":
 		s.Waits = Waits{CPU: f.number("cpu", 0), Lock: f.number("lock", 0), LWLock: f.number("lwlock", 0), IO: f.number("io", 0), Client: f.number("client", 0)}
 	case "foreign":
@@ -151,10 +151,10 @@ func (st *story) line(line string, replaced map[string]bool) {
 	case "through":
 		s.Holder.Through = f.holder()
 	case "convoy":
-		s.Convoys = append(s.Convoys, Convoy{Fingerprint: uint64(f.number("print", 1)), Called: f.text("called", ""), Bound: f.number("bound", 0),
+		s.Convoys = append(s.Convoys, Convoy{Fingerprint: uint64(f.number("print", 1)), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")}, Bound: f.number("bound", 0),
 			Running: f.number("running", 0), Locked: f.number("locked", 0)})
 	case "statement":
-		st.rate(rate{print: Print{Fingerprint: uint64(f.number("print", 1)), Called: f.text("called", "")}, calls: float64(f.number("calls", 0)), took: f.span("took")})
+		st.rate(rate{print: Print{Fingerprint: uint64(f.number("print", 1)), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")}}, calls: float64(f.number("calls", 0)), took: f.span("took")})
 	case "trip":
 		s.RoundTrip = f.span("took")
 	case "guard":
@@ -264,6 +264,6 @@ func (f fields) span(key string) time.Duration {
 }
 
 func (f fields) holder() *Holder {
-	return &Holder{PID: int32(f.number("pid", 0)), Application: f.name, Idle: f.number("idle", 0) == 1, Held: f.span("held"), Called: f.text("called", ""),
+	return &Holder{PID: int32(f.number("pid", 0)), Application: f.name, Idle: f.number("idle", 0) == 1, Held: f.span("held"), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")},
 		Blocks: f.number("blocks", 0), Class: f.text("class", ""), Client: f.text("client", "")}
 }

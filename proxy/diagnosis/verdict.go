@@ -94,6 +94,7 @@ type Culprit struct {
 	Process     string            `json:"process,omitempty"`
 	Fingerprint string            `json:"fingerprint,omitempty"`
 	Statement   string            `json:"statement,omitempty"` // its command and first table
+	Query       string            `json:"query,omitempty"`     // its text without literals, where texts may be shown
 	Tags        map[string]string `json:"tags,omitempty"`
 	Waiters     int               `json:"waiters,omitempty"` // who wait for it
 	Through     *Culprit          `json:"through,omitempty"` // for whom they wait directly, who waits for it
@@ -115,9 +116,20 @@ func (c *Culprit) Who() string {
 	return c.Statement
 }
 
-// describe sets what a statement is called: its command and table, and its tags.
-func (c *Culprit) describe(called string) {
-	parts := strings.Split(shownAs(called, maxSubject), ", ")
+// Untold is the culprit without the text of what it runs, as logs and files may have it.
+func (c Culprit) Untold() Culprit {
+	c.Query = ""
+	if c.Through != nil {
+		through := c.Through.Untold()
+		c.Through = &through
+	}
+	return c
+}
+
+// describe sets what a statement is called: its command and table, and its tags; and its text.
+func (c *Culprit) describe(name Named) {
+	c.Query = name.Query
+	parts := strings.Split(shownAs(name.Called, maxSubject), ", ")
 	for i, part := range parts {
 		key, value, tagged := strings.Cut(part, "=")
 		switch {

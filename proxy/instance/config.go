@@ -38,6 +38,8 @@ type Config struct {
 	QueryDatabase, QueryUser string
 	// Prints gives statements their numbers, and keeps what each is called.
 	Prints *Prints
+	// ShowQueries keeps texts of statements without their literals, to be shown.
+	ShowQueries bool
 	// Log receives one line for each decision and each connection lost.
 	Log *slog.Logger
 	// Events keeps what was decided.

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"pgguard/proxy/sql"
 )
 
 // Holder is a session at the end of the line of those that wait for locks. Its names are text of strangers.
@@ -18,7 +16,7 @@ type Holder struct {
 	Application, Client string
 	Idle                bool          // its transaction does nothing
 	Held                time.Duration // for how long it does what it does
-	Called              string        // what it runs, or ran last
+	Named                             // what it runs, or ran last
 	Blocks              int           // how many wait for it, in the end
 	// Through is who stands in between: for whom most of them wait directly, and who waits for the holder to lock a whole table; nil: nobody.
 	Through *Holder
@@ -45,7 +43,7 @@ func (in *Instance) holder(ctx context.Context, c *pgx.Conn, before map[int32][]
 	_, err = pgx.ForEachRow(rows, []any{&h.PID, &h.Application, &h.Client, &state, &h.waitsFor, &held, &text}, func() error {
 		one := h
 		one.Idle, one.Held = strings.HasPrefix(state, "idle"), time.Duration(held*float64(time.Second))
-		one.Called, one.Server = sql.Called([]byte(text)), ours[uint32(one.PID)]
+		one.Named, one.Server = nameOf([]byte(text), in.cfg.ShowQueries), ours[uint32(one.PID)]
 		found[one.PID] = &one
 		return nil
 	})
@@ -54,7 +52,7 @@ func (in *Instance) holder(ctx context.Context, c *pgx.Conn, before map[int32][]
 	}
 	out := found[first]
 	if out == nil && counts[first] > 0 { // a prepared transaction has no session; another has just ended
-		out = &Holder{PID: first, Idle: true, Called: "prepare transaction"}
+		out = &Holder{PID: first, Idle: true, Named: Named{Called: "prepare transaction"}}
 	}
 	if out == nil {
 		return nil, nil

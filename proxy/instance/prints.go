@@ -14,24 +14,39 @@ type Prints struct {
 	slots [limit.Fingerprints]atomic.Uint64 // the fingerprint that has this number; 0 is not given
 	seen  [limit.Fingerprints]atomic.Uint64 // the last that was looked for here in vain
 	taken atomic.Int64
-	names [limit.Fingerprints]atomic.Pointer[string] // what it is called, by who has read its text
+	names [limit.Fingerprints]atomic.Pointer[Named] // what it is called, by who has read its text
 }
 
-// Of returns the fingerprint that has a number, and what it is called, "" if nobody has read it yet.
-func (p *Prints) Of(index uint16) (fingerprint uint64, called string) {
-	if name := p.names[index].Load(); name != nil {
-		called = *name
+// Named is how a statement is told from others by a person. It is fit to be shown.
+type Named struct {
+	Called string // its command, first table and tags; "" if it has neither table nor tags, or nobody has read its text yet
+	Query  string // its text without literals; "" if texts are not shown
+}
+
+// nameOf is how the statement of a text is told from others.
+func nameOf(text []byte, query bool) (n Named) {
+	n.Called = sql.Called(text)
+	if query {
+		n.Query = sql.Normal(text)
 	}
-	return p.slots[index].Load(), called
+	return n
 }
 
-// Call notes what the statement of a text is called, if it has a number and no name yet.
-func (p *Prints) Call(text []byte) {
+// Of returns the fingerprint that has a number, and what it is called.
+func (p *Prints) Of(index uint16) (fingerprint uint64, name Named) {
+	if n := p.names[index].Load(); n != nil {
+		name = *n
+	}
+	return p.slots[index].Load(), name
+}
+
+// Call notes what the statement of a text is called, if it has a number and no name yet, and its text without literals if query is true.
+func (p *Prints) Call(text []byte, query bool) {
 	index := p.find(sql.Fingerprint(text))
 	if index == 0 || p.names[index].Load() != nil {
 		return
 	}
-	name := sql.Called(text)
+	name := nameOf(text, query)
 	p.names[index].Store(&name)
 }
 

@@ -150,7 +150,7 @@ func (in *Instance) namePrints(ctx context.Context, c *pgx.Conn, ours map[uint32
 		return fmt.Errorf("sample: %w", err)
 	}
 	var text string
-	if _, err = pgx.ForEachRow(rows, []any{&text}, func() error { in.cfg.Prints.Call([]byte(text)); return nil }); err != nil {
+	if _, err = pgx.ForEachRow(rows, []any{&text}, func() error { in.cfg.Prints.Call([]byte(text), in.cfg.ShowQueries); return nil }); err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
 	return nil

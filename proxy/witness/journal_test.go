@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"pgguard/pool/event"
+	"pgguard/proxy/diagnosis"
 )
 
 // TestJournalIsRotated: no file is larger than it may be, only so many are kept, and what is in them is the end of what was written, in order.
@@ -58,5 +61,32 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	one := []Line{{Event: &event.Event{}}}
 	if first, second := j.write(one), j.write(one); first == nil || second != nil {
 		t.Error(fmt.Sprint(first, second))
+	}
+}
+
+// wary is a Guard that has decided something about a statement.
+type wary struct{ Guard }
+
+func (wary) Events(uint64) ([]event.Event, uint64) {
+	return []event.Event{{Seq: 1, Kind: event.Print, Subject: "select orders", Query: "select a from orders"}}, 0
+}
+
+// TestJournalHasNoTextOfAQuery, even where texts are shown; what is in memory keeps it.
+func TestJournalHasNoTextOfAQuery(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.json")
+	w := New(Config{Guard: wary{}, Journal: Journal{Path: path, Size: 1 << 20}})
+	through := &diagnosis.Culprit{Query: "alter table orders"}
+	in := &diagnosis.Incident{Number: 7, End: time.Unix(1, 0), Culprit: diagnosis.Culprit{Statement: "select orders", Query: "select a from orders", Through: through}}
+	w.write([]*diagnosis.Incident{in})
+	w.file.close()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(text); strings.Contains(got, "select a") || strings.Contains(got, "alter table") || strings.Count(got, "select orders") != 2 {
+		t.Error(got)
+	}
+	if through.Query == "" {
+		t.Error("the verdict has lost its text, too")
 	}
 }

@@ -31,12 +31,12 @@ func (w *Witness) sight(st *proxy.Stats, seen *proxy.Sight, now time.Time) diagn
 		last := &s.Crowds[len(s.Crowds)-1]
 		for i := range seen.Prints {
 			if p := &seen.Prints[i]; p.Index == c.Print {
-				last.Print, last.Called = p.Fingerprint, p.Called
+				last.Print, last.Named = p.Fingerprint, diagnosis.Named(p.Named)
 			}
 		}
 	}
 	for _, p := range seen.Prints {
-		s.Prints = append(s.Prints, diagnosis.Print{Fingerprint: p.Fingerprint, Called: p.Called, Calls: p.Calls, Seconds: p.Took.Seconds()})
+		s.Prints = append(s.Prints, diagnosis.Print{Fingerprint: p.Fingerprint, Named: diagnosis.Named(p.Named), Calls: p.Calls, Seconds: p.Took.Seconds()})
 	}
 	if seen.Seen != nil && now.Sub(seen.Seen.At) < stale {
 		sampled(&s, seen)
@@ -90,10 +90,10 @@ func sampled(s *diagnosis.Sight, seen *proxy.Sight) {
 		s.Holder.Through = holder(x.Holder.Through, seen.Between)
 	}
 	for _, c := range x.Convoys {
-		k := diagnosis.Convoy{Called: c.Called, Bound: c.Bound, Running: c.Running, Locked: c.Blocked}
+		k := diagnosis.Convoy{Named: diagnosis.Named{Called: c.Called}, Bound: c.Bound, Running: c.Running, Locked: c.Blocked}
 		for i := range seen.Prints {
 			if p := &seen.Prints[i]; p.Index == c.Print {
-				if k.Fingerprint = p.Fingerprint; k.Called == "" {
+				if k.Fingerprint, k.Query = p.Fingerprint, p.Query; k.Called == "" {
 					k.Called = p.Called
 				}
 			}
@@ -107,7 +107,7 @@ func holder(h *instance.Holder, who proxy.Person) *diagnosis.Holder {
 	if h == nil {
 		return nil
 	}
-	out := &diagnosis.Holder{PID: h.PID, Application: h.Application, Client: h.Client, Idle: h.Idle, Held: h.Held, Called: h.Called, Blocks: h.Blocks}
+	out := &diagnosis.Holder{PID: h.PID, Application: h.Application, Client: h.Client, Idle: h.Idle, Held: h.Held, Named: diagnosis.Named(h.Named), Blocks: h.Blocks}
 	if who != (proxy.Person{}) {
 		out.Application, out.Client, out.Class = who.Application, who.Client, who.Class
 	}

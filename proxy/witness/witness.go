@@ -136,10 +136,12 @@ func (w *Witness) write(turned []*diagnosis.Incident) {
 	events, _ := w.cfg.Guard.Events(w.read)
 	var lines []Line
 	for i := range events {
-		lines, w.read = append(lines, Line{Event: &events[i]}), events[i].Seq
+		w.read, events[i].Query = events[i].Seq, ""
+		lines = append(lines, Line{Event: &events[i]})
 	}
 	for _, in := range turned {
 		if !in.End.IsZero() {
+			in.Culprit = in.Culprit.Untold()
 			lines = append(lines, Line{Incident: in})
 		}
 	}
@@ -181,7 +183,7 @@ func (w *Witness) tell(was, is *diagnosis.Verdict, now time.Time) {
 	if w.cfg.Observe {
 		mode = event.Observe
 	}
-	w.cfg.Guard.Note(event.Event{Time: now, Kind: event.Verdict, Subject: is.Database, Cause: is.Cause, Evidence: is.Evidence,
+	w.cfg.Guard.Note(event.Event{Time: now, Kind: event.Verdict, Subject: is.Database, Query: is.Culprit.Query, Cause: is.Cause, Evidence: is.Evidence,
 		From: string(was.State), To: string(is.State), Mode: mode})
 	level := slog.LevelWarn
 	if is.State.Healthy() {

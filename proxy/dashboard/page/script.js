@@ -60,7 +60,11 @@
     const body = $(id);
     const trs = list.map((cells) => {
       const tr = el('tr');
-      for (const c of cells) tr.append(el('td', c.text, c.cls));
+      for (const c of cells) {
+        const td = el('td', c.text, c.cls);
+        if (c.more) td.append(el('code', c.more, 'query'));
+        tr.append(td);
+      }
       return tr;
     });
     if (trs.length === 0) {
@@ -72,7 +76,7 @@
     }
     body.replaceChildren(...trs);
   }
-  const cell = (text, cls) => ({ text, cls });
+  const cell = (text, cls, more) => ({ text, cls, more });
 
   // --- the verdict
 
@@ -113,6 +117,7 @@
     n.append(el('div', title, 'quiet'), head);
     const what = [c.statement, ...Object.keys(c.tags || {}).sort().map((k) => k + '=' + c.tags[k])].filter(Boolean).join(', ');
     if (what) n.append(el('div', what));
+    if (c.query) n.append(el('code', c.query, 'query'));
     if (c.fingerprint) n.append(el('div', 'fingerprint ' + c.fingerprint, 'quiet'));
     return n;
   }
@@ -320,7 +325,7 @@
       cell(c.idling ? `${c.idling} (${span(c.oldest_seconds)})` : 0), cell(c.unread)]);
     if (d.more) crowds.push([cell(`and ${d.more} more names`, 'text'), cell(''), cell(''), cell(''), cell(''), cell('')]);
     fill('crowds', crowds, 'No client is here.', 6);
-    fill('queries', (now.queries || []).map((q) => [cell(q.called || q.fingerprint, 'text'), cell(Math.round(q.share * 100) + ' %'), cell(digits(q.calls)), cell(span(q.mean), 'nowrap')]),
+    fill('queries', (now.queries || []).map((q) => [cell(q.called || q.fingerprint, 'text', q.query), cell(Math.round(q.share * 100) + ' %'), cell(digits(q.calls)), cell(span(q.mean), 'nowrap')]),
       'Nothing has run yet.', 4);
     fill('incidents', (now.incidents || []).map((i) => [cell(day(i.begin) + clock(i.begin, true), 'nowrap'),
       cell(i.end ? span(Math.max(1, i.end - i.begin)) : 'goes on', 'nowrap'), cell(i.name + ': ' + i.sentence, 'text'), cell(i.refused + ' refused')]), 'None since pgguard started.', 4);
