@@ -52,7 +52,7 @@ func (s *session) offer(r *request, end int) error {
 	s.waiter.Patience = s.client.Patience()
 	s.waiter.Trait = pool.Trait(s.client.Trait())
 	s.holdLocked(r, end)
-	s.asked = true
+	s.asked, s.advised, s.notice = true, false, nil
 	now := time.Now()
 	s.offered = now
 	if keeps {

@@ -65,6 +65,8 @@ type session struct {
 	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
 	offered time.Time         // when the request that waits began to
 	asked   bool              // the waiter is in the pool's hands
+	advised bool              // its client has been told what is wrong, in this wait
+	notice  *notice           // what it is to be told; nil: nothing
 	denied  error             // what the pool has said against the request; nil: nothing
 	close   error             // why the guard wants the client closed
 	class   int               // of the transaction
@@ -110,10 +112,16 @@ func (s *session) run() error {
 		}
 		s.conn.Resume()
 		s.mu.Lock()
-		cause, refused := s.close, s.denied
+		cause, refused, notice := s.close, s.denied, s.notice
+		s.notice = nil
 		s.mu.Unlock()
 		if cause != nil {
 			return cause
+		}
+		if notice != nil {
+			if err := s.tellNotice(notice); err != nil {
+				return err
+			}
 		}
 		if refused != nil {
 			if err := s.answerRefused(); err != nil {

@@ -51,6 +51,7 @@ type guard interface {
 	AwaitHandedOver(ctx context.Context) error
 	ReloadCertificates() error
 	witness.Guard
+	Advise(upstream, sentence string, after time.Duration)
 }
 
 // Run joins the parts and serves until a signal ends it.
@@ -306,9 +307,13 @@ func (s *service) awaitClients(ctx context.Context) console.End {
 
 // look has a witness look at the guard, until stop is called.
 func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop func()) {
-	see = witness.New(witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
+	c := witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
 		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
-	}})
+	}}
+	if after := s.file.NoticeAfter.Std(); after > 0 {
+		c.Advise = func(upstream, sentence string) { s.guard.Advise(upstream, sentence, after) }
+	}
+	see = witness.New(c)
 	if s.see != nil {
 		s.see.Store(see)
 	}

@@ -115,7 +115,9 @@ func (g *fakeGuard) Addrs() []net.Addr {
 func (g *fakeGuard) Ready() error          { return cmp.Or(g.readyErr, errors.New("no login has worked")) }
 func (g *fakeGuard) Stats() proxy.Stats    { return proxy.Stats{} }
 func (g *fakeGuard) Sights() []proxy.Sight { return nil }
-func (g *fakeGuard) Note(event.Event)      {}
+
+func (g *fakeGuard) Advise(string, string, time.Duration) {}
+func (g *fakeGuard) Note(event.Event)                     {}
 
 // running is a service under test.
 type running struct {

@@ -35,6 +35,7 @@ type File struct {
 	Admin         Admin               `yaml:"admin"`
 	Incidents     Incidents           `yaml:"incidents"`
 	ShowQueries   bool                `yaml:"show_queries"`
+	NoticeAfter   Duration            `yaml:"notice_after"`
 }
 
 // Incidents says where decisions and incidents are kept beyond the life of the process.

@@ -30,6 +30,8 @@ type Config struct {
 	Observe bool
 	// Log receives one line for each change of the verdict, and for each incident.
 	Log *slog.Logger
+	// Advise tells those who wait for this PostgreSQL what is wrong; nil: nobody is told.
+	Advise func(upstream, sentence string)
 	// Journal is a file for decisions and incidents; without a path there is none.
 	Journal Journal
 }
@@ -109,6 +111,9 @@ func (w *Witness) Look(now time.Time) *Frame {
 	w.verdicts = verdicts
 	w.mu.Unlock()
 	for i := range verdicts {
+		if w.cfg.Advise != nil && !verdicts[i].State.Healthy() {
+			w.cfg.Advise(verdicts[i].Database, verdicts[i].Sentence)
+		}
 		w.tell(of(before, verdicts[i].Database), &verdicts[i], now)
 	}
 	for _, in := range turned {
