@@ -316,6 +316,16 @@ func (srv *Server) KillClient(id uint64) bool {
 	return false
 }
 
+// Signal cancels what a session of a PostgreSQL runs, by the name of its instance and the number of its process, or ends the session. It need not be of the guard.
+func (srv *Server) Signal(ctx context.Context, upstream string, pid int32, end bool) error {
+	for _, in := range srv.allInstances() {
+		if in.Name() == upstream {
+			return in.Signal(ctx, pid, end)
+		}
+	}
+	return ErrNoDatabase
+}
+
 // Tell keeps an event of something that an operator did, and logs it.
 func (srv *Server) Tell(e event.Event) {
 	e.Mode = event.Enforce

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/admin"
 	"pgguard/proxy/auth"
@@ -52,6 +53,16 @@ type guard interface {
 	ReloadCertificates() error
 	witness.Guard
 	Advise(upstream, sentence string, after time.Duration)
+	operated
+}
+
+// operated is what who knows the token may do with it.
+type operated interface {
+	Pause(ctx context.Context, name string) error
+	Resume(name string) error
+	Paused() bool
+	Signal(ctx context.Context, upstream string, pid int32, end bool) error
+	Tell(e event.Event)
 }
 
 // Run joins the parts and serves until a signal ends it.
@@ -318,7 +329,7 @@ func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop fun
 		s.see.Store(see)
 	}
 	board = dashboard.New(dashboard.Source{
-		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: string(s.file.Mode),
+		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: string(s.file.Mode), Paused: s.guard.Paused,
 	})
 	return see, board, beside(func(ctx context.Context) { see.Run(ctx, board.Take) })
 }
@@ -375,6 +386,7 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 		History:   http.HandlerFunc(board.ServeHistory),
 		Stream:    http.HandlerFunc(board.Stream),
 		Metrics:   promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Acts:      acts(s.guard, see),
 		Token:     token,
 		Version:   versionName(),
 		Pprof:     s.file.Pprof,

@@ -119,6 +119,12 @@ func (g *fakeGuard) Sights() []proxy.Sight { return nil }
 func (g *fakeGuard) Advise(string, string, time.Duration) {}
 func (g *fakeGuard) Note(event.Event)                     {}
 
+func (g *fakeGuard) Pause(context.Context, string) error               { g.note("pause"); return nil }
+func (g *fakeGuard) Resume(string) error                               { g.note("resume"); return nil }
+func (g *fakeGuard) Paused() bool                                      { return false }
+func (g *fakeGuard) Signal(context.Context, string, int32, bool) error { g.note("signal"); return nil }
+func (g *fakeGuard) Tell(event.Event)                                  {}
+
 // running is a service under test.
 type running struct {
 	signals chan os.Signal

@@ -33,6 +33,9 @@ const (
 	Observe Mode = "observe" // would have been done
 )
 
+// ByPage is the operator of an event who used the pages: whoever knows the token.
+const ByPage = "(the dashboard)"
+
 // MaxNumbers bounds the evidence of one event: a line in a log that a person still reads. It keeps an event of a fixed
 // size, so that the ring never grows and adding copies instead of allocating.
 const MaxNumbers = 10

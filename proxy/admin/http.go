@@ -30,7 +30,9 @@ type Options struct {
 	History, Stream http.Handler
 	// Metrics answers /metrics.
 	Metrics http.Handler
-	// Token is what a caller must know; empty: nothing.
+	// Acts are what who knows the token may have done.
+	Acts Acts
+	// Token is what a caller must know; empty: nothing, but nobody may have anything done.
 	Token string
 	// Certificates says that callers may show one in the place of the token, and must if there is no token.
 	Certificates bool
@@ -80,7 +82,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("/", text(func() (int, string) {
 		return http.StatusNotFound, "there is nothing here; / lists the pages\n"
 	}))
-	return admit(o.Token, o.Certificates, public, getOnly(mux))
+	return admit(o.Token, o.Certificates, public, apart(o.Acts.handlers(o.Token), getOnly(mux)))
 }
 
 // Server returns an HTTP server of h whose peers cannot hold a connection for ever, and no more than MaxConns. The caller serves
@@ -96,6 +98,17 @@ func Server(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,  // longer than the time between two scrapes
 		MaxHeaderBytes:    16 << 10,
 	}
+}
+
+// apart has some paths answered by handlers of their own.
+func apart(handlers map[string]http.Handler, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := handlers[r.URL.Path]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // getOnly answers 405 to what would change something.

@@ -19,6 +19,8 @@ type Source struct {
 	Incidents func() []diagnosis.Incident
 	// Events are the decisions after a number.
 	Events func(since uint64) ([]event.Event, uint64)
+	// Paused is true while all clients wait for an operator; nil: never.
+	Paused func() bool
 	// Version and Mode are shown.
 	Version, Mode string
 }
@@ -146,6 +148,7 @@ type Now struct {
 	Mode      string              `json:"mode"`
 	Start     int64               `json:"start"`
 	Draining  bool                `json:"draining"`
+	Paused    bool                `json:"paused"`
 	Verdicts  []diagnosis.Verdict `json:"verdicts"`
 	Classes   []string            `json:"classes"`
 	Databases []NowDatabase       `json:"databases"`
@@ -214,6 +217,7 @@ func (b *Board) nowLocked() Now {
 	n := Now{Version: b.from.Version, Mode: b.from.Mode, Start: f.Stats.Start.Unix(), Draining: f.Stats.Draining, Verdicts: f.Verdicts, Classes: b.classesLocked(),
 		Clients: f.Stats.Clients, Pinned: f.Stats.Pinned, Would: map[string]uint64{}, Queries: b.queries.top(f), Journal: b.journalLocked(), Incidents: b.briefs(),
 		Databases: []NowDatabase{}}
+	n.Paused = b.from.Paused != nil && b.from.Paused()
 	for of, count := range f.Stats.WouldRefuse {
 		if count > 0 {
 			n.Would[of.Reason] += count

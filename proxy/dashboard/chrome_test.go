@@ -121,13 +121,16 @@ func (b *browser) quiet(own string) {
 }
 
 // site serves the page of a board.
-func site(t *testing.T, b *dashboard.Board, token string) string {
+func site(t *testing.T, b *dashboard.Board, token string, acts ...admin.Acts) string {
 	t.Helper()
-	h := admin.Handler(admin.Options{
+	o := admin.Options{
 		Ready: func() error { return nil }, State: func() any { return 1 }, Events: func(uint64) any { return 1 }, Verdict: func() any { return 1 }, Incidents: func() any { return 1 },
 		Page: dashboard.Files(), History: http.HandlerFunc(b.ServeHistory), Stream: http.HandlerFunc(b.Stream), Metrics: http.NotFoundHandler(), Token: token,
-	})
-	s := httptest.NewServer(h)
+	}
+	if len(acts) > 0 {
+		o.Acts = acts[0]
+	}
+	s := httptest.NewServer(admin.Handler(o))
 	t.Cleanup(s.CloseClientConnections)
 	t.Cleanup(s.Close)
 	t.Cleanup(s.CloseClientConnections)
@@ -221,6 +224,58 @@ func TestPageAsksForTheToken(t *testing.T) {
 	if wrong == "" || strings.Contains(early, "Nothing is wrong") || !strings.Contains(sentence, "Nothing is wrong") {
 		t.Errorf("%q, %q, %q", wrong, early, sentence)
 	}
+}
+
+// TestPageDoesWhatIsConfirmed: who knows the token pauses clients, lets them go on, and ends a culprit, after a question; what is not confirmed is not done, and who was
+// not asked for a token has no buttons.
+func TestPageDoesWhatIsConfirmed(t *testing.T) {
+	st := newStage(time.Now().Add(-time.Minute))
+	st.play(30, calm())
+	st.play(30, stall())
+	did := make(chan string, 8)
+	acts := admin.Acts{
+		Pause:  func(context.Context) error { st.paused.Store(true); did <- "pause"; return nil },
+		Resume: func() error { st.paused.Store(false); did <- "resume"; return nil },
+		Signal: func(_ context.Context, pid int, end bool) error {
+			did <- fmt.Sprint("signal ", pid, " ", end)
+			return nil
+		},
+	}
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(site(t, st.board, "", acts)))
+	b.awaits(drawn)
+	if !get(b, chromedp.Evaluate[bool](`document.getElementById('acts').hidden && document.querySelector('#tree button') === null`)) {
+		t.Error("there are buttons without a token")
+	}
+	url := site(t, st.board, "s3cret", acts)
+	b.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("#token")), chromedp.SendKeys(chromedp.CSS("#token"), "s3cret\r"))
+	b.awaits(drawn)
+	click := func(what string, answer string) {
+		t.Helper()
+		b.do(chromedp.WaitVisible(chromedp.CSS(what)), chromedp.Click(chromedp.CSS(what)), chromedp.WaitVisible(chromedp.CSS("#"+answer)), chromedp.Click(chromedp.CSS("#"+answer)))
+	}
+	done := func(want, says string) {
+		t.Helper()
+		b.awaits(fmt.Sprintf(`document.getElementById('done').textContent.includes(%q)`, says))
+		if got := <-did; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	click("#pause", "no")
+	click("#pause", "yes")
+	done("pause", "Done: paused")
+	st.play(1, stall())
+	b.awaits(`document.getElementById('pause').textContent === 'Let clients go on'`)
+	click("#pause", "yes")
+	done("resume", "Done: resumed")
+	click("#tree .node .node button", "yes")
+	done("signal 20417 false", "Done: cancelled")
+	click("#tree > .node > div > button", "yes")
+	done("signal 20111 true", "Done: ended")
+	if len(did) > 0 {
+		t.Error("more was done: ", <-did)
+	}
+	b.quiet(url[:len("http://127.0.0.1:")])
 }
 
 // TestPageIsQuickAndStaysSmall: the first sentence is there within 300 ms of the page's first byte, and an hour of seconds adds hardly any memory.

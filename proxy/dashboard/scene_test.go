@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pgguard/pool"
@@ -25,6 +26,7 @@ type stage struct {
 	board  *dashboard.Board
 	judge  diagnosis.Judge
 	random *rand.Rand
+	paused atomic.Bool // as an operator has it
 
 	mu     sync.Mutex
 	record diagnosis.Record // guarded by mu
@@ -44,7 +46,7 @@ type counts struct {
 // newStage has shown nothing yet; its clock stands at at.
 func newStage(at time.Time) *stage {
 	st := &stage{random: rand.New(rand.NewPCG(1, 2)), at: at, counts: map[string]*counts{}}
-	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: "enforce"})
+	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: "enforce", Paused: st.paused.Load})
 	for i, called := range []string{"select orders, controller=orders, action=index", "update stock, job=PushWorker", "select users, controller=sessions, action=create",
 		"insert audit_log", "select order_items"} {
 		st.prints = append(st.prints, diagnosis.Print{Fingerprint: uint64(i+1) * 0x123456789abcd, Named: diagnosis.Named{Called: called}})

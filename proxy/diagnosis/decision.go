@@ -66,6 +66,9 @@ func Decision(e *event.Event) string {
 	case event.Server:
 		return fmt.Sprintf("Another server answers at %s: %s where it was %s; %s connections were let go.", subject, e.To, e.From, number(e, "servers_retired"))
 	case event.Operate:
+		if e.By == event.ByPage {
+			return fmt.Sprintf("Somebody with the token said %s to %s on the dashboard.", strings.ToUpper(e.Cause), subject)
+		}
 		return fmt.Sprintf("%s said %s to %s in the console.", shownSubject(e.By), strings.ToUpper(e.Cause), subject)
 	case event.Verdict:
 		return fmt.Sprintf("The verdict on %s is: %s (it was: %s).", subject, State(e.To).String(), State(e.From).String())

@@ -5,6 +5,7 @@ package witness_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/diagnosis"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/pgtest"
 )
 
@@ -90,4 +92,45 @@ func asJSON(t *testing.T, value any) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestCulpritIsEnded at an operator's word, whoever's session it is; one that is gone is said to be.
+func TestCulpritIsEnded(t *testing.T) {
+	sc := open(t, pgtest.Options{}, nil)
+	holder := sc.connect(sc.db.URL("postgres"), "psql")
+	sc.run(holder, "create table stock as select 1 as id, 0 as n", "begin", "update stock set n = 1")
+	var work sync.WaitGroup
+	for range 8 {
+		c := sc.enter("puma")
+		work.Go(func() { _, _ = c.Exec(context.Background(), "update stock set n = n + 1") })
+	}
+	v := sc.awaits(30*time.Second, diagnosis.Locks)
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	pid := int32(v.Culprit.PID)
+	if uint32(pid) != holder.PgConn().PID() {
+		t.Fatalf("%+v", v.Culprit)
+	}
+	if err := sc.server.Signal(ctx, v.Database, pid, false); err != nil { // which an idle transaction does not notice
+		t.Error(err)
+	}
+	if err := sc.server.Signal(ctx, v.Database, pid, true); err != nil {
+		t.Error(err)
+	}
+	work.Wait()
+	if _, err := holder.Exec(ctx, "select 1"); err == nil {
+		t.Error("the session lives")
+	}
+	for end := time.Now().Add(30 * time.Second); ; {
+		err := sc.server.Signal(ctx, v.Database, pid, true)
+		if errors.Is(err, instance.ErrNoSession) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	if err := sc.server.Signal(ctx, "other:5432", pid, true); !errors.Is(err, proxy.ErrNoDatabase) {
+		t.Error(err)
+	}
 }

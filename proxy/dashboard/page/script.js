@@ -121,9 +121,18 @@
     if (c.fingerprint) n.append(el('div', 'fingerprint ' + c.fingerprint, 'quiet'));
     return n;
   }
-  function end(how, pid) {
+  function end(how, pid, name, ends) {
     const d = el('div', how + ' ');
-    d.append(el('code', pid));
+    d.append(el('code', 'select ' + (ends ? 'pg_terminate_backend(' : 'pg_cancel_backend(') + pid + ')'));
+    if (token) {
+      const b = el('button', ends ? 'End it' : 'Cancel it');
+      b.type = 'button';
+      b.addEventListener('click', () => confirm(
+        ends ? 'End this session?' : 'Cancel what this session runs?',
+        (name || 'unnamed') + ', pid ' + pid + ': ' + (ends ? 'its connection ends, and what its transaction did is rolled back.' : 'its statement fails; its connection stays.'),
+        '/api/v1/cancel', { pid, end: ends }));
+      d.append(' ', b);
+    }
     return d;
   }
   let drawnCulprit = '';
@@ -138,12 +147,51 @@
     const top = node(c, locks && c.pid ? 'holds what the others wait for' : 'causes it');
     if (c.through) {
       const t = node(c.through, 'waits for it, and all others wait behind');
-      t.append(end('To let the others go on:', 'select pg_cancel_backend(' + c.through.pid + ')'));
+      t.append(end('To let the others go on:', c.through.pid, c.through.application_name, false));
       top.append(t);
     }
-    if (locks && c.pid) top.append(end('To end it:', 'select pg_terminate_backend(' + c.pid + ')'));
+    if (c.pid && !c.process) {
+      if (locks) top.append(end('To end it:', c.pid, c.application_name, true));
+      else top.append(end('To cancel what it runs:', c.pid, c.application_name, false));
+    }
     $('tree').replaceChildren(top);
   }
+
+  // --- what may be done, by who knows the token
+
+  let order = null;
+  function confirm(title, what, path, body) {
+    order = { path, body: Object.assign({ confirm: true }, body) };
+    say('confirm-h', title);
+    say('confirm-what', what);
+    $('confirm').showModal();
+  }
+  async function act() {
+    const o = order;
+    $('confirm').close();
+    if (!o) return;
+    order = null;
+    say('done', 'asked…');
+    try {
+      const answer = await fetch(o.path, {
+        method: 'POST', cache: 'no-store', headers: Object.assign({ 'Content-Type': 'application/json' }, headers()), body: JSON.stringify(o.body),
+      });
+      const text = await answer.text();
+      say('done', answer.ok ? 'Done: ' + JSON.parse(text).did + '.' : 'Not done: ' + text.trim());
+    } catch (e) {
+      say('done', 'No answer from pgguard; look whether it was done.');
+    }
+  }
+  function acts() {
+    $('acts').hidden = !token;
+    say('pause', now.paused ? 'Let clients go on' : 'Pause all clients');
+    say('paused', now.paused ? 'Clients are paused: they wait, however long.' : '');
+  }
+  $('pause').addEventListener('click', () => (now && now.paused
+    ? confirm('Let clients go on?', 'Who waits for the pause to end goes on, in the order in which they came.', '/api/v1/resume', {})
+    : confirm('Pause all clients?', 'Each waits before its next transaction, however long, until somebody lets them go on. What runs is not interrupted.', '/api/v1/pause', {})));
+  $('yes').addEventListener('click', act);
+  $('no').addEventListener('click', () => { order = null; $('confirm').close(); });
 
   // --- charts
 
@@ -382,6 +430,7 @@
     if (!now) return;
     const d = now.databases.find((x) => x.name === chosen) || { row: [], servers: {}, crowds: [] };
     verdict();
+    acts();
     if (document.hidden) return;
     chart();
     legend();
