@@ -92,6 +92,12 @@ func add(a, b Histogram) Histogram {
 	for i := range a.Counts {
 		sum.Counts[i] = a.Counts[i] + b.Counts[i]
 	}
+	if len(a.Native) == len(b.Native) {
+		sum.Native = make([]uint64, len(a.Native))
+		for i := range a.Native {
+			sum.Native[i] = a.Native[i] + b.Native[i]
+		}
+	}
 	return sum
 }
 

@@ -149,7 +149,7 @@ func (s sink) histogram(d *prometheus.Desc, h proxy.Histogram, labels ...string)
 	for i, bound := range h.Bounds {
 		buckets[bound] = h.Counts[i]
 	}
-	s <- prometheus.MustNewConstHistogram(d, h.Count, h.Sum, buckets, labels...)
+	s <- histogram{prometheus.MustNewConstHistogram(d, h.Count, h.Sum, buckets, labels...), h.Native}
 }
 
 // truth returns 1 for true.
