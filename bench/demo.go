@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"pgguard/bench/report"
@@ -92,6 +93,9 @@ func Demo(ctx context.Context, c DemoConfig) error {
 		return err
 	}
 	defer guard.stop()
+	if c.HTTP != "" {
+		fmt.Fprintf(c.Out, "\nNow through the guard. Watch it at http://%s/\n", c.HTTP)
+	}
 	if err := c.play(ctx, f, story, server, "guard", guard); err != nil {
 		return err
 	}
@@ -118,9 +122,17 @@ func (c DemoConfig) startGuard(ctx context.Context, upstream string) (live, erro
 
 // play runs the story on one target and adds the run to f.
 func (c DemoConfig) play(ctx context.Context, f *report.File, story scenario.Story, server *scenario.Server, name string, l live) error {
-	lines := newProgress(c.Out, fmt.Sprintf("%-6s", name))
+	lines := &narrator{lines: newProgress(c.Out, fmt.Sprintf("%-6s", name))}
+	if name != "direct" {
+		lines.web = c.HTTP
+	}
+	listening, stop := context.WithCancel(ctx)
+	var ears sync.WaitGroup
+	ears.Go(func() { lines.listen(listening) })
 	before := report.Calibrate(calibrateFor)
 	r, err := story.Run(ctx, scenario.Env{URL: l.url, PIDs: l.pids, Server: server, Seed: c.Seed, Progress: lines.show})
+	stop()
+	ears.Wait()
 	lines.end()
 	if err != nil {
 		return fmt.Errorf("play the story %s: %w", name, err)
@@ -216,7 +228,7 @@ func stayText(server, guard, http string) string {
 		"  server  psql '" + server + "'\n" +
 		"  guard   psql '" + guard + "'\n"
 	if http != "" {
-		s += "  metrics http://" + http + "/metrics\n  look    http://" + http + "/\n"
+		s += "  look    http://" + http + "/\n  metrics http://" + http + "/metrics\n"
 	}
 	return s
 }

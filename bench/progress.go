@@ -39,6 +39,12 @@ func (p *progress) show(s scenario.Progress) {
 	}
 }
 
+// say prints a line of its own.
+func (p *progress) say(text string) {
+	p.end()
+	fmt.Fprintln(p.out, text)
+}
+
 // end clears the line on a terminal.
 func (p *progress) end() {
 	if p.terminal && p.width > 0 {
