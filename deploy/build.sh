@@ -21,7 +21,7 @@ for packages in github.com/alecthomas/kong github.com/goccy/go-yaml/... github.c
 	github.com/jackc/pgx/v5/... github.com/xdg-go/... golang.org/x/text/... net/http/... encoding/json encoding/xml database/sql/... go/... \
 	crypto/x509/... fmt html log/... mime/... reflect regexp/... text/... runtime/pprof internal/profile \
 	pgguard/cmd/... pgguard/proxy/admin pgguard/proxy/config/... pgguard/proxy/console pgguard/proxy/dashboard pgguard/proxy/diagnosis pgguard/proxy/fleet/... \
-	pgguard/proxy/metrics pgguard/proxy/witness; do
+	pgguard/proxy/metrics pgguard/proxy/otlp pgguard/proxy/witness; do
 	flags="$flags -gcflags=$packages=-l"
 done
 for program; do

@@ -82,6 +82,8 @@ type Config struct {
 	MaxPinned int
 	// SyncApplicationName gives servers the application_name of the client they serve; false leaves theirs.
 	SyncApplicationName bool
+	// Spans is given what becomes of statements that are in a trace, as long as it takes them at once; nil: nobody looks whether they are.
+	Spans chan<- Span
 	// ShowQueries keeps texts of statements, without their literals, in memory: what is shown of a statement shows its text, too.
 	ShowQueries bool
 	// DeferBegin answers BEGIN in the server's place and sends it with the first statement.

@@ -119,6 +119,9 @@ func (l *link) endLocked(now time.Time) ending {
 	}
 	took := now.Sub(l.started)
 	s.srv.times.query[s.class].observe(took)
+	if s.span != nil {
+		s.tracedLocked(l.started, now)
+	}
 	s.srv.count.queries[s.class].Add(1)
 	s.did.queries.Add(1)
 	s.did.queryTime.Add(int64(took))

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"time"
 
 	"pgguard/pool"
 	"pgguard/proxy/sock"
@@ -33,6 +34,9 @@ func (s *session) answerRefused() error {
 		s.close = errDrained
 	}
 	s.denied = nil
+	if s.span != nil {
+		s.tracedLocked(time.Time{}, time.Now())
+	}
 	r := s.request
 	s.request = nil
 	if s.link != nil {

@@ -67,6 +67,7 @@ type session struct {
 	asked   bool              // the waiter is in the pool's hands
 	advised bool              // its client has been told what is wrong, in this wait
 	notice  *notice           // what it is to be told; nil: nothing
+	span    *Span             // of the exchange under way; nil: it is in no trace
 	denied  error             // what the pool has said against the request; nil: nothing
 	close   error             // why the guard wants the client closed
 	class   int               // of the transaction

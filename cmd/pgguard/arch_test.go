@@ -28,7 +28,7 @@ type rule struct {
 const (
 	pure = `pool/queue|pool/limit|pool/quantile|breaker|proxy/sql|proxy/translate|proxy/diagnosis`
 	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/upstream|proxy/instance|proxy/translate|proxy/library|proxy/wire|proxy/sql|proxy/auth`
-	rim  = `pgguard/proxy/(config|admin|metrics|console|dashboard|fleet|witness|diagnosis)(/.*)?`
+	rim  = `pgguard/proxy/(config|admin|metrics|otlp|console|dashboard|fleet|witness|diagnosis)(/.*)?`
 )
 
 var rules = []rule{
@@ -47,7 +47,7 @@ var rules = []rule{
 	{core, true, rim, "the rim imports the proxy and is never imported by it"},
 	{core, true, `github.com/prometheus/.*`, "the core returns Stats; only the rim knows metrics"},
 	{core, true, `pgguard/(bench|cmd)(/.*)?`, "imports point down: what ships does not know how it is measured"},
-	{`proxy/(admin|metrics|console|dashboard|fleet|witness).*`, false, `pgguard/proxy/config`, "only cmd reads the configuration; the parts have their own Config"},
+	{`proxy/(admin|metrics|otlp|console|dashboard|fleet|witness).*`, false, `pgguard/proxy/config`, "only cmd reads the configuration; the parts have their own Config"},
 	{`bench|bench/.*`, false, rim + `|pgguard/proxy`, "bench runs the built program, as a user does"},
 	{`cmd/pgguard`, true, `pgguard/bench(/.*)?|pgguard/proxy/pgtest|gonum.org/.*`, "what runs beside every application has no load and no charts in it; pgguard demo starts pgguard-bench"},
 	{`.*`, false, `math/rand`, "math/rand/v2 is seeded by itself and faster"},

@@ -19,6 +19,7 @@ var byWallClock = map[string]string{
 	"proxy/diagnosis/markdown.go": "a timeline is read beside other clocks",
 	"proxy/dashboard/board.go":    "a page shows times of day",
 	"proxy/dashboard/point.go":    "a page shows times of day",
+	"proxy/otlp/span.go":          "a trace is put together from what several machines say",
 
 	"proxy/console/moment.go": "when something was is shown as people write it",
 

@@ -24,7 +24,6 @@ import (
 	"pgguard/proxy/config"
 	"pgguard/proxy/console"
 	"pgguard/proxy/dashboard"
-	"pgguard/proxy/metrics"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/witness"
 )
@@ -97,6 +96,8 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer, ta
 	for _, text := range f.Unused() {
 		cfg.Log.Warn(text)
 	}
+	traces := newTraces(f)
+	cfg.Spans = traces.spans
 	orders := newOrders(f)
 	desk := console.New(orders.config())
 	cfg.Console = desk.Serve
@@ -134,7 +135,7 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer, ta
 	}
 	orders.reloads = append(orders.reloads, boss.reloaded)
 	defer obeyHangups(cfg.Log, orders.reload)()
-	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, heritage: heritage, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b}
+	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, heritage: heritage, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b, traces: traces}
 	return s.run(ctx)
 }
 
@@ -176,6 +177,7 @@ type service struct {
 	see      *atomic.Pointer[witness.Witness] // for operators; nil: there are none
 	log      *slog.Logger
 	bouncer  *bouncer // nil: it is not in PgBouncer's place
+	traces   traces
 
 	listensHTTP atomic.Pointer[net.Listener] // of the pages; nil: there is none yet
 }
@@ -188,6 +190,7 @@ func (s *service) run(ctx context.Context) error {
 	defer func() { _ = s.guard.Close() }() // after a drain there is nothing left that could fail
 	see, board, stopLooking := s.look()
 	defer stopLooking()
+	defer s.export(see)()
 	httpAddr, closeHTTP, err := s.serveHTTP(ctx, see, board)
 	if err != nil {
 		return err
@@ -367,9 +370,6 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 	if l != nil {
 		addr = l.Addr().String()
 	}
-	registry := metrics.Registry(s.guard.Stats, func() metrics.Said {
-		return metrics.Said{Verdicts: see.Verdicts(), Incidents: uint64(see.Begun())}
-	}, versionName())
 	server := admin.Server(admin.Handler(admin.Options{
 		Ready: s.guard.Ready,
 		State: func() any {
@@ -385,7 +385,7 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 		Page:      dashboard.Files(),
 		History:   http.HandlerFunc(board.ServeHistory),
 		Stream:    http.HandlerFunc(board.Stream),
-		Metrics:   promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Metrics:   promhttp.HandlerFor(s.registry(see), promhttp.HandlerOpts{EnableOpenMetrics: s.file.Exemplars}),
 		Acts:      acts(s.guard, see),
 		Token:     token,
 		Version:   versionName(),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -52,6 +53,7 @@ func (f *File) check(listenOverridden bool) Faults {
 	f.checkLearned(c)
 	f.checkIncidents(c)
 	f.checkTakeover(c)
+	f.checkOTLP(c)
 	f.checkClasses(c, listenOverridden)
 	f.checkDatabases(c)
 	f.checkAuth(c)
@@ -158,6 +160,19 @@ func (f *File) checkTakeover(c *checker) {
 	}
 	if f.Takeover.Timeout <= 0 {
 		c.bad("takeover.timeout", "%s is no time to start in", f.Takeover.Timeout)
+	}
+}
+
+func (f *File) checkOTLP(c *checker) {
+	if f.OTLP.Interval < Duration(time.Second) {
+		c.bad("otlp.interval", "%v is less than 1s", f.OTLP.Interval.Std())
+	}
+	if f.OTLP.URL == "" {
+		return
+	}
+	u, err := url.Parse(f.OTLP.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		c.bad("otlp.url", "this is not the URL of a collector, such as http://127.0.0.1:4318, without user and question mark")
 	}
 }
 

@@ -36,6 +36,14 @@ type File struct {
 	Incidents     Incidents           `yaml:"incidents"`
 	ShowQueries   bool                `yaml:"show_queries"`
 	NoticeAfter   Duration            `yaml:"notice_after"`
+	Exemplars     bool                `yaml:"exemplars"`
+	OTLP          OTLP                `yaml:"otlp"`
+}
+
+// OTLP says where metrics and spans are sent to.
+type OTLP struct {
+	URL      string   `yaml:"url"` // empty: nowhere
+	Interval Duration `yaml:"interval"`
 }
 
 // Incidents says where decisions and incidents are kept beyond the life of the process.
@@ -214,6 +222,7 @@ func Default() *File {
 		Auth: Auth{Method: "trust", Users: map[string]AuthUser{}, Rules: []AuthRule{}},
 		TLS:  TLS{Mode: "off"},
 
+		OTLP:      OTLP{Interval: Duration(time.Minute)},
 		Incidents: Incidents{Size: 16, Keep: 4},
 		Admin:     Admin{Users: []string{}, StatsUsers: []string{}},
 	}

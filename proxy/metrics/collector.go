@@ -11,8 +11,9 @@ import (
 
 // Collector reads one snapshot at each scrape. It is safe for concurrent use if its function is.
 type Collector struct {
-	stats func() proxy.Stats
-	said  func() Said
+	stats  func() proxy.Stats
+	said   func() Said
+	traces *Exemplars
 }
 
 // Said is what a witness says.
@@ -21,8 +22,10 @@ type Said struct {
 	Incidents uint64 // that have begun
 }
 
-// New returns a Collector of what stats and said return; each is called once for each scrape.
-func New(stats func() proxy.Stats, said func() Said) *Collector { return &Collector{stats, said} }
+// New returns a Collector of what stats and said return; each is called once for each scrape. traces may be nil.
+func New(stats func() proxy.Stats, said func() Said, traces *Exemplars) *Collector {
+	return &Collector{stats, said, traces}
+}
 
 // fromTheStart are the reasons of refusals that are shown before the first, so that a rate sees that one, too: those that may come at any time, to any
 // class. Others appear when they occur: most never do, and reasons by classes would be many series.
@@ -33,7 +36,7 @@ var fromTheStart = map[proxy.Reason]bool{
 
 // Registry returns a registry with everything under /metrics: the proxy's samples, the version, the Go runtime and the
 // process.
-func Registry(stats func() proxy.Stats, said func() Said, version string) *prometheus.Registry {
+func Registry(stats func() proxy.Stats, said func() Said, traces *Exemplars, version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "pgguard_build_info",
@@ -41,7 +44,7 @@ func Registry(stats func() proxy.Stats, said func() Said, version string) *prome
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	r.MustRegister(New(stats, said), build, collectors.NewGoCollector(),
+	r.MustRegister(New(stats, said, traces), build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
@@ -92,10 +95,10 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		{idleInTransactionTime, st.IdleInTransactionTime},
 	} {
 		for class, h := range m.byClass {
-			s.histogram(m.desc, h, class)
+			s.histogram(m.desc, h, c.traces, class)
 		}
 	}
-	s.histogram(loginTime, st.LoginTime)
+	s.histogram(loginTime, st.LoginTime, nil)
 	for _, p := range st.Pools {
 		s.pool(p)
 	}
@@ -144,12 +147,12 @@ func (s sink) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 }
 
-func (s sink) histogram(d *prometheus.Desc, h proxy.Histogram, labels ...string) {
+func (s sink) histogram(d *prometheus.Desc, h proxy.Histogram, traces *Exemplars, labels ...string) {
 	buckets := make(map[float64]uint64, len(h.Bounds))
 	for i, bound := range h.Bounds {
 		buckets[bound] = h.Counts[i]
 	}
-	s <- histogram{prometheus.MustNewConstHistogram(d, h.Count, h.Sum, buckets, labels...), h.Native}
+	s <- traces.with(d, histogram{prometheus.MustNewConstHistogram(d, h.Count, h.Sum, buckets, labels...), h.Native}, labels)
 }
 
 // truth returns 1 for true.

@@ -76,7 +76,7 @@ func page(t *testing.T, c prometheus.Collector) string {
 
 func TestScrapeShowsEveryMetric(t *testing.T) {
 	const golden = "testdata/metrics.golden"
-	got := page(t, New(sample, said))
+	got := page(t, New(sample, said, nil))
 	if *rewrite {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestScrapeShowsEveryMetric(t *testing.T) {
 }
 
 func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
-	problems, err := promlint.New(strings.NewReader(page(t, New(sample, said)))).Lint()
+	problems, err := promlint.New(strings.NewReader(page(t, New(sample, said, nil)))).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +108,14 @@ func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
 }
 
 func TestEmptyStatsCanBeScraped(t *testing.T) {
-	got := page(t, New(func() proxy.Stats { return proxy.Stats{} }, func() Said { return Said{} }))
+	got := page(t, New(func() proxy.Stats { return proxy.Stats{} }, func() Said { return Said{} }, nil))
 	if !strings.Contains(got, "pgguard_draining 0") {
 		t.Errorf("got:\n%s", got)
 	}
 }
 
 func TestRegistryHasVersionRuntimeAndProcess(t *testing.T) {
-	families, err := Registry(sample, said, "v1.2.3").Gather()
+	families, err := Registry(sample, said, nil, "v1.2.3").Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestRefusalsThatNeverOccurAreNoSeries(t *testing.T) {
 	st := proxy.Stats{Refusals: map[proxy.ReasonClass]uint64{
 		{Reason: "wait", Class: "low"}: 0, {Reason: "protocol", Class: "low"}: 0, {Reason: "pinned", Class: "high"}: 2,
 	}}
-	got := page(t, New(func() proxy.Stats { return st }, said))
+	got := page(t, New(func() proxy.Stats { return st }, said, nil))
 	for want, is := range map[string]bool{`reason="wait"} 0`: true, `reason="protocol"`: false, `reason="pinned"} 2`: true} {
 		if strings.Contains(got, want) != is {
 			t.Errorf("%s: %v, want %v in\n%s", want, !is, is, got)

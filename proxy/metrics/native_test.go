@@ -22,7 +22,7 @@ func scrape(t *testing.T, st proxy.Stats, accept string) map[string]*dto.MetricF
 	r := httptest.NewRequest("GET", "/metrics", nil)
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(Registry(func() proxy.Stats { return st }, said, "v1.2.3"), promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	promhttp.HandlerFor(Registry(func() proxy.Stats { return st }, said, nil, "v1.2.3"), promhttp.HandlerOpts{}).ServeHTTP(w, r)
 	kind, _, err := mime.ParseMediaType(w.Header().Get("Content-Type"))
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func BenchmarkScrape(b *testing.B) {
 		*h = map[string]proxy.Histogram{"high": spread(time.Second, time.Millisecond), "low": spread(time.Second), "web": spread(time.Hour)}
 	}
 	for name, accept := range map[string]string{"text": "text/plain", "protobuf": asProtobuf} {
-		h := promhttp.HandlerFor(Registry(func() proxy.Stats { return st }, said, "v1.2.3"), promhttp.HandlerOpts{})
+		h := promhttp.HandlerFor(Registry(func() proxy.Stats { return st }, said, nil, "v1.2.3"), promhttp.HandlerOpts{})
 		r := httptest.NewRequest("GET", "/metrics", nil)
 		r.Header.Set("Accept", accept)
 		b.Run(name, func(b *testing.B) {
@@ -113,3 +113,33 @@ func BenchmarkScrape(b *testing.B) {
 }
 
 var _ prometheus.Metric = histogram{}
+
+// TestHistogramsPointToTraces: where a class has had an exchange in a trace, its histograms name the last one, in OpenMetrics and in protobuf.
+func TestHistogramsPointToTraces(t *testing.T) {
+	st := sample()
+	st.QueryTime = map[string]proxy.Histogram{"high": spread(3*time.Millisecond, time.Second), "low": spread(time.Second)}
+	st.QueueWait = map[string]proxy.Histogram{"high": spread(2 * time.Millisecond)}
+	at := time.Unix(1_800_000_000, 0)
+	x := &Exemplars{}
+	x.Took(&proxy.Span{Trace: [16]byte{0xaa}, Parent: [8]byte{0xbb}, Offered: at, Started: at.Add(2 * time.Millisecond), Ended: at.Add(5 * time.Millisecond), Class: "high"})
+	families, err := Registry(func() proxy.Stats { return st }, said, x, "v1").Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			for _, b := range m.GetHistogram().GetBucket() {
+				if e := b.Exemplar; e != nil {
+					found[f.GetName()+" "+m.Label[0].GetValue()] = e.GetValue()
+					if e.GetValue() > b.GetUpperBound() || len(m.Histogram.Exemplars) != 1 || len(e.Label) != 2 {
+						t.Errorf("%s: %v", f.GetName(), m)
+					}
+				}
+			}
+		}
+	}
+	if len(found) != 2 || found["pgguard_query_seconds high"] != 0.003 || found["pgguard_queue_wait_seconds high"] != 0.002 {
+		t.Errorf("%v", found)
+	}
+}
