@@ -190,7 +190,7 @@ func (e *entrance) find() error {
 		defer stop()
 		var err error
 		if secret, found, err = e.inst.Secret(ctx, e.hello.user); err != nil {
-			return &Refusal{Reason: ReasonUnreachable, Message: "guard: database is not accepting connections"}
+			return unreachable(err)
 		}
 	}
 	switch {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgproto3/v2"
@@ -61,7 +62,7 @@ var refusals = map[Reason]row{
 	ReasonCanceled:     {"57014", false, ""},
 	ReasonRejected:     {"08004", false, ""},
 	ReasonClients:      {"53300", true, ""},
-	ReasonUnreachable:  {"57P03", true, ""},
+	ReasonUnreachable:  {"57P03", true, "The guard's log says more, and so does pgguard check --connect."},
 	ReasonDraining:     {"57P01", true, ""},
 	ReasonProtocol:     {"08P01", true, ""},
 	ReasonUnsupported:  {"0A000", true, ""},
@@ -147,7 +148,7 @@ func refusalFor(err error) *Refusal {
 		return refusalForPressure(pressure)
 	case errors.As(err, &down):
 		return &Refusal{Reason: ReasonBreaker, Message: "guard: circuit open, the database cannot be reached",
-			Detail: "The guard tries again all the time; the first success closes the circuit."}
+			Detail: strings.TrimSpace(upstream.Plain(err) + " The guard tries again all the time; the first success closes the circuit.")}
 	case errors.As(err, &rejected), errors.As(err, &full):
 		var pe *upstream.Error
 		if errors.As(err, &pe) {
@@ -158,6 +159,11 @@ func refusalFor(err error) *Refusal {
 		return &Refusal{Reason: ReasonDraining, Message: "guard: shutting down"}
 	}
 	return &Refusal{Reason: ReasonLost, Message: "guard: " + err.Error()}
+}
+
+// unreachable is the answer to a login while no server can be logged in to, for a reason that is named as far as a client may know it.
+func unreachable(err error) *Refusal {
+	return &Refusal{Reason: ReasonUnreachable, Message: "guard: database is not accepting connections", Detail: upstream.Plain(err)}
 }
 
 // refusalForPressure says what a request has waited for in vain.

@@ -2,6 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,5 +37,17 @@ func TestRefusalSaysWhenToTryAgain(t *testing.T) {
 		if out := refusalFor(e).append(nil, false); !bytes.Contains(out, []byte("H"+hintSafe+"\x00")) || bytes.Contains(out, []byte("expected")) {
 			t.Errorf("%s is answered %q, where the wait is not known", reason, out)
 		}
+	}
+}
+
+// TestStatementIsToldWhyTheDatabaseIsAway: with the breaker open, as far as a client may know it.
+func TestStatementIsToldWhyTheDatabaseIsAway(t *testing.T) {
+	why := &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3)}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	out := refusalFor(&pool.UnreachableError{Err: why}).append(nil, false)
+	if !bytes.Contains(out, []byte("DNobody listens where the guard looks for the database. The guard tries again")) || bytes.Contains(out, []byte("10.1.2.3")) {
+		t.Errorf("answered %q", out)
+	}
+	if out := refusalFor(&pool.UnreachableError{Err: errors.New("x")}).append(nil, false); !bytes.Contains(out, []byte("DThe guard tries again")) {
+		t.Errorf("of what nobody knows: %q", out)
 	}
 }

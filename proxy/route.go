@@ -225,7 +225,7 @@ func refusalForLogin(err error) error {
 	case errors.As(err, &pressure) && pressure.Err == nil && pressure.Lack != pool.LackLogin:
 		return refusalForPressure(pressure)
 	}
-	return &Refusal{Reason: ReasonUnreachable, Message: "guard: database is not accepting connections"}
+	return unreachable(err)
 }
 
 // loginWaiter is granted a server only to know that there is one, and what it reports.

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ type Instance struct {
 	turns      uint64              // how many entries have had
 	newEntries bool                // there are others since the side channel looked
 	breaker    *breaker.Breaker
-	lastError  error              // of a login that did not reach the server
+	lastError  error              // of the last login, if it did not reach the server
 	said       error              // why a login failed last; nil: none has
 	failed     map[string]*failed // by kind of login and user
 }
@@ -188,6 +189,7 @@ func (in *Instance) dialed(err error, now time.Time) {
 	}
 	in.mu.Lock()
 	in.breaker.Dial(reached, now)
+	in.lastError = nil
 	if !reached {
 		in.lastError = err
 	}
@@ -211,10 +213,15 @@ func (in *Instance) Running() []pool.Lease {
 	return in.leases
 }
 
+// errNoLogins is why statements are refused where no login has said more.
+var errNoLogins = errors.New("the last logins failed")
+
 // Refusing returns why statements are refused at once, or nil.
 func (in *Instance) Refusing() error {
 	if in.open.Load() && !in.cfg.Observe {
-		return &pool.UnreachableError{Err: errors.New("the last logins failed")}
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		return &pool.UnreachableError{Err: cmp.Or(in.lastError, errNoLogins)}
 	}
 	return nil
 }

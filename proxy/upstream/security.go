@@ -166,8 +166,11 @@ func mayTryOther(err error, h *Handshake) bool {
 	return (errors.As(err, &se) && h.phase != phaseIn) || errors.As(err, &te)
 }
 
-// tlsError is why TLS with a server could not be agreed on.
-type tlsError struct{ err error }
+// tlsError is why TLS with a server could not be agreed on; plain is that for a client (see Plain).
+type tlsError struct {
+	err   error
+	plain string
+}
 
 func (e *tlsError) Error() string { return e.err.Error() }
 func (e *tlsError) Unwrap() error { return e.err }
@@ -187,7 +190,7 @@ func (d *Door) secure(ctx context.Context, socket net.Conn, at Place, w way, cer
 	}
 	cfg, err := u.TLS.config(at.Host, cert)
 	if err != nil {
-		return nil, err
+		return nil, &obstacle{err, plainFiles}
 	}
 	if u.TLS.Negotiation != "direct" {
 		switch has, err := askTLS(socket); {
@@ -196,7 +199,8 @@ func (d *Door) secure(ctx context.Context, socket net.Conn, at Place, w way, cer
 		case !has && w == offered:
 			return socket, nil
 		case !has:
-			return nil, &tlsError{fmt.Errorf("server does not have TLS, which sslmode=%s asks for; set ssl = on there, or give another sslmode", u.TLS.mode())}
+			return nil, &tlsError{fmt.Errorf("server does not have TLS, which sslmode=%s asks for; set ssl = on there, or give another sslmode", u.TLS.mode()),
+				plainNoTLS}
 		}
 	}
 	client := d.Secure
@@ -205,10 +209,10 @@ func (d *Door) secure(ctx context.Context, socket net.Conn, at Place, w way, cer
 	}
 	c := client(socket, cfg)
 	if err := c.HandshakeContext(ctx); err != nil {
-		return nil, &tlsError{u.explain(err)}
+		return nil, &tlsError{u.explain(err), plainTLS(err)}
 	}
 	if u.TLS.Negotiation == "direct" && c.ConnectionState().NegotiatedProtocol != auth.ALPN {
-		return nil, &tlsError{errors.New("server does not speak PostgreSQL over TLS without being asked first (sslnegotiation=direct, PostgreSQL 17)")}
+		return nil, &tlsError{errors.New("server does not speak PostgreSQL over TLS without being asked first (sslnegotiation=direct, PostgreSQL 17)"), plainTLS(nil)}
 	}
 	return c, nil
 }
@@ -242,9 +246,9 @@ func askTLS(socket net.Conn) (has bool, err error) {
 	case 'N':
 		return false, nil
 	case 'E':
-		return false, &tlsError{errors.New("server answers the question for TLS with an error: it has no room, or is not PostgreSQL")}
+		return false, &tlsError{errors.New("server answers the question for TLS with an error: it has no room, or is not PostgreSQL"), plainTLS(nil)}
 	}
-	return false, &tlsError{errors.New("not a PostgreSQL server: it answers the question for TLS with neither yes nor no")}
+	return false, &tlsError{errors.New("not a PostgreSQL server: it answers the question for TLS with neither yes nor no"), plainTLS(nil)}
 }
 
 // state is that of the TLS connection; over is false if there is none.
