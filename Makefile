@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo check test race fuzz golden bench matrix sim difference upgrade world ledger drivers doors versions regress judge features partition page faults rails-example rules platforms verify install dist deps lint hooks fmt vet unit
+.PHONY: help build demo check test race fuzz golden bench matrix sim difference upgrade world ledger drivers doors pgbouncer-suite versions regress judge features partition page faults rails-example rules platforms verify install dist deps lint hooks fmt vet unit
 
 # Pinned: `make lint` gives the same answer on every machine.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -96,6 +96,9 @@ drivers: build  ## end to end with real drivers, a pool of 4 and 50 noisy neighb
 
 doors:  ## who comes in, by each method of client and server and each driver, beside PostgreSQL 14 and 18; writes docs/authentication.md, ten minutes
 	sh proxy/conformance/doors/run.sh
+
+pgbouncer-suite:  ## PgBouncer's own tests, from a checkout of 1.25.2 at PGBOUNCER=DIR, with this pgguard in its place; docs/pgbouncer-suite.md has what they say
+	sh proxy/conformance/pgbouncer/run.sh $(PGBOUNCER)
 
 versions: deps  ## the tests with servers 14 to 18
 	sh deploy/versions.sh

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"pgguard/proxy/config"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite docs/configuration.md")
@@ -99,6 +101,9 @@ func reference(text string) string {
 		if k.value != "" {
 			fmt.Fprintf(&b, "\nDefault: `%s`\n", k.value)
 		}
+		if when := config.WhenOf(k.path); when != "" {
+			fmt.Fprintf(&b, "\nReload: %s.\n", when)
+		}
 		if len(k.about) > 0 {
 			b.WriteString("\n" + prose(k.about))
 		}
@@ -118,7 +123,7 @@ func TestReferenceIsTheAnnotatedFile(t *testing.T) {
 	if got := string(read(t, page)); got != want {
 		t.Errorf("%s is not what pgguard.yaml says: run make golden, and read the difference", page)
 	}
-	if n := strings.Count(want, "\n### `pool."); n < 10 || !strings.Contains(want, "\n### `classes[].max_share`\n\nDefault: `1`\n\nPart of the cap") {
+	if n := strings.Count(want, "\n### `pool."); n < 10 || !strings.Contains(want, "\n### `classes[].max_share`\n\nDefault: `1`\n\nReload: at once.\n\nPart of the cap") {
 		t.Errorf("it is not made as it should be; %d keys of pool:\n%s", n, want)
 	}
 }

@@ -37,7 +37,14 @@ type capState struct {
 
 func (c *capState) set(fixed int) {
 	c.fixed = fixed
-	c.now = c.full()
+	c.settle()
+}
+
+// settle has the cap be what it can, unless the server has refused a connection and it comes back by and by.
+func (c *capState) settle() {
+	if c.lowered.IsZero() || c.full() < c.now {
+		c.now = c.full()
+	}
 }
 
 // full is the cap while the server has not refused a connection.
@@ -88,9 +95,7 @@ func (p *Pool) SetCaps(c Caps) {
 	p.tallyLocked(now)
 	p.caps = c
 	p.cap.found = max(0, c.Total)
-	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {
-		p.cap.now = p.cap.full()
-	}
+	p.cap.settle()
 	p.grantAll(now)
 }
 

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pgguard/pool/queue"
@@ -34,6 +35,11 @@ func Default() Config {
 			{Name: "low", Weight: 1, MaxWait: 30 * time.Second, MaxLength: 10_000, MaxShare: 0.75},
 		},
 	}
+}
+
+// mixed says whether there are interactive classes.
+func (c *Config) mixed() bool {
+	return slices.ContainsFunc(c.Classes, func(k queue.Class) bool { return k.Interactive })
 }
 
 // Validate returns every fault of c, each a plain sentence that starts with the name of the key.

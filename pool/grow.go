@@ -150,9 +150,7 @@ func (p *Pool) serve(s *Server) {
 	if len(p.servers) >= p.cap.now {
 		p.cap.raise(now)
 	}
-	if p.cfg.Lifetime > 0 {
-		s.expires = now.Add(p.cfg.Lifetime - rand.N(p.cfg.Lifetime/10+1))
-	}
+	p.ageLocked(s)
 	switch {
 	case p.closed:
 		p.moveLocked(s, Closing, now)

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,11 +89,9 @@ func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p.queue.Favour(p.owedLocked)
 	p.queue.Bound(p.laneOpenLocked)
 	if observe {
-		p.queue.KeepOrder()
+		p.queue.KeepOrder(true)
 	}
-	for _, c := range cfg.Classes {
-		p.mixed = p.mixed || c.Interactive
-	}
+	p.mixed = cfg.mixed()
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -135,6 +134,13 @@ func (p *Pool) Uses(database string) (n int) {
 		}
 	}
 	return n
+}
+
+// Used says whether any key has a use.
+func (p *Pool) Used() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.list, func(k *Key) bool { return k.refs > 0 })
 }
 
 func (p *Pool) dropKeysLocked() {

@@ -60,7 +60,7 @@ func (srv *Server) authenticate(nc, socket net.Conn, h *hello) error {
 	if a, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil && !e.local() {
 		v.Address, e.from = a.Addr(), homeOf(nc).String()
 	}
-	rule, ok := srv.cfg.Auth.Policy.For(v)
+	rule, ok := srv.cfg().Auth.Policy.For(v)
 	e.rule = rule
 	encryption := "no encryption"
 	if h.cover.tls {
@@ -120,11 +120,11 @@ func (e *entrance) password() error {
 	if d, _, ok := e.srv.destination(e.hello.database); ok {
 		e.inst = e.srv.instanceFor(d.Upstream)
 	}
-	if e.rule.Method == auth.MethodPassword && !e.local() && !e.hello.cover.tls && !e.srv.cfg.Auth.Insecure {
+	if e.rule.Method == auth.MethodPassword && !e.local() && !e.hello.cover.tls && !e.srv.cfg().Auth.Insecure {
 		return &Refusal{Reason: ReasonIdentity, Message: "guard: the method password needs TLS or a unix socket"}
 	}
 	pair := e.from + "\x00" + e.hello.user
-	if err := e.wait(e.srv.users.slow.Wait(pair, time.Now())); err != nil {
+	if err := e.wait(e.srv.users.Load().slow.Wait(pair, time.Now())); err != nil {
 		return err
 	}
 	if err := e.find(); err != nil {
@@ -137,9 +137,9 @@ func (e *entrance) password() error {
 	case err != nil:
 		return err
 	}
-	e.srv.users.slow.Right(pair)
+	e.srv.users.Load().slow.Right(pair)
 	if e.inst != nil {
-		e.inst.Door.Memory.Learn(e.hello.user, known)
+		e.inst.Door().Memory.Learn(e.hello.user, known)
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (e *entrance) password() error {
 // wrong answers who has not proved what he should, in the same words and after the same time whatever was wrong.
 func (e *entrance) wrong(pair string) error {
 	now := time.Now()
-	slow, all := &e.srv.users.slow, "\x00\x00"+e.from
+	slow, all := e.srv.users.Load().slow, "\x00\x00"+e.from
 	slow.Wrong(pair, now)
 	slow.Wrong(all, now)
 	if err := e.wait(slow.Wait(all, now)); err != nil {
@@ -157,6 +157,9 @@ func (e *entrance) wrong(pair string) error {
 		e.cause = "wrong password"
 	}
 	r := &Refusal{Reason: ReasonPassword, Message: "password authentication failed for user " + quoteName(e.hello.user)}
+	if e.srv.cfg().LikePgBouncer && e.rule.Method == auth.MethodSCRAM {
+		r.Message = "SASL authentication failed"
+	}
 	return fmt.Errorf("%w (%s)", r, e.cause)
 }
 
@@ -184,9 +187,9 @@ func (e *entrance) wait(d time.Duration) error {
 
 // find looks for the user's secret; of whom nobody knows it finds none.
 func (e *entrance) find() error {
-	secret, found := e.srv.users.find(e.hello.user)
+	secret, found := e.srv.users.Load().find(e.hello.user)
 	if !found && e.inst != nil && e.inst.Asks() {
-		ctx, stop := context.WithTimeout(e.srv.ctx, e.srv.cfg.LoginTimeout)
+		ctx, stop := context.WithTimeout(e.srv.ctx, e.srv.cfg().LoginTimeout)
 		defer stop()
 		var err error
 		if secret, found, err = e.inst.Secret(ctx, e.hello.user); err != nil {
@@ -199,7 +202,7 @@ func (e *entrance) find() error {
 	case !secret.Known():
 		e.cause = "the user has no password"
 	default:
-		e.srv.users.like(secret)
+		e.srv.users.Load().like(secret)
 	}
 	e.secret = secret
 	return nil
@@ -209,7 +212,7 @@ func (e *entrance) find() error {
 func (e *entrance) converse() (auth.Known, error) {
 	like := e.secret
 	if !like.Known() {
-		like = e.srv.users.example()
+		like = e.srv.users.Load().example()
 	}
 	switch {
 	case e.rule.Method == auth.MethodPassword:
@@ -260,9 +263,9 @@ func (e *entrance) digest() (auth.Known, error) {
 
 // scram has the client prove by SCRAM that it knows its password.
 func (e *entrance) scram(like auth.Secret) (auth.Known, error) {
-	v, ok := e.srv.users.mock.VerifierOf(e.hello.user, e.secret)
+	v, ok := e.srv.users.Load().mock.VerifierOf(e.hello.user, e.secret)
 	if !ok {
-		v = e.srv.users.mock.Verifier(e.hello.user, like.Iterations())
+		v = e.srv.users.Load().mock.Verifier(e.hello.user, like.Iterations())
 		if e.secret.IsMD5() {
 			e.cause = "the user's secret is an md5 digest, which does for the method md5 alone"
 		}

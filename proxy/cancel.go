@@ -181,7 +181,7 @@ type cancels struct {
 func (b *backend) beginCancel() { b.cancels.flying.Add(1) }
 
 // deliverCancel sends one cancel request.
-func (b *backend) deliverCancel() error { return b.inst.Door.Cancel(b.at, b.pid, b.secret) }
+func (b *backend) deliverCancel() error { return b.inst.Door().Cancel(b.at, b.pid, b.secret) }
 
 func (b *backend) endCancel() {
 	c := &b.cancels

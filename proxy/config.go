@@ -101,6 +101,8 @@ type Config struct {
 	// IdleGrace is how long after the beginning of Shutdown clients are served as before; then those between transactions are told to
 	// go, and the others when their transaction has ended. Zero: at once. At the latest it is over when the last third of Grace begins.
 	IdleGrace time.Duration
+	// LikePgBouncer has the log, and refusals at a login, use PgBouncer's words: programs read them.
+	LikePgBouncer bool
 	// Log receives one line per connection's end and per event; never the text of a query.
 	Log *slog.Logger
 }

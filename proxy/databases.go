@@ -81,7 +81,7 @@ func (srv *Server) keep(d *database, paused bool) bool {
 
 func (srv *Server) forgetDatabasesLocked() {
 	for name, d := range srv.databases {
-		if _, named := srv.cfg.Databases[name]; !named && d.uses == 0 && !d.paused && !d.disabled {
+		if _, named := srv.cfg().Databases[name]; !named && d.uses == 0 && !d.paused && !d.disabled {
 			delete(srv.databases, name)
 		}
 	}
@@ -114,6 +114,7 @@ type DatabaseInfo struct {
 	Name     string
 	Upstream upstream.Upstream // where it is
 	Real     string            // what it is called there
+	As       string            // who logs in to servers, whoever the clients are; empty: who they are
 	Mode     PoolMode
 	Clients  int
 	Paused   bool // by its name: see Server.Pause
@@ -125,7 +126,7 @@ type DatabaseInfo struct {
 func (srv *Server) Databases() []DatabaseInfo {
 	srv.mu.Lock()
 	all := map[string]*DatabaseInfo{}
-	for name := range srv.cfg.Databases {
+	for name := range srv.cfg().Databases {
 		if name != AnyDatabase {
 			all[name] = &DatabaseInfo{Name: name}
 		}
@@ -142,7 +143,7 @@ func (srv *Server) Databases() []DatabaseInfo {
 	list := make([]DatabaseInfo, 0, len(all))
 	for name, d := range all {
 		at, real, _ := srv.destination(name)
-		d.Upstream, d.Mode, d.Real = at.Upstream, at.Mode, real
+		d.Upstream, d.Mode, d.Real, d.As = at.Upstream, at.Mode, real, at.User
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })

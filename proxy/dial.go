@@ -67,7 +67,7 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, id: srv.ids.Add(1), session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: in.Door.Password(s.Key.User), Question: in.OriginQuestion()}
+	h := upstream.Handshake{User: s.Key.User, Password: in.Door().Password(s.Key.User), Question: in.OriginQuestion()}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
 		for _, o := range as.settings {
@@ -77,12 +77,12 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 	for _, o := range s.Key.Value.(*login).options {
 		h.Params[o.Name] = o.Value
 	}
-	if err := in.Door.LogIn(ctx, &h); err != nil {
+	if err := in.Door().LogIn(ctx, &h); err != nil {
 		return nil, "", upstream.Classify(err)
 	}
 	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
 	b.at, b.pid, b.secret, b.in, b.freed = h.At, h.PID, h.Secret, early(h.Rest), time.Now()
-	if err := b.conn.Init(h.Conn, srv.cfg.WriteTimeout, &b.in, b.relay); err != nil {
+	if err := b.conn.Init(h.Conn, srv.cfg().WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
 		return nil, "", err
 	}

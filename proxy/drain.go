@@ -21,16 +21,16 @@ func lastAct(grace time.Duration) time.Duration { return min(3*time.Second, grac
 // Shutdown drains, and has ended when Config.Grace, or ctx, has. Clients are served as before for Config.IdleGrace; from then on those
 // between transactions are told to go, and the others when their transaction has ended. Shortly before the end of the grace time the rest
 // is closed. New clients are accepted meanwhile only with AcceptWhileDraining; they have an idle grace of their own.
-func (srv *Server) Shutdown(ctx context.Context) error { return srv.Drain(ctx, srv.cfg.IdleGrace) }
+func (srv *Server) Shutdown(ctx context.Context) error { return srv.Drain(ctx, srv.cfg().IdleGrace) }
 
 // Drain is Shutdown with another idle grace than the Config's.
 func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 	began := time.Now()
 	srv.draining.Store(true)
-	if !srv.cfg.AcceptWhileDraining {
+	if !srv.cfg().AcceptWhileDraining {
 		_ = srv.closeListeners()
 	}
-	left := srv.cfg.Grace
+	left := srv.cfg().Grace
 	if d, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(d))
 	}
@@ -164,9 +164,9 @@ func (srv *Server) Close() error { return srv.close(closeWait + time.Second) }
 // cleanWithin is how long the statement of a client that has gone may take to stop.
 func (srv *Server) cleanWithin() time.Duration {
 	if srv.ctx.Err() != nil {
-		return min(lastWait, srv.cfg.CancelTimeout)
+		return min(lastWait, srv.cfg().CancelTimeout)
 	}
-	return srv.cfg.CancelTimeout
+	return srv.cfg().CancelTimeout
 }
 
 // close is Close; it waits for servers no longer than servers.

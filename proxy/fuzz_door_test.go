@@ -90,7 +90,9 @@ func FuzzDoor(f *testing.F) {
 	modes := []TLSMode{TLSOff, TLSAllow, TLSRequire}
 	f.Fuzz(func(t *testing.T, says []byte, mode, piece byte) {
 		m := modes[int(mode)%len(modes)]
-		srv := &Server{tls: fuzzedTLS(), cfg: Config{TLS: TLS{Mode: m}}}
+		srv := &Server{}
+		srv.conf.Store(&Config{TLS: TLS{Mode: m}})
+		srv.mantle.Store(&mantle{config: fuzzedTLS()})
 		v := &visitor{piece: 1 + int(piece)}
 		v.says.Reset(says)
 		nc, first, err := srv.enter(context.Background(), v, &listener{socket: deaf{}})

@@ -172,8 +172,8 @@ func (h *heir) commit(others []net.Listener) error {
 // introduce tells what is known of users, before anybody of them comes.
 func (srv *Server) introduce(h *heir) {
 	for _, in := range srv.allInstances() {
-		id := in.Door.Upstream.Identity()
-		for user, known := range in.Door.Memory.All() {
+		id := in.Door().Upstream.Identity()
+		for user, known := range in.Door().Memory.All() {
 			_ = pass(h.p, passUser, acquaintance{[]byte(id), []byte(user), known.Bare()}) // if it is gone, everything stays here
 		}
 	}
@@ -188,7 +188,7 @@ func (srv *Server) AwaitHandedOver(ctx context.Context) error {
 func (h *heir) tellServers(told map[string]int) map[string]int {
 	now := map[string]int{}
 	for _, in := range h.srv.allInstances() {
-		now[in.Door.Upstream.Identity()] = len(in.Pool.Views())
+		now[in.Door().Upstream.Identity()] = len(in.Pool.Views())
 	}
 	if !maps.Equal(now, told) {
 		_ = pass(h.p, passServers, holding{now}) // if it is gone, that does not matter any more
@@ -344,7 +344,7 @@ func (s *session) pack() (a *arrival, ok bool) {
 		return nil, false // it has settings from its login that nobody gets now
 	}
 	a = &arrival{
-		User: []byte(s.user), Database: []byte(s.route.database), Called: []byte(s.called.Value()), Class: s.srv.cfg.Pool.Classes[s.own].Name,
+		User: []byte(s.user), Database: []byte(s.route.database), Called: []byte(s.called.Value()), Class: s.srv.cfg().Pool.Classes[s.own].Name,
 		Listener: s.listener, Options: pairsOf(s.route.terms.Began), Since: s.since, KeyPID: s.key.pid, KeySecret: s.key.secret,
 	}
 	for _, p := range s.params.Reported() {

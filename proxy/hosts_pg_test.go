@@ -64,7 +64,7 @@ func TestWritesGoToTheHostThatIsPrimary(t *testing.T) {
 	}
 	within(t, 20*time.Second, "the new primary serves", func() bool { return servedBy(c, write) == strconv.Itoa(p.next.Port()) })
 	within(t, 20*time.Second, "the failover is known", func() bool { return g.failovers() > 0 })
-	if got := g.only(t).Door.Current().String(); got != address(p.next) {
+	if got := g.only(t).Door().Current().String(); got != address(p.next) {
 		t.Errorf("the side channel is at %s", got)
 	}
 }
@@ -83,7 +83,7 @@ func TestServersAreAtOneHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, 20*time.Second, "the second host serves", func() bool { return servedBy(c, "") == strconv.Itoa(p.next.Port()) })
-	within(t, 20*time.Second, "the side channel is there", func() bool { return g.only(t).Door.Current().String() == address(p.next) })
+	within(t, 20*time.Second, "the side channel is there", func() bool { return g.only(t).Door().Current().String() == address(p.next) })
 	within(t, 10*time.Second, "a transaction is there", func() bool {
 		a, err := holds.query("BEGIN; SELECT current_setting('port')")
 		return err == nil && len(a.codes) == 0

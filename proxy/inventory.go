@@ -17,6 +17,7 @@ import (
 type ClientInfo struct {
 	ID              uint64 // among clients and servers
 	User, Database  string
+	As              string // who logs in to servers for it; empty: User
 	Class           string
 	ApplicationName string
 	State           string // as in Stats.Clients
@@ -101,8 +102,8 @@ func (s *session) info(now time.Time) ClientInfo {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.User = s.route.key.User
-	c.Class = s.srv.cfg.Pool.Classes[s.class].Name
+	c.User, c.As = s.user, s.route.key.User
+	c.Class = s.srv.cfg().Pool.Classes[s.class].Name
 	c.Leaving = s.close != nil
 	c.Prepared = s.client.Statements()
 	if name := s.client.Name(); name != "" {
@@ -181,10 +182,10 @@ func (srv *Server) Listeners() []ListenerInfo {
 // UserNames are the users that the configuration names, and those who are connected, sorted.
 func (srv *Server) UserNames() []string {
 	seen := map[string]bool{}
-	for _, name := range srv.users.names() {
+	for _, name := range srv.users.Load().names() {
 		seen[name] = true
 	}
-	for _, list := range [][]string{srv.cfg.Admin.Users, srv.cfg.Admin.StatsUsers} {
+	for _, list := range [][]string{srv.cfg().Admin.Users, srv.cfg().Admin.StatsUsers} {
 		for _, name := range list {
 			seen[name] = true
 		}
@@ -210,4 +211,7 @@ func (srv *Server) Logins() int {
 }
 
 // Config is what the server was told.
-func (srv *Server) Config() Config { return srv.cfg }
+func (srv *Server) Config() Config { return *srv.cfg() }
+
+// PoolUser is the name by which its servers are logged in to.
+func (c *ClientInfo) PoolUser() string { return cmp.Or(c.As, c.User) }

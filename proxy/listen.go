@@ -21,9 +21,9 @@ func (srv *Server) take(addr, port string) (net.Listener, error) {
 		network, where = "unix", SocketPath(dir, port)
 	}
 	if network == "unix" {
-		return TakeSocket(srv.cfg.Handed, where)
+		return TakeSocket(srv.cfg().Handed, where)
 	}
-	if l, err := srv.cfg.Handed.Take(network, where); l != nil || err != nil {
+	if l, err := srv.cfg().Handed.Take(network, where); l != nil || err != nil {
 		return l, err
 	}
 	return bind(addr, port)

@@ -159,18 +159,19 @@ func (l *lobby) stuck(where netip.Prefix, share int, now time.Time) bool {
 
 // lobbyRoomLocked is how many connections may be in the lobby that are not counted among the clients.
 func (srv *Server) lobbyRoomLocked() int {
-	if srv.cfg.Files == 0 {
+	files := srv.cfg().Files
+	if files == 0 {
 		return MaxSilent
 	}
 	// An eighth, so that the lobby of a small process leaves it clients.
-	free := srv.cfg.Files - len(srv.entered) - srv.admitted
-	return max(fewestSilent, min(MaxSilent, srv.cfg.Files/8, free))
+	free := files - len(srv.entered) - srv.admitted
+	return max(fewestSilent, min(MaxSilent, files/8, free))
 }
 
 // shareLocked is how many of them may be of one address.
 func (srv *Server) shareLocked() int {
 	half := srv.lobbyRoomLocked() / 2
-	if n := srv.cfg.MaxLoginsPerAddress; n > 0 {
+	if n := srv.cfg().MaxLoginsPerAddress; n > 0 {
 		return min(n, half)
 	}
 	return half

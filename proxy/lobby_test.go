@@ -23,7 +23,11 @@ func (s *stranger) RemoteAddr() net.Addr {
 }
 
 // foyer is a Server of which only the lobby is used, with room for 16 and a share of 4.
-func foyer() *Server { return &Server{cfg: Config{Files: 40, MaxLoginsPerAddress: 4}} }
+func foyer() *Server {
+	srv := &Server{}
+	srv.conf.Store(&Config{Files: 40, MaxLoginsPerAddress: 4})
+	return srv
+}
 
 // let has n come from an address; none may have to wait.
 func (srv *Server) let(t *testing.T, n int, from string, now time.Time) (in, out []net.Conn) {
@@ -90,7 +94,8 @@ func TestCrowdGivesWayToOthers(t *testing.T) {
 		t.Error("one more of a crowd that does not come in is not turned away")
 	}
 	s := &session{srv: srv}
-	s.conn.Conn, srv.cfg.MaxClients = crowd[5], 10
+	s.conn.Conn = crowd[5]
+	srv.cfg().MaxClients = 10
 	srv.admit(s)
 	srv.let(t, 1, "10.0.0.2", time.Now())
 	if out, wait := srv.enterLobby(more, time.Now()); out != nil || wait <= 0 {
@@ -145,7 +150,7 @@ func TestLobbyCountsWhoIsThere(t *testing.T) {
 				s := &session{srv: srv}
 				s.conn.Conn = nc
 				if g := srv.lobby.guests[nc]; g != nil && g.home != nil && srv.admitted < 5 {
-					srv.cfg.MaxClients = 10
+					srv.cfg().MaxClients = 10
 					srv.admit(s)
 				}
 			}

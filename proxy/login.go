@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"pgguard/proxy/instance"
+	"pgguard/proxy/library"
 	"pgguard/proxy/translate"
 )
 
@@ -20,8 +21,28 @@ type login struct {
 	knocks  chan struct{} // holds the right to knock
 	knocked atomic.Pointer[knocked]
 	options []translate.Pair // sent in the start-up packet
+	shelf   *library.Shelf
 	lessons lessons
-	terms   [2]translate.Terms // of clients for whom statements are translated, and of those who have their server to themselves
+	offer   atomic.Pointer[offer]
+}
+
+// offer is what holds for clients that log in under a configuration.
+type offer struct {
+	cfg   *Config
+	terms [2]translate.Terms // of clients for whom statements are translated, and of those who have their server to themselves
+}
+
+// termsIn are those of a client that logs in now, in a mode.
+func (srv *Server) termsIn(l *login, mode PoolMode) *translate.Terms {
+	cfg, o := srv.cfg(), l.offer.Load()
+	if o == nil || o.cfg != cfg {
+		o = l.offerOf(cfg, srv)
+		l.offer.Store(o)
+	}
+	if mode == PoolModeSession {
+		return &o.terms[1]
+	}
+	return &o.terms[0]
 }
 
 // report is what a server reports of its settings.
@@ -44,20 +65,25 @@ func (l *login) known() *instance.Params {
 
 // newLogin is for clients that log in at this turn with these settings in their start-up packets.
 func (srv *Server) newLogin(in *instance.Instance, e *instance.Entry, turn uint64, options []translate.Pair) *login {
-	l := &login{inst: in, entry: e, turn: turn, options: options, knocks: make(chan struct{}, 1)}
-	l.terms[0] = translate.Terms{
-		Library: srv.library.Shelf(), Catalog: in.Catalog(e.Database), Room: &room{srv, in}, User: e.User, Born: instance.ApplicationName, Began: options, Warns: true,
-		Encoding: l.encoding, CountsWrites: l.countsWrites, MaxPrepared: srv.cfg.MaxPrepared, StatementAge: srv.cfg.StatementAge, PrepareUnnamed: srv.cfg.PrepareUnnamed,
-		SyncApplicationName: srv.cfg.SyncApplicationName,
+	return &login{inst: in, entry: e, turn: turn, options: options, knocks: make(chan struct{}, 1), shelf: srv.library.Shelf()}
+}
+
+// offerOf is what holds under cfg.
+func (l *login) offerOf(cfg *Config, srv *Server) *offer {
+	o := &offer{cfg: cfg}
+	o.terms[0] = translate.Terms{
+		Library: l.shelf, Catalog: l.inst.Catalog(l.entry.Database), Room: &room{srv, l.inst}, User: l.entry.User, Born: instance.ApplicationName, Began: l.options, Warns: true,
+		Encoding: l.encoding, CountsWrites: l.countsWrites, MaxPrepared: cfg.MaxPrepared, StatementAge: cfg.StatementAge, PrepareUnnamed: cfg.PrepareUnnamed,
+		SyncApplicationName: cfg.SyncApplicationName,
 	}
-	for _, o := range options {
-		if o.Name == "client_min_messages" || o.Name == "lc_messages" {
-			l.terms[0].Warns = false
+	for _, p := range l.options {
+		if p.Name == "client_min_messages" || p.Name == "lc_messages" {
+			o.terms[0].Warns = false
 		}
 	}
-	l.terms[1] = l.terms[0]
-	l.terms[1].Session = true
-	return l
+	o.terms[1] = o.terms[0]
+	o.terms[1].Session = true
+	return o
 }
 
 // encoding is the client_encoding of a new session.

@@ -98,7 +98,7 @@ func TestServerEndWithLastBytesWhileClosing(t *testing.T) {
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took >= g.cfg.CancelTimeout {
+	if took := time.Since(start); took >= g.cfg().CancelTimeout {
 		t.Errorf("closed after %s", took)
 	}
 }

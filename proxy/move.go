@@ -43,7 +43,7 @@ func (srv *Server) Move(ctx context.Context, name string, to upstream.Upstream) 
 	case from.Upstream.Identity() == to.Identity():
 		return 0, errors.New("it is there already")
 	}
-	if _, named := srv.cfg.Databases[name]; !named {
+	if _, named := srv.cfg().Databases[name]; !named {
 		name = AnyDatabase
 	}
 	in := srv.expect(to)
@@ -93,7 +93,7 @@ func (srv *Server) under(name string) (list []*database) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	for _, d := range srv.databases {
-		_, named := srv.cfg.Databases[d.name]
+		_, named := srv.cfg().Databases[d.name]
 		if d.name == name || name == AnyDatabase && !named {
 			list = append(list, d)
 		}
@@ -139,9 +139,9 @@ func (srv *Server) swap(name string, to upstream.Upstream, in *instance.Instance
 	now := time.Now()
 	for d := range all {
 		old, fresh := d.site.Load(), &site{inst: in}
-		for user, known := range old.inst.Door.Memory.All() {
-			if in.Door.Memory.Of(user).Nothing() {
-				in.Door.Memory.Learn(user, known)
+		for user, known := range old.inst.Door().Memory.All() {
+			if in.Door().Memory.Of(user).Nothing() {
+				in.Door().Memory.Learn(user, known)
 			}
 		}
 		in.Pool.Shut(&fresh.gate, now)
@@ -152,11 +152,11 @@ func (srv *Server) swap(name string, to upstream.Upstream, in *instance.Instance
 
 // inUse is true for an instance that a database is at, or would be if somebody asked for it.
 func (srv *Server) inUse(in *instance.Instance) bool {
-	id := in.Door.Upstream.Identity()
+	id := in.Door().Upstream.Identity()
 	if d, _, ok := srv.destination(AnyDatabase); ok && d.Upstream.Identity() == id {
 		return true
 	}
-	for name := range srv.cfg.Databases {
+	for name := range srv.cfg().Databases {
 		if d, _, ok := srv.destination(name); ok && d.Upstream.Identity() == id {
 			return true
 		}
@@ -185,7 +185,7 @@ func (srv *Server) end(in *instance.Instance) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if stop := srv.endings[in]; stop != nil && srv.ctx.Err() == nil {
-		delete(srv.instances, in.Door.Upstream.Identity())
+		delete(srv.instances, in.Door().Upstream.Identity())
 		delete(srv.endings, in)
 		srv.work.Go(func() { // ends when its servers have, of which replication clients may have some
 			stop()

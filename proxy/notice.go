@@ -35,7 +35,7 @@ func (s *session) advise(sentence string, after time.Duration, now time.Time) bo
 		return false
 	}
 	s.advised = true
-	s.notice = &notice{sentence, fmt.Sprintf("This statement has waited for %.1f s; class %s.", waited.Seconds(), s.srv.cfg.Pool.Classes[s.class].Name)}
+	s.notice = &notice{sentence, fmt.Sprintf("This statement has waited for %.1f s; class %s.", waited.Seconds(), s.srv.cfg().Pool.Classes[s.class].Name)}
 	return true
 }
 

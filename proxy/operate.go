@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"pgguard/pool"
@@ -209,6 +210,9 @@ func (srv *Server) comesTo(d *database) (paused bool, err error) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if d.disabled {
+		if srv.cfg().LikePgBouncer {
+			return false, &Refusal{Reason: ReasonRejected, Message: fmt.Sprintf("database %q is disabled", d.name)}
+		}
 		return false, &Refusal{Reason: ReasonRejected, Message: "guard: the database is disabled", Detail: "An operator has disabled it; ENABLE in the console lets clients in again."}
 	}
 	return d.paused || srv.paused || d.moving > 0, nil

@@ -65,8 +65,8 @@ func (srv *Server) logOperatorIn(nc, socket net.Conn, h *hello) (run func(*sessi
 		if err := srv.authenticate(nc, socket, h); err != nil {
 			return nil, err
 		}
-		o.Changes = slices.Contains(srv.cfg.Admin.Users, h.user)
-		if !o.Changes && !slices.Contains(srv.cfg.Admin.StatsUsers, h.user) {
+		o.Changes = slices.Contains(srv.cfg().Admin.Users, h.user)
+		if !o.Changes && !slices.Contains(srv.cfg().Admin.StatsUsers, h.user) {
 			return nil, &Refusal{Reason: ReasonConsole, Message: "not allowed"}
 		}
 	}
@@ -128,7 +128,7 @@ func (srv *Server) serveOperator(o *Operator) {
 	}()
 	srv.log.Info("operator in the console", "client", remote(o.Conn), "user", o.User, "changes", o.Changes)
 	if srv.ctx.Err() == nil { // else Close has sent the others away already
-		srv.cfg.Console(srv, o)
+		srv.cfg().Console(srv, o)
 	}
 }
 

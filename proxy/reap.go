@@ -40,12 +40,12 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 		return false
 	}
 	s := l.s
-	class, from := srv.cfg.Pool.Classes[r.Class].Name, "idle in transaction"
+	class, from := srv.cfg().Pool.Classes[r.Class].Name, "idle in transaction"
 	switch {
 	case s.keeps(b):
 		in.Pool.SetPinned(r.Lease) // the next look finds another
 		return true
-	case srv.cfg.Observe:
+	case srv.cfg().Observe:
 		if s.reported.CompareAndSwap(false, true) {
 			srv.count.wouldReap[r.Class].Add(1)
 			break
@@ -66,7 +66,7 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 			event.Number{Name: "pid", Value: float64(b.pid)},
 		),
 	})
-	return !srv.cfg.Observe
+	return !srv.cfg().Observe
 }
 
 // keeps is true if the client cannot do without this server, whatever becomes of its transaction.
@@ -96,6 +96,6 @@ func (s *session) reap(b *backend, now time.Time) bool {
 	s.moveLocked(free)
 	s.mu.Unlock()
 	s.srv.times.idle[s.class].observe(idle)
-	s.srv.work.Go(func() { o.clean(s.srv.cfg.CancelTimeout) }) // ends when the server is given back, or closed
+	s.srv.work.Go(func() { o.clean(s.srv.cfg().CancelTimeout) }) // ends when the server is given back, or closed
 	return true
 }

@@ -15,7 +15,7 @@ var errLostAtLogin = errors.New("the server was lost while it was asked for its 
 // time.
 func (l *login) refresh(granted pool.Lease, timeout time.Duration) error {
 	b, era := granted.Conn.(*backend), l.inst.Era()
-	c := translate.NewClient(&l.terms[0])
+	c := translate.NewClient(&l.offer.Load().terms[0])
 	o := clientless(b, granted)
 	o.mu.Lock()
 	if !b.link.CompareAndSwap(nil, o) {

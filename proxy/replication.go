@@ -28,7 +28,7 @@ import (
 func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func(*session), err error) {
 	in := s.route.inst
 	told := h.appendAccepted(nil)
-	up := upstream.Handshake{User: s.route.key.User, Password: in.Door.Password(s.route.key.User), Heard: func(body []byte) {
+	up := upstream.Handshake{User: s.route.key.User, Password: in.Door().Password(s.route.key.User), Heard: func(body []byte) {
 		told = wire.AppendMessage(told, wire.NoticeResponse, body)
 	}}
 	up.Params = map[string]string{"user": s.route.key.User, "database": s.route.key.Database, "replication": h.replication}
@@ -77,16 +77,16 @@ type walsender struct {
 }
 
 // cancel sends one cancel request.
-func (w *walsender) cancel() error { return w.inst.Door.Cancel(w.at, w.pid, w.secret) }
+func (w *walsender) cancel() error { return w.inst.Door().Cancel(w.at, w.pid, w.secret) }
 
 // shakeReplication logs in to the server. What the server says against it is for the client.
 func (srv *Server) shakeReplication(in *instance.Instance, h *upstream.Handshake) error {
 	if err := in.Refusing(); err != nil {
 		return refusalForLogin(err)
 	}
-	ctx, stop := context.WithTimeout(srv.ctx, srv.cfg.LoginTimeout)
+	ctx, stop := context.WithTimeout(srv.ctx, srv.cfg().LoginTimeout)
 	defer stop()
-	err := in.Door.LogIn(ctx, h)
+	err := in.Door().LogIn(ctx, h)
 	in.Tried(upstream.Classify(err), time.Now())
 	if err == nil {
 		return nil
@@ -113,7 +113,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 	_ = server.Close()
 	_ = s.conn.Conn.Close()
 	srv.log.Info("client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
-		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "replication", true,
+		"class", srv.cfg().Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "replication", true,
 		"reason", reasonOf(err))
 	srv.forget(s.route)
 	srv.mu.Lock()

@@ -27,9 +27,10 @@ func (srv *Server) classify(l *listener, h *hello) (int, error) {
 		}
 	}
 	if name == "" {
-		for i := range srv.cfg.Rules {
-			if srv.cfg.Rules[i].Tag == "" && srv.cfg.Rules[i].matches(l, h) {
-				name = srv.cfg.Rules[i].Class
+		rules := srv.cfg().Rules
+		for i := range rules {
+			if rules[i].Tag == "" && rules[i].matches(l, h) {
+				name = rules[i].Class
 				break
 			}
 		}
@@ -56,12 +57,12 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 
 // destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
 func (srv *Server) destination(name string) (d Database, called string, ok bool) {
-	d, ok = srv.cfg.Databases[name]
+	d, ok = srv.cfg().Databases[name]
 	entry := name
 	if !ok || name == AnyDatabase {
 		entry = AnyDatabase
-		d = srv.cfg.Databases[entry]
-		d.Upstream = srv.cfg.Upstream
+		d = srv.cfg().Databases[entry]
+		d.Upstream = srv.cfg().Upstream
 		ok = d.Upstream.Host != ""
 	}
 	if to, is := srv.moved.Load().to(entry); is {
@@ -71,18 +72,23 @@ func (srv *Server) destination(name string) (d Database, called string, ok bool)
 		called = d.Upstream.Database
 	}
 	if d.Mode == PoolModeDefault {
-		d.Mode = srv.cfg.Mode
+		d.Mode = srv.cfg().Mode
 	}
 	return d, cmp.Or(called, name), ok
 }
 
-// mostOf is how many servers a user may have in a database.
-func (srv *Server) mostOf(d Database, user string) pool.Most {
-	u := srv.cfg.Users[user]
+// mostOf is how many servers a user may have in a database that clients call so.
+func (srv *Server) mostOf(name, user string) pool.Most {
+	cfg := srv.cfg()
+	d, ok := cfg.Databases[name]
+	if !ok {
+		d = cfg.Databases[AnyDatabase]
+	}
+	u := cfg.Users[user]
 	return pool.Most{
-		Login:    cmp.Or(u.PerLogin, d.PerLogin, srv.cfg.PerLogin),
-		Database: cmp.Or(d.MaxServers, srv.cfg.PerDatabase),
-		User:     cmp.Or(u.MaxServers, srv.cfg.PerUser),
+		Login:    cmp.Or(u.PerLogin, d.PerLogin, cfg.PerLogin),
+		Database: cmp.Or(d.MaxServers, cfg.PerDatabase),
+		User:     cmp.Or(u.MaxServers, cfg.PerUser),
 	}
 }
 
@@ -105,13 +111,13 @@ func (d *Database) with(own []translate.Pair) []translate.Pair {
 func (srv *Server) routeFor(h *hello) (*route, error) {
 	d, database, ok := srv.destination(h.database)
 	if !ok {
-		return nil, &Refusal{Reason: ReasonRejected, Message: "guard: there is no such database"}
+		return nil, srv.noSuchDatabase(h.database)
 	}
 	r := &route{mode: d.Mode, database: h.database}
 	r.at = srv.databaseFor(h.database, srv.instanceFor(d.Upstream))
 	r.site = r.at.site.Load()
 	r.inst = r.site.inst
-	r.defers = srv.cfg.DeferBegin && r.mode == PoolModeTransaction
+	r.defers = srv.cfg().DeferBegin && r.mode == PoolModeTransaction
 	user := cmp.Or(d.User, h.user)
 	h.settings = d.with(h.settings)
 	var name strings.Builder
@@ -122,17 +128,16 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	entry := r.inst.Entry(database, user)
 	turn := entry.Turn()
 	fmt.Fprintf(&name, "\x00%d", turn)
-	most := srv.mostOf(d, user)
+	most := srv.mostOf(h.database, user)
 	if most.Login != 0 || most.Database != 0 {
 		fmt.Fprintf(&name, "\x00%s", h.database) // which has servers of its own then
 	}
 	r.key = r.inst.Pool.Key(database, user, name.String(), func(k *pool.Key) {
-		k.Value, k.Most, k.Name = srv.newLogin(r.inst, entry, turn, h.settings), most, h.database
+		k.Value, k.Name = srv.newLogin(r.inst, entry, turn, h.settings), h.database
+		k.Most = srv.mostOf(h.database, user) // anew: a reload sees the key, or is seen by it
 	})
 	l := r.key.Value.(*login)
-	if r.terms = &l.terms[0]; r.mode == PoolModeSession {
-		r.terms = &l.terms[1]
-	}
+	r.terms = srv.termsIn(l, r.mode)
 	return r, nil
 }
 
@@ -174,12 +179,12 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 	} else if err != nil {
 		return stale.params, nil
 	}
-	wait := min(srv.cfg.LoginTimeout, loginWait)
+	wait := min(srv.cfg().LoginTimeout, loginWait)
 	switch {
 	case stale != nil:
 		wait = min(wait, staleWait)
 	case paused:
-		wait = srv.cfg.LoginTimeout
+		wait = srv.cfg().LoginTimeout
 	}
 	err = srv.awaitLogin(s, l, wait)
 	if errors.Is(err, errElsewhere) {
@@ -198,7 +203,7 @@ func (srv *Server) remembered(s *session) (*instance.Params, error) {
 
 // awaitLogin waits until a server of the key has reported its settings, or cannot be had.
 func (srv *Server) awaitLogin(s *session, l *login, wait time.Duration) error {
-	w := loginWaiter{done: make(chan error, 1), inst: s.route.inst, login: l, timeout: srv.cfg.CancelTimeout}
+	w := loginWaiter{done: make(chan error, 1), inst: s.route.inst, login: l, timeout: srv.cfg().CancelTimeout}
 	request := pool.Waiter{Key: s.route.key, Class: s.class, Urgent: true, Login: true, Grantee: &w, Gate: &s.route.site.gate}
 	s.route.inst.Pool.Get(&request, time.Now())
 	timeout := time.NewTimer(wait)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -70,15 +71,31 @@ func (srv *Server) tlsOf(l *listener) TLSMode {
 	if l.socket.Addr().Network() == "unix" {
 		return TLSOff
 	}
-	return srv.cfg.tlsOf(l.Listener)
+	return srv.cfg().tlsOf(l.Listener)
 }
 
 // loadCertificates reads the certificates, if a listener needs any.
 func (srv *Server) loadCertificates() error {
-	if !srv.cfg.needsTLS() {
+	if !srv.cfg().needsTLS() {
 		return nil
 	}
-	certs, err := auth.NewCertificates(srv.cfg.TLS.Files, func(err error) {
+	c, err := srv.readCertificates(srv.cfg().TLS.Files)
+	if err != nil {
+		return err
+	}
+	srv.mantle.Store(c)
+	return nil
+}
+
+// mantle is TLS towards clients.
+type mantle struct {
+	certs  *auth.Certificates
+	config *tls.Config // of certs
+}
+
+// readCertificates is TLS with what these files hold, as they are at each handshake.
+func (srv *Server) readCertificates(f auth.Files) (*mantle, error) {
+	certs, err := auth.NewCertificates(f, func(err error) {
 		if err != nil {
 			srv.log.Error("new certificates cannot be used; those before stay in use", "error", err)
 			return
@@ -86,10 +103,9 @@ func (srv *Server) loadCertificates() error {
 		srv.log.Info("new certificates are in use for clients to come")
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	srv.certs, srv.tls = certs, certs.Config()
-	return nil
+	return &mantle{certs, certs.Config()}, nil
 }
 
 // noTLS is the answer to a client that must come over TLS and does not.
@@ -162,7 +178,7 @@ func readStartup(nc net.Conn) (*wire.Startup, error) {
 
 // shake makes the connection one over TLS. direct: without having been asked, so that PostgreSQL's name must be agreed on.
 func (srv *Server) shake(ctx context.Context, nc net.Conn, direct bool) (net.Conn, error) {
-	c := sock.Server(nc, srv.tls)
+	c := sock.Server(nc, srv.mantle.Load().config)
 	if err := c.HandshakeContext(ctx); err != nil {
 		return silenced{nc}, fmt.Errorf("TLS: %w", err)
 	}
@@ -180,8 +196,8 @@ func (silenced) Write(p []byte) (int, error) { return len(p), nil }
 // ReloadCertificates reads the files for TLS towards clients again. Those in use stay so if the new ones cannot be used. Clients that are in
 // notice nothing.
 func (srv *Server) ReloadCertificates() error {
-	if srv.certs == nil {
-		return nil
+	if c := srv.mantle.Load(); c != nil {
+		return c.certs.Reload()
 	}
-	return srv.certs.Reload()
+	return nil
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,7 @@ import (
 // Server accepts clients and joins each to a server connection only while it has work in progress. Its methods may be
 // called from any goroutine.
 type Server struct {
-	cfg     Config
+	conf    atomic.Pointer[Config] // see cfg; never changed, only replaced
 	log     *slog.Logger
 	classes map[string]int
 	count   *counters
@@ -35,22 +34,22 @@ type Server struct {
 	logins  pace // of clients
 	start   time.Time
 
-	heard   time.Time               // of lookAround: when it last looked whether clients are there
-	refused map[Reason]refusalsTold // of lookAround
-	slows   ration                  // of lines about slow statements
-	denials ration                  // of lines about logins that failed
-	lent    []*backend              // of lookAround: room for those that it looks at
-	library *library.Library        // statements of all clients
-	users   *users                  // that the configuration names
-	prints  instance.Prints         // numbers of statements, for the law
-	events  *event.Ring             // what was decided
-	source  *auth.Source            // of the upstreams' passwords; nil: none
-	certs   *auth.Certificates      // nil: nobody can come over TLS
-	tls     *tls.Config             // of certs
+	heard   time.Time                   // of lookAround: when it last looked whether clients are there
+	refused map[Reason]refusalsTold     // of lookAround
+	slows   ration                      // of lines about slow statements
+	denials ration                      // of lines about logins that failed
+	lent    []*backend                  // of lookAround: room for those that it looks at
+	library *library.Library            // statements of all clients
+	users   atomic.Pointer[users]       // that the configuration names
+	prints  instance.Prints             // numbers of statements, for the law
+	events  *event.Ring                 // what was decided
+	source  atomic.Pointer[auth.Source] // of the upstreams' passwords; nil: none
+	mantle  atomic.Pointer[mantle]      // nil: nobody can come over TLS
 
 	ids atomic.Uint64 // given to clients, servers and operators
 
 	draining atomic.Bool
+	leaves   atomic.Bool  // a reload may have left an instance that no database is at
 	sendsOff atomic.Bool  // who is between transactions is told to go
 	accepts  atomic.Int32 // loops of accept: one more connection may come of each
 
@@ -64,9 +63,10 @@ type Server struct {
 	work     sync.WaitGroup // background goroutines
 	sessions sync.WaitGroup // logged-in clients
 
-	handing  sync.Mutex // held while another process is to take over
-	moving   sync.Mutex // held while databases move; before settling
-	settling sync.Mutex // held while the gate of a database is shut or opened; before mu
+	handing   sync.Mutex // held while another process is to take over
+	reloading sync.Mutex // held during Reload; before moving
+	moving    sync.Mutex // held while databases move; before settling
+	settling  sync.Mutex // held while the gate of a database is shut or opened; before mu
 
 	mu        sync.Mutex
 	listeners []*listener                   // guarded by mu
@@ -97,19 +97,21 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.Join(faults...)
 	}
 	srv := &Server{
-		cfg: cfg, log: cfg.Log, classes: map[string]int{}, start: time.Now(),
+		log: cfg.Log, classes: map[string]int{}, start: time.Now(),
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{owners: map[uint32]owner{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
 		instances: map[string]*instance.Instance{}, endings: map[*instance.Instance]func(){}, entered: map[*session]struct{}{},
 		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
 		served: make(chan struct{}), refused: map[Reason]refusalsTold{}, library: library.New(cfg.PreparedMemory),
-		events: event.New(event.Size), source: cfg.Password.source(),
+		events: event.New(event.Size),
 	}
+	srv.conf.Store(&cfg)
+	srv.source.Store(cfg.Password.source())
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
 	}
-	srv.users = newUsers(cfg.Auth, srv.log)
+	srv.users.Store(newUsers(cfg.Auth, srv.log))
 	for i, c := range cfg.Pool.Classes {
 		srv.classes[c.Name] = i
 	}
@@ -117,16 +119,20 @@ func New(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
+// cfg is what the Server is told, as of now: who needs two values that belong together asks once. It must not be changed.
+func (srv *Server) cfg() *Config { return srv.conf.Load() }
+
 // Listen reads the certificates for TLS and the files with users, and binds every address that Config.Handed does not have; on an error none stays bound, and it may be called again.
 func (srv *Server) Listen() error {
 	if err := srv.loadCertificates(); err != nil {
 		return err
 	}
-	if err := srv.users.load(); err != nil {
+	if err := srv.users.Load().load(); err != nil {
 		return err
 	}
-	port := SocketPort(srv.cfg.Listen)
-	for _, l := range srv.cfg.Listen {
+	cfg := srv.cfg()
+	port := SocketPort(cfg.Listen)
+	for _, l := range cfg.Listen {
 		nl, err := srv.take(l.Addr, port)
 		if err == nil {
 			err = l.grant(nl)
@@ -158,8 +164,8 @@ func (srv *Server) Addrs() []net.Addr {
 
 // Serve accepts and serves clients until Shutdown or Close has finished, or ctx ends, which closes.
 func (srv *Server) Serve(ctx context.Context) error {
-	if srv.cfg.Upstream.Host != "" {
-		srv.instanceFor(srv.cfg.Upstream)
+	if up := srv.cfg().Upstream; up.Host != "" {
+		srv.instanceFor(up)
 	}
 	srv.mu.Lock()
 	listeners := srv.listeners
@@ -203,7 +209,7 @@ func (srv *Server) accept(l *listener) {
 		}
 		pause = time.Millisecond
 		if tcp, ok := nc.(*net.TCPConn); ok {
-			_ = tcp.SetKeepAliveConfig(sock.KeepAlive(srv.cfg.PeerTimeout))
+			_ = tcp.SetKeepAliveConfig(sock.KeepAlive(srv.cfg().PeerTimeout))
 		}
 		if !srv.arrive(nc) {
 			continue
@@ -244,6 +250,7 @@ func (srv *Server) lookAround() {
 		}
 		srv.tellRefusals(time.Now())
 		srv.endSilent(time.Now())
+		srv.endEmptied()
 	}
 }
 
@@ -260,7 +267,7 @@ func (srv *Server) caught(nc net.Conn) {
 func (srv *Server) admit(s *session) bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if len(srv.entered)+srv.admitted >= srv.cfg.MaxClients {
+	if len(srv.entered)+srv.admitted >= srv.cfg().MaxClients {
 		return false
 	}
 	srv.admitted++
@@ -314,7 +321,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		return
 	}
 	if tell, untold := srv.denials.allow(time.Now()); tell {
-		srv.log.Info("client not admitted", "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
+		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
 	}
 }
 
@@ -382,8 +389,8 @@ func (srv *Server) goodbye(s *session, err error) *link {
 	if errors.Is(err, errMoved) {
 		level = slog.LevelDebug // it has not
 	}
-	srv.log.Log(srv.ctx, level, "client gone", "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
-		"class", srv.cfg.Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
+	srv.log.Log(srv.ctx, level, srv.farewell("client gone", reasonOf(err), s.since), "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
+		"class", srv.cfg().Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
 	return l
 }
 
@@ -419,7 +426,7 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 		in = instance.New(srv.instanceConfig(), up)
 		srv.instances[id] = in
 	}
-	in.Door.Learn(up)
+	in.Door().Learn(up)
 	if fresh && srv.ctx.Err() == nil {
 		ctx, stop := context.WithCancel(srv.ctx)
 		srv.endings[in] = stop
@@ -430,11 +437,12 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 
 // instanceConfig is what every instance is told.
 func (srv *Server) instanceConfig() instance.Config {
+	cfg := srv.cfg()
 	return instance.Config{
-		Pool: srv.cfg.Pool, Observe: srv.cfg.Observe, Limit: srv.cfg.Limit, MaxPinned: srv.cfg.MaxPinned,
-		KeepAlive: sock.KeepAlive(srv.cfg.PeerTimeout), Secure: sock.Client, Source: srv.source, Users: srv.users.known, MostServers: srv.cfg.ServerFiles, LearnedDir: srv.cfg.LearnedDir,
-		Query: srv.cfg.Auth.Query, QueryDatabase: srv.cfg.Auth.QueryDatabase, QueryUser: srv.cfg.Auth.QueryUser,
-		Prints: &srv.prints, ShowQueries: srv.cfg.ShowQueries, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+		Pool: cfg.Pool, Observe: cfg.Observe, Limit: cfg.Limit, MaxPinned: cfg.MaxPinned,
+		KeepAlive: sock.KeepAlive(cfg.PeerTimeout), Secure: sock.Client, Source: srv.source.Load(), Users: srv.knownUser, MostServers: cfg.ServerFiles, LearnedDir: cfg.LearnedDir,
+		Query: cfg.Auth.Query, QueryDatabase: cfg.Auth.QueryDatabase, QueryUser: cfg.Auth.QueryUser,
+		Prints: &srv.prints, ShowQueries: cfg.ShowQueries, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *session) init(name string) {
 	s.cond.L, s.called = &s.mu, named(name)
 	s.local = wire.Idle
 	s.client = translate.NewClient(s.route.terms)
-	if s.srv.cfg.SyncApplicationName {
+	if s.srv.cfg().SyncApplicationName {
 		s.client.Call(name)
 	}
 	s.waiter = pool.Waiter{Key: s.route.key, Class: s.class, Grantee: s, Client: s.waiter.Client, Gate: &s.route.site.gate}

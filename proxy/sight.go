@@ -74,7 +74,7 @@ func (srv *Server) Sights() []Sight {
 	}
 	var list []Sight
 	for _, in := range srv.allInstances() {
-		sight := Sight{Name: in.Name(), Local: isHere(in.Door.Upstream.Host), Seen: in.Seen(), Prints: srv.printsOf(in)}
+		sight := Sight{Name: in.Name(), Local: isHere(in.Door().Upstream.Host), Seen: in.Seen(), Prints: srv.printsOf(in)}
 		for _, c := range crowds[in] {
 			sight.Crowds = append(sight.Crowds, *c)
 		}
@@ -149,7 +149,7 @@ func (s *session) lasts(c *Crowd, l *link, d time.Duration) {
 		return
 	}
 	c.Oldest, c.Client, c.PID = d, hostOf(s.conn.Conn), l.b.pid
-	c.Class, c.Print = s.srv.cfg.Pool.Classes[s.class].Name, uint16(l.b.print.Load())
+	c.Class, c.Print = s.srv.cfg().Pool.Classes[s.class].Name, uint16(l.b.print.Load())
 }
 
 // hostOf is where a client comes from, without its port.
@@ -177,7 +177,7 @@ func (srv *Server) personOf(server instance.Server) Person {
 	if s.link != l {
 		return Person{}
 	}
-	return Person{Application: s.nameLocked(), Client: hostOf(s.conn.Conn), Class: srv.cfg.Pool.Classes[s.class].Name}
+	return Person{Application: s.nameLocked(), Client: hostOf(s.conn.Conn), Class: srv.cfg().Pool.Classes[s.class].Name}
 }
 
 // printsOf is what each kind of statement has taken of an instance.

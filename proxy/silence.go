@@ -16,7 +16,7 @@ var errSilent = errors.New("peer's machine does not answer")
 const suspect = 2 * time.Second
 
 // hearEvery spaces looks at all clients, of which there may be many.
-func (srv *Server) hearEvery() time.Duration { return min(5*time.Second, srv.cfg.PeerTimeout/4) }
+func (srv *Server) hearEvery() time.Duration { return min(5*time.Second, srv.cfg().PeerTimeout/4) }
 
 // endSilent ends connections whose peer's machine has not acknowledged anything for Config.PeerTimeout; where nothing is under way the system's
 // keep-alive does. Servers that nobody has used since the first of them fell silent are not lent before they are known to answer: they are
@@ -34,7 +34,7 @@ func (srv *Server) endSilent(now time.Time) {
 		for _, b := range lent {
 			silent := b.conn.Silent(now)
 			longest = max(longest, silent)
-			if silent >= srv.cfg.PeerTimeout {
+			if silent >= srv.cfg().PeerTimeout {
 				b.silent.Store(true)
 				b.conn.Cut()
 			}
@@ -48,7 +48,7 @@ func (srv *Server) endSilent(now time.Time) {
 	}
 	srv.heard = now
 	for _, s := range srv.all() {
-		if s.conn.Silent(now) >= srv.cfg.PeerTimeout {
+		if s.conn.Silent(now) >= srv.cfg().PeerTimeout {
 			s.cut(errSilent)
 		}
 	}

@@ -21,7 +21,7 @@ type slowQuery struct {
 
 // noteSlowLocked keeps a statement that has ended for tellSlow, if it was slow. It is called with the link's lock held.
 func (l *link) noteSlowLocked(took time.Duration) {
-	most := l.s.srv.cfg.SlowQuery
+	most := l.s.srv.cfg().SlowQuery
 	if most <= 0 || took < most {
 		return
 	}
@@ -66,7 +66,7 @@ func (srv *Server) calledBy(fingerprint uint64) string {
 // callSlow has a request's statement have a name, in case that it is slow: only when it is over is that known, and its text is gone then.
 func (s *session) callSlow(r *request, m *translate.Message) {
 	if index := s.srv.prints.Index(r.Print()); index != 0 && !s.srv.prints.Named(index) {
-		s.srv.prints.Call(s.textOf(m), s.srv.cfg.ShowQueries)
+		s.srv.prints.Call(s.textOf(m), s.srv.cfg().ShowQueries)
 	}
 }
 

@@ -28,7 +28,7 @@ func (srv *Server) Stats() Stats {
 	for result, n := range srv.count.cancels {
 		st.Cancels[result] = n.Load()
 	}
-	for i, c := range srv.cfg.Pool.Classes {
+	for i, c := range srv.cfg().Pool.Classes {
 		st.WouldRefuse[ReasonClass{string(ReasonReaped), c.Name}] = srv.count.wouldReap[i].Load()
 		st.WouldRefuse[ReasonClass{string(ReasonBreaker), c.Name}] = srv.count.wouldBreak[i].Load()
 		st.Queries[c.Name] = srv.count.queries[i].Load()
@@ -108,7 +108,7 @@ func (srv *Server) Ready() error {
 	}
 	expected := srv.expected.Load()
 	for _, in := range srv.allInstances() {
-		if expected != nil && *expected == in.Door.Upstream.Identity() && !srv.inUse(in) {
+		if expected != nil && *expected == in.Door().Upstream.Identity() && !srv.inUse(in) {
 			continue
 		}
 		if err := in.Ready(); err != nil {

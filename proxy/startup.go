@@ -29,6 +29,7 @@ type route struct {
 	terms    *translate.Terms
 	mode     PoolMode
 	database string // as the client calls it
+	user     string // as the client calls itself
 	defers   bool   // BEGIN is deferred
 	at       *database
 	site     *site // of at, when the route was made
@@ -72,7 +73,7 @@ func (srv *Server) welcome(nc net.Conn, l *listener) {
 
 // logClientIn reads a client's first packets and answers them. It returns what serves the client from then on.
 func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*session), err error) {
-	_ = nc.SetDeadline(time.Now().Add(srv.cfg.LoginTimeout))
+	_ = nc.SetDeadline(time.Now().Add(srv.cfg().LoginTimeout))
 	socket, shown := nc, &auth.Shown{}
 	nc, first, err := srv.enter(shown.In(srv.ctx), nc, l)
 	s.conn.Conn = nc
@@ -94,7 +95,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	h.cover = coverOf(nc, shown)
-	if srv.cfg.Console != nil && slices.Contains(Consoles, h.database) {
+	if srv.cfg().Console != nil && slices.Contains(Consoles, h.database) {
 		return srv.logOperatorIn(nc, socket, h)
 	}
 	class, err := srv.classify(l, h)
@@ -129,7 +130,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
-	if err := s.conn.Init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
+	if err := s.conn.Init(nc, srv.cfg().WriteTimeout, &s.in, s.consume); err != nil {
 		return nil, err
 	}
 	s.init(cleanName(h.applicationName, p))

@@ -6,8 +6,9 @@ import (
 
 // tagRules returns the rules by which the tags of single statements lower a client's class; nearly always there are none.
 func (srv *Server) tagRules(l *listener, h *hello) (rules []*Rule) {
-	for i := range srv.cfg.Rules {
-		if r := &srv.cfg.Rules[i]; r.Tag != "" && r.matches(l, h) {
+	all := srv.cfg().Rules
+	for i := range all {
+		if r := &all[i]; r.Tag != "" && r.matches(l, h) {
 			rules = append(rules, r)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 // TakeOver takes the place of the process that in is from, between Listen and Serve: once clients can be served, if they could be there. On an error that process goes on
 // as before. Later its clients come one by one, as they become idle.
 func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
-	if srv.cfg.Upstream.Host != "" {
-		srv.instanceFor(srv.cfg.Upstream)
+	if srv.cfg().Upstream.Host != "" {
+		srv.instanceFor(srv.cfg().Upstream)
 	}
 	if in.from.Serves {
 		if err := srv.await(ctx, func() bool { return srv.Ready() == nil }); err != nil {
@@ -84,7 +84,7 @@ func (srv *Server) receiveFrom(a *ancestor) {
 // setAway has the pools leave room for the ancestor's servers.
 func (srv *Server) setAway(held holding) {
 	for _, in := range srv.allInstances() {
-		in.Pool.SetAway(max(0, held.Servers[in.Door.Upstream.Identity()]))
+		in.Pool.SetAway(max(0, held.Servers[in.Door().Upstream.Identity()]))
 	}
 }
 
@@ -99,8 +99,8 @@ func (srv *Server) meetUser(body []byte) {
 		return
 	}
 	for _, in := range srv.allInstances() {
-		if in.Door.Upstream.Identity() == string(u.Instance) && in.Door.Memory.Of(string(u.User)).Nothing() {
-			in.Door.Memory.Learn(string(u.User), known)
+		if in.Door().Upstream.Identity() == string(u.Instance) && in.Door().Memory.Of(string(u.User)).Nothing() {
+			in.Door().Memory.Learn(string(u.User), known)
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (s *session) arrive(m *arrival, nc net.Conn) (err error) {
 	if s.key, err = srv.keys.keep(s, cancelKey{m.KeyPID, m.KeySecret}); err != nil {
 		return err
 	}
-	if err := s.conn.Init(nc, srv.cfg.WriteTimeout, &s.in, s.consume); err != nil {
+	if err := s.conn.Init(nc, srv.cfg().WriteTimeout, &s.in, s.consume); err != nil {
 		return err
 	}
 	s.init(h.applicationName)

@@ -157,7 +157,7 @@ func TestTakeOverKeepsTheCap(t *testing.T) {
 		c := heir.call(t)
 		c.want(t, c.query, "select 1", "", 'I')
 	}
-	if n := len(g.instanceFor(g.cfg.Upstream).Pool.Views()) + len(heir.instanceFor(g.cfg.Upstream).Pool.Views()); n > 4 {
+	if n := len(g.instanceFor(g.cfg().Upstream).Pool.Views()) + len(heir.instanceFor(g.cfg().Upstream).Pool.Views()); n > 4 {
 		t.Errorf("both have %d servers, want 4 at most", n)
 	}
 	for _, c := range holds {

@@ -65,9 +65,9 @@ func (s *session) tracedLocked(started, now time.Time) {
 	if !s.offered.Before(span.seen) {
 		span.Offered = s.offered
 	}
-	span.Started, span.Ended, span.Class = started, now, s.srv.cfg.Pool.Classes[s.class].Name
+	span.Started, span.Ended, span.Class = started, now, s.srv.cfg().Pool.Classes[s.class].Name
 	select {
-	case s.srv.cfg.Spans <- *span:
+	case s.srv.cfg().Spans <- *span:
 	default: // whoever takes them is behind: a trace without this one is better than a statement that waits
 	}
 }

@@ -32,12 +32,12 @@ func (s *session) turn() (more bool, err error) {
 	if before == free && s.local == wire.Idle && len(s.rules) > 0 {
 		s.lower(s.textOf(&m))
 	}
-	if s.srv.cfg.Spans != nil {
+	if s.srv.cfg().Spans != nil {
 		s.trace(&m, before)
 	}
 	r := getRequest()
 	end := s.read(r, m)
-	if s.srv.cfg.SlowQuery > 0 {
+	if s.srv.cfg().SlowQuery > 0 {
 		s.callSlow(r, &m)
 	}
 	return true, s.send(r, end, before)

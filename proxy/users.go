@@ -38,7 +38,7 @@ type users struct {
 	list   *auth.File            // nil: there is none
 	log    *slog.Logger
 	mock   *auth.Mock
-	slow   auth.Slow
+	slow   *auth.Slow
 	sample atomic.Pointer[auth.Secret] // one that was found: who is not known is asked as its owner is
 
 	mu     sync.Mutex
@@ -47,7 +47,7 @@ type users struct {
 
 // newUsers are those of a; it reads no file.
 func newUsers(a Auth, log *slog.Logger) *users {
-	u := &users{named: map[string]auth.Secret{}, files: map[string]*auth.File{}, log: log, mock: auth.NewMock(), warned: map[*auth.File]time.Time{}}
+	u := &users{named: map[string]auth.Secret{}, files: map[string]*auth.File{}, log: log, mock: auth.NewMock(), slow: new(auth.Slow), warned: map[*auth.File]time.Time{}}
 	for name, user := range a.Users {
 		if user.PasswordFile != "" {
 			u.files[name] = auth.NewPasswordFile(user.PasswordFile)
@@ -104,6 +104,9 @@ func (u *users) known(name string) auth.Known {
 	}
 	return s.Know()
 }
+
+// knownUser is what the secret of a user of the configuration tells, as of now.
+func (srv *Server) knownUser(name string) auth.Known { return srv.users.Load().known(name) }
 
 // warnEvery spaces the log lines about a file that cannot be read.
 const warnEvery = 10 * time.Second

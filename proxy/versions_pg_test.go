@@ -24,7 +24,7 @@ func TestServerGivesTheLongestKey(t *testing.T) {
 	p, _ := enter(t, g.addr)
 	p.expect("select 1", "T ?column?:23:0; D 1; C SELECT 1; Z I")
 	in := g.allInstances()[0]
-	if v := in.Door.Version(); v != wire.Version32 {
+	if v := in.Door().Version(); v != wire.Version32 {
 		t.Errorf("the instance is asked for %x, want %x", v, wire.Version32)
 	}
 	n := 0

@@ -124,7 +124,7 @@ func (s *session) reapWaiting(b *backend, now time.Time) bool {
 			b.conn.Cut()
 			return
 		}
-		o.clean(s.srv.cfg.CancelTimeout)
+		o.clean(s.srv.cfg().CancelTimeout)
 	})
 	return true
 }

@@ -74,7 +74,7 @@ func newSidecar(m *sim, id, first int, seed uint64) *sidecar {
 		c.queue.Hasten(250 * time.Millisecond)
 	case Plain:
 		c.queue.Hasten(time.Hour)
-		c.queue.KeepOrder()
+		c.queue.KeepOrder(true)
 	}
 	c.classOK = func(i int) bool { return c.held[i] < c.shares[i] }
 	return c

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"pgguard/proxy/config"
 	"pgguard/proxy/config/pgbouncer"
 )
 
@@ -30,7 +29,7 @@ type bouncerFlags struct {
 func (b *bouncerFlags) given() bool { return *b != bouncerFlags{} }
 
 // load reads the configuration; overrides win over it.
-func (b *bouncerFlags) load(c *serveCmd) (*pgbouncer.Conversion, *config.File, error) {
+func (b *bouncerFlags) load(c *serveCmd) (*pgbouncer.Conversion, *reading, error) {
 	switch {
 	case b.File == "":
 		return nil, nil, usageError{errors.New("-d, -q, -v, -u and -R are for use with --pgbouncer")}
@@ -39,27 +38,19 @@ func (b *bouncerFlags) load(c *serveCmd) (*pgbouncer.Conversion, *config.File, e
 	case b.Reboot:
 		return nil, nil, usageError{errors.New("-R is not available: a new pgguard waits for the addresses of one that has been told to end (SIGTERM, SIGINT)")}
 	}
-	out, err := pgbouncer.Convert(b.File)
-	if err != nil {
-		return nil, nil, usageError{err}
-	}
-	over := c.overrides()
-	if b.Verbose > 0 {
-		over = append(over, config.Override{Path: "log.level", Values: []string{"debug"}, Source: "-v"})
-	}
-	f, err := out.Load(over...)
+	first, out, err := b.readAgain(c, nil)
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
 	if b.User != "" {
 		out.Process.User = b.User
 	}
-	return out, f, nil
+	return out, first, nil
 }
 
 // run serves until a signal ends it.
 func (b *bouncerFlags) run(e *env, c *serveCmd) error {
-	out, f, err := b.load(c)
+	out, first, err := b.load(c)
 	if err != nil {
 		return err
 	}
@@ -71,9 +62,13 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	if !b.Quiet && !background {
 		file.also = e.err
 	}
-	log := newLog(f.Log, file)
+	again := &live{read: func(set []pgbouncer.Assignment) (*reading, error) {
+		r, _, err := b.readAgain(c, set)
+		return r, err
+	}}
+	log := again.begin(first, file)
 	file.log = log
-	return serve(e.ctx, f, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, false)
+	return serve(e.ctx, again, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, false)
 }
 
 // forever is how long PgBouncer waits for its clients.

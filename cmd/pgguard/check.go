@@ -5,25 +5,34 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"pgguard/proxy"
+	"pgguard/proxy/config"
+	"pgguard/proxy/config/pgbouncer"
 	"pgguard/proxy/instance"
 )
 
 // checkCmd validates a configuration file as serve would read it; without one, what flags and variables say.
 type checkCmd struct {
-	File     string `arg:"" optional:"" env:"PGGUARD_CONFIG" help:"The configuration file; without one, flags and variables are checked."`
-	Connect  bool   `help:"Also read the certificates, and log in to each upstream once."`
-	settings `embed:""`
+	File        string `arg:"" optional:"" env:"PGGUARD_CONFIG" help:"The configuration file; without one, flags and variables are checked."`
+	Connect     bool   `help:"Also read the certificates, and log in to each upstream once."`
+	Diff        string `placeholder:"ADDR" help:"Print what a reload of FILE would change at the pgguard whose pages are at this address."`
+	remoteTrust `embed:""`
+	settings    `embed:""`
 }
 
 // Run prints the configuration in effect, passwords masked, or returns the faults.
 func (c *checkCmd) Run(e *env) error {
-	f, err := c.load(c.File)
+	f, err := c.read()
 	if err != nil {
 		return err
+	}
+	if c.Diff != "" {
+		return c.difference(e, f)
 	}
 	if err := proxy.CheckUsers(f.ToProxy().Auth); err != nil {
 		return usageError{err}
@@ -35,6 +44,54 @@ func (c *checkCmd) Run(e *env) error {
 		return err
 	}
 	return tryOut(e, f)
+}
+
+// read reads the file: pgguard's, or PgBouncer's if its name ends in .ini.
+func (c *checkCmd) read() (*config.File, error) {
+	if !strings.HasSuffix(c.File, ".ini") {
+		return c.load(c.File)
+	}
+	out, err := pgbouncer.Convert(c.File)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	f, err := out.Load(c.overrides()...)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return f, nil
+}
+
+// difference prints what a reload of f would change at a guard that runs.
+func (c *checkCmd) difference(e *env, f *config.File) error {
+	var there configPage
+	at := remote{HTTP: c.Diff, remoteTrust: c.remoteTrust}
+	if err := at.get(e.ctx, "/api/v1/config", &there); err != nil {
+		return err
+	}
+	var running []config.Setting
+	masked := false
+	for _, s := range there.Settings {
+		masked = masked || strings.Contains(s.Value, "***")
+		if s.Source == "" {
+			running = append(running, config.Setting{Key: s.Key, Value: s.Value})
+		}
+	}
+	var mine []config.Setting
+	for _, s := range f.Settings() {
+		if !slices.ContainsFunc(there.Settings, func(k shownKey) bool { return k.Key == s.Key && k.Source != "" }) {
+			mine = append(mine, s)
+		}
+	}
+	for _, line := range lines(config.Differences(running, mine)) {
+		if _, err := fmt.Fprintln(e.out, line); err != nil {
+			return err
+		}
+	}
+	if masked {
+		_, _ = fmt.Fprintln(e.err, "secrets are not compared: pgguard does not tell them")
+	}
+	return nil
 }
 
 // versionCmd prints the version.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"pgguard/proxy/config"
@@ -27,27 +26,29 @@ func settingsOf(f *config.File) []console.Setting {
 	}
 	var list []console.Setting
 	for _, k := range f.Settings() {
-		list = append(list, console.Setting{Key: k.Key, Value: k.Value, Default: defaults[k.Key]})
+		list = append(list, console.Setting{Key: k.Key, Value: k.Value, Default: defaults[k.Key], Changeable: config.WhenOf(k.Key) != config.Restart})
 	}
 	return list
 }
 
 // orders are what operators ask of the program as a whole. Any goroutine may give them.
 type orders struct {
-	file    *config.File
-	reloads []func() error // each logs what is wrong
-	ends    chan console.End
-	see     atomic.Pointer[witness.Witness] // nil: not looking yet
+	live   *live
+	before func() // a reload
+	after  func() // a reload, however it went
+	ends   chan console.End
+	see    atomic.Pointer[witness.Witness] // nil: not looking yet
 }
 
-func newOrders(f *config.File) *orders {
-	return &orders{file: f, ends: make(chan console.End, 4)}
+func newOrders(l *live) *orders {
+	nothing := func() {}
+	return &orders{live: l, before: nothing, after: nothing, ends: make(chan console.End, 4)}
 }
 
 // config is what the console is told.
 func (o *orders) config() console.Config {
 	return console.Config{
-		Version: versionName(), Settings: func() []console.Setting { return settingsOf(o.file) }, Reload: o.reload, Shutdown: o.end,
+		Version: versionName(), Settings: o.live.settings, Reload: o.reload, Set: o.live.assign, Shutdown: o.end,
 		Verdicts: o.verdicts, Incidents: o.incidents,
 	}
 }
@@ -68,13 +69,12 @@ func (o *orders) incidents() []diagnosis.Incident {
 	return nil
 }
 
-// reload reads again what can be.
-func (o *orders) reload() error {
-	var errs []error
-	for _, f := range o.reloads {
-		errs = append(errs, f())
-	}
-	return errors.Join(errs...)
+// reload reads the configuration again for somebody, and returns what has changed in lines.
+func (o *orders) reload(by string) ([]string, error) {
+	o.before()
+	defer o.after()
+	changes, err := o.live.reload(by)
+	return lines(changes), err
 }
 
 // end has the program end. More orders than it has taken yet say nothing new.

@@ -15,7 +15,12 @@ import (
 
 // remote is the pages of a guard that runs.
 type remote struct {
-	HTTP      string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL."`
+	HTTP        string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL."`
+	remoteTrust `embed:""`
+}
+
+// remoteTrust is whom a guard's pages are believed, and what they are told.
+type remoteTrust struct {
 	CA        string `name:"ca" env:"PGGUARD_CA" placeholder:"FILE" help:"File with the authorities that vouch for the certificate of those pages (admin.tls); without one, the system's."`
 	TokenFile string `name:"token-file" env:"PGGUARD_TOKEN_FILE" placeholder:"FILE" help:"File with the token of those pages (admin.token_file)."`
 }

@@ -32,15 +32,15 @@ func TestRemotePagesOverTLSWithAToken(t *testing.T) {
 	ca := file("ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
 	token := file("token", "s3cret\n")
 	var got []string
-	if err := (&remote{HTTP: s.URL, CA: ca, TokenFile: token}).get(context.Background(), "/x", &got); err != nil || len(got) != 1 {
+	if err := (&remote{HTTP: s.URL, remoteTrust: remoteTrust{CA: ca, TokenFile: token}}).get(context.Background(), "/x", &got); err != nil || len(got) != 1 {
 		t.Errorf("%v %v", got, err)
 	}
 	for want, r := range map[string]*remote{
-		"certificate":                   {HTTP: s.URL, TokenFile: token},
-		"the token is missing or wrong": {HTTP: s.URL, CA: ca},
-		"holds no certificate":          {HTTP: s.URL, CA: token},
-		"no such file":                  {HTTP: s.URL, CA: dir + "/absent"},
-		"--token-file":                  {HTTP: s.URL, CA: ca, TokenFile: dir + "/absent"},
+		"certificate":                   {HTTP: s.URL, remoteTrust: remoteTrust{TokenFile: token}},
+		"the token is missing or wrong": {HTTP: s.URL, remoteTrust: remoteTrust{CA: ca}},
+		"holds no certificate":          {HTTP: s.URL, remoteTrust: remoteTrust{CA: token}},
+		"no such file":                  {HTTP: s.URL, remoteTrust: remoteTrust{CA: dir + "/absent"}},
+		"--token-file":                  {HTTP: s.URL, remoteTrust: remoteTrust{CA: ca, TokenFile: dir + "/absent"}},
 	} {
 		err := r.get(context.Background(), "/x", &got)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {

@@ -49,7 +49,7 @@ type guard interface {
 	TakeOver(ctx context.Context, in *proxy.Inheritance) error
 	HandOver(ctx context.Context, p *sock.Passage, others ...net.Listener) error
 	AwaitHandedOver(ctx context.Context) error
-	ReloadCertificates() error
+	Reload(cfg proxy.Config) error
 	witness.Guard
 	Advise(upstream, sentence string, after time.Duration)
 	operated
@@ -69,20 +69,21 @@ func (c *serveCmd) Run(e *env) error {
 	if c.Bouncer.given() {
 		return c.Bouncer.run(e, c)
 	}
-	f, err := c.load(c.Config)
+	first, err := c.readAgain(nil)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
-	return serve(e.ctx, f, newLog(f.Log, e.err), nil, c.Takeover)
+	again := &live{read: c.readAgain, path: c.Config}
+	return serve(e.ctx, again, again.begin(first, e.err), nil, c.Takeover)
 }
 
 // serve joins the parts and serves until a signal, an operator or ctx ends it; b is nil unless it is in PgBouncer's place; take: it is to take
 // the place of one that runs.
-func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer, take bool) error {
+func serve(ctx context.Context, again *live, log *slog.Logger, b *bouncer, take bool) error {
 	leaveProcessors()
-	cfg := f.ToProxy()
-	cfg.Log = log
-	if err := provideFiles(&cfg, cfg.Log); err != nil {
+	f := again.file()
+	cfg, err := toGuard(f, log, b)
+	if err != nil {
 		return err
 	}
 	if b != nil {
@@ -90,20 +91,17 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer, ta
 			return err
 		}
 		defer b.close()
-		cfg.Grace = forever
 	}
-	cfg.LearnedDir = f.LearnedDir()
 	for _, text := range f.Unused() {
 		cfg.Log.Warn(text)
 	}
 	traces := newTraces(f)
 	cfg.Spans = traces.spans
-	orders := newOrders(f)
+	orders := newOrders(again)
 	desk := console.New(orders.config())
 	cfg.Console = desk.Serve
 	boss := newSupervisor(cfg.Log)
 	defer boss.close()
-	var err error
 	if cfg.Handed, err = handedSockets(); err != nil {
 		return err
 	}
@@ -127,37 +125,38 @@ func serve(ctx context.Context, f *config.File, log *slog.Logger, b *bouncer, ta
 	signals := make(chan os.Signal, 2) // the second must not be lost while the first is obeyed
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	orders.reloads = []func() error{boss.reloading, g.ReloadCertificates, pages.Reload}
+	orders.before, orders.after = boss.reloading, boss.reloaded
+	again.apply = func(next *config.File) error { return applyTo(g, pages, next, again, b) }
+	again.note = g.Note
 	if b != nil {
 		signal.Notify(signals, syscall.SIGQUIT)
-		orders.reloads = append(orders.reloads, b.file.reopen)
+		orders.before = func() { boss.reloading(); _ = b.file.reopen() } // which logs what is wrong
 		defer beside(func(ctx context.Context) { obeyUserSignals(ctx, log, g) })()
 	}
-	orders.reloads = append(orders.reloads, boss.reloaded)
-	defer obeyHangups(cfg.Log, orders.reload)()
-	s := service{file: f, guard: g, pages: pages, boss: boss, handed: cfg.Handed, heritage: heritage, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b, traces: traces}
+	defer obeyHangups(orders.reload)()
+	defer again.watch(orders.reload)()
+	s := service{file: f, live: again, guard: g, pages: pages, boss: boss, handed: cfg.Handed, heritage: heritage, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b, traces: traces}
 	return s.run(ctx)
 }
 
-// obeyHangups has certificates read again at each SIGHUP, and says so, until stop is called.
-func obeyHangups(log *slog.Logger, reload func() error) (stop func()) {
+// obeyHangups has the configuration read again at each SIGHUP, until stop is called.
+func obeyHangups(reload func(by string) ([]string, error)) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() { // ends with stop
 		defer close(done)
 		for range hangups {
-			_ = reload() // which logs what is wrong
-			log.Warn("SIGHUP has certificates read again, and changes nothing else: flags, variables and the configuration file are read once, at the start; restart pgguard " +
-				"to change them (SIGTERM lets transactions finish). The password file is read at each login to a server")
+			_, _ = reload("SIGHUP") // which logs what has changed, and what is wrong
 		}
 	}()
 	return func() { signal.Stop(hangups); close(hangups); <-done }
 }
 
-// newLog returns the log that l describes, written to w.
-func newLog(l config.Log, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: slog.Level(l.Level)}
+// newLog returns the log that l describes, written to w; its level is in level, which may change.
+func newLog(l config.Log, w io.Writer, level *slog.LevelVar) *slog.Logger {
+	level.Set(slog.Level(l.Level))
+	o := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
@@ -166,7 +165,8 @@ func newLog(l config.Log, w io.Writer) *slog.Logger {
 
 // service is one run of the guard and of the HTTP server beside it.
 type service struct {
-	file     *config.File
+	file     *config.File // at the start
+	live     *live
 	guard    guard
 	pages    *auth.Certificates // nil: they are served without TLS
 	boss     *supervisor
@@ -181,6 +181,9 @@ type service struct {
 
 	listensHTTP atomic.Pointer[net.Listener] // of the pages; nil: there is none yet
 }
+
+// now is the configuration in effect.
+func (s *service) now() *config.File { return s.live.file() }
 
 // run listens, serves, and drains at the first signal or when ctx ends. It returns nil if every transaction could finish.
 func (s *service) run(ctx context.Context) error {
@@ -269,7 +272,7 @@ const sameSignal = time.Second
 
 // drain finishes transactions within the grace time; a second signal ends it at once, unless it is the first, sent twice.
 func (s *service) drain(ctx context.Context, why string) error {
-	grace := s.file.Shutdown.Grace
+	grace := s.now().Shutdown.Grace
 	s.log.Info("ending", "signal", why, "grace", grace.String())
 	s.boss.stopping(grace.Std())
 	ctx, cancel := context.WithTimeout(ctx, grace.Std())
@@ -321,7 +324,7 @@ func (s *service) awaitClients(ctx context.Context) console.End {
 
 // look has a witness look at the guard, until stop is called.
 func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop func()) {
-	c := witness.Config{Guard: s.guard, Observe: s.file.Mode == "observe", Log: s.log, Journal: witness.Journal{
+	c := witness.Config{Guard: s.guard, Observe: func() bool { return s.now().Mode == "observe" }, Log: s.log, Journal: witness.Journal{
 		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
 	}}
 	if after := s.file.NoticeAfter.Std(); after > 0 {
@@ -332,7 +335,7 @@ func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop fun
 		s.see.Store(see)
 	}
 	board = dashboard.New(dashboard.Source{
-		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: string(s.file.Mode), Paused: s.guard.Paused,
+		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: func() string { return string(s.now().Mode) }, Paused: s.guard.Paused,
 	})
 	return see, board, beside(func(ctx context.Context) { see.Run(ctx, board.Take) })
 }
@@ -358,8 +361,7 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 	if s.file.HTTP == "off" {
 		return "off", func() {}, nil
 	}
-	token, err := s.file.Token()
-	if err != nil {
+	if err := s.live.readToken(s.file); err != nil {
 		return "", nil, err
 	}
 	l, err := s.bindHTTP(ctx)
@@ -373,7 +375,7 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 	server := admin.Server(admin.Handler(admin.Options{
 		Ready: s.guard.Ready,
 		State: func() any {
-			st := admin.NewState(s.guard.Stats(), versionName(), string(s.file.Mode), s.guard.Ready())
+			st := admin.NewState(s.guard.Stats(), versionName(), string(s.now().Mode), s.guard.Ready())
 			st.Verdicts = see.Verdicts()
 			return st
 		},
@@ -387,7 +389,8 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 		Stream:    http.HandlerFunc(board.Stream),
 		Metrics:   promhttp.HandlerFor(s.registry(see), promhttp.HandlerOpts{EnableOpenMetrics: s.file.Exemplars}),
 		Acts:      acts(s.guard, see),
-		Token:     token,
+		Config:    s.live.page,
+		Token:     s.live.token,
 		Version:   versionName(),
 		Pprof:     s.file.Pprof,
 

@@ -50,7 +50,7 @@ func (g *fakeGuard) note(call string) {
 	g.calls = append(g.calls, call)
 }
 
-func (g *fakeGuard) ReloadCertificates() error { return nil }
+func (g *fakeGuard) Reload(proxy.Config) error { return nil }
 
 // AwaitClients waits for clients who never leave, unless the test says how it ends.
 func (g *fakeGuard) AwaitClients(ctx context.Context) error {
@@ -153,7 +153,9 @@ func startAs(t *testing.T, g guard, file string, boss *supervisor, set ...func(*
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := service{file: f, guard: g, pages: pages, boss: boss, signals: r.signals, log: log}
+	again := &live{}
+	again.begin(&reading{file: f}, io.Discard)
+	s := service{file: f, live: again, guard: g, pages: pages, boss: boss, signals: r.signals, log: log}
 	for _, f := range set {
 		f(&s)
 	}

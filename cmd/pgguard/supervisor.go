@@ -63,13 +63,12 @@ func (s *supervisor) ready(listen []string) {
 	s.tell("READY=1", "STATUS=serving at "+strings.Join(listen, ", "))
 }
 
-// reloading says that certificates are read again, until reloaded says that they are.
-func (s *supervisor) reloading() error {
+// reloading says that the configuration is read again, until reloaded says that it is.
+func (s *supervisor) reloading() {
 	s.tell("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds()))
-	return nil
 }
 
-func (s *supervisor) reloaded() error { s.tell("READY=1"); return nil }
+func (s *supervisor) reloaded() { s.tell("READY=1") }
 
 // stopping says that the guard drains, and how long that may take.
 func (s *supervisor) stopping(grace time.Duration) {

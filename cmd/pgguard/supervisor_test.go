@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -136,7 +135,7 @@ func TestReloadIsToldFromItsStartToItsEnd(t *testing.T) {
 	if boss.every != 0 {
 		t.Errorf("without a watchdog it is told every %s", boss.every)
 	}
-	stop := obeyHangups(slog.New(slog.DiscardHandler), func() error { return errors.Join(boss.reloading(), boss.reloaded()) })
+	stop := obeyHangups(func(string) ([]string, error) { boss.reloading(); boss.reloaded(); return nil, nil })
 	defer stop()
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)

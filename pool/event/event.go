@@ -22,6 +22,7 @@ const (
 	Verdict Kind = "verdict" // what is wrong has changed, From and To are states
 	Server  Kind = "server"  // another server answers at the same address
 	Operate Kind = "operate" // an operator did something
+	Setting Kind = "setting" // a key of the configuration changed, or could not
 )
 
 // Mode says whether the thing was done.

@@ -114,8 +114,18 @@ func (q *Queue[T]) Suspend(still bool, now time.Time) {
 	}
 }
 
-// KeepOrder makes the queue serve every class in order of arrival, overloaded or not; Pace still tells.
-func (q *Queue[T]) KeepOrder() { q.ordered = true }
+// KeepOrder has the queue serve every class in order of arrival, overloaded or not, or has it not; Pace still tells.
+func (q *Queue[T]) KeepOrder(on bool) { q.ordered = on }
+
+// SetClasses replaces what the classes are told; they are as many as before. Who waits already waits as he was told when he came.
+func (q *Queue[T]) SetClasses(classes []Class) {
+	if len(classes) != len(q.classes) {
+		panic("queue: the number of classes cannot change")
+	}
+	for i, c := range classes {
+		q.classes[i].Class = c
+	}
+}
 
 // Pace returns how a class waits at present.
 func (q *Queue[T]) Pace(class int) Pace {

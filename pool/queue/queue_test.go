@@ -139,7 +139,7 @@ func (s *story) run(d *datadriven.TestData) string {
 				p.InTime.Round(time.Millisecond), p.Wait.Round(time.Millisecond))
 		}
 	case "keep-order":
-		s.q.KeepOrder()
+		s.q.KeepOrder(true)
 	case "suspend", "resume":
 		s.q.Suspend(d.Cmd == "suspend", s.now)
 	case "owe":

@@ -42,10 +42,10 @@ const (
 )
 
 // handlers are the acts by their path.
-func (a *Acts) handlers(token string) map[string]http.Handler {
+func (a *Acts) handlers(secret func() string) map[string]http.Handler {
 	all := map[string]http.Handler{}
 	if a.Pause != nil {
-		all["/api/v1/pause"] = act(token, func(ctx context.Context, _ *order) (string, error) {
+		all["/api/v1/pause"] = act(secret, func(ctx context.Context, _ *order) (string, error) {
 			err := a.Pause(ctx)
 			if errors.Is(err, context.DeadlineExceeded) {
 				return "paused; some clients still have a server, until their transactions end", nil
@@ -54,10 +54,10 @@ func (a *Acts) handlers(token string) map[string]http.Handler {
 		})
 	}
 	if a.Resume != nil {
-		all["/api/v1/resume"] = act(token, func(context.Context, *order) (string, error) { return "resumed", a.Resume() })
+		all["/api/v1/resume"] = act(secret, func(context.Context, *order) (string, error) { return "resumed", a.Resume() })
 	}
 	if a.Enforce != nil {
-		all["/api/v1/mode"] = act(token, func(_ context.Context, o *order) (string, error) {
+		all["/api/v1/mode"] = act(secret, func(_ context.Context, o *order) (string, error) {
 			if o.Mode != "enforce" && o.Mode != "observe" {
 				return "", fmt.Errorf("mode %q is not enforce or observe", o.Mode)
 			}
@@ -65,7 +65,7 @@ func (a *Acts) handlers(token string) map[string]http.Handler {
 		})
 	}
 	if a.Signal != nil {
-		all["/api/v1/cancel"] = act(token, func(ctx context.Context, o *order) (string, error) {
+		all["/api/v1/cancel"] = act(secret, func(ctx context.Context, o *order) (string, error) {
 			did := "cancelled"
 			if o.End {
 				did = "ended"
@@ -78,10 +78,11 @@ func (a *Acts) handlers(token string) map[string]http.Handler {
 
 // act returns a handler that does what do does, for who asks by POST, knows the token, is not a page of another site, and confirms it. Where no token is
 // configured nobody may: who can reach the pages may look, and not more.
-func act(token string, do func(ctx context.Context, o *order) (did string, err error)) http.Handler {
+func act(secret func() string, do func(ctx context.Context, o *order) (did string, err error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		token := known(secret)
 		switch {
 		case r.Method != http.MethodPost:
 			w.Header().Set("Allow", "POST")
@@ -123,6 +124,14 @@ func obey(w http.ResponseWriter, r *http.Request, do func(ctx context.Context, o
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]string{"did": did}) // who asked may have gone
+}
+
+// known is the token as of now; empty: there is none.
+func known(secret func() string) string {
+	if secret == nil {
+		return ""
+	}
+	return secret()
 }
 
 // knows is true for a caller that shows the token.

@@ -46,7 +46,7 @@ func (c wish) ask(t *testing.T, d *doer) {
 		}
 		return strings.TrimPrefix(text, "none")
 	}
-	o := Options{Ready: func() error { return nil }, Token: or(c.token, "s3cret"), Acts: d.acts(), Metrics: http.NotFoundHandler(), History: http.NotFoundHandler(), Stream: http.NotFoundHandler()}
+	o := Options{Ready: func() error { return nil }, Token: func() string { return or(c.token, "s3cret") }, Acts: d.acts(), Metrics: http.NotFoundHandler(), History: http.NotFoundHandler(), Stream: http.NotFoundHandler()}
 	r := httptest.NewRequest(or(c.method, "POST"), or(c.path, "/api/v1/pause"), strings.NewReader(or(c.body, `{"confirm": true}`)))
 	r.Host = "127.0.0.1:9432"
 	for name, value := range map[string]string{
@@ -119,7 +119,7 @@ func TestOnlyWhoKnowsTheTokenHasSomethingDone(t *testing.T) {
 func TestWhatCannotBeDoneIsSaid(t *testing.T) {
 	wish{status: 409, did: "pause"}.ask(t, &doer{err: errors.New("already paused")})
 	wish{status: 200, did: "pause"}.ask(t, &doer{err: fmt.Errorf("pause: %w", context.DeadlineExceeded)})
-	if a := (Acts{}); len(a.handlers("s3cret")) != 0 {
+	if a := (Acts{}); len(a.handlers(func() string { return "s3cret" })) != 0 {
 		t.Error("what is not there is offered")
 	}
 }

@@ -10,9 +10,10 @@ import (
 // guard by an address or as localhost, because a page of somebody else's, by a name of his that leads here, would read what is not for him (DNS
 // rebinding). What a browser asks for on behalf of another site's page, other than to show it, is refused. Whether the process works may be asked by anybody.
 // Where a token is asked for, what is public may be had without: the page that asks for it, which says nothing about this guard.
-func admit(token string, certificates bool, public map[string]bool, h http.Handler) http.Handler {
+func admit(secret func() string, certificates bool, public map[string]bool, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
+		token := known(secret)
 		open := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
 		switch {
 		case open:

@@ -35,7 +35,7 @@ func (c call) ask() *httptest.ResponseRecorder {
 		r.TLS = &tls.ConnectionState{}
 	}
 	w := httptest.NewRecorder()
-	admit(c.token, c.certificates, map[string]bool{"/": true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })).ServeHTTP(w, r)
+	admit(func() string { return c.token }, c.certificates, map[string]bool{"/": true}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })).ServeHTTP(w, r)
 	return w
 }
 

@@ -24,6 +24,8 @@ type Options struct {
 	Verdict func() any
 	// Incidents returns what /api/v1/incidents shows: times in which something was wrong, as a value for encoding/json.
 	Incidents func() any
+	// Config returns what /api/v1/config shows: the configuration in effect, secrets masked, as a value for encoding/json.
+	Config func() any
 	// Page are the files of the page that a browser is shown, by path: "/" is the page. They are the same for everybody. nil: there is none.
 	Page map[string]http.Handler
 	// History and Stream answer /api/v1/history and /api/v1/stream: what the page draws.
@@ -32,8 +34,8 @@ type Options struct {
 	Metrics http.Handler
 	// Acts are what who knows the token may have done.
 	Acts Acts
-	// Token is what a caller must know; empty: nothing, but nobody may have anything done.
-	Token string
+	// Token is what a caller must know, as of now; nil, and empty: nothing, but nobody may have anything done.
+	Token func() string
 	// Certificates says that callers may show one in the place of the token, and must if there is no token.
 	Certificates bool
 	// Version is shown on the index.
@@ -57,6 +59,7 @@ func Handler(o Options) http.Handler {
 		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(func(*http.Request) (any, error) { return o.State(), nil })},
 		{"/api/v1/verdict", "what is wrong, who causes it and what to do, as JSON", state(func(*http.Request) (any, error) { return o.Verdict(), nil })},
 		{"/api/v1/incidents", "times in which something was wrong: begin, end, cause, peak, who was refused, as JSON", state(func(*http.Request) (any, error) { return o.Incidents(), nil })},
+		{"/api/v1/config", "the configuration in effect, secrets masked, as JSON", state(func(*http.Request) (any, error) { return o.Config(), nil })},
 		{"/api/v1/history", "15 minutes of seconds and a day of minutes, as rows of numbers", o.History},
 		{"/api/v1/stream", "what the page shows, each second, as server-sent events", o.Stream},
 		{"/api/v1/events", "what the guard decided and why, as JSON; ?since=N for what comes after number N", state(events(o.Events))},

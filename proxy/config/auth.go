@@ -90,6 +90,8 @@ type sealed struct {
 	given  bool
 }
 
+func (s sealed) same(o sealed) bool { return s.given == o.given && s.secret.Same(o.secret) }
+
 // MarshalYAML returns *** for what was given.
 func (s sealed) MarshalYAML() (any, error) {
 	if !s.given {

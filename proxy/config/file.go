@@ -38,6 +38,7 @@ type File struct {
 	NoticeAfter   Duration            `yaml:"notice_after"`
 	Exemplars     bool                `yaml:"exemplars"`
 	OTLP          OTLP                `yaml:"otlp"`
+	Reload        bool                `yaml:"reload_on_change"`
 }
 
 // OTLP says where metrics and spans are sent to.

@@ -16,6 +16,10 @@ func (d *decoder) override(f *File, o Override) {
 	if v.Kind() == reflect.Slice {
 		v.Set(reflect.MakeSlice(v.Type(), len(o.Values), len(o.Values)))
 		for i, text := range o.Values {
+			if v.Index(i).Kind() == reflect.String {
+				v.Index(i).SetString(text)
+				continue
+			}
 			if err := v.Index(i).Addr().Interface().(leaf).set(text); err != nil {
 				bad(err)
 			}
@@ -30,6 +34,23 @@ func (d *decoder) override(f *File, o Override) {
 	} else if err := setBasic(v, text); err != nil {
 		bad(err)
 	}
+}
+
+// Covers is true for the keys that o replaces.
+func (o Override) Covers(key string) bool { return under(key, o.Path) }
+
+// OverrideOf is one that sets a key to a value; of a list, the parts between commas. The key must be Settable.
+func OverrideOf(key, value, source string) Override {
+	values := []string{value}
+	if v := fieldAt(reflect.ValueOf(Default()).Elem(), key); v.Kind() == reflect.Slice {
+		values = nil
+		for part := range strings.SplitSeq(value, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				values = append(values, part)
+			}
+		}
+	}
+	return Override{Path: key, Values: values, Source: source}
 }
 
 // fieldAt returns the field of v at a path of keys with points between them. A path that does not exist is a bug.

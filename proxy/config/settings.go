@@ -14,40 +14,50 @@ type Setting struct{ Key, Value string }
 // Settings are all keys in effect, sorted. Equal configurations have equal ones, but for secrets.
 func (f *File) Settings() []Setting {
 	var list []Setting
-	flatten(reflect.ValueOf(f).Elem(), "", func(key, value string) { list = append(list, Setting{key, value}) })
+	flatten(reflect.ValueOf(f).Elem(), "", "", func(l fact) { list = append(list, Setting{l.key, l.text}) })
 	slices.SortFunc(list, func(a, b Setting) int { return cmp.Compare(a.Key, b.Key) })
 	return list
 }
 
+// fact is one key and what it has.
+type fact struct {
+	key    string // as it is written
+	schema string // the same with * for names that people choose, and [] for places in lists
+	text   string
+	value  any
+}
+
 // flatten calls add for each leaf of v and for each list of texts.
-func flatten(v reflect.Value, path string, add func(key, value string)) {
+func flatten(v reflect.Value, path, schema string, add func(fact)) {
+	leaf := func(value any) { add(fact{path, schema, line(value), v.Interface()}) }
 	if m, ok := v.Interface().(interface{ MarshalYAML() (any, error) }); ok {
 		value, err := m.MarshalYAML()
 		if err != nil {
 			panic(fmt.Sprintf("config: %s cannot be printed: %v", path, err))
 		}
-		add(path, line(value))
+		leaf(value)
 		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			flatten(v.Field(i), join(path, v.Type().Field(i).Tag.Get("yaml")), add)
+			key := v.Type().Field(i).Tag.Get("yaml")
+			flatten(v.Field(i), join(path, key), join(schema, key), add)
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
-			flatten(v.MapIndex(key), join(path, key.String()), add)
+			flatten(v.MapIndex(key), join(path, key.String()), schema+".*", add)
 		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.String {
-			add(path, line(v.Interface()))
+			leaf(v.Interface())
 			return
 		}
 		for i := range v.Len() {
-			flatten(v.Index(i), fmt.Sprintf("%s[%d]", path, i), add)
+			flatten(v.Index(i), fmt.Sprintf("%s[%d]", path, i), schema+"[]", add)
 		}
 	default:
-		add(path, line(v.Interface()))
+		leaf(v.Interface())
 	}
 }
 

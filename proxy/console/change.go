@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgproto3/v2"
-
 	"pgguard/pool/event"
 	"pgguard/proxy"
 )
@@ -17,6 +15,8 @@ import (
 // change is a command that changes something.
 type change struct {
 	do func(s *session, arg string) error
+	// said is in the place of do where there is more to say than that it is done.
+	said func(s *session) ([]string, error)
 	// form says whether a word behind the command makes sense; nil: any does.
 	form func(arg string) bool
 	// silent is for what is not an event.
@@ -35,7 +35,7 @@ var changes = map[string]change{
 	"kill":        {do: kill},
 	"kill_client": {do: killClient},
 	"wait_close":  {do: waitClose, silent: true},
-	"reload":      {do: reload, form: noWord},
+	"reload":      {said: reload, form: noWord},
 	"suspend":     {do: suspend, form: noWord},
 	"shutdown":    {do: shutdown, form: func(arg string) bool { _, ok := ends[strings.ToLower(arg)]; return ok }},
 }
@@ -56,10 +56,17 @@ func (s *session) alter(c command) *statement {
 		if !ch.silent {
 			s.tell(c.verb, c.arg)
 		}
-		if err := ch.do(s, c.arg); err != nil {
+		var lines []string
+		var err error
+		if ch.said != nil {
+			lines, err = ch.said(s)
+		} else {
+			err = ch.do(s, c.arg)
+		}
+		if err != nil {
 			return result{}, err
 		}
-		return result{tag: strings.ToUpper(c.verb)}, nil
+		return result{tag: strings.ToUpper(c.verb), notices: notices(lines)}, nil
 	}}
 }
 
@@ -160,11 +167,13 @@ func waitClose(s *session, arg string) error {
 	return inWords(s.wait(func(ctx context.Context) error { return s.guard.AwaitRetired(ctx, arg) }), arg)
 }
 
-func reload(s *session, _ string) error {
-	if err := s.console.cfg.Reload(); err != nil {
-		return &failure{code: "F0000", message: "RELOAD failed, see logs for additional details"}
+// reload says what it has changed.
+func reload(s *session) ([]string, error) {
+	lines, err := s.console.cfg.Reload(s.operator.User)
+	if err != nil {
+		return nil, &failure{code: "F0000", message: "RELOAD failed, see logs for additional details", detail: err.Error()}
 	}
-	return nil
+	return lines, nil
 }
 
 func suspend(*session, string) error {
@@ -185,14 +194,18 @@ var ignored = map[string]bool{"application_name": true, "extra_float_digits": tr
 // set changes a setting.
 func (s *session) set(key, value string) (result, error) {
 	if _, ok := pretended[strings.ToLower(key)]; ok || ignored[strings.ToLower(key)] {
-		return result{tag: "SET", notice: &pgproto3.NoticeResponse{
-			Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "SET ignored",
-		}}, nil
+		return result{tag: "SET", notices: notices([]string{"SET ignored"})}, nil
 	}
 	if !s.operator.Changes {
 		return result{}, errNotAdmin
 	}
-	return result{}, failed("SET failed")
+	lines, err := s.console.cfg.Set(s.operator.User, key, value)
+	if err != nil {
+		f := failed("SET failed")
+		f.detail = err.Error()
+		return result{}, f
+	}
+	return result{tag: "SET " + key + "=" + value, notices: notices(lines)}, nil
 }
 
 // errCanceled is what an operator is told who has cancelled a command.

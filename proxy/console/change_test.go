@@ -126,3 +126,23 @@ func TestPauseEndsWithItsOperator(t *testing.T) {
 	}
 	await(true)
 }
+
+// TestReloadAndSetTellWhatTheyChange in notices, ahead of their tags.
+func TestReloadAndSetTellWhatTheyChange(t *testing.T) {
+	g := world()
+	g.changes = []string{"pool.limit: 10 -> 20 (at once)"}
+	k, _ := call(t, "tcp", desk(t, g), "ops", "pgbouncer")
+	const notice = `notice NOTICE 00000: pool.limit: 10 -> 20 (at once) ""; `
+	for command, want := range map[string]string{
+		"reload":              notice + "tag RELOAD; ready I",
+		"SET max_clients = 9": notice + "tag SET max_clients=9; ready I",
+		"set nothing = 'x'":   "error ERROR ERROR 08P01: SET failed; ready I",
+	} {
+		if got := strings.Join(k.ask(t, command), "; "); got != want {
+			t.Errorf("%s: %s, want %s", command, got, want)
+		}
+	}
+	if got := g.did(); !slices.Contains(got, "set max_clients=9 by ops") {
+		t.Errorf("what is done is %q", got)
+	}
+}

@@ -61,8 +61,10 @@ type Config struct {
 	// Verdicts are what is wrong with each PostgreSQL, the worst first, and Incidents what was lately, the last first; nil: nobody looks.
 	Verdicts  func() []diagnosis.Verdict
 	Incidents func() []diagnosis.Incident
-	// Reload reads what can be read again. An error is logged by whoever returns it.
-	Reload func() error
+	// Reload reads the configuration, and what it names, again for an operator, all of it or, with an error, nothing. It returns a line for each change. Set does the same
+	// with a value for one key in the place of what the file says, until the next Reload; a line may say that it means nothing here. Who returns an error has logged it.
+	Reload func(by string) (changes []string, err error)
+	Set    func(by, key, value string) (changes []string, err error)
 	// Shutdown has the program end. It does not wait for that.
 	Shutdown func(how End)
 }

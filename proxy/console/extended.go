@@ -14,9 +14,9 @@ type statement struct {
 
 // result is what a statement has done.
 type result struct {
-	rows   []row
-	tag    string
-	notice *pgproto3.NoticeResponse // said before
+	rows    []row
+	tag     string
+	notices []*pgproto3.NoticeResponse // said before
 }
 
 // portal is a statement that is being carried out.
@@ -50,7 +50,7 @@ func (s *session) extended(typ byte, body []byte) error {
 		return nil // all that is said goes out before the next message is read
 	}
 	if err := decode(m, body); err != nil {
-		return &failure{"08P01", "invalid message format", true}
+		return &failure{code: "08P01", message: "invalid message format", fatal: true}
 	}
 	switch m := m.(type) {
 	case *pgproto3.Parse:
@@ -158,9 +158,7 @@ func (s *session) execute(m *pgproto3.Execute) error {
 			return err
 		}
 		p.done = &done
-		if done.notice != nil {
-			s.say(done.notice)
-		}
+		s.remark(done.notices)
 	}
 	rows := p.done.rows
 	if n := int(m.MaxRows); n > 0 && len(rows) > n {

@@ -28,7 +28,8 @@ type fakeGuard struct {
 	prints    []proxy.Print
 	cfg       proxy.Config
 
-	broken  error         // what a reload says
+	broken  error         // what a reload, and a SET, say
+	changes []string      // what they have changed
 	settled chan struct{} // Pause waits for it; nil: it does not
 
 	mu        sync.Mutex
@@ -185,7 +186,7 @@ func desk(t testing.TB, g *fakeGuard) (address string) {
 			return []Setting{{Key: "max_clients", Value: "10", Default: "10000", Changeable: true}}
 		},
 		Verdicts: func() []diagnosis.Verdict { return wrong }, Incidents: func() []diagnosis.Incident { return happened },
-		Reload: func() error { return g.broken }, Shutdown: func(how End) { g.Tell(event.Event{Cause: "end", Subject: string(how)}) },
+		Reload: func(string) ([]string, error) { return g.changes, g.broken }, Set: g.set, Shutdown: func(how End) { g.Tell(event.Event{Cause: "end", Subject: string(how)}) },
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -239,4 +240,13 @@ func receive(c *Console, g *fakeGuard, nc net.Conn, id uint64) {
 			return
 		}
 	}
+}
+
+// set notes what it is told.
+func (g *fakeGuard) set(by, key, value string) ([]string, error) {
+	g.Tell(event.Event{Cause: "set", Subject: key + "=" + value, By: by})
+	if key != "max_clients" {
+		return nil, errors.New("there is none of that name")
+	}
+	return g.changes, g.broken
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgproto3/v2"
-
 	"pgguard/proxy"
 )
 
@@ -46,7 +44,7 @@ func showLists(s *session) []row {
 	pairs := map[pair]bool{}
 	clients := s.guard.ClientList()
 	for _, c := range clients {
-		pairs[pair{c.Database, c.User}] = true
+		pairs[pair{c.Database, c.PoolUser()}] = true
 	}
 	return []row{
 		{"databases", len(s.guard.Databases()) + 1}, {"users", len(s.guard.UserNames())}, {"peers", 0}, {"pools", len(pairs) + 1}, {"peer_pools", 0},
@@ -59,35 +57,42 @@ func showLists(s *session) []row {
 // showConfig shows the guard's own keys, and of PgBouncer's those that tools read, with what stands for them.
 func showConfig(s *session) []row {
 	var rows []row
+	shown := map[string]bool{}
 	for _, k := range s.console.cfg.Settings() {
+		shown[k.Key] = true
 		rows = append(rows, row{k.Key, k.Value, k.Default, yesNo(k.Changeable)})
 	}
 	cfg, defaults := s.guard.Config(), proxy.Default()
 	for _, k := range likeSettings {
-		rows = append(rows, row{k.key, k.of(&cfg), k.of(&defaults), "no"})
+		if !shown[k.key] {
+			rows = append(rows, row{k.key, k.of(&cfg), k.of(&defaults), yesNo(!k.fixed)})
+		}
 	}
-	rows = append(rows, row{"listen_port", strconv.Itoa(portOf(s.guard)), "6432", "no"})
+	if !shown["listen_port"] {
+		rows = append(rows, row{"listen_port", strconv.Itoa(portOf(s.guard)), "6432", "no"})
+	}
 	sortRows(rows)
 	return rows
 }
 
 // likeSettings are keys of PgBouncer's that something of the guard's stands for.
 var likeSettings = []struct {
-	key string
-	of  func(c *proxy.Config) string
+	key   string
+	of    func(c *proxy.Config) string
+	fixed bool // SET does not know it
 }{
-	{"admin_users", func(c *proxy.Config) string { return strings.Join(c.Admin.Users, ",") }},
-	{"auth_type", func(c *proxy.Config) string { return string(c.Auth.Policy.Method) }},
-	{"client_login_timeout", func(c *proxy.Config) string { return seconds(c.LoginTimeout) }},
-	{"max_client_conn", func(c *proxy.Config) string { return strconv.Itoa(c.MaxClients) }},
-	{"max_db_connections", func(c *proxy.Config) string { return strconv.Itoa(c.Pool.MaxServers) }},
-	{"max_prepared_statements", func(c *proxy.Config) string { return strconv.Itoa(c.MaxPrepared) }},
-	{"max_user_connections", func(*proxy.Config) string { return "0" }},
-	{"pool_mode", func(c *proxy.Config) string { return c.Mode.String() }},
-	{"server_idle_timeout", func(c *proxy.Config) string { return seconds(c.Pool.IdleTimeout) }},
-	{"server_lifetime", func(c *proxy.Config) string { return seconds(c.Pool.Lifetime) }},
-	{"stats_period", func(*proxy.Config) string { return seconds(period) }},
-	{"stats_users", func(c *proxy.Config) string { return strings.Join(c.Admin.StatsUsers, ",") }},
+	{key: "admin_users", of: func(c *proxy.Config) string { return strings.Join(c.Admin.Users, ",") }},
+	{key: "auth_type", of: func(c *proxy.Config) string { return string(c.Auth.Policy.Method) }},
+	{key: "client_login_timeout", of: func(c *proxy.Config) string { return seconds(c.LoginTimeout) }},
+	{key: "max_client_conn", of: func(c *proxy.Config) string { return strconv.Itoa(c.MaxClients) }},
+	{key: "max_db_connections", of: func(c *proxy.Config) string { return strconv.Itoa(c.PerDatabase) }},
+	{key: "max_prepared_statements", of: func(c *proxy.Config) string { return strconv.Itoa(c.MaxPrepared) }},
+	{key: "max_user_connections", of: func(c *proxy.Config) string { return strconv.Itoa(c.PerUser) }},
+	{key: "pool_mode", of: func(c *proxy.Config) string { return c.Mode.String() }},
+	{key: "server_idle_timeout", of: func(c *proxy.Config) string { return seconds(c.Pool.IdleTimeout) }},
+	{key: "server_lifetime", of: func(c *proxy.Config) string { return seconds(c.Pool.Lifetime) }},
+	{key: "stats_period", of: func(*proxy.Config) string { return seconds(period) }, fixed: true},
+	{key: "stats_users", of: func(c *proxy.Config) string { return strings.Join(c.Admin.StatsUsers, ",") }},
 }
 
 // seconds is a time as PgBouncer writes it.
@@ -156,7 +161,7 @@ const helpText = `
 
 // help says it in a notice, as PgBouncer does.
 func help(*session) (result, error) {
-	return result{tag: "SHOW", notice: &pgproto3.NoticeResponse{
-		Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "Console usage", Detail: helpText,
-	}}, nil
+	said := notices([]string{"Console usage"})
+	said[0].Detail = helpText
+	return result{tag: "SHOW", notices: said}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/proxy"
+	"pgguard/proxy/upstream"
 )
 
 // adminName is what the console itself is called where it stands among databases, as PgBouncer's does.
@@ -35,7 +36,7 @@ func showDatabases(s *session) []row {
 	for _, d := range s.guard.Databases() {
 		most := caps[d.Upstream.Address()]
 		rows = append(rows, row{
-			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, nil, most, 0, 0, lifetime, d.Mode.String(), nil, most,
+			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, orNull(d.As), most, 0, 0, lifetime, d.Mode.String(), balancing(d.Upstream), most,
 			servers[place{d.Upstream.Address(), d.Real}], 0, d.Clients, bit(d.Paused), bit(d.Disabled),
 		})
 	}
@@ -44,6 +45,25 @@ func showDatabases(s *session) []row {
 	})
 	sortRows(rows)
 	return rows
+}
+
+// orNull is a text, or NULL for none.
+func orNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// balancing is how servers are spread over the hosts of an upstream, in PgBouncer's words; NULL: there is one.
+func balancing(u upstream.Upstream) any {
+	switch {
+	case len(u.More) == 0:
+		return nil
+	case u.Shuffle:
+		return "round-robin"
+	}
+	return "disable"
 }
 
 // bit is 1 for true.
@@ -91,7 +111,7 @@ func showPools(s *session) []row {
 	}
 	databases := s.guard.Databases()
 	for _, c := range s.guard.ClientList() {
-		p := of(c.Database, c.User)
+		p := of(c.Database, c.PoolUser())
 		if c.State == "waiting" {
 			p.waiting++
 			p.longest = max(p.longest, c.Waited)

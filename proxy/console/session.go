@@ -31,6 +31,7 @@ type session struct {
 type failure struct {
 	code, message string
 	fatal         bool
+	detail        string
 }
 
 func (f *failure) Error() string { return f.message }
@@ -111,7 +112,7 @@ func errorResponse(f *failure) *pgproto3.ErrorResponse {
 	if f.fatal {
 		severity = "FATAL"
 	}
-	return &pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: f.code, Message: f.message}
+	return &pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: f.code, Message: f.message, Detail: f.detail}
 }
 
 // next reads a message; nothing is allocated of what is only announced.
@@ -122,7 +123,7 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	}
 	length := binary.BigEndian.Uint32(head[1:])
 	if length < 4 || length-4 > maxMessage {
-		return 0, nil, &failure{"08P01", fmt.Sprintf("invalid message length: %d", length), true}
+		return 0, nil, &failure{code: "08P01", message: fmt.Sprintf("invalid message length: %d", length), fatal: true}
 	}
 	for left := int(length) - 4; left > 0; {
 		n, at := min(left, 4<<10), len(body)
@@ -162,14 +163,14 @@ func (s *session) answer(typ byte, body []byte) error {
 		}
 		return err
 	}
-	return &failure{"08P01", fmt.Sprintf("the console does not take messages of type %q", typ), true}
+	return &failure{code: "08P01", message: fmt.Sprintf("the console does not take messages of type %q", typ), fatal: true}
 }
 
 // query answers a simple query.
 func (s *session) query(body []byte) error {
 	text, _, ok := wire.CString(body)
 	if !ok {
-		return &failure{"08P01", "invalid string in message", true}
+		return &failure{code: "08P01", message: "invalid string in message", fatal: true}
 	}
 	delete(s.statements, "")
 	delete(s.portals, "")
@@ -190,15 +191,28 @@ func (s *session) query(body []byte) error {
 	return nil
 }
 
+// remark says what goes before an answer.
+func (s *session) remark(notices []*pgproto3.NoticeResponse) {
+	for _, n := range notices {
+		s.say(n)
+	}
+}
+
+// notices are lines as messages.
+func notices(lines []string) (list []*pgproto3.NoticeResponse) {
+	for _, line := range lines {
+		list = append(list, &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: line})
+	}
+	return list
+}
+
 // perform carries out a statement of a simple query.
 func (s *session) perform(st *statement) error {
 	done, err := st.run(s)
 	if err != nil {
 		return err
 	}
-	if done.notice != nil {
-		s.say(done.notice)
-	}
+	s.remark(done.notices)
 	if st.columns != nil {
 		s.say(describe(st.columns, nil))
 	}

@@ -21,8 +21,9 @@ type Source struct {
 	Events func(since uint64) ([]event.Event, uint64)
 	// Paused is true while all clients wait for an operator; nil: never.
 	Paused func() bool
-	// Version and Mode are shown.
-	Version, Mode string
+	// Version and Mode are shown; the mode may change.
+	Version string
+	Mode    func() string
 }
 
 // How much the page shows of what there may be a lot of.
@@ -214,7 +215,7 @@ func (b *Board) now() ([]byte, error) {
 
 func (b *Board) nowLocked() Now {
 	f := b.last
-	n := Now{Version: b.from.Version, Mode: b.from.Mode, Start: f.Stats.Start.Unix(), Draining: f.Stats.Draining, Verdicts: f.Verdicts, Classes: b.classesLocked(),
+	n := Now{Version: b.from.Version, Mode: b.from.Mode(), Start: f.Stats.Start.Unix(), Draining: f.Stats.Draining, Verdicts: f.Verdicts, Classes: b.classesLocked(),
 		Clients: f.Stats.Clients, Pinned: f.Stats.Pinned, Would: map[string]uint64{}, Queries: b.queries.top(f), Journal: b.journalLocked(), Incidents: b.briefs(),
 		Databases: []NowDatabase{}}
 	n.Paused = b.from.Paused != nil && b.from.Paused()

@@ -125,7 +125,7 @@ func site(t *testing.T, b *dashboard.Board, token string, acts ...admin.Acts) st
 	t.Helper()
 	o := admin.Options{
 		Ready: func() error { return nil }, State: func() any { return 1 }, Events: func(uint64) any { return 1 }, Verdict: func() any { return 1 }, Incidents: func() any { return 1 },
-		Page: dashboard.Files(), History: http.HandlerFunc(b.ServeHistory), Stream: http.HandlerFunc(b.Stream), Metrics: http.NotFoundHandler(), Token: token,
+		Page: dashboard.Files(), History: http.HandlerFunc(b.ServeHistory), Stream: http.HandlerFunc(b.Stream), Metrics: http.NotFoundHandler(), Token: func() string { return token },
 	}
 	if len(acts) > 0 {
 		o.Acts = acts[0]

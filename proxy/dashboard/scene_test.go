@@ -46,7 +46,7 @@ type counts struct {
 // newStage has shown nothing yet; its clock stands at at.
 func newStage(at time.Time) *stage {
 	st := &stage{random: rand.New(rand.NewPCG(1, 2)), at: at, counts: map[string]*counts{}}
-	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: "enforce", Paused: st.paused.Load})
+	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: func() string { return "enforce" }, Paused: st.paused.Load})
 	for i, called := range []string{"select orders, controller=orders, action=index", "update stock, job=PushWorker", "select users, controller=sessions, action=create",
 		"insert audit_log", "select order_items"} {
 		st.prints = append(st.prints, diagnosis.Print{Fingerprint: uint64(i+1) * 0x123456789abcd, Named: diagnosis.Named{Called: called}})

@@ -70,6 +70,8 @@ func Decision(e *event.Event) string {
 			return fmt.Sprintf("Somebody with the token said %s to %s on the dashboard.", strings.ToUpper(e.Cause), subject)
 		}
 		return fmt.Sprintf("%s said %s to %s in the console.", shownSubject(e.By), strings.ToUpper(e.Cause), subject)
+	case event.Setting:
+		return settingSentence(e, subject)
 	case event.Verdict:
 		return fmt.Sprintf("The verdict on %s is: %s (it was: %s).", subject, State(e.To).String(), State(e.From).String())
 	}
@@ -139,4 +141,12 @@ func number(e *event.Event, name string) string {
 		return "some"
 	}
 	return digits(x)
+}
+
+// settingSentence tells of a key of the configuration.
+func settingSentence(e *event.Event, key string) string {
+	if e.Cause == "refused" {
+		return fmt.Sprintf("%s asked for a configuration that cannot be: nothing has changed.", shownSubject(e.By))
+	}
+	return fmt.Sprintf("%s has changed %s: %s (it was: %s).", shownSubject(e.By), key, e.To, e.From)
 }

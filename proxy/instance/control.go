@@ -25,7 +25,7 @@ func (in *Instance) control(ctx context.Context) {
 	defer func() { in.remember(time.Now()) }()
 	t := time.NewTicker(stepEvery)
 	defer t.Stop()
-	overloaded := make([]bool, len(in.cfg.Pool.Classes))
+	overloaded := make([]bool, len(in.cfg().Pool.Classes))
 	var late [time.Second / stepEvery]time.Duration // in the last steps
 	steps := 0
 	for {
@@ -39,7 +39,7 @@ func (in *Instance) control(ctx context.Context) {
 			in.lag.Store(int64(slices.Max(late[:])))
 			w := in.step(now, now.Sub(due))
 			in.explainPaces(w, overloaded, now)
-			in.cfg.Reap(in, now)
+			in.cfg().Reap(in, now)
 			if now.Sub(kept) >= rememberEvery {
 				kept = now
 				in.remember(now)
@@ -121,7 +121,7 @@ func (in *Instance) moved(t breaker.Transition, cause error, now time.Time) {
 	}
 	open := t.To == breaker.StateOpen || t.To == breaker.StateHalfOpen
 	in.open.Store(open)
-	if in.cfg.Observe {
+	if in.cfg().Observe {
 		return
 	}
 	switch t.To {
@@ -147,7 +147,7 @@ func (in *Instance) explainPaces(w pool.Window, overloaded []bool, now time.Time
 		overloaded[i] = p.Overloaded
 		words := map[bool]string{false: "calm", true: "overloaded"}
 		in.Explain(event.Event{
-			Time: now, Kind: event.Class, Subject: in.cfg.Pool.Classes[i].Name, Cause: "queue_delay",
+			Time: now, Kind: event.Class, Subject: in.cfg().Pool.Classes[i].Name, Cause: "queue_delay",
 			From: words[!p.Overloaded], To: words[p.Overloaded], Evidence: event.Of(
 				event.Number{Name: "target_seconds", Value: p.Target.Seconds()},
 				event.Number{Name: "interval_seconds", Value: p.Interval.Seconds()},

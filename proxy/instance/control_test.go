@@ -14,7 +14,7 @@ import (
 func TestBreakerDecidesForThePool(t *testing.T) {
 	for _, observe := range []bool{false, true} {
 		in := learner(t, "")
-		in.cfg.Observe = observe
+		in.cfg().Observe = observe
 		now := time.Now()
 		for _, c := range []struct {
 			to     breaker.State
@@ -42,7 +42,7 @@ func TestBreakerDecidesForThePool(t *testing.T) {
 				t.Errorf("%s: observe refuses", c.to)
 			}
 		}
-		all, _ := in.cfg.Events.Since(0, nil)
+		all, _ := in.cfg().Events.Since(0, nil)
 		mode := map[bool]event.Mode{false: event.Enforce, true: event.Observe}[observe]
 		if len(all) != 4 || all[0].Kind != event.Breaker || all[0].Mode != mode || all[3].From != "ramp" || all[3].To != "closed" {
 			t.Errorf("observe %t: events %+v", observe, all)
@@ -57,7 +57,7 @@ func TestPaceIsTold(t *testing.T) {
 	for _, is := range []bool{false, true, true, false, false} {
 		in.explainPaces(pool.Window{Paces: []queue.Pace{{Overloaded: is}, {}}}, overloaded, time.Now())
 	}
-	all, missed := in.cfg.Events.Since(0, nil)
+	all, missed := in.cfg().Events.Since(0, nil)
 	if len(all) != 2 || missed != 0 || all[0].To != "overloaded" || all[0].Subject != "high" || all[1].To != "calm" {
 		t.Errorf("events %+v", all)
 	}

@@ -114,7 +114,7 @@ func (in *Instance) bindConvoy(print uint16, bound, running, blocked int, now ti
 	before := c.bound[print]
 	c.bound[print] = bound
 	if before == 0 || bound == 0 { // in between it only follows
-		_, name := in.cfg.Prints.Of(print)
+		_, name := in.cfg().Prints.Of(print)
 		in.Explain(event.Event{
 			Time: now, Kind: event.Print, Subject: c.nameOf(print), Query: name.Query, Cause: "lock_convoy",
 			From: boundWord(before), To: boundWord(bound), Evidence: event.Of(

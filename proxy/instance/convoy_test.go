@@ -47,7 +47,7 @@ func TestConvoyIsBoundedAndLetGo(t *testing.T) {
 	if bound() != 0 {
 		t.Errorf("bound %d long after", bound())
 	}
-	all, _ := in.cfg.Events.Since(0, nil)
+	all, _ := in.cfg().Events.Since(0, nil)
 	var kinds []string
 	for _, e := range all {
 		if e.Kind == event.Print {

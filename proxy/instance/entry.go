@@ -133,7 +133,7 @@ func (in *Instance) turnOver(e *Entry, was, is string) {
 	e.past = append(e.past[max(0, len(e.past)-maxPast+1):], past{e.turn, was})
 	e.turn = turn
 	e.mu.Unlock()
-	in.cfg.Log.Info("role or database is not what it was", "upstream", in.Name(), "database", e.Database, "user", e.User,
+	in.cfg().Log.Info("role or database is not what it was", "upstream", in.Name(), "database", e.Database, "user", e.User,
 		"retired", retired)
 }
 

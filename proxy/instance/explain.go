@@ -9,18 +9,18 @@ import (
 // Explain keeps an event, and logs it. It is not called for each statement.
 func (in *Instance) Explain(e event.Event) {
 	e.Mode = event.Enforce
-	if in.cfg.Observe {
+	if in.cfg().Observe {
 		e.Mode = event.Observe
 	}
 	if e.Subject == "" {
 		e.Subject = in.Name()
 	}
-	in.cfg.Events.Add(e)
+	in.cfg().Events.Add(e)
 	numbers := make([]any, 0, e.Evidence.Len())
 	for i := range e.Evidence.Len() {
 		n := e.Evidence.At(i)
 		numbers = append(numbers, slog.Float64(n.Name, n.Value))
 	}
-	in.cfg.Log.Info("decided", "kind", e.Kind, "subject", e.Subject, "cause", e.Cause, "from", e.From, "to", e.To, "mode", e.Mode,
+	in.cfg().Log.Info("decided", "kind", e.Kind, "subject", e.Subject, "cause", e.Cause, "from", e.From, "to", e.To, "mode", e.Mode,
 		slog.Group("evidence", numbers...))
 }

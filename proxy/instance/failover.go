@@ -115,13 +115,13 @@ func (in *Instance) follow(ctx context.Context, c *pgx.Conn, dialed time.Time) {
 
 // gather retires the servers that are at another address than the side channel: all are at the same PostgreSQL.
 func (in *Instance) gather() {
-	here := in.Door.Current().String()
+	here := in.Door().Current().String()
 	n := in.Pool.Retire(time.Now(), "the upstream is at another host", func(s *pool.Server) bool {
 		b, ok := s.Conn.(Server)
 		return ok && b.At() != here
 	})
 	if n > 0 || in.here != here {
-		in.cfg.Log.Info("the upstream is at this host", "upstream", in.Name(), "address", here, "servers_retired", n)
+		in.cfg().Log.Info("the upstream is at this host", "upstream", in.Name(), "address", here, "servers_retired", n)
 	}
 	if in.here != "" && in.here != here {
 		in.era.Add(1) // servers may report something else there
@@ -131,7 +131,7 @@ func (in *Instance) gather() {
 
 // strayed has the side channel look where the upstream is if a server has been logged in to elsewhere: the host where it was did not let it in.
 func (in *Instance) strayed(at string) {
-	if here := in.Door.Current().String(); here != "" && at != here {
+	if here := in.Door().Current().String(); here != "" && at != here {
 		in.Doubt(doubtLost)
 	}
 }
@@ -140,7 +140,7 @@ func (in *Instance) strayed(at string) {
 // so that it acknowledges nothing any more, but for those that can only read there. present are the processes of the one that answers now; nil: it is
 // the same as before, in another role. since is when it was last confirmed that the old one answered.
 func (in *Instance) retireOld(was, now answerer, since time.Time, present map[uint32]bool) (retired, cut int) {
-	at, here := time.Now(), in.Door.Current().String()
+	at, here := time.Now(), in.Door().Current().String()
 	in.SentOff(at)
 	var off []Server
 	retired = in.Pool.Retire(at, "failover", func(s *pool.Server) bool {
@@ -206,7 +206,7 @@ func (in *Instance) divided(ctx context.Context, c *pgx.Conn) bool {
 func (in *Instance) readdressed(ctx context.Context) bool {
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
-	return in.Door.Moved(ctx)
+	return in.Door().Moved(ctx)
 }
 
 func roleOf(i breaker.Identity) string {

@@ -43,7 +43,7 @@ func (in *Instance) holder(ctx context.Context, c *pgx.Conn, before map[int32][]
 	_, err = pgx.ForEachRow(rows, []any{&h.PID, &h.Application, &h.Client, &state, &h.waitsFor, &held, &text}, func() error {
 		one := h
 		one.Idle, one.Held = strings.HasPrefix(state, "idle"), time.Duration(held*float64(time.Second))
-		one.Named, one.Server = nameOf([]byte(text), in.cfg.ShowQueries), ours[uint32(one.PID)]
+		one.Named, one.Server = nameOf([]byte(text), in.cfg().ShowQueries), ours[uint32(one.PID)]
 		found[one.PID] = &one
 		return nil
 	})

@@ -20,10 +20,10 @@ import (
 // Instance is one PostgreSQL server and everything that is kept for it: its pool, what its servers reported, whether it
 // can be reached. Any goroutine may call its methods.
 type Instance struct {
-	Door *upstream.Door // its upstream, the first that names it, is also the login of the side channel
-	Pool *pool.Pool     // its connections are of type Server
+	Pool *pool.Pool // its connections are of type Server
 
-	cfg Config
+	conf atomic.Pointer[Config]        // see cfg
+	door atomic.Pointer[upstream.Door] // see Door
 
 	everUp atomic.Bool   // the server's limits have been read
 	woken  chan struct{} // the side channel looks at once, at the server's limits, too
@@ -97,15 +97,28 @@ func New(cfg Config, up upstream.Upstream) *Instance {
 	if cfg.Prints == nil {
 		cfg.Prints = new(Prints)
 	}
-	in := &Instance{cfg: cfg, Door: upstream.NewDoor(up), catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
+	in := &Instance{catalogs: map[string]*Catalog{}, woken: make(chan struct{}, 1)}
+	in.conf.Store(&cfg)
+	in.door.Store(cfg.door(upstream.NewDoor(up)))
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
-	in.Door.KeepAlive, in.Door.Secure, in.Door.Source, in.Door.Users = cfg.KeepAlive, cfg.Secure, cfg.Source, cfg.Users
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
 	in.lookups.turn, in.lookups.next = make(chan struct{}, 1), map[string]*inquiry{}
 	in.lookups.answers, in.lookups.absent = map[string]auth.Secret{}, map[string]time.Time{}
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
 	return in
+}
+
+// cfg is what the instance is told, as of now. It must not be changed.
+func (in *Instance) cfg() *Config { return in.conf.Load() }
+
+// Door is the way into the instance, as of now. Its upstream, the first that names the instance, is also the login of the side channel.
+func (in *Instance) Door() *upstream.Door { return in.door.Load() }
+
+// door gives d what it needs before it is used.
+func (c *Config) door(d *upstream.Door) *upstream.Door {
+	d.KeepAlive, d.Secure, d.Source, d.Users = c.KeepAlive, c.Secure, c.Source, c.Users
+	return d
 }
 
 // Run serves the pool, decides, and watches the server, until ctx ends. It returns when its goroutines have ended.
@@ -120,10 +133,10 @@ func (in *Instance) Run(ctx context.Context) {
 
 // law returns what decides how many statements may run: an operator's number, or what finds it.
 func (in *Instance) law() limit.Limit {
-	if n := in.cfg.Limit; n > 0 {
+	if n := in.cfg().Limit; n > 0 {
 		return limit.Frozen(n)
 	}
-	if in.cfg.Observe {
+	if in.cfg().Observe {
 		// What it tries has no effect on what runs, and an experiment without one would say that concurrency is worth nothing.
 		t := limit.Defaults()
 		t.NoProbe, t.NoVerify = true, true
@@ -133,7 +146,7 @@ func (in *Instance) law() limit.Limit {
 }
 
 // Name is host:port, or the path of the socket; of several hosts, all.
-func (in *Instance) Name() string { return in.Door.Upstream.Address() }
+func (in *Instance) Name() string { return in.Door().Upstream.Address() }
 
 // Catalog returns what is known of a database.
 func (in *Instance) Catalog(database string) *Catalog {
@@ -149,7 +162,7 @@ func (in *Instance) Catalog(database string) *Catalog {
 
 // dial opens a server connection; it implements pool.Dialer.
 func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error) {
-	c, err := in.cfg.Open(ctx, in, s)
+	c, err := in.cfg().Open(ctx, in, s)
 	in.dialed(err, time.Now())
 	if err != nil {
 		in.LogFailed("server login failed", s.Key.User, err, time.Now())
@@ -218,7 +231,7 @@ var errNoLogins = errors.New("the last logins failed")
 
 // Refusing returns why statements are refused at once, or nil.
 func (in *Instance) Refusing() error {
-	if in.open.Load() && !in.cfg.Observe {
+	if in.open.Load() && !in.cfg().Observe {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		return &pool.UnreachableError{Err: cmp.Or(in.lastError, errNoLogins)}
@@ -258,7 +271,7 @@ func (in *Instance) LogFailed(what, user string, err error, now time.Time) {
 			"or PGGUARD_UPSTREAM), if it is the upstream's own; of any user in the password file (passfile=FILE in the upstream, "+
 			"else PGPASSFILE, else ~/.pgpass; only its owner may read it) as HOST:PORT:DATABASE:USER:PASSWORD", user))
 	}
-	in.cfg.Log.Warn(what, about...)
+	in.cfg().Log.Warn(what, about...)
 }
 
 // failed is what was logged of a user's logins that failed.
@@ -273,17 +286,17 @@ const maxFailed = 256
 // LogLost logs that a server connection ended that the guard did not end, and has the side channel look who answers now.
 func (in *Instance) LogLost(pid uint32, lent bool, cause error) {
 	in.Doubt(doubtLost)
-	in.cfg.Log.Warn("server connection lost", "upstream", in.Name(), "pid", pid, "lent", lent, "error", cause)
+	in.cfg().Log.Warn("server connection lost", "upstream", in.Name(), "pid", pid, "lent", lent, "error", cause)
 }
 
 // LogBug logs a panic in what was done for a server that no client had.
 func (in *Instance) LogBug(v any, stack []byte) {
-	in.cfg.Log.Error("cleaning panicked", "upstream", in.Name(), "panic", v, "stack", string(stack))
+	in.cfg().Log.Error("cleaning panicked", "upstream", in.Name(), "panic", v, "stack", string(stack))
 }
 
 // LogRested logs that PostgreSQL ended a server that nobody had used for its idle_session_timeout, which is in order.
 func (in *Instance) LogRested(pid uint32) {
-	in.cfg.Log.Debug("idle server connection timed out", "upstream", in.Name(), "pid", pid)
+	in.cfg().Log.Debug("idle server connection timed out", "upstream", in.Name(), "pid", pid)
 }
 
 // SentOff notes that a server was told to go.
@@ -297,7 +310,7 @@ func (in *Instance) Restarting(now time.Time) bool {
 
 // Pin counts a client that keeps a server between transactions, until Unpin. False: they are more than may.
 func (in *Instance) Pin() bool {
-	most := in.cfg.MaxPinned
+	most := in.cfg().MaxPinned
 	if most <= 0 {
 		most = max(1, in.Pool.Cap()/2)
 	}

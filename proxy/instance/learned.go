@@ -37,7 +37,7 @@ type learnedFile struct {
 
 // learnedPath is where it is, "" for nowhere.
 func (in *Instance) learnedPath() string {
-	dir := in.cfg.LearnedDir
+	dir := in.cfg().LearnedDir
 	if dir == "" {
 		return ""
 	}
@@ -65,7 +65,7 @@ func (in *Instance) recall(now time.Time) {
 		err = errors.New("it is of another version or instance")
 	}
 	if err != nil {
-		in.cfg.Log.Warn("what was learned before is not used", "upstream", in.Name(), "file", path, "error", err)
+		in.cfg().Log.Warn("what was learned before is not used", "upstream", in.Name(), "file", path, "error", err)
 		return
 	}
 	if f.Limit != 0 {
@@ -124,7 +124,7 @@ func (in *Instance) remember(now time.Time) {
 	}
 	if err != nil && !in.unkept {
 		in.unkept = true
-		in.cfg.Log.Warn("what was learned cannot be kept for a restart", "upstream", in.Name(), "file", path, "error", err)
+		in.cfg().Log.Warn("what was learned cannot be kept for a restart", "upstream", in.Name(), "file", path, "error", err)
 	}
 }
 

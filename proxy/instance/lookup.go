@@ -56,12 +56,25 @@ type lookups struct {
 	conn *pgx.Conn     // of who has the turn; nil: none
 	born time.Time     // of who has the turn: when it was opened
 	text string        // of who has the turn: the query that conn is for
+	by   means         // of who has the turn: with what conn was opened
 
 	mu      sync.Mutex
 	next    map[string]*inquiry    // guarded by mu: that have not begun
 	answers map[string]auth.Secret // guarded by mu: of users that there are
 	absent  map[string]time.Time   // guarded by mu: when they were not there
 	took    time.Duration          // guarded by mu: the last answer
+}
+
+// means are those with which users are looked up.
+type means struct {
+	query, database, user string
+	door                  *upstream.Door
+}
+
+// means are those that hold now.
+func (in *Instance) means() means {
+	cfg := in.cfg()
+	return means{cfg.Query, cfg.QueryDatabase, cfg.QueryUser, in.Door()}
 }
 
 // inquiry is one question, for all who wait for it.
@@ -73,7 +86,7 @@ type inquiry struct {
 }
 
 // Asks is true if users are looked up in the database.
-func (in *Instance) Asks() bool { return in.cfg.Query != "" }
+func (in *Instance) Asks() bool { return in.cfg().Query != "" }
 
 // Secret looks a user up in the database. found is false for one that is not there, or whose password is no longer valid. The error is why
 // nothing is known: the database cannot be asked, and has not been asked about him before. It blocks, at most until ctx ends.
@@ -186,6 +199,14 @@ func (l *lookups) keep(user string, s auth.Secret, found bool, start, now time.T
 	l.answers[user] = s
 }
 
+// forget has nothing be known of what was asked before.
+func (l *lookups) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.answers)
+	clear(l.absent)
+}
+
 // errLookup is what is wrong with an answer, which is not repeated.
 var errLookup = errors.New("auth.query must return a name and a secret, or a secret alone, of one user")
 
@@ -202,8 +223,8 @@ func (in *Instance) lookUp(ctx context.Context, user string) (auth.Secret, bool,
 
 func (in *Instance) lookUpOnce(ctx context.Context, user string) (s auth.Secret, found bool, err error) {
 	l := &in.lookups
-	here := in.Door.Current().String()
-	if l.conn != nil && (time.Since(l.born) > lookupAge || here != "" && here != l.conn.PgConn().Conn().RemoteAddr().String()) {
+	here, by := in.Door().Current().String(), in.means()
+	if l.conn != nil && (l.by != by || time.Since(l.born) > lookupAge || here != "" && here != l.conn.PgConn().Conn().RemoteAddr().String()) {
 		_ = l.conn.Close(ctx)
 		l.conn = nil
 	}
@@ -211,7 +232,7 @@ func (in *Instance) lookUpOnce(ctx context.Context, user string) (s auth.Secret,
 		if l.conn, l.text, err = in.openLookup(ctx); err != nil {
 			return auth.Secret{}, false, err
 		}
-		l.born = time.Now()
+		l.born, l.by = time.Now(), by
 	}
 	defer func() {
 		if l.conn.IsClosed() {
@@ -259,18 +280,18 @@ func readAnswer(rows [][][]byte, user string) (auth.Secret, bool, error) {
 
 // queryUser is who looks up users.
 func (in *Instance) queryUser() string {
-	return cmp.Or(in.cfg.QueryUser, in.Door.Upstream.User)
+	return cmp.Or(in.cfg().QueryUser, in.Door().Upstream.User)
 }
 
 // openLookup logs in for looking up users, with settings of its own: nothing of a client's is in force there. It returns the query, too.
 func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
-	c, err := in.ownChannel(ctx, in.queryUser(), cmp.Or(in.cfg.QueryDatabase, in.database()), map[string]string{
+	c, err := in.ownChannel(ctx, in.queryUser(), cmp.Or(in.cfg().QueryDatabase, in.database()), map[string]string{
 		"search_path": "pg_catalog, pg_temp", "statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
 	}, 0)
 	if err != nil {
 		return nil, "", err
 	}
-	text := in.cfg.Query
+	text := in.cfg().Query
 	if text == QueryAuto {
 		if text, err = chooseQuery(ctx, c); err != nil {
 			_ = c.Close(ctx)
@@ -282,8 +303,10 @@ func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
 
 // TryLookup looks somebody up once, as an instance of this configuration and upstream would, and returns why that does not work.
 func TryLookup(ctx context.Context, cfg Config, up upstream.Upstream) error {
-	in := &Instance{Door: upstream.NewDoor(up), cfg: cfg, catalogs: map[string]*Catalog{}}
-	in.Door.Learn(up)
+	in := &Instance{catalogs: map[string]*Catalog{}}
+	in.conf.Store(&cfg)
+	in.door.Store(cfg.door(upstream.NewDoor(up)))
+	in.Door().Learn(up)
 	defer func() {
 		if c := in.lookups.conn; c != nil {
 			_ = c.Close(ctx)

@@ -177,7 +177,7 @@ func (in *Instance) servers() map[uint32]Server {
 func (in *Instance) answer(ctx context.Context, c **pgx.Conn, p breaker.Probe) {
 	ctx, stop := context.WithDeadline(ctx, p.Deadline)
 	defer stop()
-	share := max(time.Millisecond, time.Until(p.Deadline)/time.Duration(len(in.Door.Upstream.Places()))) // each host has its turn
+	share := max(time.Millisecond, time.Until(p.Deadline)/time.Duration(len(in.Door().Upstream.Places()))) // each host has its turn
 	var err error
 	for tries := 2; tries > 0; tries-- { // the side channel may have been cut for itself
 		if err = in.reach(ctx, c, share); err != nil {

@@ -22,19 +22,19 @@ const sideName = "pgguard-watch"
 // sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends. It gives each address
 // of the upstream that long.
 func (in *Instance) sideChannel(ctx context.Context, patience time.Duration) (*pgx.Conn, error) {
-	return in.ownChannel(ctx, in.Door.Upstream.User, in.database(), nil, patience)
+	return in.ownChannel(ctx, in.Door().Upstream.User, in.database(), nil, patience)
 }
 
 // ownChannel logs in for the guard itself, with these settings beside those that it always has. With a patience for each address it says where all
 // servers are to be; 0: it goes where they are.
 func (in *Instance) ownChannel(ctx context.Context, user, database string, settings map[string]string, patience time.Duration) (*pgx.Conn, error) {
-	h := upstream.Handshake{User: user, Password: in.Door.Password(user), Chooses: patience > 0, Patience: patience}
+	h := upstream.Handshake{User: user, Password: in.Door().Password(user), Chooses: patience > 0, Patience: patience}
 	h.Params = map[string]string{
 		"user": user, "database": database, "application_name": sideName,
 		"client_encoding": "UTF8", "standard_conforming_strings": "on", // pgx asks for both
 	}
 	maps.Copy(h.Params, settings)
-	if err := in.Door.LogIn(ctx, &h); err != nil {
+	if err := in.Door().LogIn(ctx, &h); err != nil {
 		return nil, upstream.Classify(err)
 	}
 	c, err := in.adopt(ctx, &h)
@@ -45,7 +45,7 @@ func (in *Instance) ownChannel(ctx context.Context, user, database string, setti
 }
 
 // database is the one that the side channel is in.
-func (in *Instance) database() string { return in.Door.Upstream.OwnDatabase() }
+func (in *Instance) database() string { return in.Door().Upstream.OwnDatabase() }
 
 // adopt has pgx use a connection that is logged in. A notification tells of DDL, whenever it comes.
 func (in *Instance) adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn, error) {

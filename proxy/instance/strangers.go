@@ -136,7 +136,7 @@ const textsQuery = `select query from pg_catalog.pg_stat_get_activity(null) wher
 func (in *Instance) namePrints(ctx context.Context, c *pgx.Conn, ours map[uint32]Server) error {
 	var pids []int32
 	for pid, b := range ours {
-		if print := b.Print(); print != 0 && !in.cfg.Prints.Named(print) {
+		if print := b.Print(); print != 0 && !in.cfg().Prints.Named(print) {
 			if pids = append(pids, int32(pid)); len(pids) == printsAtOnce {
 				break
 			}
@@ -150,7 +150,7 @@ func (in *Instance) namePrints(ctx context.Context, c *pgx.Conn, ours map[uint32
 		return fmt.Errorf("sample: %w", err)
 	}
 	var text string
-	if _, err = pgx.ForEachRow(rows, []any{&text}, func() error { in.cfg.Prints.Call([]byte(text), in.cfg.ShowQueries); return nil }); err != nil {
+	if _, err = pgx.ForEachRow(rows, []any{&text}, func() error { in.cfg().Prints.Call([]byte(text), in.cfg().ShowQueries); return nil }); err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
 	return nil

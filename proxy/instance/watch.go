@@ -52,7 +52,7 @@ func (in *Instance) watch(ctx context.Context) {
 	var next schedule
 	failures := 0
 	failed := func(err error) (wait time.Duration) {
-		in.LogFailed("the side channel does not work", in.Door.Upstream.User, err, time.Now())
+		in.LogFailed("the side channel does not work", in.Door().Upstream.User, err, time.Now())
 		failures++
 		return pause(failures - 1)
 	}
@@ -161,7 +161,7 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) er
 		if due.limits = now.Add(capsEvery); pressed {
 			due.limits = now.Add(capsSoon)
 		}
-		if most := in.cfg.MostServers; most > 0 {
+		if most := in.cfg().MostServers; most > 0 {
 			caps.Total = min(caps.Total, most)
 		}
 		in.everUp.Store(true)

@@ -37,7 +37,7 @@ type Door struct {
 	places   []Place            // in the order in which they are tried
 	current  atomic.Pointer[At] // see Current
 
-	Memory auth.Memory // what clients' logins have told of their users
+	Memory *auth.Memory // what clients' logins have told of their users
 
 	mu      sync.Mutex
 	secrets map[string]string // guarded by mu: passwords by user, from every upstream that names this instance
@@ -45,11 +45,23 @@ type Door struct {
 
 // NewDoor returns the way into the instance that up names. With load_balance_hosts=random its hosts are in an order of its own.
 func NewDoor(up Upstream) *Door {
-	d := &Door{Upstream: up, secrets: map[string]string{}, places: up.Places()}
+	d := &Door{Upstream: up, secrets: map[string]string{}, places: up.Places(), Memory: new(auth.Memory)}
 	if up.Shuffle {
 		rand.Shuffle(len(d.places), func(i, j int) { d.places[i], d.places[j] = d.places[j], d.places[i] })
 	}
 	return d
+}
+
+// Renew returns the way in by another upstream in the place of d's. It knows what clients have told d, and of passwords only those that it learns. d stays
+// as it is, for who is on it.
+func (d *Door) Renew(up Upstream) *Door {
+	n := NewDoor(up)
+	n.Memory = d.Memory
+	if up.Identity() == d.Upstream.Identity() {
+		n.protocol.Store(d.protocol.Load())
+		n.current.Store(d.current.Load())
+	}
+	return n
 }
 
 // Learn learns the password of an upstream that names this instance.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -25,3 +26,13 @@ type Upstream struct {
 
 // OwnDatabase is the one that the upstream's own user is in: the one it names, else that of the user's name.
 func (u Upstream) OwnDatabase() string { return cmp.Or(u.Database, u.User) }
+
+// SameWay is true if a server that was logged in to by u is as one that is logged in to by o: to the same addresses, and as safely.
+func (u *Upstream) SameWay(o *Upstream) bool {
+	return u.Identity() == o.Identity() && u.TLS == o.TLS && u.Socket == o.Socket && u.Protocol == o.Protocol && u.HostAddr == o.HostAddr && slices.Equal(u.More, o.More) && u.Session == o.Session
+}
+
+// SameLogin is true if u and o are the same for the guard's own connection.
+func (u Upstream) SameLogin(o Upstream) bool {
+	return u.SameWay(&o) && u.User == o.User && u.Database == o.Database && u.Passfile == o.Passfile && u.ConnectTimeout == o.ConnectTimeout && u.Shuffle == o.Shuffle
+}

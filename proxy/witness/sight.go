@@ -17,7 +17,7 @@ var pressure = []proxy.Reason{proxy.ReasonWait, proxy.ReasonQueueFull, proxy.Rea
 
 // sight is what one look showed of one database, in the words of package diagnosis.
 func (w *Witness) sight(st *proxy.Stats, seen *proxy.Sight, now time.Time) diagnosis.Sight {
-	s := diagnosis.Sight{At: now, Database: seen.Name, Observe: w.cfg.Observe, Age: now.Sub(st.Start), Guard: w.house.guard}
+	s := diagnosis.Sight{At: now, Database: seen.Name, Observe: w.cfg.Observe(), Age: now.Sub(st.Start), Guard: w.house.guard}
 	for i := range st.Pools {
 		if p := &st.Pools[i]; p.Name == seen.Name {
 			pool(&s, p, st)

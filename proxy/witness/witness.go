@@ -26,8 +26,8 @@ type Guard interface {
 // Config is everything a Witness is told. Guard and Log are needed.
 type Config struct {
 	Guard Guard
-	// Observe says that the guard only reports.
-	Observe bool
+	// Observe says whether the guard only reports, as of now; nil: it does not.
+	Observe func() bool
 	// Log receives one line for each change of the verdict, and for each incident.
 	Log *slog.Logger
 	// Advise tells those who wait for this PostgreSQL what is wrong; nil: nobody is told.
@@ -52,6 +52,9 @@ type Witness struct {
 
 // New returns a Witness that has seen nothing yet. It does no IO.
 func New(c Config) *Witness {
+	if c.Observe == nil {
+		c.Observe = func() bool { return false }
+	}
 	w := &Witness{cfg: c, judges: map[string]*diagnosis.Judge{}}
 	if c.Journal.Path != "" {
 		w.file = &journal{Journal: c.Journal}
@@ -185,7 +188,7 @@ func (w *Witness) tell(was, is *diagnosis.Verdict, now time.Time) {
 		return
 	}
 	mode := event.Enforce
-	if w.cfg.Observe {
+	if w.cfg.Observe() {
 		mode = event.Observe
 	}
 	w.cfg.Guard.Note(event.Event{Time: now, Kind: event.Verdict, Subject: is.Database, Query: is.Culprit.Query, Cause: is.Cause, Evidence: is.Evidence,

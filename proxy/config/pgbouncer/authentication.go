@@ -76,6 +76,7 @@ func (c *converter) believed(a *node, kind string) {
 	}
 	c.from(rules, at)
 	rules.item("{" + users + "method: " + method + "}")
+	rules.item("{database: replication, " + users + "method: " + method + "}")
 }
 
 // readUsers reads the names in the auth_file.

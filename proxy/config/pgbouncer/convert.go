@@ -20,8 +20,17 @@ type Conversion struct {
 	// Process is what concerns the process, not the configuration.
 	Process Process
 
+	// Settings are all keys of [pgbouncer] with what they have, as SHOW CONFIG lists them.
+	Settings []Setting
+
 	name  string
 	where map[string]place // of the line that a key comes from, by the key's path
+}
+
+// Setting is one line of PgBouncer's SHOW CONFIG.
+type Setting struct {
+	Key, Value, Default string
+	Fixed               bool // it is not read again
 }
 
 // Process is what PgBouncer's file says of the process.
@@ -32,7 +41,25 @@ type Process struct {
 
 // Convert reads the file of this name, and those that it names. The error is config.Faults: every line that cannot be kept, or that PgBouncer
 // itself would refuse.
-func Convert(name string) (*Conversion, error) { return convertFrom(name, openFile) }
+func Convert(name string) (*Conversion, error) { return ConvertWith(name, nil) }
+
+// Assignment is a value for a key of [pgbouncer] in the place of what the file says.
+type Assignment struct{ Key, Value string }
+
+// ConvertWith is Convert with values that go before those of the file, as SET in PgBouncer's console gives them.
+func ConvertWith(name string, set []Assignment) (*Conversion, error) {
+	f, err := read(name, openFile)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range set {
+		f.assign(a)
+	}
+	return convertRead(name, f, openFile)
+}
+
+// Knows is true for a key of [pgbouncer].
+func Knows(key string) bool { return settingOf(key) != nil }
 
 // Load returns the configuration as serve uses it; its faults have the places of PgBouncer's lines.
 func (c *Conversion) Load(over ...config.Override) (*config.File, error) {
@@ -49,11 +76,16 @@ func convertFrom(name string, open func(string) ([]byte, error)) (*Conversion, e
 	if err != nil {
 		return nil, err
 	}
+	return convertRead(name, f, open)
+}
+
+// convertRead is convertFrom for what has been read.
+func convertRead(name string, f *file, open func(string) ([]byte, error)) (*Conversion, error) {
 	out, faults := convert(name, f, open, false)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	_, err = out.Load()
+	_, err := out.Load()
 	if err == nil {
 		return out, nil
 	}
@@ -117,6 +149,9 @@ func convert(name string, f *file, open func(string) ([]byte, error), insecure b
 	out := &Conversion{YAML: c.yaml(name), name: name, where: c.where}
 	for _, r := range c.remarks {
 		out.Remarks = append(out.Remarks, r.String())
+	}
+	for _, s := range settings {
+		out.Settings = append(out.Settings, Setting{s.key, c.value(s.key), s.value, s.fixed()})
 	}
 	out.Process = Process{LogFile: c.value("logfile"), PIDFile: c.value("pidfile"), User: c.value("user"), Verbose: c.number("verbose")}
 	return out, c.faults

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"pgguard/proxy/config"
@@ -235,6 +236,14 @@ func (r *reader) add(e entry) *config.Fault {
 	r.live[name] = len(r.entries)
 	r.entries = append(r.entries, e)
 	return nil
+}
+
+// assign has a key of [pgbouncer] have another value than the file says.
+func (f *file) assign(a Assignment) {
+	at := place{"SET " + a.Key, 1, 1}
+	e := entry{section: sectionMain, key: a.Key, value: a.Value, at: at, valueAt: at}
+	f.entries = slices.DeleteFunc(f.entries, func(o entry) bool { return o.section == sectionMain && o.key == a.Key })
+	f.entries = append(f.entries, e)
 }
 
 // cursor is a place in a text that is read.

@@ -175,6 +175,16 @@ func settingOf(key string) *setting {
 	return &settings[i]
 }
 
+// fixed is true for a key that is read at the start alone.
+func (s *setting) fixed() bool {
+	switch s.key {
+	case "conffile", "job_name", "service_name", "listen_addr", "listen_port", "listen_backlog", "logfile", "pidfile", "user", "peer_id", "pkt_buf", "resolv_conf", "so_reuseport",
+		"unix_socket_dir", "unix_socket_group", "unix_socket_mode":
+		return true
+	}
+	return false
+}
+
 // check says what is wrong with a value, "" if nothing is.
 func (s *setting) check(value string) string {
 	switch s.kind {

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgguard/pool/event"
+	"pgguard/proxy/config"
+	"pgguard/proxy/config/pgbouncer"
+)
+
+// changing is a configuration that is changed, and what came of it.
+type changing struct {
+	*live
+	log    bytes.Buffer
+	mu     sync.Mutex
+	events []event.Event
+	limit  int   // what was applied last
+	fails  error // what applying it says
+}
+
+func newChanging(t *testing.T, text string) (c *changing, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "pgguard.yaml")
+	c = &changing{}
+	write(t, file, text)
+	serve := &serveCmd{Config: file}
+	c.live = &live{path: file, read: serve.readAgain}
+	first, err := c.read(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.begin(first, &c.log)
+	c.apply = func(f *config.File) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.fails == nil {
+			c.limit = int(f.Pool.Limit)
+		}
+		return c.fails
+	}
+	c.note = func(e event.Event) { c.events = append(c.events, e) }
+	return c, file
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte("upstream: postgres://app@db/app\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSetHoldsUntilReload: by our names and PgBouncer's, on top of one another; a wrong one leaves those before.
+func TestSetHoldsUntilReload(t *testing.T) {
+	c, file := newChanging(t, "pool: {limit: 5}\n")
+	for _, a := range []struct {
+		key, value, want string
+	}{
+		{"pool.limit", "7", "pool.limit: 5 -> 7 (at once)"}, {"default_pool_size", "3", "pool.max_servers_per_login: auto -> 3 (at once)"},
+		{"admin.users", "ops, root", "admin.users: nothing -> ops, root (for clients to come)"}, {"pool.limit", "8", "pool.limit: 7 -> 8 (at once)"},
+		{"pool.prepared_memory", "8", "pool.prepared_memory: 64 -> 8 (needs a restart)"},
+	} {
+		if got, err := c.assign("ops", a.key, a.value); err != nil || !slices.Contains(got, a.want) {
+			t.Errorf("SET %s: %q, %v; want %s", a.key, got, err, a.want)
+		}
+	}
+	for key, want := range map[string]string{
+		"pool.limits": "there is none of that name", "databases.x.user": "change it in the file", "query_timeout": "nothing here stands for it", "listen": "there is none",
+	} {
+		if _, err := c.assign("ops", key, "1"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("SET %s: %v, want %s", key, err, want)
+		}
+	}
+	if f := c.file(); f.Pool.Limit != 8 || f.Pool.MaxServersPerLogin != 3 || f.Pool.PreparedMemory != 64 || c.limit != 8 {
+		t.Errorf("in effect is %+v", f.Pool)
+	}
+	write(t, file, "pool: {limit: 9}\n")
+	changes, err := c.reload("SIGHUP")
+	if got := lines(changes); err != nil || len(got) != 3 {
+		t.Errorf("a reload changes %q, %v", got, err)
+	}
+	if f := c.file(); f.Pool.Limit != 9 || f.Pool.MaxServersPerLogin != 0 || len(f.Admin.Users) != 0 {
+		t.Errorf("after it in effect is %+v", f)
+	}
+	if e := c.events[0]; e.Subject != "pool.limit" || e.From != "5" || e.To != "7" || e.By != "ops" || e.Kind != event.Setting {
+		t.Errorf("the event is %+v", e)
+	}
+}
+
+// TestWhatCannotBeAppliedChangesNothing, and is told.
+func TestWhatCannotBeAppliedChangesNothing(t *testing.T) {
+	c, file := newChanging(t, "pool: {limit: 5}\n")
+	c.fails = errors.New("no such file")
+	write(t, file, "pool: {limit: 6}\n")
+	if _, err := c.reload("SIGHUP"); err == nil || c.file().Pool.Limit != 5 || !strings.Contains(c.log.String(), `nothing has changed" by=SIGHUP error="no such file"`) {
+		t.Errorf("%v: %+v, %s", err, c.file().Pool, c.log.String())
+	}
+	c.fails = nil
+	write(t, file, "pool: {limit: many}\n")
+	if _, err := c.reload("ops"); err == nil || !strings.Contains(err.Error(), "pgguard.yaml:2:15: pool.limit") || c.file().Pool.Limit != 5 {
+		t.Errorf("a broken file: %v", err)
+	}
+	if n := len(c.events); n != 2 || c.events[1].Cause != "refused" || c.events[1].By != "ops" {
+		t.Errorf("events are %+v", c.events)
+	}
+}
+
+// TestFileIsReadWhenItHasChanged, if it says so.
+func TestFileIsReadWhenItHasChanged(t *testing.T) {
+	c, file := newChanging(t, "reload_on_change: true\npool: {limit: 5}\n")
+	by := make(chan string, 1)
+	stop := c.watch(func(who string) ([]string, error) { by <- who; return nil, nil })
+	write(t, file, "reload_on_change: true\npool: {limit: 55}\n")
+	select {
+	case who := <-by:
+		if who != "reload_on_change" {
+			t.Errorf("it is read again for %s", who)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it is not read again")
+	}
+	stop()
+	quiet, _ := newChanging(t, "")
+	quiet.watch(nil)()
+}
+
+// TestSetUnderPgBouncersFile: a key of PgBouncer's that means nothing here is taken, and said to.
+func TestSetUnderPgBouncersFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pgbouncer.ini")
+	text := "[databases]\nshop = host=db\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = scram-sha-256\nauth_user = app\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, serve := &bouncerFlags{File: file}, &serveCmd{}
+	c := &changing{live: &live{read: func(set []pgbouncer.Assignment) (*reading, error) {
+		r, _, err := b.readAgain(serve, set)
+		return r, err
+	}}}
+	c.apply, c.note = func(*config.File) error { return nil }, func(event.Event) {}
+	first, err := c.read(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.begin(first, &c.log)
+	if got, err := c.assign("ops", "query_timeout", "5"); err != nil || len(got) != 1 || !strings.Contains(got[0], "statement_timeout") {
+		t.Errorf("SET query_timeout: %q, %v", got, err)
+	}
+	if got, err := c.assign("ops", "pool_mode", "transaction"); err != nil || !slices.Contains(got, "pool.mode: session -> transaction (for clients to come)") {
+		t.Errorf("SET pool_mode: %q, %v", got, err)
+	}
+	if got, err := c.assign("ops", "pool.limit", "4"); err != nil || len(got) != 1 || c.file().Pool.Mode != "transaction" {
+		t.Errorf("SET pool.limit: %q, %v", got, err)
+	}
+	for _, s := range c.settings() {
+		if s.Key == "pool_mode" && (s.Value != "transaction" || !s.Changeable) || s.Key == "listen_port" && s.Changeable || s.Key == "http" && s.Changeable {
+			t.Errorf("%+v", s)
+		}
+	}
+}

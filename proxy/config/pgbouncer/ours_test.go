@@ -1,0 +1,60 @@
+package pgbouncer
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgguard/proxy/config"
+)
+
+// TestKeysOfPgBouncerStandForOurs, each one that is settable.
+func TestKeysOfPgBouncerStandForOurs(t *testing.T) {
+	for key, k := range ours {
+		if settingOf(key) == nil || !config.Settable(k.key) {
+			t.Errorf("%s is no key, or %s cannot be set", key, k.key)
+		}
+	}
+	for _, c := range []struct{ key, value, path, want string }{
+		{"pool_mode", "Session", "pool.mode", "session"}, {"default_pool_size", "0", "pool.max_servers_per_login", "auto"},
+		{"server_lifetime", "2.5", "pool.lifetime", "2.5s"}, {"admin_users", "a, b", "admin.users", "a|b"}, {"client_tls_sslmode", "disable", "tls.mode", "off"},
+		{"verbose", "2", "log.level", "debug"}, {"auth_type", "plain", "auth.method", "password"},
+	} {
+		o, ok := Ours(Assignment{c.key, c.value})
+		if got := strings.Join(o.Values, "|"); !ok || o.Path != c.path || got != c.want {
+			t.Errorf("%s = %s is %s = %s", c.key, c.value, o.Path, got)
+		}
+	}
+	if _, ok := Ours(Assignment{"query_timeout", "5"}); ok {
+		t.Error("something stands for query_timeout")
+	}
+}
+
+// TestAssignmentsGoBeforeTheFile, and a wrong one is a fault with its name.
+func TestAssignmentsGoBeforeTheFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pgbouncer.ini")
+	text := "[databases]\nshop = host=db\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = any\npool_mode = session\n[databases]\nshop = host=db user=app\n"
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := ConvertWith(name, []Assignment{{"pool_mode", "transaction"}, {"query_timeout", "5"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := out.Load()
+	if err != nil || f.Pool.Mode != "transaction" {
+		t.Errorf("the mode is %v, %v", f, err)
+	}
+	if all := strings.Join(out.Remarks, "\n"); !strings.Contains(all, "SET query_timeout:1: query_timeout: ") {
+		t.Errorf("nothing is said of query_timeout: %s", all)
+	}
+	for _, s := range out.Settings {
+		if s.Key == "pool_mode" && (s.Value != "transaction" || s.Default != "session" || s.Fixed) || s.Key == "listen_port" && !s.Fixed {
+			t.Errorf("%+v", s)
+		}
+	}
+	if _, err := ConvertWith(name, []Assignment{{"pool_mode", "none"}}); err == nil || !strings.Contains(err.Error(), "SET pool_mode:1:1: pool_mode: ") {
+		t.Errorf("a wrong value: %v", err)
+	}
+}

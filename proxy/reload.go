@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"pgguard/pool"
+	"pgguard/proxy/upstream"
+)
+
+// Reload replaces what the Server is told, all of it or, with an error, nothing. What it is bound to stays: its addresses, the memory for statements, the log and the
+// console, and the names of the classes, which must be the same. Clients who are in are not disturbed: what concerns a login holds for those to come, the rest for all,
+// from their next transaction on.
+//
+// A database that is at another PostgreSQL now goes there with its clients, each when its transaction has ended. PAUSE before, and RESUME after, has no transaction be at the
+// old one when the first is at the new one.
+func (srv *Server) Reload(cfg Config) error {
+	srv.reloading.Lock()
+	defer srv.reloading.Unlock()
+	before := srv.cfg()
+	cfg.Listen, cfg.Handed, cfg.PreparedMemory = before.Listen, before.Handed, before.PreparedMemory
+	cfg.Log, cfg.Console, cfg.LikePgBouncer = before.Log, before.Console, before.LikePgBouncer
+	if err := sameClasses(before, &cfg); err != nil {
+		return err
+	}
+	if faults := cfg.Validate(); len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	known, err := srv.newUsers(before, &cfg)
+	if err != nil {
+		return err
+	}
+	certs, err := srv.newMantle(before, &cfg)
+	if err != nil {
+		return err
+	}
+	srv.users.Store(known)
+	srv.mantle.Store(certs)
+	if !reflect.DeepEqual(before.Password, cfg.Password) {
+		srv.source.Store(cfg.Password.source())
+	}
+	srv.follow(&cfg)
+	return nil
+}
+
+// sameClasses returns an error if the classes have other names than before, or another order.
+func sameClasses(before, after *Config) error {
+	same := len(before.Pool.Classes) == len(after.Pool.Classes)
+	for i := range before.Pool.Classes {
+		same = same && before.Pool.Classes[i].Name == after.Pool.Classes[i].Name
+	}
+	if !same {
+		return errors.New("classes: their names and their order cannot change while the guard runs")
+	}
+	return nil
+}
+
+// newUsers are those that the configuration names now, with their files read.
+func (srv *Server) newUsers(before, after *Config) (*users, error) {
+	now := srv.users.Load()
+	same := maps.EqualFunc(before.Auth.Users, after.Auth.Users, func(a, b User) bool { return a.PasswordFile == b.PasswordFile && a.Secret.Same(b.Secret) })
+	if same && before.Auth.UsersFile == after.Auth.UsersFile {
+		return now, nil
+	}
+	u := newUsers(after.Auth, srv.log)
+	u.mock, u.slow = now.mock, now.slow // who guesses is as slow as before, and learns nothing by it
+	return u, u.load()
+}
+
+// newMantle is TLS towards clients as it is to be, its files read anew; nil: nobody has come over it yet, and nobody is to.
+func (srv *Server) newMantle(before, after *Config) (*mantle, error) {
+	now := srv.mantle.Load()
+	switch {
+	case !after.needsTLS():
+		return now, nil // for those who are about to shake hands
+	case now == nil || before.TLS.Files != after.TLS.Files:
+		return srv.readCertificates(after.TLS.Files)
+	}
+	return now, now.certs.Reload()
+}
+
+// follow has everything go by cfg from now on. It cannot fail.
+func (srv *Server) follow(cfg *Config) {
+	srv.moving.Lock()
+	defer srv.moving.Unlock()
+	before := srv.cfg()
+	srv.mu.Lock()
+	srv.conf.Store(cfg)
+	srv.mu.Unlock()
+	srv.forgetMoves(before, cfg)
+	told, all := srv.instanceConfig(), cfg.instances()
+	for _, in := range srv.allInstances() {
+		now := in.Door().Upstream
+		ups := all[now.Identity()]
+		if len(ups) == 0 {
+			ups = []upstream.Upstream{now} // until nobody is there any more
+		} else if i := slices.IndexFunc(ups, func(u upstream.Upstream) bool { return u.SameLogin(now) }); i > 0 {
+			ups[0], ups[i] = ups[i], ups[0]
+		}
+		in.Reload(told, ups[0], ups[1:])
+		in.Pool.Bound(func(k *pool.Key) pool.Most { return srv.mostOf(k.Name, k.User) })
+	}
+	if cfg.Upstream.Host != "" {
+		srv.instanceFor(cfg.Upstream)
+	}
+	srv.relocate()
+	for _, in := range srv.allInstances() {
+		if !srv.inUse(in) {
+			in.Pool.Retire(time.Now(), "the database is elsewhere now", func(*pool.Server) bool { return true })
+		}
+	}
+	srv.leaves.Store(true)
+}
+
+// endEmptied ends the instances that no database is at since a reload, once the clients who had servers there are done with them.
+func (srv *Server) endEmptied() {
+	if !srv.leaves.CompareAndSwap(true, false) {
+		return
+	}
+	for _, in := range srv.allInstances() {
+		expected := srv.expected.Load()
+		switch {
+		case srv.inUse(in) || expected != nil && *expected == in.Door().Upstream.Identity():
+		case len(in.Pool.Views()) == 0:
+			srv.end(in)
+		default:
+			srv.leaves.Store(true)
+		}
+	}
+}
+
+// forgetMoves has databases whose upstreams are others now be there, wherever an operator had moved them.
+func (srv *Server) forgetMoves(before, after *Config) {
+	was := srv.moved.Load()
+	if was == nil {
+		return
+	}
+	is := maps.Clone(*was)
+	for name := range is {
+		a, b := before.Databases[name].Upstream, after.Databases[name].Upstream
+		if name == AnyDatabase {
+			a, b = before.Upstream, after.Upstream
+		}
+		if !a.SameWay(&b) {
+			delete(is, name)
+		}
+	}
+	srv.moved.Store(&is)
+}
+
+// relocate has the databases that are at another PostgreSQL by now be there, with their clients: who waits, and who comes, goes to the new one, and who has a server is
+// done with it first.
+func (srv *Server) relocate() {
+	srv.mu.Lock()
+	var all []*database
+	for _, d := range srv.databases {
+		all = append(all, d)
+	}
+	srv.mu.Unlock()
+	now := time.Now()
+	for _, d := range all {
+		at, _, ok := srv.destination(d.name)
+		if !ok || at.Upstream.Identity() == d.inst().Door().Upstream.Identity() {
+			continue
+		}
+		in := srv.instanceFor(at.Upstream)
+		srv.settling.Lock()
+		old, fresh := d.site.Load(), &site{inst: in}
+		in.Pool.Shut(&fresh.gate, now)
+		old.inst.Pool.Shut(&old.gate, now) // who waits in its queue, too, is sent away
+		d.site.Store(fresh)
+		old.inst.Pool.Remove(&old.gate, errElsewhere, now)
+		srv.settling.Unlock()
+		srv.settle(d)
+	}
+}
+
+// instances are the upstreams that name each PostgreSQL: the general one first, then those of databases by name.
+func (c *Config) instances() map[string][]upstream.Upstream {
+	all := map[string][]upstream.Upstream{}
+	add := func(u upstream.Upstream) {
+		if u.Host != "" {
+			all[u.Identity()] = append(all[u.Identity()], u)
+		}
+	}
+	add(c.Upstream)
+	names := make([]string, 0, len(c.Databases))
+	for name := range c.Databases {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		add(c.Databases[name].Upstream)
+	}
+	return all
+}

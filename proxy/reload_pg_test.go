@@ -1,0 +1,270 @@
+//go:build pg
+
+package proxy
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgguard/proxy/auth"
+	"pgguard/proxy/pgtest"
+)
+
+// with has a guard go by another configuration than it does.
+func (g *guard) with(t *testing.T, set func(*Config)) {
+	t.Helper()
+	c := g.Config()
+	c.Databases, c.Users = map[string]Database{}, map[string]UserLimits{}
+	c.Pool.Classes = append(c.Pool.Classes[:0:0], c.Pool.Classes...)
+	for name, d := range g.cfg().Databases {
+		c.Databases[name] = d
+	}
+	set(&c)
+	if err := g.Reload(c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// changes are one for each thing that can change while the guard runs, so that two in turn are a change.
+var changes = []func(c *Config, first bool){
+	func(c *Config, first bool) { c.Pool.MaxServers = either(first, 6, 9) },
+	func(c *Config, first bool) { c.Limit = either(first, 3, 0) },
+	func(c *Config, first bool) { c.Observe = first },
+	func(c *Config, first bool) {
+		c.PerLogin, c.PerDatabase, c.PerUser = either(first, 4, 0), either(first, 5, 0), either(first, 6, 0)
+	},
+	func(c *Config, first bool) { c.Users["postgres"] = UserLimits{MaxServers: either(first, 5, 7)} },
+	func(c *Config, first bool) {
+		c.Databases["postgres"] = Database{Upstream: c.Upstream, MaxServers: either(first, 6, 8)}
+	},
+	func(c *Config, first bool) {
+		c.Databases["postgres"] = Database{Upstream: c.Upstream, Settings: map[string]string{"work_mem": []string{"5MB", "6MB"}[either(first, 0, 1)]}}
+	},
+	func(c *Config, first bool) { delete(c.Databases, "postgres") },
+	func(c *Config, first bool) {
+		c.Mode = PoolMode(either(first, int(PoolModeSession), int(PoolModeTransaction)))
+	},
+	func(c *Config, first bool) { c.Pool.Dials, c.MaxPinned = either(first, 2, 4), either(first, 3, 0) },
+	func(c *Config, first bool) {
+		c.Pool.IdleTimeout = []time.Duration{time.Second, time.Minute}[either(first, 0, 1)]
+	},
+	func(c *Config, first bool) {
+		c.Pool.Lifetime = []time.Duration{100 * time.Millisecond, time.Hour}[either(first, 0, 1)]
+	},
+	func(c *Config, first bool) {
+		k := &c.Pool.Classes[0]
+		k.Weight, k.MaxLength, k.MaxShare, k.MaxWait = either(first, 2, 5), either(first, 9_000, 10_000), []float64{0.9, 1}[either(first, 0, 1)], 2*patience
+	},
+	func(c *Config, first bool) {
+		c.MaxPrepared, c.PrepareUnnamed, c.DeferBegin = either(first, 3, 200), first, first
+	},
+	func(c *Config, first bool) {
+		c.MaxClients, c.MaxLoginsPerAddress = either(first, 500, 10_000), either(first, 50, 0)
+	},
+	func(c *Config, first bool) {
+		c.LoginTimeout, c.PeerTimeout, c.CancelTimeout = patience, patience+time.Second, patience
+	},
+	func(c *Config, first bool) { c.Upstream.TLS.Mode = []string{"disable", "prefer"}[either(first, 0, 1)] },
+	func(c *Config, first bool) {
+		c.Upstream.ConnectTimeout = time.Duration(either(first, 7, 9)) * time.Second
+	},
+	func(c *Config, first bool) {
+		c.Auth.Users = map[string]User{"postgres": {Secret: auth.Plain([]string{"a", "b"}[either(first, 0, 1)])}}
+	},
+	func(c *Config, first bool) { c.Admin.Users = []string{[]string{"ops", "root"}[either(first, 0, 1)]} },
+	func(c *Config, first bool) {
+		c.Grace, c.IdleGrace, c.AcceptWhileDraining = patience, time.Second, first
+	},
+}
+
+func either(first bool, a, b int) int {
+	if first {
+		return a
+	}
+	return b
+}
+
+// TestReloadDisturbsNobody: each thing that can change does, again and again, while clients work and come and go.
+func TestReloadDisturbsNobody(t *testing.T) {
+	g := narrow(t, 8, func(c *Config) {
+		c.Auth = Auth{Policy: auth.Policy{Method: auth.MethodTrust, Rules: []auth.Rule{{Users: []string{"nobody"}, Method: auth.MethodSCRAM}}}, Users: map[string]User{"x": {Secret: auth.Plain("x")}}}
+		for i := range c.Pool.Classes {
+			c.Pool.Classes[i].MaxWait = 2 * patience
+		}
+	})
+	const clients = 50
+	var stop atomic.Bool
+	var work sync.WaitGroup
+	var did atomic.Int64
+	for i := range clients {
+		work.Go(func() {
+			for !stop.Load() && !t.Failed() { // a fifth of them come and go
+				c, err := call(g.addr, "postgres", "postgres")
+				if err != nil {
+					t.Errorf("client %d: %v", i, err)
+					return
+				}
+				for n := 0; !stop.Load() && (i%5 != 0 || n < 20); n++ {
+					for _, text := range []string{"select " + strconv.Itoa(i), "begin", "select " + strconv.Itoa(i), "commit"} {
+						a, err := c.query(text)
+						if err != nil || len(a.codes) > 0 || len(a.rows) > 0 && a.rows[0] != strconv.Itoa(i) {
+							t.Errorf("client %d: %s: %v %s", i, text, err, a)
+							return
+						}
+					}
+					did.Add(1)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	defer func() { stop.Store(true); work.Wait() }()
+	for round := range 2 {
+		for i, change := range changes {
+			before := did.Load()
+			g.with(t, func(c *Config) { change(c, round%2 == 0) })
+			eventually(t, "clients at work under change "+strconv.Itoa(i), func() bool { return did.Load() > before+5 || t.Failed() })
+		}
+	}
+}
+
+// TestReloadTakesAllOrNothing: a configuration that cannot be changes nothing.
+func TestReloadTakesAllOrNothing(t *testing.T) {
+	g := narrow(t, 4, nil)
+	g.call(t).one(t, "select 1")
+	for what, set := range map[string]func(*Config){
+		"upstream: is missing":                func(c *Config) { c.Upstream.Host = "" },
+		"auth.users_file":                     func(c *Config) { c.Auth.UsersFile, c.Auth.Policy.Method = "/absent", auth.MethodSCRAM },
+		"classes: their names":                func(c *Config) { c.Pool.Classes[0].Name = "other"; c.Rules = nil },
+		"pool.dials: 0":                       func(c *Config) { c.Pool.Dials = 0 },
+		"upstream_password.command: there is": func(c *Config) { c.Password.File, c.Password.Command = "a", []string{"b"} },
+	} {
+		c := g.Config()
+		c.Pool.Classes = append(c.Pool.Classes[:0:0], c.Pool.Classes...)
+		c.MaxClients, c.Pool.MaxServers = 77, 1
+		set(&c)
+		if err := g.Reload(c); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if now := g.Config(); now.MaxClients == 77 || g.pool().Cap != 4 {
+			t.Errorf("%s: %d clients may come, the cap is %d", what, now.MaxClients, g.pool().Cap)
+		}
+	}
+	g.call(t).one(t, "select 1")
+}
+
+// TestReloadedValuesAct: what is changed has its effect, on clients who are in as far as it is about them.
+func TestReloadedValuesAct(t *testing.T) {
+	g := narrow(t, 4, nil)
+	c := g.call(t)
+	c.one(t, "select 1")
+	g.with(t, func(c *Config) { c.Pool.MaxServers, c.Limit = 2, 1 })
+	if p := g.pool(); p.Cap != 2 || p.Limit != 1 {
+		t.Errorf("the cap is %d, the limit %d", p.Cap, p.Limit)
+	}
+	g.with(t, func(c *Config) {
+		for i := range c.Pool.Classes {
+			c.Pool.Classes[i].MaxWait = 100 * time.Millisecond
+		}
+	})
+	busy := g.call(t)
+	if err := busy.send(simple("select pg_sleep(30)")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a statement running", func() bool { return g.pool().Running == 1 })
+	c.want(t, c.query, "select 1", "53300", 'I') // it came in when its class waited for longer
+	_ = busy.Close()
+	g.with(t, func(c *Config) { c.MaxClients = 1 })
+	if _, err := call(g.addr, "postgres", "postgres"); err == nil || !strings.Contains(err.Error(), "53300") {
+		t.Errorf("one more than max_clients: %v", err)
+	}
+	g.with(t, func(c *Config) {
+		c.MaxClients, c.Limit = 100, 0
+		here := c.Upstream
+		here.Database = "postgres"
+		c.Databases["shop"] = Database{Upstream: here, Settings: map[string]string{"work_mem": "7MB"}}
+		c.Auth = Auth{Policy: auth.Policy{Method: auth.MethodReject}}
+	})
+	if _, err := call(g.addr, "postgres", "shop"); err == nil {
+		t.Error("who comes is let in after auth.method has changed to reject")
+	}
+	g.with(t, func(c *Config) { c.Auth = Auth{Policy: auth.Policy{Method: auth.MethodTrust}} })
+	shop := mustCall(t, g.addr, "postgres", "shop")
+	if got := shop.one(t, "show work_mem"); got != "7MB" {
+		t.Errorf("the settings of a database that is new: %s", got)
+	}
+	g.with(t, func(c *Config) {
+		d := c.Databases["shop"]
+		d.User = "postgres"
+		c.Databases["shop"] = d
+	})
+	as := mustCall(t, g.addr, "somebody", "shop")
+	if got := as.one(t, "select current_user"); got != "postgres" {
+		t.Errorf("the user of a database is %s", got)
+	}
+	if all := g.ClientList(); all[len(all)-1].User != "somebody" || all[len(all)-1].PoolUser() != "postgres" {
+		t.Errorf("the client is listed as %+v", all[len(all)-1])
+	}
+}
+
+// TestReloadMovesDatabases with their clients, under PAUSE and without, one of two or all.
+func TestReloadMovesDatabases(t *testing.T) {
+	from, to := pgtest.New(t, pgtest.Options{}), pgtest.New(t, pgtest.Options{})
+	g := newGuard(t, address(from), nil)
+	at := func(c *caller) string { return c.one(t, "select inet_server_port()::text") }
+	c := g.call(t)
+	if got := at(c); got != strconv.Itoa(from.Port()) {
+		t.Fatalf("it is at %s", got)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	if err := g.Pause(ctx, ""); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 1)
+	go func() { told <- at(c) }()
+	g.with(t, func(c *Config) { c.Upstream.Port = to.Port() })
+	if err := g.Resume(""); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-told; got != strconv.Itoa(to.Port()) {
+		t.Errorf("after PAUSE, a new upstream and RESUME it is at %s", got)
+	}
+	open := g.call(t)
+	open.want(t, open.query, "begin", "", 'T')
+	if got := at(open); got != strconv.Itoa(to.Port()) {
+		t.Errorf("a new client is at %s", got)
+	}
+	g.with(t, func(c *Config) { c.Upstream.Port = from.Port() })
+	if got := at(open); got != strconv.Itoa(to.Port()) {
+		t.Errorf("a transaction goes on at %s", got)
+	}
+	open.want(t, open.query, "commit", "", 'I')
+	if got := at(open); got != strconv.Itoa(from.Port()) {
+		t.Errorf("after it, its client is at %s", got)
+	}
+	g.with(t, func(c *Config) {
+		there := c.Upstream
+		there.Port = to.Port()
+		c.Databases["postgres"] = Database{Upstream: there}
+		c.Databases["other"] = Database{Upstream: c.Upstream}
+	})
+	if got := at(g.call(t)); got != strconv.Itoa(to.Port()) {
+		t.Errorf("a client of the database that has moved is at %s", got)
+	}
+	if got := at(open); got != strconv.Itoa(to.Port()) {
+		t.Errorf("one who was in is at %s", got)
+	}
+	g.with(t, func(c *Config) {
+		c.Upstream.Port = to.Port()
+		delete(c.Databases, "other")
+	})
+	_ = open.Close()
+	_ = c.Close()
+	eventually(t, "the instance that nothing names ended", func() bool { return len(g.Stats().Pools) == 1 })
+}
