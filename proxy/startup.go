@@ -29,7 +29,6 @@ type route struct {
 	terms    *translate.Terms
 	mode     PoolMode
 	database string // as the client calls it
-	user     string // as the client calls itself
 	defers   bool   // BEGIN is deferred
 	at       *database
 	site     *site // of at, when the route was made
