@@ -64,6 +64,16 @@ func newUsers(a Auth, log *slog.Logger) *users {
 // CheckUsers reads every file with users, and returns what is wrong with the first that is.
 func CheckUsers(a Auth) error { return newUsers(a, slog.New(slog.DiscardHandler)).load() }
 
+// Passwords returns what is known of passwords beside those in upstreams: what has those of the upstreams' own users, nil if nothing does, and what the secrets of
+// users tell. It reads every file with users, and returns what is wrong with the first that is.
+func (c *Config) Passwords() (*auth.Source, func(name string) auth.Known, error) {
+	u := newUsers(c.Auth, slog.New(slog.DiscardHandler))
+	if err := u.load(); err != nil {
+		return nil, nil, err
+	}
+	return c.Password.source(), u.known, nil
+}
+
 // load reads every file, and says what is wrong with the first that is.
 func (u *users) load() error {
 	for name, f := range u.files {

@@ -6,10 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 
-	"pgguard/proxy"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
 	"pgguard/proxy/instance"
@@ -31,6 +31,11 @@ func tryOut(e *env, f *config.File) error {
 			_, _ = fmt.Fprintf(e.err, "%s: the certificate is for %v, until %s\n", cmp.Or(files.Setting, "tls"), c.Leaf().DNSNames, c.Leaf().NotAfter)
 		}
 	}
+	source, users, err := cfg.Passwords()
+	if err != nil {
+		return err
+	}
+	t := trial{ctx: e.ctx, told: instance.Config{Query: cfg.Auth.Query, QueryDatabase: cfg.Auth.QueryDatabase, QueryUser: cfg.Auth.QueryUser, Source: source, Users: users}, say: e.err}
 	all := []upstream.Upstream{cfg.Upstream}
 	for _, d := range cfg.Databases {
 		all = append(all, d.Upstream)
@@ -38,7 +43,7 @@ func tryOut(e *env, f *config.File) error {
 	all = slices.DeleteFunc(all, func(u upstream.Upstream) bool { return u.Host == "" })
 	slices.SortFunc(all, func(a, b upstream.Upstream) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
 	for _, u := range slices.CompactFunc(all, func(a, b upstream.Upstream) bool { return reflect.DeepEqual(a, b) }) {
-		if !tryUpstream(e, cfg.Auth, u) {
+		if !t.upstream(u) {
 			failed = true
 		}
 	}
@@ -48,8 +53,15 @@ func tryOut(e *env, f *config.File) error {
 	return nil
 }
 
-// tryUpstream logs in to each host of an upstream, then where they lead to, and says what it has met. False: something does not work.
-func tryUpstream(e *env, a proxy.Auth, u upstream.Upstream) (fine bool) {
+// trial tries upstreams as serve would use them, and says what it has met.
+type trial struct {
+	ctx  context.Context
+	told instance.Config // of passwords, and of how users are looked up
+	say  io.Writer
+}
+
+// upstream logs in to each host of an upstream, then where they lead to, and says what it has met. False: something does not work.
+func (t *trial) upstream(u upstream.Upstream) (fine bool) {
 	fine = true
 	say := func(what, told string, err error) {
 		if err != nil {
@@ -58,36 +70,37 @@ func tryUpstream(e *env, a proxy.Auth, u upstream.Upstream) (fine bool) {
 				told += "; " + advice
 			}
 		}
-		_, _ = fmt.Fprintf(e.err, "%s: %s\n", what, told)
+		_, _ = fmt.Fprintf(t.say, "%s: %s\n", what, told)
 	}
 	if places := u.Places(); len(places) > 1 {
 		for _, p := range places {
-			told, err := logInTo(e.ctx, u.Only(p))
+			told, err := t.logIn(u.Only(p))
 			say("host "+p.String(), told, err)
 		}
 	}
-	told, err := logInTo(e.ctx, u)
+	told, err := t.logIn(u)
 	say(u.String(), told, err)
-	if a.Query != "" && err == nil {
-		say(u.String()+": auth.query", "users are looked up", tryLookup(e.ctx, a, u))
+	if t.told.Query != "" && err == nil {
+		say(u.String()+": auth.query", "users are looked up", t.lookUp(u))
 	}
 	return fine
 }
 
-// tryLookup looks up a user once.
-func tryLookup(ctx context.Context, a proxy.Auth, u upstream.Upstream) error {
-	ctx, stop := context.WithTimeout(ctx, u.ConnectTimeout)
+// lookUp looks up a user once.
+func (t *trial) lookUp(u upstream.Upstream) error {
+	ctx, stop := context.WithTimeout(t.ctx, u.ConnectTimeout)
 	defer stop()
-	return instance.TryLookup(ctx, instance.Config{Query: a.Query, QueryDatabase: a.QueryDatabase, QueryUser: a.QueryUser}, u)
+	return instance.TryLookup(ctx, t.told, u)
 }
 
-// logInTo logs in to an upstream once, and says who answered, and over what.
-func logInTo(ctx context.Context, u upstream.Upstream) (string, error) {
+// logIn logs in to an upstream once, and says who answered, and over what.
+func (t *trial) logIn(u upstream.Upstream) (string, error) {
 	d := upstream.NewDoor(u)
+	d.Source, d.Users = t.told.Source, t.told.Users
 	d.Learn(u)
 	h := upstream.Handshake{User: u.User, Password: d.Password(u.User), Chooses: true}
 	h.Params = map[string]string{"user": u.User, "database": u.OwnDatabase(), "application_name": "pgguard check"}
-	if err := d.LogIn(ctx, &h); err != nil {
+	if err := d.LogIn(t.ctx, &h); err != nil {
 		return "", err
 	}
 	defer func() { _ = h.Conn.Close() }()

@@ -143,3 +143,39 @@ func secured(t *testing.T, by *auth.Authority, name string, from time.Time) *pgt
 	}
 	return c
 }
+
+// TestCheckKnowsThePasswordsThatServeKnows: check --connect logs in with a password wherever serve would find it.
+func TestCheckKnowsThePasswordsThatServeKnows(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	ours, err := auth.NewAuthority("ours", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := secured(t, ours, "localhost", time.Now())
+	password, list := filepath.Join(dir, "password"), filepath.Join(dir, "userlist.txt")
+	for path, text := range map[string]string{password: "secret\n", list: "\"app\" \"secret\"\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, keys := range map[string]string{
+		"nowhere":                   "mode: enforce",
+		"upstream_password.file":    "upstream_password: {file: " + password + "}",
+		"upstream_password.command": "upstream_password: {command: [cat, " + password + "]}",
+		"auth.users":                "auth: {method: scram-sha-256, users: {app: {password: secret}}}",
+		"auth.users, in a file":     "auth: {method: scram-sha-256, users: {app: {password_file: " + password + "}}}",
+		"auth.users_file":           "auth: {method: scram-sha-256, users_file: " + list + "}",
+	} {
+		file := filepath.Join(dir, "pgguard.yaml")
+		text := fmt.Sprintf("upstream: postgres://app@127.0.0.1:%d/postgres?sslmode=require\n%s\n", c.Port(), keys)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, told bytes.Buffer
+		code := run(t.Context(), []string{"check", "--connect", file}, streams{strings.NewReader(""), &out, &told})
+		if (code == exitOK) != (what != "nowhere") {
+			t.Errorf("a password in %s: exit code %d, told %s", what, code, told.String())
+		}
+	}
+}
