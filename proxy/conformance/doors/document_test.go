@@ -45,7 +45,8 @@ what PostgreSQL would say: tried with what is right, what is wrong, a user with 
 
 - yes: nothing need be configured beyond ` + "`auth.query: auto`" + `, where the client's method asks for a password.
 - password file: pgguard cannot know the password that the server asks for, because the client did not tell it (trust, peer, cert) or only proved that it
-  knows it (md5, scram-sha-256, where the server wants the password itself). It stands in the password file that the upstream names (` + "`passfile`" + `).
+  knows it (md5, scram-sha-256, where the server wants the password itself). It stands in the password file that the upstream names (` + "`passfile`" + `); that of the
+  upstream's own user may stand in its URL instead.
 
 `)
 	b.WriteString("| client | " + strings.Join(serverMethods, " | ") + " |\n|---" + strings.Repeat("|---", len(serverMethods)) + "|\n")
