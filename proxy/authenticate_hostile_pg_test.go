@@ -379,7 +379,7 @@ func TestLookupsOfARoleThatIsNoSuperuser(t *testing.T) {
 	if _, said := comeIn(t, g.addr, "app", "hunter2", "d_scram"); !strings.HasPrefix(said, "57P03") {
 		t.Errorf("without a function: got %q", said)
 	}
-	runIn(t, c, "d_scram", instance.LookupFunction)
+	runIn(t, c, "d_scram", instance.LookupFunction("pgguard"))
 	if _, said := comeIn(t, g.addr, "app", "hunter2", "d_scram"); said != "" {
 		t.Errorf("with ours: got %q", said)
 	}

@@ -113,11 +113,13 @@ func (*ddlTriggerCmd) Run(e *env) error {
 }
 
 // authQueryCmd prints the SQL of the function that auth.query: auto calls.
-type authQueryCmd struct{}
+type authQueryCmd struct {
+	Role string `default:"pgguard" placeholder:"ROLE" help:"The upstream's user, who may call it."`
+}
 
 // Run implements the command.
-func (*authQueryCmd) Run(e *env) error {
-	_, err := io.WriteString(e.out, instance.LookupFunction)
+func (c *authQueryCmd) Run(e *env) error {
+	_, err := io.WriteString(e.out, instance.LookupFunction(c.Role))
 	return err
 }
 

@@ -29,15 +29,17 @@ const (
 // overdue finds a user whose password is no longer valid, whatever auth.query says of him.
 const overdue = `SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolvaliduntil < pg_catalog.now()`
 
-// LookupFunction is SQL for a function with which a role that is no superuser, here pgguard, may look up users.
-const LookupFunction = `CREATE SCHEMA pgguard;
+// LookupFunction is SQL for a function with which a role that is no superuser may look up users.
+func LookupFunction(role string) string {
+	return fmt.Sprintf(`CREATE SCHEMA pgguard;
 CREATE FUNCTION pgguard.user_lookup(name text, OUT username text, OUT password text)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND NOT rolsuper $$;
 REVOKE ALL ON FUNCTION pgguard.user_lookup(text) FROM PUBLIC;
-GRANT USAGE ON SCHEMA pgguard TO pgguard;
-GRANT EXECUTE ON FUNCTION pgguard.user_lookup(text) TO pgguard;
-`
+GRANT USAGE ON SCHEMA pgguard TO %[1]s;
+GRANT EXECUTE ON FUNCTION pgguard.user_lookup(text) TO %[1]s;
+`, pgx.Identifier{role}.Sanitize())
+}
 
 const (
 	lookupWait  = 5 * time.Second // a busy database takes milliseconds; then what is known from before counts

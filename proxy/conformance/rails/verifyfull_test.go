@@ -93,7 +93,7 @@ func TestOneLineOverVerifyFull(t *testing.T) {
 func TestFourLinesOverTLS(t *testing.T) {
 	w := production(t)
 	lookup := exec.CommandContext(t.Context(), "psql", "-v", "ON_ERROR_STOP=1", "-h", w.pg.SocketDir(), "-p", fmt.Sprint(w.pg.Port()), "-U", "postgres", "-d", "app")
-	lookup.Stdin = strings.NewReader(strings.ReplaceAll(command(t, "auth-query"), "TO pgguard", "TO app"))
+	lookup.Stdin = strings.NewReader(command(t, "auth-query", "--role", "app"))
 	if out, err := lookup.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
