@@ -18,8 +18,8 @@ import (
 // A database that is at another PostgreSQL now goes there with its clients, each when its transaction has ended. PAUSE before, and RESUME after, has no transaction be at the
 // old one when the first is at the new one.
 func (srv *Server) Reload(cfg Config) error {
-	srv.reloading.Lock()
-	defer srv.reloading.Unlock()
+	srv.moving.Lock() // until it is over nothing changes, not even users or certificates
+	defer srv.moving.Unlock()
 	before := srv.cfg()
 	cfg.Listen, cfg.Handed, cfg.PreparedMemory = before.Listen, before.Handed, before.PreparedMemory
 	cfg.Log, cfg.Console, cfg.LikePgBouncer, cfg.Spans = before.Log, before.Console, before.LikePgBouncer, before.Spans
@@ -82,10 +82,8 @@ func (srv *Server) newMantle(before, after *Config) (*mantle, error) {
 	return now, now.certs.Reload()
 }
 
-// follow has everything go by cfg from now on. It cannot fail.
+// follow has everything go by cfg from now on. It cannot fail. It is called with moving held.
 func (srv *Server) follow(cfg *Config) {
-	srv.moving.Lock()
-	defer srv.moving.Unlock()
 	before := srv.cfg()
 	srv.mu.Lock()
 	srv.conf.Store(cfg)

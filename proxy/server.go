@@ -63,10 +63,9 @@ type Server struct {
 	work     sync.WaitGroup // background goroutines
 	sessions sync.WaitGroup // logged-in clients
 
-	handing   sync.Mutex // held while another process is to take over
-	reloading sync.Mutex // held during Reload; before moving
-	moving    sync.Mutex // held while databases move; before settling
-	settling  sync.Mutex // held while the gate of a database is shut or opened; before mu
+	handing  sync.Mutex // held while another process is to take over
+	moving   sync.Mutex // held while databases move, and during Reload; before settling
+	settling sync.Mutex // held while the gate of a database is shut or opened; before mu
 
 	mu        sync.Mutex
 	listeners []*listener                   // guarded by mu
