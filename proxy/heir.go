@@ -442,6 +442,8 @@ func (in *Inheritance) receive() (err error) {
 				in.Handed.Own(i)
 			}
 			return nil
+		case kind == passListener:
+			return errors.New("a listener came without its socket, or one too many")
 		default:
 			return errKind(kind, passListener)
 		}

@@ -13,20 +13,6 @@ import (
 	"pgguard/proxy/wire"
 )
 
-// passage returns both ends of one.
-func passage(t *testing.T) (old, young *sock.Passage) {
-	t.Helper()
-	old, f, err := sock.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if young, err = sock.FilePassage(f); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = old.Close(); _ = young.Close() })
-	return old, young
-}
-
 // succeed starts a guard that takes the place of g.
 func succeed(t *testing.T, g *guard, set func(*Config)) *guard {
 	t.Helper()
