@@ -146,6 +146,7 @@ func (h *heir) commit(others []net.Listener) error {
 	if err := pass(h.p, passGo, commit{srv.keys.reserve()}); err != nil {
 		return err
 	}
+	h.attend()
 	srv.draining.Store(true)
 	srv.mu.Lock()
 	srv.shut = true
@@ -164,9 +165,14 @@ func (h *heir) commit(others []net.Listener) error {
 		in.Pool.Retire(time.Now(), "handed over", func(*pool.Server) bool { return true })
 	}
 	srv.log.Info("handed over; clients follow as they become idle", "clients", srv.clients())
-	srv.work.Go(func() { h.listen() }) // both end when the passage does, which Close sees to
-	srv.work.Go(func() { h.sweep(held) })
+	srv.work.Go(func() { h.sweep(held) }) // ends when the passage does
 	return nil
+}
+
+// attend has what the successor says be heard, until the passage ends, which Close sees to: whoever is writing then may wait for a successor that does not read.
+func (h *heir) attend() {
+	context.AfterFunc(h.srv.ctx, func() { _ = h.p.Close() })
+	h.srv.work.Go(func() { h.listen() })
 }
 
 // introduce tells what is known of users, before anybody of them comes.
@@ -210,7 +216,6 @@ func (h *heir) sweep(held map[string]int) {
 		select {
 		case <-t.C:
 		case <-h.srv.ctx.Done():
-			_ = h.p.Close()
 			return
 		}
 	}
@@ -271,8 +276,12 @@ func (h *heir) end(err error) {
 	asked := h.asked
 	h.asked = nil
 	h.mu.Unlock()
+	why := "it has gone"
+	if h.srv.ctx.Err() != nil {
+		why = "" // this process has: the successor reads on, and serves who stands there
+	}
 	for _, answer := range asked {
-		answer <- "it has gone"
+		answer <- why
 	}
 	if h.srv.ctx.Err() == nil {
 		h.srv.log.Warn("the process that has taken over does not answer any more; who is still here is served here to the end", "clients", h.srv.clients(), "error", err)

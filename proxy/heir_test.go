@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 
 	"pgguard/proxy/sock"
@@ -37,4 +38,37 @@ func TestListenersAreTakenOnTrustByNobody(t *testing.T) {
 			t.Errorf("%s is taken: %+v", what, in)
 		}
 	}
+}
+
+// TestClosingLeavesWhoIsOnTheWayToTheSuccessor: it takes whom it finds in the passage, though nobody hears its answer; here nothing may be run or said for such a client.
+func TestClosingLeavesWhoIsOnTheWayToTheSuccessor(t *testing.T) {
+	cfg := Default()
+	cfg.Upstream.Host, cfg.Upstream.User = "127.0.0.1", "app"
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	old, young := passage(t)
+	h := &heir{srv: srv, p: old, asked: map[uint64]chan string{}}
+	h.attend()
+	why := make(chan string, 1)
+	go func() { why <- h.give(&arrival{}, client) }()
+	if _, _, with, err := young.Receive(); err != nil || with.Close() != nil {
+		t.Fatal(err)
+	}
+	srv.stop()
+	if got := <-why; got != "" {
+		t.Errorf("the client is served here, too: %s", got)
+	}
+	srv.work.Wait()
 }
