@@ -20,7 +20,7 @@ func (n *notice) append(dst []byte) []byte {
 func (srv *Server) Advise(upstream, sentence string, after time.Duration) {
 	now := time.Now()
 	for _, s := range srv.all() {
-		if s.route.inst.Name() == upstream && s.advise(sentence, after, now) {
+		if s.instance().Name() == upstream && s.advise(sentence, after, now) {
 			s.conn.Interrupt()
 		}
 	}
