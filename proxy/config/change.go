@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Change is one key that two configurations differ in. Secrets are masked.
@@ -122,12 +123,6 @@ func (f *File) Keep(old *File) error {
 
 // Settable is true for a key that an Override can have.
 func Settable(key string) bool {
-	switch schemaOf(key) {
-	case "":
-		return false
-	case key:
-		_, ok := whens[key]
-		return ok && !under(key, "listen") && !under(key, "classes")
-	}
-	return false
+	_, ok := whens[key]
+	return ok && !strings.ContainsAny(key, "*[")
 }
