@@ -121,8 +121,9 @@ func (f *File) Keep(old *File) error {
 	return nil
 }
 
-// Settable is true for a key that an Override can have.
+// Settable is true for a key that an operator may give another value: one that an Override can have, but for the command, which would make of the right to the
+// console one to run programs where the guard runs.
 func Settable(key string) bool {
 	_, ok := whens[key]
-	return ok && !strings.ContainsAny(key, "*[")
+	return ok && !strings.ContainsAny(key, "*[") && key != "upstream_password.command"
 }

@@ -135,7 +135,7 @@ tls: {mode: "off"}
 }
 
 func TestSettableKeys(t *testing.T) {
-	for key, want := range map[string]bool{"pool.limit": true, "admin.users": true, "log.level": true, "pool": false, "listen": false, "classes[0].weight": false, "": false, "nothing": false, "databases.x.user": false, "databases.*.user": false, "auth.rules[].user": false} {
+	for key, want := range map[string]bool{"pool.limit": true, "admin.users": true, "log.level": true, "pool": false, "listen": false, "classes[0].weight": false, "": false, "nothing": false, "databases.x.user": false, "databases.*.user": false, "auth.rules[].user": false, "upstream_password.command": false} {
 		if got := Settable(key); got != want {
 			t.Errorf("%q: %t", key, got)
 		}
