@@ -58,10 +58,40 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 			in.Pool.Shut(&h.gate, time.Now())
 		}
 		if srv.keep(d, paused) {
+			srv.overtake(d)
 			return d
 		}
 		in.Pool.Open(&h.gate, time.Now())
 	}
+}
+
+// overtake has a new database be where it is to be by now, if it has moved since somebody looked where: who moves databases saw those that were kept, and this one not.
+func (srv *Server) overtake(d *database) {
+	away := func() (*instance.Instance, bool) {
+		at, _, ok := srv.destination(d.name)
+		if !ok || at.Upstream.Identity() == d.inst().Door().Upstream.Identity() {
+			return nil, false
+		}
+		return srv.instanceFor(at.Upstream), true
+	}
+	if _, is := away(); !is {
+		return
+	}
+	srv.settling.Lock()
+	if in, is := away(); is {
+		d.rehouse(in, time.Now())
+	}
+	srv.settling.Unlock()
+	srv.settle(d)
+}
+
+// rehouse has a database be at another instance, where its gate is shut, and sends away who waits at the old one. It is called with Server.settling held.
+func (d *database) rehouse(in *instance.Instance, now time.Time) {
+	old, fresh := d.site.Load(), &site{inst: in}
+	in.Pool.Shut(&fresh.gate, now)
+	old.inst.Pool.Shut(&old.gate, now) // who waits in its queue, too, is sent away
+	d.site.Store(fresh)
+	old.inst.Pool.Remove(&old.gate, errElsewhere, now)
 }
 
 // keep notes a new database and a use of it; false: somebody else has, or they are paused or resumed meanwhile.

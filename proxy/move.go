@@ -54,7 +54,8 @@ func (srv *Server) Move(ctx context.Context, name string, to upstream.Upstream) 
 		return 0, err
 	}
 	began := time.Now()
-	all := srv.gather(name)
+	all := map[*database]bool{}
+	srv.gather(name, all)
 	defer func() {
 		srv.scatter(all)
 		paused = time.Since(began)
@@ -63,11 +64,8 @@ func (srv *Server) Move(ctx context.Context, name string, to upstream.Upstream) 
 	first := true
 	err = srv.await(ctx, func() bool {
 		n := 0
-		for _, d := range srv.under(name) { // those who came meanwhile, too
-			if !all[d] {
-				srv.mark(d, 1)
-				all[d] = true
-			}
+		srv.gather(name, all)
+		for d := range all {
 			srv.settle(d)
 			n += srv.empty(d, "moved", first)
 		}
@@ -101,14 +99,14 @@ func (srv *Server) under(name string) (list []*database) {
 	return list
 }
 
-// gather pauses the databases of a move, beside who else may have; scatter ends that.
-func (srv *Server) gather(name string) map[*database]bool {
-	all := map[*database]bool{}
+// gather pauses the databases of a move that came since it did last, beside who else may have; scatter ends that.
+func (srv *Server) gather(name string, all map[*database]bool) {
 	for _, d := range srv.under(name) {
-		srv.mark(d, 1)
-		all[d] = true
+		if !all[d] {
+			srv.mark(d, 1)
+			all[d] = true
+		}
 	}
-	return all
 }
 
 func (srv *Server) scatter(all map[*database]bool) {
@@ -134,19 +132,18 @@ func (srv *Server) swap(name string, to upstream.Upstream, in *instance.Instance
 	}
 	is[name] = to
 	srv.moved.Store(&is)
+	srv.gather(name, all) // who comes from now on sees where they are
 	srv.settling.Lock()
 	defer srv.settling.Unlock()
 	now := time.Now()
 	for d := range all {
-		old, fresh := d.site.Load(), &site{inst: in}
+		old := d.site.Load()
 		for user, known := range old.inst.Door().Memory.All() {
 			if in.Door().Memory.Of(user).Nothing() {
 				in.Door().Memory.Learn(user, known)
 			}
 		}
-		in.Pool.Shut(&fresh.gate, now)
-		d.site.Store(fresh)
-		old.inst.Pool.Remove(&old.gate, errElsewhere, now)
+		d.rehouse(in, now)
 	}
 }
 

@@ -166,11 +166,7 @@ func (srv *Server) relocate() {
 		}
 		in := srv.instanceFor(at.Upstream)
 		srv.settling.Lock()
-		old, fresh := d.site.Load(), &site{inst: in}
-		in.Pool.Shut(&fresh.gate, now)
-		old.inst.Pool.Shut(&old.gate, now) // who waits in its queue, too, is sent away
-		d.site.Store(fresh)
-		old.inst.Pool.Remove(&old.gate, errElsewhere, now)
+		d.rehouse(in, now)
 		srv.settling.Unlock()
 		srv.settle(d)
 	}

@@ -30,3 +30,22 @@ func TestReloadKeepsWhatIsBound(t *testing.T) {
 		t.Errorf("%d clients may come", now.MaxClients)
 	}
 }
+
+// TestNewDatabaseIsWhereAReloadBroughtIt, which it has overtaken between looking where that is and being kept.
+func TestNewDatabaseIsWhereAReloadBroughtIt(t *testing.T) {
+	cfg := Default()
+	cfg.Upstream.Host, cfg.Upstream.Port, cfg.Upstream.User = "127.0.0.1", 1, "app"
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.stop()
+	old := srv.instanceFor(cfg.Upstream)
+	cfg.Upstream.Port = 2
+	if err := srv.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if d := srv.databaseFor("app", old); d.inst() != srv.instanceFor(cfg.Upstream) {
+		t.Errorf("it is at %s", d.inst().Name())
+	}
+}

@@ -57,12 +57,13 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 
 // destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
 func (srv *Server) destination(name string) (d Database, called string, ok bool) {
-	d, ok = srv.cfg().Databases[name]
+	cfg := srv.cfg()
+	d, ok = cfg.Databases[name]
 	entry := name
 	if !ok || name == AnyDatabase {
 		entry = AnyDatabase
-		d = srv.cfg().Databases[entry]
-		d.Upstream = srv.cfg().Upstream
+		d = cfg.Databases[entry]
+		d.Upstream = cfg.Upstream
 		ok = d.Upstream.Host != ""
 	}
 	if to, is := srv.moved.Load().to(entry); is {
@@ -72,7 +73,7 @@ func (srv *Server) destination(name string) (d Database, called string, ok bool)
 		called = d.Upstream.Database
 	}
 	if d.Mode == PoolModeDefault {
-		d.Mode = srv.cfg().Mode
+		d.Mode = cfg.Mode
 	}
 	return d, cmp.Or(called, name), ok
 }
