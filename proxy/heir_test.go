@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"testing"
 
+	"pgguard/proxy/auth"
 	"pgguard/proxy/sock"
 )
 
@@ -71,4 +73,38 @@ func TestClosingLeavesWhoIsOnTheWayToTheSuccessor(t *testing.T) {
 		t.Errorf("the client is served here, too: %s", got)
 	}
 	srv.work.Wait()
+}
+
+// TestSuccessorMeetsUsersBeforeAnybodyComes: it has opened no instance but the general one when it is told of users and servers, and clients who come from the
+// process before do not prove anew who they are.
+func TestSuccessorMeetsUsersBeforeAnybodyComes(t *testing.T) {
+	cfg := Default()
+	cfg.Upstream.Host, cfg.Upstream.Port, cfg.Upstream.User = "127.0.0.1", 1, "app"
+	cfg.Pool.MaxServers = 4
+	shop := cfg.Upstream
+	shop.Port = 2
+	cfg.Databases = map[string]Database{"shop": {Upstream: shop}}
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.stop()
+	for _, id := range []string{shop.Identity(), "elsewhere"} {
+		body, err := json.Marshal(acquaintance{[]byte(id), []byte("ann"), auth.Bare{Password: "secret"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.meetUser(body)
+	}
+	srv.setAway(holding{map[string]int{shop.Identity(): 3, "elsewhere": 3}})
+	if n := len(srv.allInstances()); n != 1 {
+		t.Errorf("%d instances are open, want 1", n)
+	}
+	in := srv.instanceFor(shop)
+	if in.Door().Memory.Of("ann").Nothing() {
+		t.Error("nothing is known of a user")
+	}
+	if c := in.Pool.Cap(); c != 1 {
+		t.Errorf("there is room for %d servers, want 1", c)
+	}
 }

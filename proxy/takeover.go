@@ -83,6 +83,9 @@ func (srv *Server) receiveFrom(a *ancestor) {
 
 // setAway has the pools leave room for the ancestor's servers.
 func (srv *Server) setAway(held holding) {
+	for id := range held.Servers {
+		srv.instanceOf(id)
+	}
 	for _, in := range srv.allInstances() {
 		in.Pool.SetAway(max(0, held.Servers[in.Door().Upstream.Identity()]))
 	}
@@ -98,11 +101,20 @@ func (srv *Server) meetUser(body []byte) {
 	if err != nil {
 		return
 	}
-	for _, in := range srv.allInstances() {
-		if in.Door().Upstream.Identity() == string(u.Instance) && in.Door().Memory.Of(string(u.User)).Nothing() {
-			in.Door().Memory.Learn(string(u.User), known)
-		}
+	if in := srv.instanceOf(string(u.Instance)); in != nil && in.Door().Memory.Of(string(u.User)).Nothing() {
+		in.Door().Memory.Learn(string(u.User), known)
 	}
+}
+
+// instanceOf is the instance of an identity, which the ancestor has open: opened here, too, if the Config names it; nil: it does not.
+func (srv *Server) instanceOf(id string) *instance.Instance {
+	srv.mu.Lock()
+	in := srv.instances[id]
+	srv.mu.Unlock()
+	if ups := srv.cfg().instances()[id]; in == nil && len(ups) > 0 {
+		in = srv.instanceFor(ups[0])
+	}
+	return in
 }
 
 // welcomeArrival answers the arrival of a client, and serves it if it can.
