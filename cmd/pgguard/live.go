@@ -291,21 +291,23 @@ func toGuard(f *config.File, log *slog.Logger, b *bouncer) (proxy.Config, error)
 	return cfg, provideFiles(&cfg, log)
 }
 
-// applyTo has a guard, and its pages, go by another configuration, all of it or, with an error, nothing but new certificates and tokens that can be used.
+// applyTo has a guard, and its pages, go by another configuration, all of it or, with an error, nothing but new certificates that can be used.
 func applyTo(g guard, pages *auth.Certificates, next *config.File, l *live, b *bouncer) error {
 	cfg, err := toGuard(next, l.log, b)
+	if err != nil {
+		return err
+	}
+	token, err := next.Token()
 	if err != nil {
 		return err
 	}
 	if err := pages.Reload(); err != nil {
 		return err
 	}
-	if err := l.readToken(next); err != nil {
-		return err
-	}
 	if err := g.Reload(cfg); err != nil {
 		return err
 	}
+	l.known.Store(&token)
 	l.level.Set(slog.Level(next.Log.Level))
 	return nil
 }

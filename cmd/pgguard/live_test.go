@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pgguard/pool/event"
+	"pgguard/proxy"
 	"pgguard/proxy/config"
 	"pgguard/proxy/config/pgbouncer"
 )
@@ -109,6 +110,23 @@ func TestWhatCannotBeAppliedChangesNothing(t *testing.T) {
 	}
 	if n := len(c.events); n != 2 || c.events[1].Cause != "refused" || c.events[1].By != "ops" {
 		t.Errorf("events are %+v", c.events)
+	}
+}
+
+// refusing is a guard that takes no other configuration.
+type refusing struct{ guard }
+
+func (refusing) Reload(proxy.Config) error { return errors.New("no") }
+
+// TestTokenOfARefusedConfigurationIsNone: who knows it may do nothing.
+func TestTokenOfARefusedConfigurationIsNone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := newChanging(t, "admin: {token_file: "+file+"}\n")
+	if err := applyTo(refusing{}, nil, c.file(), c.live, nil); err == nil || c.token() != "" {
+		t.Errorf("%v, and the token is %q", err, c.token())
 	}
 }
 
