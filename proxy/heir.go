@@ -105,10 +105,13 @@ func (srv *Server) objection(g newcomer) string {
 	case srv.heir.Load() != nil:
 		return "the running pgguard has handed over already"
 	case srv.keepsWaiting():
-		return "a database is paused; RESUME it first"
+		return errPaused.Error()
 	}
 	return ""
 }
+
+// errPaused is why nobody takes over now: who waits would be left with a process that no console reaches.
+var errPaused = errors.New("a database is paused; RESUME it first")
 
 // keepsWaiting is true while clients of any database are kept waiting.
 func (srv *Server) keepsWaiting() bool {
@@ -143,6 +146,9 @@ func (h *heir) lend(l net.Listener) error {
 // commit gives the successor the right to serve, and has this process stop to let anybody in.
 func (h *heir) commit(others []net.Listener) error {
 	srv := h.srv
+	if srv.keepsWaiting() { // by now: a process takes its time to start
+		return errPaused
+	}
 	if err := pass(h.p, passGo, commit{srv.keys.reserve()}); err != nil {
 		return err
 	}

@@ -75,6 +75,32 @@ func TestClosingLeavesWhoIsOnTheWayToTheSuccessor(t *testing.T) {
 	srv.work.Wait()
 }
 
+// TestNobodyTakesOverWhatWasPausedMeanwhile: a successor may need half a minute until it is ready.
+func TestNobodyTakesOverWhatWasPausedMeanwhile(t *testing.T) {
+	cfg := Default()
+	cfg.Upstream.Host, cfg.Upstream.User = "127.0.0.1", "app"
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.stop()
+	old, young := passage(t)
+	gone := make(chan error, 1)
+	go func() { gone <- srv.HandOver(context.Background(), old) }()
+	if _, err := Inherit(context.Background(), young, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Pause(context.Background(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := pass(young, passReady, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-gone; !errors.Is(err, errPaused) || srv.draining.Load() {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestSuccessorMeetsUsersBeforeAnybodyComes: it has opened no instance but the general one when it is told of users and servers, and clients who come from the
 // process before do not prove anew who they are.
 func TestSuccessorMeetsUsersBeforeAnybodyComes(t *testing.T) {
