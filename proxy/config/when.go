@@ -9,7 +9,6 @@ type When string
 const (
 	AtOnce     When = "at once"
 	NewClients When = "for clients to come" // those who are in keep what they came with
-	NewServers When = "for servers to come" // those that are open stay as they are until they are closed
 	Restart    When = "needs a restart"     // the old value stays
 )
 
