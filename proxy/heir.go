@@ -168,6 +168,7 @@ func (h *heir) commit(others []net.Listener) error {
 	held := h.tellServers(nil)
 	srv.heir.Store(h) // from now on clients go
 	for _, in := range srv.allInstances() {
+		in.Yield()
 		in.Pool.Retire(time.Now(), "handed over", func(*pool.Server) bool { return true })
 	}
 	srv.log.Info("handed over; clients follow as they become idle", "clients", srv.clients())

@@ -55,6 +55,7 @@ type Instance struct {
 	// probes are canaries for the side channel to run. It is the only reader, and who sends does not wait.
 	probes  chan breaker.Probe
 	convoys convoys      // of the side channel's goroutine
+	yielded atomic.Bool  // another process keeps what is learned
 	unkept  bool         // of the control loop's: that nothing can be kept has been said
 	leases  []pool.Lease // of the control loop: room for Running
 	jam     jam          // of the side channel

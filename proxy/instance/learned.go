@@ -104,10 +104,13 @@ func (in *Instance) asked() (databases []string) {
 // maxAsked bounds the databases that are kept: a file stays small.
 const maxAsked = 32
 
+// Yield leaves it to another process to keep what is learned from now on.
+func (in *Instance) Yield() { in.yielded.Store(true) }
+
 // remember writes what was learned, whole or not at all.
 func (in *Instance) remember(now time.Time) {
 	path := in.learnedPath()
-	if path == "" {
+	if path == "" || in.yielded.Load() {
 		return
 	}
 	kept, ok := in.Pool.Learned(now)

@@ -107,3 +107,14 @@ func TestSequencesAreRememberedOverRestart(t *testing.T) {
 		t.Errorf("limit %d, want %d: none was learned", got, want)
 	}
 }
+
+// TestWhoHasYieldedKeepsNothing: the file is another process's.
+func TestWhoHasYieldedKeepsNothing(t *testing.T) {
+	in := learner(t, t.TempDir())
+	in.Catalog("shop").NoteCurrval()
+	in.Yield()
+	in.remember(time.Now())
+	if _, err := os.Stat(in.learnedPath()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is written: %v", err)
+	}
+}
