@@ -15,13 +15,22 @@ import (
 var errNoCulprit = errors.New("no verdict names this session any more; look again")
 
 // acts are what who knows the token may have done on the pages: what operators do in the console, by the same functions.
-func acts(g guard, see *witness.Witness) admin.Acts {
+// assign gives a key of the configuration another value, as SET does.
+func acts(g guard, see *witness.Witness, assign func(by, key, value string) ([]string, error)) admin.Acts {
 	tell := func(verb, subject string) {
 		g.Tell(event.Event{Time: time.Now(), Kind: event.Operate, Subject: subject, Cause: verb, By: event.ByPage})
 	}
 	return admin.Acts{
 		Pause:  func(ctx context.Context) error { tell("pause", "all"); return g.Pause(ctx, "") },
 		Resume: func() error { tell("resume", "all"); return g.Resume("") },
+		Enforce: func(enforce bool) error {
+			mode := "observe"
+			if enforce {
+				mode = "enforce"
+			}
+			_, err := assign(event.ByPage, "mode", mode) // which is an event
+			return err
+		},
 		Signal: func(ctx context.Context, pid int, end bool) error {
 			upstream, who := culpritOf(see.Verdicts(), pid)
 			if upstream == "" {

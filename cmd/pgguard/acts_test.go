@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"pgguard/pool/event"
@@ -35,12 +36,19 @@ func (g *tellTale) Tell(e event.Event) { g.told = append(g.told, e) }
 // TestWhatIsDoneOnThePageIsAnEvent, as in the console; what is refused is none.
 func TestWhatIsDoneOnThePageIsAnEvent(t *testing.T) {
 	g := &tellTale{}
-	a := acts(g, witness.New(witness.Config{Guard: g}))
-	if err := errors.Join(a.Pause(context.Background()), a.Resume()); err != nil {
+	var set []string
+	a := acts(g, witness.New(witness.Config{Guard: g}), func(by, key, value string) ([]string, error) {
+		set = append(set, by+" sets "+key+" "+value)
+		return nil, nil
+	})
+	if err := errors.Join(a.Pause(context.Background()), a.Resume(), a.Enforce(false), a.Enforce(true)); err != nil {
 		t.Error(err)
 	}
 	if err := a.Signal(context.Background(), 4711, true); !errors.Is(err, errNoCulprit) {
 		t.Error(err)
+	}
+	if want := []string{event.ByPage + " sets mode observe", event.ByPage + " sets mode enforce"}; !slices.Equal(set, want) {
+		t.Errorf("got %q, want %q", set, want)
 	}
 	if len(g.told) != 2 || g.told[0].Cause != "pause" || g.told[1].Cause != "resume" || g.told[1].By != event.ByPage {
 		t.Errorf("%+v", g.told)

@@ -388,7 +388,7 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 		History:   http.HandlerFunc(board.ServeHistory),
 		Stream:    http.HandlerFunc(board.Stream),
 		Metrics:   promhttp.HandlerFor(s.registry(see), promhttp.HandlerOpts{EnableOpenMetrics: s.file.Exemplars}),
-		Acts:      acts(s.guard, see),
+		Acts:      acts(s.guard, see, s.live.assign),
 		Config:    s.live.page,
 		Token:     s.live.token,
 		Version:   versionName(),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -43,10 +44,10 @@ func (s *service) export(see *witness.Witness) (stop func()) {
 	if s.traces.spans == nil {
 		return func() {}
 	}
-	host, _ := os.Hostname()
+	host, _ := os.Hostname() // and the process: there may be another guard on it, or the one that this takes over from
 	c := otlp.Config{
 		URL: s.file.OTLP.URL, Interval: max(time.Second, s.file.OTLP.Interval.Std()), Gather: s.registry(see).Gather, Spans: s.traces.spans,
-		Version: versionName(), Instance: host, Log: s.log,
+		Version: versionName(), Instance: fmt.Sprintf("%s:%d", host, os.Getpid()), Log: s.log,
 	}
 	if s.traces.exemplars != nil {
 		c.Took = s.traces.exemplars.Took
