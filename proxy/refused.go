@@ -110,3 +110,25 @@ func (s *session) putBack(back *sock.Buffer) {
 	}
 	s.in = back
 }
+
+// tellRefusals logs how often the guard has refused since it was said last, a line for each reason, if that was long ago. It is of lookAround's goroutine.
+func (srv *Server) tellRefusals(now time.Time) {
+	for reason, classes := range srv.count.refusals {
+		n := uint64(0)
+		for i := range classes {
+			n += classes[i].Load()
+		}
+		last := srv.refused[reason]
+		if n == last.n || now.Sub(last.at) < rationEvery {
+			continue
+		}
+		srv.refused[reason] = refusalsTold{n, now}
+		srv.log.Info("refused", "reason", string(reason), "times", n-last.n)
+	}
+}
+
+// refusalsTold is how often something had happened when it was last logged.
+type refusalsTold struct {
+	n  uint64
+	at time.Time
+}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"pgguard/proxy/translate"
@@ -68,59 +67,4 @@ func (s *session) callSlow(r *request, m *translate.Message) {
 	if index := s.srv.prints.Index(r.Print()); index != 0 && !s.srv.prints.Named(index) {
 		s.srv.prints.Call(s.textOf(m), s.srv.cfg().ShowQueries)
 	}
-}
-
-// rationEvery and rationSize bound log lines of one kind: so many in so long.
-const (
-	rationEvery = 10 * time.Second
-	rationSize  = 20
-)
-
-// ration says which of many lines are logged. The zero value is for use. Any goroutine may use it.
-type ration struct {
-	mu sync.Mutex
-
-	// guarded by mu
-	since  time.Time
-	told   int // since then
-	untold int // since the last line
-}
-
-// allow is true for a line that may be logged, with how many before it were not.
-func (r *ration) allow(now time.Time) (tell bool, untold int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now.Sub(r.since) >= rationEvery {
-		r.since, r.told = now, 0
-	}
-	if r.told >= rationSize {
-		r.untold++
-		return false, 0
-	}
-	untold = r.untold
-	r.told++
-	r.untold = 0
-	return true, untold
-}
-
-// tellRefusals logs how often the guard has refused since it was said last, a line for each reason, if that was long ago. It is of lookAround's goroutine.
-func (srv *Server) tellRefusals(now time.Time) {
-	for reason, classes := range srv.count.refusals {
-		n := uint64(0)
-		for i := range classes {
-			n += classes[i].Load()
-		}
-		last := srv.refused[reason]
-		if n == last.n || now.Sub(last.at) < rationEvery {
-			continue
-		}
-		srv.refused[reason] = refusalsTold{n, now}
-		srv.log.Info("refused", "reason", string(reason), "times", n-last.n)
-	}
-}
-
-// refusalsTold is how often something had happened when it was last logged.
-type refusalsTold struct {
-	n  uint64
-	at time.Time
 }
