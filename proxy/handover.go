@@ -96,13 +96,7 @@ type lateCancel struct {
 type holding struct{ Servers map[string]int }
 
 // pass sends a message.
-func pass(p *sock.Passage, kind byte, m any) error {
-	body, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	return p.Send(kind, body, nil)
-}
+func pass(p *sock.Passage, kind byte, m any) error { return send(p, kind, m, nil) }
 
 // passWith is pass with a socket.
 func passWith(p *sock.Passage, kind byte, m any, with any) error {
@@ -110,11 +104,24 @@ func passWith(p *sock.Passage, kind byte, m any, with any) error {
 	if !ok {
 		return errors.New("it is no socket")
 	}
+	return send(p, kind, m, socket)
+}
+
+func send(p *sock.Passage, kind byte, m any, socket syscall.Conn) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
 	return p.Send(kind, body, socket)
+}
+
+// receive receives a message that brings no socket. One that comes with it all the same is closed.
+func receive(p *sock.Passage) (kind byte, body []byte, err error) {
+	kind, body, with, err := p.Receive()
+	if with != nil {
+		_ = with.Close()
+	}
+	return kind, body, err
 }
 
 // hear reads a message's body.

@@ -54,10 +54,7 @@ func (srv *Server) HandOver(ctx context.Context, p *sock.Passage, others ...net.
 
 // meet gives the successor what it needs to start, and returns when it is ready.
 func (h *heir) meet(others []net.Listener) error {
-	kind, body, with, err := h.p.Receive()
-	if with != nil {
-		_ = with.Close()
-	}
+	kind, body, err := receive(h.p)
 	if err != nil || kind != passHello {
 		return fmt.Errorf("the new process has not said who it is: %w", errors.Join(err, errKind(kind, passHello)))
 	}
@@ -77,10 +74,7 @@ func (h *heir) meet(others []net.Listener) error {
 	if err := pass(h.p, passAll, standing{Serves: h.srv.Ready() == nil, Clients: h.srv.clients()}); err != nil {
 		return err
 	}
-	kind, _, with, err = h.p.Receive()
-	if with != nil {
-		_ = with.Close()
-	}
+	kind, _, err = receive(h.p)
 	if err != nil || kind != passReady {
 		return fmt.Errorf("the new process has not become ready: %w", errors.Join(err, errKind(kind, passReady)))
 	}
@@ -238,10 +232,7 @@ func (h *heir) there() bool {
 // listen reads what the successor says. When it has gone, what it has not answered stays here.
 func (h *heir) listen() {
 	for {
-		kind, body, with, err := h.p.Receive()
-		if with != nil {
-			_ = with.Close()
-		}
+		kind, body, err := receive(h.p)
 		if err == nil {
 			err = h.hear(kind, body)
 		}

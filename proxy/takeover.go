@@ -29,10 +29,7 @@ func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
 	if err := pass(in.p, passReady, struct{}{}); err != nil {
 		return fmt.Errorf("take over: %w", errors.Join(err, ctx.Err()))
 	}
-	kind, body, with, err := in.p.Receive()
-	if with != nil {
-		_ = with.Close()
-	}
+	kind, body, err := receive(in.p)
 	if err = errors.Join(err, errKind(kind, passGo)); err != nil {
 		return fmt.Errorf("take over: the running pgguard does not give way: %w", err)
 	}
