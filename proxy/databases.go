@@ -65,7 +65,8 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 	}
 }
 
-// overtake has a new database be where it is to be by now, if it has moved since somebody looked where: who moves databases saw those that were kept, and this one not.
+// overtake has a database be where it is to be by now, with its clients: who waits, and who comes, goes there, and who has a server is done with it first. It is called for those that
+// are kept when the configuration changes, and for a new one, which who changed that, or moved it, did not see.
 func (srv *Server) overtake(d *database) {
 	away := func() (*instance.Instance, bool) {
 		at, _, ok := srv.destination(d.name)

@@ -104,7 +104,9 @@ func (srv *Server) follow(cfg *Config) {
 	if cfg.Upstream.Host != "" {
 		srv.instanceFor(cfg.Upstream)
 	}
-	srv.relocate()
+	for _, d := range srv.known("") {
+		srv.overtake(d)
+	}
 	for _, in := range srv.allInstances() {
 		if !srv.inUse(in) {
 			in.Pool.Retire(time.Now(), "the database is elsewhere now", func(*pool.Server) bool { return true })
@@ -147,29 +149,6 @@ func (srv *Server) forgetMoves(before, after *Config) {
 		}
 	}
 	srv.moved.Store(&is)
-}
-
-// relocate has the databases that are at another PostgreSQL by now be there, with their clients: who waits, and who comes, goes to the new one, and who has a server is
-// done with it first.
-func (srv *Server) relocate() {
-	srv.mu.Lock()
-	var all []*database
-	for _, d := range srv.databases {
-		all = append(all, d)
-	}
-	srv.mu.Unlock()
-	now := time.Now()
-	for _, d := range all {
-		at, _, ok := srv.destination(d.name)
-		if !ok || at.Upstream.Identity() == d.inst().Door().Upstream.Identity() {
-			continue
-		}
-		in := srv.instanceFor(at.Upstream)
-		srv.settling.Lock()
-		d.rehouse(in, now)
-		srv.settling.Unlock()
-		srv.settle(d)
-	}
 }
 
 // instances are the upstreams that name each PostgreSQL: the general one first, then those of databases by name.
