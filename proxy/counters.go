@@ -8,16 +8,15 @@ import (
 	"pgguard/proxy/translate"
 )
 
-// counters are everything a Server counts. All of it is atomic: nothing a client does waits for another to count.
+// counters are everything a Server counts that is rarer than statements. All of it is atomic: nothing a client does waits for another to count.
+// What each statement adds to is its session's (tally), so that no processor waits for another's.
 type counters struct {
-	bytesIn, bytesOut atomic.Uint64
-	panics            atomic.Uint64
-	pins              []atomic.Uint64 // by index in translate.PinNames
-	queries           []atomic.Uint64 // by class
-	wouldReap         []atomic.Uint64 // by class: observe mode
-	wouldBreak        []atomic.Uint64 // by class: statements the breaker would have refused
-	refusals          map[Reason][]atomic.Uint64
-	cancels           map[string]*atomic.Uint64
+	panics     atomic.Uint64
+	pins       []atomic.Uint64 // by index in translate.PinNames
+	wouldReap  []atomic.Uint64 // by class: observe mode
+	wouldBreak []atomic.Uint64 // by class: statements the breaker would have refused
+	refusals   map[Reason][]atomic.Uint64
+	cancels    map[string]*atomic.Uint64
 }
 
 // cancelResults are the ways a cancel request can end.
@@ -25,7 +24,7 @@ var cancelResults = []string{"sent", "queued", "idle", "unknown", "failed", "han
 
 func newCounters(classes int) *counters {
 	c := &counters{
-		pins: make([]atomic.Uint64, len(translate.PinNames)), queries: make([]atomic.Uint64, classes),
+		pins:      make([]atomic.Uint64, len(translate.PinNames)),
 		wouldReap: make([]atomic.Uint64, classes), wouldBreak: make([]atomic.Uint64, classes),
 		refusals: map[Reason][]atomic.Uint64{}, cancels: map[string]*atomic.Uint64{},
 	}

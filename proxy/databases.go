@@ -137,7 +137,20 @@ func (srv *Server) joinedLocked(s *session) {
 func (srv *Server) leftLocked(s *session) {
 	d := s.route.at
 	d.clients--
-	d.past.Add(s.did.totals())
+	did := s.did.totals()
+	d.past.Add(did)
+	srv.past.Add(did)
+}
+
+// totals is what all clients have done since the start.
+func (srv *Server) totals() Totals {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	t := srv.past
+	for s := range srv.entered {
+		t.Add(s.did.totals())
+	}
+	return t
 }
 
 // DatabaseInfo is a database as clients call it: one that the configuration names, or that somebody has logged in to.

@@ -122,7 +122,6 @@ func (l *link) endLocked(now time.Time) ending {
 	if s.span != nil {
 		s.tracedLocked(l.started, now)
 	}
-	s.srv.count.queries[s.class].Add(1)
 	s.did.queries.Add(1)
 	s.did.queryTime.Add(int64(took))
 	if n := l.b.session.TakePrepared(); n > 0 {

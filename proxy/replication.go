@@ -108,7 +108,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 	srv.joinedLocked(s)
 	srv.dismissLocked(s)
 	srv.mu.Unlock()
-	err := srv.passThrough(s.conn.Conn, server)
+	err := srv.passThrough(s, server)
 	srv.keys.remove(s.key)
 	_ = server.Close()
 	_ = s.conn.Conn.Close()
@@ -126,10 +126,11 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 var errServerLeft = errors.New("server closed the connection")
 
 // passThrough copies both ways until one side ends or the Server closes, and returns why.
-func (srv *Server) passThrough(client, server net.Conn) error {
+func (srv *Server) passThrough(s *session, server net.Conn) error {
+	client := s.conn.Conn
 	fromClient, fromServer := make(chan error, 1), make(chan error, 1)
-	go func() { fromClient <- copyCounted(server, client, &srv.count.bytesIn) }()  // ends with either connection
-	go func() { fromServer <- copyCounted(client, server, &srv.count.bytesOut) }() // ends with either connection
+	go func() { fromClient <- copyCounted(server, client, &s.did.received) }() // ends with either connection
+	go func() { fromServer <- copyCounted(client, server, &s.did.sent) }()     // ends with either connection
 	select {
 	case err := <-fromClient:
 		_ = server.Close()

@@ -26,7 +26,6 @@ func (s *session) send(r *request, end int, before state) error {
 		putRequest(r)
 		return nil
 	}
-	s.srv.count.bytesIn.Add(uint64(end - s.in.R))
 	s.did.received.Add(uint64(end - s.in.R))
 	s.stream.left, s.stream.typ = r.Left()
 	s.stream.scanner = r.Scanner()

@@ -79,6 +79,7 @@ type Server struct {
 	databases map[string]*database          // guarded by mu: those that are, or were, asked for
 	paused    bool                          // guarded by mu: all of them
 	operators map[*Operator]struct{}        // guarded by mu
+	past      Totals                        // guarded by mu: of clients that have left
 	admitted  int                           // guarded by mu: logins that may go on and have not entered
 	served    chan struct{}                 // closed when Serve may return
 	once      sync.Once

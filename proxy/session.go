@@ -251,7 +251,6 @@ func (s *session) sayLocked(p []byte) error {
 	if s.mute {
 		return nil
 	}
-	s.srv.count.bytesOut.Add(uint64(len(p)))
 	s.did.sent.Add(uint64(len(p)))
 	return s.conn.Send(p)
 }

@@ -16,11 +16,12 @@ func (srv *Server) Stats() Stats {
 		Pinned:  map[string]int{}, Pins: map[string]uint64{}, Cancels: map[string]uint64{},
 		Refusals: map[ReasonClass]uint64{}, WouldRefuse: map[ReasonClass]uint64{}, Queries: map[string]uint64{},
 		Panics:    srv.count.panics.Load(),
-		Bytes:     map[string]uint64{"in": srv.count.bytesIn.Load(), "out": srv.count.bytesOut.Load()},
 		QueryTime: map[string]Histogram{}, TransactionTime: map[string]Histogram{},
 		IdleInTransactionTime: map[string]Histogram{}, QueueWait: map[string]Histogram{},
 		LoginTime: srv.times.login.buckets(),
 	}
+	did := srv.totals()
+	st.Bytes = map[string]uint64{"in": did.Received, "out": did.Sent}
 	srv.clientStats(&st)
 	for i, name := range translate.PinNames {
 		st.Pins[name] = srv.count.pins[i].Load()
@@ -31,8 +32,8 @@ func (srv *Server) Stats() Stats {
 	for i, c := range srv.cfg().Pool.Classes {
 		st.WouldRefuse[ReasonClass{string(ReasonReaped), c.Name}] = srv.count.wouldReap[i].Load()
 		st.WouldRefuse[ReasonClass{string(ReasonBreaker), c.Name}] = srv.count.wouldBreak[i].Load()
-		st.Queries[c.Name] = srv.count.queries[i].Load()
 		st.QueryTime[c.Name] = srv.times.query[i].buckets()
+		st.Queries[c.Name] = st.QueryTime[c.Name].Count
 		st.TransactionTime[c.Name] = srv.times.transaction[i].buckets()
 		st.IdleInTransactionTime[c.Name] = srv.times.idle[i].buckets()
 		for reason, by := range srv.count.refusals {

@@ -156,7 +156,6 @@ func (s *session) pass() error {
 	b := s.in.Bytes()
 	b = b[:min(len(b), s.stream.left)]
 	s.stream.left -= len(b)
-	s.srv.count.bytesIn.Add(uint64(len(b)))
 	s.did.received.Add(uint64(len(b)))
 	if sc := s.stream.scanner; sc != nil && !s.stream.ended {
 		text, _, ended := wire.CString(b)
