@@ -20,6 +20,16 @@ type request struct {
 	kept  bool         // the server at hand is the only one for it: a transaction or a batch is open, or the client keeps it
 }
 
+// pending is the request of a session that waits for a server, or for a run token for the one it has, and what is said of it meanwhile.
+type pending struct {
+	request *request  // nil: none waits
+	offered time.Time // when it began to wait
+	asked   bool      // the pool has the session's waiter
+	advised bool      // the client has been told what is wrong, in this wait
+	notice  *notice   // what it is to be told; nil: nothing
+	denied  error     // what the pool has said against it; nil: nothing
+}
+
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 func getRequest() *request {

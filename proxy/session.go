@@ -26,23 +26,16 @@ var (
 //
 // What it is doing is its state. While it has no link its goroutine writes to the client; while it has one the backend does.
 type session struct {
-	srv    *Server
-	route  *route
-	conn   sock.Conn
-	key    cancelKey
-	since  time.Time
-	id     uint64 // among clients and servers; 0: it is not in yet
-	did    tally
-	own    int                   // class of the client
-	called unique.Handle[string] // its application_name at its login, fit to be shown
-	rules  []*Rule               // that lower the class of a transaction by its tags
+	srv   *Server
+	route *route
+	conn  sock.Conn
+	key   cancelKey
+	did   tally
+	identity
 
-	user     string      // as it calls itself
-	listener string      // the address that it came to, as in the configuration
-	stays    atomic.Bool // it cannot be handed over, whatever it does
-
-	walsender *walsender // of a replication client; nil: it is none
-	admitted  bool       // counted in srv.admitted; guarded by srv.mu
+	stays     atomic.Bool // it cannot be handed over, whatever it does
+	walsender *walsender  // of a replication client; nil: it is none
+	admitted  bool        // counted in srv.admitted; guarded by srv.mu
 
 	// of the session's goroutine
 	in     *sock.Buffer     // bytes read from the client and not yet dealt with; nil when there are none
@@ -58,19 +51,14 @@ type session struct {
 	client  translate.Client
 	link    *link             // the lease; nil: none
 	spare   *link             // to be the next
-	request *request          // what waits to be sent
 	opening translate.Opening // while local is T: the BEGIN that is sent with the first statement
 	local   byte              // transaction state as the client sees it, while free
 	skip    bool              // after an error of ours: drop everything up to Sync
 	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
-	offered time.Time         // when the request that waits began to
-	asked   bool              // the waiter is in the pool's hands
-	advised bool              // its client has been told what is wrong, in this wait
-	notice  *notice           // what it is to be told; nil: nothing
 	span    *Span             // of the exchange under way; nil: it is in no trace
-	denied  error             // what the pool has said against the request; nil: nothing
 	close   error             // why the guard wants the client closed
 	class   int               // of the transaction
+	pending
 
 	wmu  sync.Mutex // held while writing to the client; locked before mu
 	mute bool       // guarded by wmu: the client has heard the last
@@ -78,6 +66,17 @@ type session struct {
 	heldUp   atomic.Bool // what its client has sent waits: its end would not be seen
 	waiter   pool.Waiter
 	reported atomic.Bool // observe: its transaction would have been ended
+}
+
+// identity is who a client is, as it came in.
+type identity struct {
+	user     string                // as it calls itself
+	listener string                // the address that it came to, as in the configuration
+	called   unique.Handle[string] // its application_name at its login, fit to be shown
+	since    time.Time
+	id       uint64  // among clients and servers; 0: it is not in yet
+	own      int     // class of the client
+	rules    []*Rule // that lower the class of a transaction by its tags
 }
 
 // stream is the rest of a message that is passed on, or dropped, piece by piece.

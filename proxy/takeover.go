@@ -146,7 +146,7 @@ func (srv *Server) adopt(m *arrival, with *os.File) (s *session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &session{srv: srv, user: string(m.User), listener: m.Listener}
+	s = &session{srv: srv, identity: identity{user: string(m.User), listener: m.Listener}}
 	if err = m.check(); err == nil {
 		err = s.arrive(m, nc)
 	}
