@@ -62,11 +62,16 @@ func (p *Pool) tallyLocked(now time.Time) {
 // noteLocked notes what lasts from now on.
 func (p *Pool) noteLocked() {
 	waits := p.queue.Len() > p.logging
-	p.account.waiting = waits && !p.tokenLocked()
+	token := p.tokenLocked()
+	held := 0
+	if waits && token {
+		held = p.heldUpLocked()
+	}
+	p.account.waiting = waits && !token || held > 0
 	if p.free { // nobody waits for a token; whoever is beyond the limit would
 		p.account.waiting = p.running-p.refundLocked() > p.limitLocked()
 	}
-	p.account.slotless = waits && p.running-p.refundLocked() < p.limitLocked() && p.queue.Len() > p.logging+p.queue.HeldUp()
+	p.account.slotless = waits && p.running-p.refundLocked() < p.limitLocked() && p.queue.Len() > p.logging+held+p.queue.HeldUp()
 }
 
 // watchLocked notes whether slots are exhausted. It is called at each tick instead of at each change: what is made of it

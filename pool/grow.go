@@ -94,7 +94,7 @@ func (p *Pool) wantsLocked(k *Key, now time.Time) bool {
 		return false
 	}
 	want, _ := p.waitingLocked(k)
-	if tokens := p.limitLocked() - p.running + p.refundLocked(); !p.free && want > tokens {
+	if tokens := p.freeForLocked(k); !p.free && want > tokens {
 		// Logins that wait to be told the server's parameters take no token, so one server is always worth opening
 		// for a key that has none.
 		want = max(tokens, 0)

@@ -40,6 +40,8 @@ type Pool struct {
 	running int
 	working int   // servers with a run token
 	ran     []int // run tokens, by class
+	// interactive is when interactive work was seen last.
+	interactive time.Time
 	// late and lateErrs are of expire, which has one caller.
 	late     []*Waiter
 	lateErrs []error
@@ -211,6 +213,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if w.Login {
 		p.logging++
 	}
+	p.seenLocked(w.Class)
 	return nil
 }
 
@@ -477,7 +480,7 @@ func (k *Key) fittestLocked(t Trait) *Server {
 // canLocked says whether a waiter can be served now.
 func (p *Pool) canLocked(place *queue.Waiter[*Waiter]) bool {
 	w := place.Value
-	if !w.Login && (!p.tokenLocked() || !p.printLocked(w.Print)) {
+	if !w.Login && (!p.tokenLocked() || !w.Urgent && p.keptFromLocked(w.Class) || !p.printLocked(w.Print)) {
 		return false
 	}
 	if w.own.Server != nil {
@@ -488,6 +491,9 @@ func (p *Pool) canLocked(place *queue.Waiter[*Waiter]) bool {
 
 // classOKLocked says whether looking at a class's line can find anybody.
 func (p *Pool) classOKLocked(class int) bool {
+	if p.logging == 0 && p.keptFromLocked(class) {
+		return false
+	}
 	return p.own[class] > 0 || (p.count[Idle] > 0 && p.roomLocked(class))
 }
 

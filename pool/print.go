@@ -176,6 +176,7 @@ func (p *Pool) runLocked(s *Server, index uint16) {
 	p.running++
 	s.beside = p.running
 	p.ran[s.class]++
+	p.seenLocked(s.class)
 	p.account.peak = max(p.account.peak, p.running)
 	if s.print == 0 && index != 0 {
 		s.print, s.slow = index, p.prints.bound[index].Slow
@@ -211,6 +212,7 @@ func (p *Pool) haltLocked(s *Server, n int) {
 	s.running -= n
 	p.running -= n
 	p.ran[s.class] -= n
+	p.seenLocked(s.class)
 	if s.running > 0 || s.print == 0 {
 		return
 	}

@@ -449,6 +449,20 @@ func (q *Queue[T]) HeldUp() (n int) {
 	return n
 }
 
+// Ready is how many of a class wait in lanes that are open.
+func (q *Queue[T]) Ready(class int) int {
+	n := q.classes[class].n
+	if q.own == 0 || q.open == nil {
+		return n
+	}
+	for k := FirstOwn - 1; k < Lanes; k++ {
+		if held := q.classes[class].lanes[k].n; held > 0 && !q.open(k) {
+			n -= held
+		}
+	}
+	return n
+}
+
 // Waiting is how many of a class wait, not counting urgent ones.
 func (q *Queue[T]) Waiting(class int) int { return q.classes[class].n + q.classes[class].porch.n }
 
