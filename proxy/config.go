@@ -25,6 +25,9 @@ type Config struct {
 	Handed *sock.Handed
 	// MaxClients bounds client connections; one more is answered FATAL 53300 and closed.
 	MaxClients int
+	// ClientsPerDatabase and ClientsPerUser bound those of one database, as clients call it, and of one user, as it calls itself; 0: MaxClients alone does. One more is
+	// answered FATAL 53300 and closed. Who may change something in the console comes in there nevertheless.
+	ClientsPerDatabase, ClientsPerUser int
 	// MaxLoginsPerAddress is how many connections of one address that have not logged in may be silent; from this number on they give way to
 	// those of others. 0, or more than that: half of all that may be there.
 	MaxLoginsPerAddress int
@@ -42,7 +45,7 @@ type Config struct {
 	// PerLogin, PerDatabase and PerUser are how many servers a user has in one database, a database and a user in all; 0: as many as
 	// PostgreSQL allows.
 	PerLogin, PerDatabase, PerUser int
-	// Users are exceptions by the name under which servers are logged in to.
+	// Users are exceptions by the name of a user.
 	Users map[string]UserLimits
 	// Password is where the passwords of the upstreams' own users come from that are not in them.
 	Password PasswordSource
@@ -147,13 +150,20 @@ type Database struct {
 	Settings map[string]string
 	// MaxServers and PerLogin, if not 0, are in the places of PerDatabase and PerLogin.
 	MaxServers, PerLogin int
+	// MaxClients, if not 0, is in the place of ClientsPerDatabase.
+	MaxClients int
 }
 
 // AnyDatabase is the name of the exception for names that have none.
 const AnyDatabase = "*"
 
-// UserLimits are how many servers a user has: if not 0, in the places of PerUser and PerLogin.
-type UserLimits struct{ MaxServers, PerLogin int }
+// UserLimits are what holds for one user in the place of what holds for all, where it is not 0.
+type UserLimits struct {
+	// MaxServers and PerLogin are how many servers there are that are logged in to by this name, in the places of PerUser and PerLogin.
+	MaxServers, PerLogin int
+	// MaxClients is how many clients call themselves so, in the place of ClientsPerUser.
+	MaxClients int
+}
 
 // PoolMode says when a client's server goes back to the pool.
 type PoolMode uint8
@@ -240,6 +250,11 @@ func (c Config) Validate() []error {
 	}
 	if c.MaxClients < 1 {
 		bad("max_clients: %d is less than 1", c.MaxClients)
+	}
+	for key, n := range map[string]int{"database": c.ClientsPerDatabase, "user": c.ClientsPerUser} {
+		if n < 0 {
+			bad("max_clients_per_%s: %d is negative; give a number of clients or auto", key, n)
+		}
 	}
 	if c.MaxLoginsPerAddress < 0 {
 		bad("max_logins_per_address: %d is negative; give a number of connections or auto", c.MaxLoginsPerAddress)

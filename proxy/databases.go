@@ -137,6 +137,7 @@ func (srv *Server) joinedLocked(s *session) {
 func (srv *Server) leftLocked(s *session) {
 	d := s.route.at
 	d.clients--
+	srv.heads.add(s.head, -1)
 	did := s.did.totals()
 	d.past.Add(did)
 	srv.past.Add(did)
@@ -161,9 +162,11 @@ type DatabaseInfo struct {
 	As       string            // who logs in to servers, whoever the clients are; empty: who they are
 	Mode     PoolMode
 	Clients  int
-	Paused   bool // by its name: see Server.Pause
-	Disabled bool
-	Totals   Totals
+	// MostClients is how many there may be; 0: as many as there may be of all.
+	MostClients int
+	Paused      bool // by its name: see Server.Pause
+	Disabled    bool
+	Totals      Totals
 }
 
 // Databases are all that are known, by name. What clients do meanwhile is counted or not.
@@ -187,7 +190,7 @@ func (srv *Server) Databases() []DatabaseInfo {
 	list := make([]DatabaseInfo, 0, len(all))
 	for name, d := range all {
 		at, real, _ := srv.destination(name)
-		d.Upstream, d.Mode, d.Real, d.As = at.Upstream, at.Mode, real, at.User
+		d.Upstream, d.Mode, d.Real, d.As, d.MostClients = at.Upstream, at.Mode, real, at.User, cmp.Or(at.MaxClients, srv.cfg().ClientsPerDatabase)
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })

@@ -185,6 +185,9 @@ func (srv *Server) UserNames() []string {
 	for _, name := range srv.users.Load().names() {
 		seen[name] = true
 	}
+	for name := range srv.cfg().Users {
+		seen[name] = true
+	}
 	for _, list := range [][]string{srv.cfg().Admin.Users, srv.cfg().Admin.StatsUsers} {
 		for _, name := range list {
 			seen[name] = true

@@ -96,7 +96,7 @@ func TestCrowdGivesWayToOthers(t *testing.T) {
 	s := &session{srv: srv}
 	s.conn.Conn = crowd[5]
 	srv.cfg().MaxClients = 10
-	srv.admit(s)
+	_ = srv.admit(s, "app")
 	srv.let(t, 1, "10.0.0.2", time.Now())
 	if out, wait := srv.enterLobby(more, time.Now()); out != nil || wait <= 0 {
 		t.Errorf("one more of a crowd that comes in waits for %s", wait)
@@ -151,7 +151,7 @@ func TestLobbyCountsWhoIsThere(t *testing.T) {
 				s.conn.Conn = nc
 				if g := srv.lobby.guests[nc]; g != nil && g.home != nil && srv.admitted < 5 {
 					srv.cfg().MaxClients = 10
-					srv.admit(s)
+					_ = srv.admit(s, "app")
 				}
 			}
 			srv.held(t)

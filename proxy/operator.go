@@ -70,8 +70,8 @@ func (srv *Server) logOperatorIn(nc, socket net.Conn, h *hello) (run func(*sessi
 			return nil, &Refusal{Reason: ReasonConsole, Message: "not allowed"}
 		}
 	}
-	if !srv.seat(o, socket) {
-		return nil, &Refusal{Reason: ReasonClients, Message: "guard: as many operators are in the console as may be"}
+	if err := srv.seat(o, socket); err != nil {
+		return nil, err
 	}
 	key := srv.keys.add(o, h.keySize())
 	o.PID, o.Secret = key.pid, key.secret
@@ -92,27 +92,39 @@ func (srv *Server) isOwner(socket net.Conn, user string) bool {
 	return err == nil && uid == os.Geteuid()
 }
 
-// seat counts an operator, who leaves the lobby; false: there are too many.
-func (srv *Server) seat(o *Operator, socket net.Conn) bool {
+// head is what the operator is counted as: both names of the console are one.
+func (o *Operator) head() head { return head{Consoles[0], o.User} }
+
+// seat counts an operator, who leaves the lobby. The error is the answer to one that is too many.
+func (srv *Server) seat(o *Operator, socket net.Conn) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if len(srv.operators) >= MaxOperators {
-		return false
+		return &Refusal{Reason: ReasonClients, Message: "guard: as many operators are in the console as may be"}
 	}
+	if !o.Changes { // who must see to it that there is room again comes in
+		if err := srv.roomLocked(o.head().database, o.User); err != nil {
+			return err
+		}
+	}
+	srv.heads.add(o.head(), 1)
 	o.leave = func() { _ = socket.Close() }
 	srv.operators[o] = struct{}{}
 	if g := srv.lobby.guests[socket]; g != nil {
 		srv.lobby.counted(g, time.Now())
 	}
 	srv.leaveLobbyLocked(socket)
-	return true
+	return nil
 }
 
 func (srv *Server) unseat(o *Operator) {
 	srv.keys.remove(cancelKey{o.PID, o.Secret})
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	delete(srv.operators, o)
+	if _, in := srv.operators[o]; in {
+		delete(srv.operators, o)
+		srv.heads.add(o.head(), -1)
+	}
 }
 
 // serveOperator is the goroutine of an operator. A bug in the console ends it alone.

@@ -106,7 +106,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 	srv.leaveLobbyLocked(sock.Socket(s.conn.Conn))
 	srv.entered[s] = struct{}{}
 	srv.joinedLocked(s)
-	srv.dismissLocked(s)
+	srv.enteredLocked(s)
 	srv.mu.Unlock()
 	err := srv.passThrough(s, server)
 	srv.keys.remove(s.key)

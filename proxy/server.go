@@ -81,6 +81,7 @@ type Server struct {
 	operators map[*Operator]struct{}        // guarded by mu
 	past      Totals                        // guarded by mu: of clients that have left
 	admitted  int                           // guarded by mu: logins that may go on and have not entered
+	heads     heads                         // guarded by mu: who of them, of those that entered and of the operators, has which name
 	served    chan struct{}                 // closed when Serve may return
 	once      sync.Once
 }
@@ -263,29 +264,38 @@ func (srv *Server) caught(nc net.Conn) {
 	}
 }
 
-// admit counts a client whose login may go on; false: there are too many.
-func (srv *Server) admit(s *session) bool {
+// admit counts a client of this name of a database whose login may go on. The error is the answer to one that is too many.
+func (srv *Server) admit(s *session, database string) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if len(srv.entered)+srv.admitted >= srv.cfg().MaxClients {
-		return false
+		return srv.tooMany("guard: client connection limit reached", "no more connections allowed (max_client_conn)")
+	}
+	if err := srv.roomLocked(database, s.user); err != nil {
+		return err
 	}
 	srv.admitted++
 	s.admitted = true
+	s.head = head{database, s.user}
+	srv.heads.add(s.head, 1)
 	if g := srv.lobby.guests[sock.Socket(s.conn.Conn)]; g != nil {
 		srv.lobby.counted(g, time.Now())
 	}
-	return true
+	return nil
 }
 
 // dismiss ends the count that admit began.
 func (srv *Server) dismiss(s *session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.dismissLocked(s)
+	if s.admitted {
+		srv.heads.add(s.head, -1)
+	}
+	srv.enteredLocked(s)
 }
 
-func (srv *Server) dismissLocked(s *session) {
+// enteredLocked has a client not be counted among those who log in any more.
+func (srv *Server) enteredLocked(s *session) {
 	if s.admitted {
 		s.admitted = false
 		srv.admitted--
@@ -332,7 +342,7 @@ func (srv *Server) runSession(s *session) {
 	srv.leaveLobbyLocked(sock.Socket(s.conn.Conn))
 	srv.entered[s] = struct{}{}
 	srv.joinedLocked(s)
-	srv.dismissLocked(s)
+	srv.enteredLocked(s)
 	closing := srv.ctx.Err() != nil
 	srv.mu.Unlock()
 	if closing {

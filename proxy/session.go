@@ -36,6 +36,7 @@ type session struct {
 	stays     atomic.Bool // it cannot be handed over, whatever it does
 	walsender *walsender  // of a replication client; nil: it is none
 	admitted  bool        // counted in srv.admitted; guarded by srv.mu
+	head      head        // counted in srv.heads from admit to the end
 
 	// of the session's goroutine
 	in     *sock.Buffer     // bytes read from the client and not yet dealt with; nil when there are none

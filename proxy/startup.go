@@ -107,8 +107,8 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 	s.class, s.own, s.rules = class, class, srv.tagRules(l, h)
 	s.user, s.listener = h.user, l.Addr
 	s.waiter.Client = srv.application(nc, h)
-	if !srv.admit(s) {
-		return nil, &Refusal{Reason: ReasonClients, Message: "guard: client connection limit reached"}
+	if err := srv.admit(s, h.database); err != nil {
+		return nil, err
 	}
 	if s.route, err = srv.routeFor(h); err != nil {
 		return nil, err

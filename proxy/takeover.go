@@ -167,7 +167,7 @@ func (srv *Server) adopt(m *arrival, with *os.File) (s *session, err error) {
 // arrive makes s what it was with the ancestor, over nc.
 func (s *session) arrive(m *arrival, nc net.Conn) (err error) {
 	srv := s.srv
-	if srv.ctx.Err() != nil || !srv.admit(s) {
+	if srv.ctx.Err() != nil || srv.admit(s, string(m.Database)) != nil {
 		return errors.New("there is no room for it")
 	}
 	h := &hello{user: s.user, database: string(m.Database), applicationName: string(m.Called)}

@@ -87,7 +87,7 @@ func (f *File) PageFiles() auth.Files {
 // ToProxy returns what a proxy.Server is told, but for LearnedDir. Its Log discards; the caller sets another.
 func (f *File) ToProxy() proxy.Config {
 	c := proxy.Config{
-		MaxClients: f.MaxClients, MaxLoginsPerAddress: int(f.MaxLogins),
+		MaxClients: f.MaxClients, ClientsPerDatabase: int(f.ClientsPerDatabase), ClientsPerUser: int(f.ClientsPerUser), MaxLoginsPerAddress: int(f.MaxLogins),
 		Observe:   f.Mode == "observe",
 		Upstream:  f.Upstream.Upstream,
 		Password:  proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
@@ -132,14 +132,14 @@ func (f *File) ToProxy() proxy.Config {
 	for name, db := range f.Databases {
 		c.Databases[name] = proxy.Database{
 			Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy(), User: db.User, Settings: db.Settings,
-			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin),
+			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin), MaxClients: int(db.MaxClients),
 		}
 	}
 	for name, u := range f.Users {
 		if c.Users == nil {
 			c.Users = map[string]proxy.UserLimits{}
 		}
-		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin)}
+		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin), MaxClients: int(u.MaxClients)}
 	}
 	for _, k := range f.Classes {
 		c.Pool.Classes = append(c.Pool.Classes, queue.Class{

@@ -10,35 +10,37 @@ import (
 // File is one checked configuration, defaults filled in. Its fields are the keys of the file, in the order in which
 // Effective prints them; deploy/pgguard.yaml says what each does.
 type File struct {
-	Listen        []Listen            `yaml:"listen"`
-	HTTP          string              `yaml:"http"`
-	Pprof         bool                `yaml:"pprof"`
-	Mode          Mode                `yaml:"mode"`
-	Upstream      Upstream            `yaml:"upstream"`
-	Password      Password            `yaml:"upstream_password"`
-	Pool          Pool                `yaml:"pool"`
-	Classes       []Class             `yaml:"classes"`
-	Databases     map[string]Database `yaml:"databases"`
-	Users         map[string]User     `yaml:"users"`
-	MaxClients    int                 `yaml:"max_clients"`
-	MaxLogins     Auto                `yaml:"max_logins_per_address"`
-	LoginTimeout  Duration            `yaml:"login_timeout"`
-	WriteTimeout  Duration            `yaml:"write_timeout"`
-	PeerTimeout   Duration            `yaml:"peer_timeout"`
-	CancelTimeout Duration            `yaml:"cancel_timeout"`
-	DeferBegin    bool                `yaml:"defer_begin"`
-	Shutdown      Shutdown            `yaml:"shutdown"`
-	Takeover      Takeover            `yaml:"takeover"`
-	Log           Log                 `yaml:"log"`
-	Auth          Auth                `yaml:"auth"`
-	TLS           TLS                 `yaml:"tls"`
-	Admin         Admin               `yaml:"admin"`
-	Incidents     Incidents           `yaml:"incidents"`
-	ShowQueries   bool                `yaml:"show_queries"`
-	NoticeAfter   Duration            `yaml:"notice_after"`
-	Exemplars     bool                `yaml:"exemplars"`
-	OTLP          OTLP                `yaml:"otlp"`
-	Reload        bool                `yaml:"reload_on_change"`
+	Listen             []Listen            `yaml:"listen"`
+	HTTP               string              `yaml:"http"`
+	Pprof              bool                `yaml:"pprof"`
+	Mode               Mode                `yaml:"mode"`
+	Upstream           Upstream            `yaml:"upstream"`
+	Password           Password            `yaml:"upstream_password"`
+	Pool               Pool                `yaml:"pool"`
+	Classes            []Class             `yaml:"classes"`
+	Databases          map[string]Database `yaml:"databases"`
+	Users              map[string]User     `yaml:"users"`
+	MaxClients         int                 `yaml:"max_clients"`
+	ClientsPerDatabase Auto                `yaml:"max_clients_per_database"`
+	ClientsPerUser     Auto                `yaml:"max_clients_per_user"`
+	MaxLogins          Auto                `yaml:"max_logins_per_address"`
+	LoginTimeout       Duration            `yaml:"login_timeout"`
+	WriteTimeout       Duration            `yaml:"write_timeout"`
+	PeerTimeout        Duration            `yaml:"peer_timeout"`
+	CancelTimeout      Duration            `yaml:"cancel_timeout"`
+	DeferBegin         bool                `yaml:"defer_begin"`
+	Shutdown           Shutdown            `yaml:"shutdown"`
+	Takeover           Takeover            `yaml:"takeover"`
+	Log                Log                 `yaml:"log"`
+	Auth               Auth                `yaml:"auth"`
+	TLS                TLS                 `yaml:"tls"`
+	Admin              Admin               `yaml:"admin"`
+	Incidents          Incidents           `yaml:"incidents"`
+	ShowQueries        bool                `yaml:"show_queries"`
+	NoticeAfter        Duration            `yaml:"notice_after"`
+	Exemplars          bool                `yaml:"exemplars"`
+	OTLP               OTLP                `yaml:"otlp"`
+	Reload             bool                `yaml:"reload_on_change"`
 }
 
 // OTLP says where metrics and spans are sent to.
@@ -136,6 +138,8 @@ type Database struct {
 	User     string            `yaml:"user"`
 	Settings map[string]string `yaml:"settings"`
 	Pool     DatabasePool      `yaml:"pool"`
+
+	MaxClients Auto `yaml:"max_clients"`
 }
 
 // DatabasePool is the part of Pool that can differ between databases.
@@ -145,10 +149,11 @@ type DatabasePool struct {
 	MaxServersPerLogin Auto     `yaml:"max_servers_per_login"`
 }
 
-// User is an exception for one user, by the name under which servers are logged in to.
+// User is an exception for one user: numbers of servers by the name under which those are logged in to, of clients by how they call themselves.
 type User struct {
 	MaxServers         Auto `yaml:"max_servers"`
 	MaxServersPerLogin Auto `yaml:"max_servers_per_login"`
+	MaxClients         Auto `yaml:"max_clients"`
 }
 
 // Shutdown says how the first SIGTERM or SIGINT is obeyed.
@@ -204,16 +209,18 @@ func Default() *File {
 			SyncApplicationName:   d.SyncApplicationName,
 			Learned:               "auto",
 		},
-		Password:      Password{Command: []string{}, Cache: Duration(d.Password.Cache)},
-		Databases:     map[string]Database{},
-		Users:         map[string]User{},
-		MaxClients:    d.MaxClients,
-		MaxLogins:     Auto(d.MaxLoginsPerAddress),
-		LoginTimeout:  Duration(d.LoginTimeout),
-		WriteTimeout:  Duration(d.WriteTimeout),
-		PeerTimeout:   Duration(d.PeerTimeout),
-		CancelTimeout: Duration(d.CancelTimeout),
-		DeferBegin:    d.DeferBegin,
+		Password:           Password{Command: []string{}, Cache: Duration(d.Password.Cache)},
+		Databases:          map[string]Database{},
+		Users:              map[string]User{},
+		MaxClients:         d.MaxClients,
+		ClientsPerDatabase: Auto(d.ClientsPerDatabase),
+		ClientsPerUser:     Auto(d.ClientsPerUser),
+		MaxLogins:          Auto(d.MaxLoginsPerAddress),
+		LoginTimeout:       Duration(d.LoginTimeout),
+		WriteTimeout:       Duration(d.WriteTimeout),
+		PeerTimeout:        Duration(d.PeerTimeout),
+		CancelTimeout:      Duration(d.CancelTimeout),
+		DeferBegin:         d.DeferBegin,
 		Shutdown: Shutdown{
 			AcceptWhileDraining: d.AcceptWhileDraining, Grace: Duration(d.Grace), IdleGrace: Duration(d.IdleGrace),
 		},

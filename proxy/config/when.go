@@ -30,6 +30,7 @@ var whens = map[string]When{
 	"databases.*.upstream": AtOnce, "databases.*.user": NewClients, "databases.*.settings.*": NewClients, "databases.*.pool.mode": NewClients,
 	"databases.*.pool.max_servers": AtOnce, "databases.*.pool.max_servers_per_login": AtOnce,
 	"users.*.max_servers": AtOnce, "users.*.max_servers_per_login": AtOnce,
+	"max_clients_per_database": AtOnce, "max_clients_per_user": AtOnce, "databases.*.max_clients": AtOnce, "users.*.max_clients": AtOnce,
 
 	"max_clients": AtOnce, "max_logins_per_address": AtOnce, "login_timeout": NewClients, "write_timeout": NewClients, "peer_timeout": AtOnce, "cancel_timeout": AtOnce,
 	"defer_begin": NewClients, "shutdown.accept_while_draining": AtOnce, "shutdown.grace": AtOnce, "shutdown.idle_grace": AtOnce, "log.format": Restart, "log.level": AtOnce, "log.slow_query": AtOnce,

@@ -33,9 +33,10 @@ func showUsers(s *session) []row {
 	for _, v := range s.guard.ServerList() {
 		servers[v.User]++
 	}
+	cfg := s.guard.Config()
 	var rows []row
 	for _, name := range s.guard.UserNames() {
-		rows = append(rows, row{name, nil, nil, nil, 0, servers[name], 0, clients[name]})
+		rows = append(rows, row{name, nil, nil, nil, 0, servers[name], cfg.MostClientsOf(name), clients[name]})
 	}
 	return rows
 }

@@ -37,11 +37,11 @@ func showDatabases(s *session) []row {
 		most := caps[d.Upstream.Address()]
 		rows = append(rows, row{
 			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, orNull(d.As), most, 0, 0, lifetime, d.Mode.String(), balancing(d.Upstream), most,
-			servers[place{d.Upstream.Address(), d.Real}], 0, d.Clients, bit(d.Paused), bit(d.Disabled),
+			servers[place{d.Upstream.Address(), d.Real}], d.MostClients, d.Clients, bit(d.Paused), bit(d.Disabled),
 		})
 	}
 	rows = append(rows, row{
-		adminName, nil, portOf(s.guard), adminName, adminName, 0, 0, 0, lifetime, "statement", nil, 0, 0, 0, len(s.guard.Operators()), 0, 0,
+		adminName, nil, portOf(s.guard), adminName, adminName, 0, 0, 0, lifetime, "statement", nil, 0, 0, cfg.ClientsPerDatabase, len(s.guard.Operators()), 0, 0,
 	})
 	sortRows(rows)
 	return rows

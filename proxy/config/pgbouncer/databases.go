@@ -26,7 +26,7 @@ var fieldsOfDatabase = []field{
 	{key: "pool_size", kind: number}, {key: "reserve_pool", kind: number}, {key: "reserve_pool_size", kind: number},
 	{key: "max_db_connections", kind: number},
 	{key: "min_pool_size", kind: number, says: standby},
-	{key: "max_db_client_connections", kind: number, says: "there is no bound on clients of one database, only max_clients for all"},
+	{key: "max_db_client_connections", kind: number},
 	{key: "server_lifetime", kind: number, says: "there is one pool.lifetime for all databases"},
 	{key: "load_balance_hosts", kind: word, words: "disable round-robin"},
 	{key: "pool_mode", kind: word, words: modes},
@@ -132,6 +132,7 @@ func (c *converter) database(d *database) {
 	}
 	c.settings(d, n)
 	c.limit(d, n.child("pool"), c.limitOf(d))
+	c.most(n, d.fields["max_db_client_connections"])
 }
 
 // dsn is the upstream of a database, in the words of libpq.

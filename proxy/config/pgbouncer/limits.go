@@ -10,7 +10,7 @@ var fieldsOfUser = []field{
 	{key: "idle_transaction_timeout", kind: number, says: "ALTER ROLE … SET idle_in_transaction_session_timeout has the same effect"},
 	{key: "query_timeout", kind: number, says: "ALTER ROLE … SET statement_timeout has the same effect"},
 	{key: "client_idle_timeout", kind: number, says: "an idle client holds no server here, and is not closed"},
-	{key: "max_user_client_connections", kind: number, says: "there is no bound on clients of one user, only max_clients for all"},
+	{key: "max_user_client_connections", kind: number},
 }
 
 // base is what holds for databases and users that say nothing of their own.
@@ -58,6 +58,13 @@ func (c *converter) userLimits() {
 	}
 }
 
+// most writes how many clients a database or a user has, where its line says so.
+func (c *converter) most(n *node, p pair) {
+	if most, _ := parseNumber(p.value); most > 0 {
+		c.set(n.child("max_clients"), auto(most), p.valueAt)
+	}
+}
+
 // user writes what is special about one.
 func (c *converter) user(e entry, fields map[string]pair) {
 	n := c.root.child("users").child(e.key)
@@ -70,6 +77,7 @@ func (c *converter) user(e entry, fields map[string]pair) {
 		most, _ := parseNumber(p.value)
 		c.set(n.child("max_servers"), auto(most), p.valueAt)
 	}
+	c.most(n, fields["max_user_client_connections"])
 	p, ok := fields["pool_size"]
 	if _, more := fields["reserve_pool_size"]; !ok && !more {
 		return

@@ -91,6 +91,13 @@ func (c *converter) clients() {
 	if c.at("max_client_conn").line == 0 {
 		n.remarks = append(n.remarks, "max_client_conn: 100 is PgBouncer's default; an idle client costs about 8 KiB here")
 	}
+	for _, k := range []struct{ theirs, ours string }{
+		{"max_db_client_connections", "max_clients_per_database"}, {"max_user_client_connections", "max_clients_per_user"},
+	} {
+		if most := c.number(k.theirs); most > 0 {
+			c.set(c.root.child(k.ours), auto(most), c.at(k.theirs))
+		}
+	}
 	switch d := c.seconds("client_login_timeout"); d {
 	case time.Minute:
 	case 0:

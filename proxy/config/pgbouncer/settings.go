@@ -50,16 +50,15 @@ func isZero(v string) bool {
 }
 
 const (
-	modes       = "session transaction statement"
-	sslmodes    = "disable allow prefer require verify-ca verify-full"
-	authTypes   = "any trust plain md5 cert hba ldap pam scram-sha-256"
-	inKernel    = "the kernel's own value is used"
-	noDNS       = "a name is looked up for each login to a server, by the system's resolver, and a change is noticed"
-	noTimeout   = "pgguard has no such time; set %s for the role or database in PostgreSQL instead"
-	noStats     = "there are no lines of statistics in the log; /metrics and /api/v1/state have them"
-	goCiphers   = "Go chooses among ciphers that are safe; there is no list"
-	noClientCap = "there is no bound on clients of one %s, only max_clients for all"
-	standby     = "servers are opened when they are needed, several at a time; none is kept ahead"
+	modes     = "session transaction statement"
+	sslmodes  = "disable allow prefer require verify-ca verify-full"
+	authTypes = "any trust plain md5 cert hba ldap pam scram-sha-256"
+	inKernel  = "the kernel's own value is used"
+	noDNS     = "a name is looked up for each login to a server, by the system's resolver, and a change is noticed"
+	noTimeout = "pgguard has no such time; set %s for the role or database in PostgreSQL instead"
+	noStats   = "there are no lines of statistics in the log; /metrics and /api/v1/state have them"
+	goCiphers = "Go chooses among ciphers that are safe; there is no list"
+	standby   = "servers are opened when they are needed, several at a time; none is kept ahead"
 )
 
 // settings are all keys of [pgbouncer] of PgBouncer 1.25, in the order of its SHOW CONFIG.
@@ -105,11 +104,11 @@ var settings = []setting{
 	{key: "log_stats", value: "1", kind: truth, same: zero, says: noStats},
 	{key: "logfile", same: unset},
 	{key: "max_client_conn", value: "100", kind: number, same: anything},
-	{key: "max_db_client_connections", value: "0", kind: number, same: zero, says: fmt.Sprintf(noClientCap, "database")},
+	{key: "max_db_client_connections", value: "0", kind: number, same: anything},
 	{key: "max_db_connections", value: "0", kind: number, same: anything},
 	{key: "max_packet_size", value: "2147483647", kind: number, same: is("2147483647"), says: "a message may be as long as PostgreSQL takes it, and is passed on as it comes"},
 	{key: "max_prepared_statements", value: "200", kind: number, same: anything},
-	{key: "max_user_client_connections", value: "0", kind: number, same: zero, says: fmt.Sprintf(noClientCap, "user")},
+	{key: "max_user_client_connections", value: "0", kind: number, same: anything},
 	{key: "max_user_connections", value: "0", kind: number, same: anything},
 	{key: "min_pool_size", value: "0", kind: number, same: zero, says: standby},
 	{key: "peer_id", value: "0", kind: number, same: zero, says: "there is one process here, which cancels for its own clients: behind a balancer that spreads clients over several pgguards, cancel requests must come to the one that has the client"},
