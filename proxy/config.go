@@ -63,6 +63,8 @@ type Config struct {
 	Rules []Rule
 	// LoginTimeout bounds a client's login, from its first byte to ReadyForQuery.
 	LoginTimeout time.Duration
+	// Timeouts are after how long a client is disconnected.
+	Timeouts Timeouts
 	// WriteTimeout bounds how long a peer that does not read may block a write to it.
 	WriteTimeout time.Duration
 	// PeerTimeout bounds how long a client's or server's machine may not answer at all before the connection is taken to be lost.
@@ -163,6 +165,8 @@ type UserLimits struct {
 	MaxServers, PerLogin int
 	// MaxClients is how many clients call themselves so, in the place of ClientsPerUser.
 	MaxClients int
+	// Timeouts are those of clients that call themselves so.
+	Timeouts Timeouts
 }
 
 // PoolMode says when a client's server goes back to the pool.

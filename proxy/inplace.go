@@ -100,6 +100,7 @@ func (s *session) begin() bool {
 		return false
 	}
 	s.local = wire.InTransaction
+	s.begun++
 	return true
 }
 

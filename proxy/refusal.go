@@ -37,6 +37,11 @@ const (
 	ReasonConsole      Reason = "console"     // login: the user may not come to the console
 	ReasonPinned       Reason = "pinned"      // too many clients keep a server of their own
 	ReasonTransactions Reason = "pool_mode"   // a transaction block in statement mode
+
+	ReasonStatementTimeout   Reason = "statement_timeout"   // disconnect_after: a statement ran for too long
+	ReasonTransactionTimeout Reason = "transaction_timeout" // disconnect_after: a transaction lasted for too long
+	ReasonIdleTransaction    Reason = "idle_in_transaction" // disconnect_after: a transaction did nothing for too long
+	ReasonIdle               Reason = "idle"                // disconnect_after: a client did nothing for too long
 )
 
 const hintSafe = "The statement was not sent; it is safe to try again."
@@ -71,6 +76,11 @@ var refusals = map[Reason]row{
 	ReasonConsole:      {"08P01", true, ""},
 	ReasonPinned:       {"53400", false, "Release what the session keeps (locks, temporary tables, LISTEN, cursors), or raise pool.max_pinned."},
 	ReasonTransactions: {"0A000", false, "Set pool.mode to transaction."},
+
+	ReasonStatementTimeout:   {"57014", true, ""},
+	ReasonTransactionTimeout: {"25P04", true, ""},
+	ReasonIdleTransaction:    {"25P03", true, ""},
+	ReasonIdle:               {"57P05", true, ""},
 }
 
 // Refusal is an answer given in the database's place; the client stays connected unless the table says fatal.

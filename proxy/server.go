@@ -177,6 +177,9 @@ func (srv *Server) Serve(ctx context.Context) error {
 			go srv.accept(l)
 		}
 	}
+	if srv.ctx.Err() == nil {
+		srv.work.Go(srv.endOverdue)
+	}
 	srv.mu.Unlock()
 	if len(listeners) == 0 {
 		return errors.New("serve: nothing is listened on")

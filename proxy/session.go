@@ -36,7 +36,7 @@ type session struct {
 	stays     atomic.Bool // it cannot be handed over, whatever it does
 	walsender *walsender  // of a replication client; nil: it is none
 	admitted  bool        // counted in srv.admitted; guarded by srv.mu
-	head      head        // counted in srv.heads from admit to the end
+	seen      sighting    // of endOverdue
 
 	// of the session's goroutine
 	in     *sock.Buffer     // bytes read from the client and not yet dealt with; nil when there are none
@@ -54,6 +54,7 @@ type session struct {
 	spare   *link             // to be the next
 	opening translate.Opening // while local is T: the BEGIN that is sent with the first statement
 	local   byte              // transaction state as the client sees it, while free
+	begun   uint64            // BEGINs that waited for a statement, ever
 	skip    bool              // after an error of ours: drop everything up to Sync
 	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
 	span    *Span             // of the exchange under way; nil: it is in no trace
@@ -77,6 +78,7 @@ type identity struct {
 	since    time.Time
 	id       uint64  // among clients and servers; 0: it is not in yet
 	own      int     // class of the client
+	head     head    // counted in srv.heads from admit to the end
 	rules    []*Rule // that lower the class of a transaction by its tags
 }
 

@@ -73,7 +73,7 @@ func TestSetHoldsUntilReload(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{
-		"pool.limits": "there is none of that name", "databases.x.user": "change it in the file", "query_timeout": "nothing here stands for it", "listen": "there is none",
+		"pool.limits": "there is none of that name", "databases.x.user": "change it in the file", "dns_max_ttl": "nothing here stands for it", "listen": "there is none",
 	} {
 		if _, err := c.assign("ops", key, "1"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("SET %s: %v, want %s", key, err, want)
@@ -167,8 +167,8 @@ func TestSetUnderPgBouncersFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.begin(first, &c.log)
-	if got, err := c.assign("ops", "query_timeout", "5"); err != nil || len(got) != 1 || !strings.Contains(got[0], "statement_timeout") {
-		t.Errorf("SET query_timeout: %q, %v", got, err)
+	if got, err := c.assign("ops", "dns_max_ttl", "5"); err != nil || len(got) != 1 || !strings.Contains(got[0], "is looked up") {
+		t.Errorf("SET dns_max_ttl: %q, %v", got, err)
 	}
 	if got, err := c.assign("ops", "pool_mode", "transaction"); err != nil || !slices.Contains(got, "pool.mode: session -> transaction (for clients to come)") {
 		t.Errorf("SET pool_mode: %q, %v", got, err)

@@ -102,6 +102,7 @@ func (f *File) ToProxy() proxy.Config {
 			Lifetime:    f.Pool.Lifetime.Std(),
 		},
 		LoginTimeout:        f.LoginTimeout.Std(),
+		Timeouts:            f.DisconnectAfter.toProxy(),
 		WriteTimeout:        f.WriteTimeout.Std(),
 		PeerTimeout:         f.PeerTimeout.Std(),
 		CancelTimeout:       f.CancelTimeout.Std(),
@@ -139,7 +140,7 @@ func (f *File) ToProxy() proxy.Config {
 		if c.Users == nil {
 			c.Users = map[string]proxy.UserLimits{}
 		}
-		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin), MaxClients: int(u.MaxClients)}
+		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin), MaxClients: int(u.MaxClients), Timeouts: u.DisconnectAfter.toProxy()}
 	}
 	for _, k := range f.Classes {
 		c.Pool.Classes = append(c.Pool.Classes, queue.Class{
@@ -154,6 +155,11 @@ func (f *File) ToProxy() proxy.Config {
 		}
 	}
 	return c
+}
+
+// toProxy returns d as the proxy names it.
+func (d DisconnectAfter) toProxy() proxy.Timeouts {
+	return proxy.Timeouts{Statement: d.Statement.Std(), Transaction: d.Transaction.Std(), IdleInTransaction: d.IdleInTransaction.Std(), Idle: d.Idle.Std()}
 }
 
 // toProxy returns m as the proxy names it.

@@ -25,6 +25,7 @@ type File struct {
 	ClientsPerUser     Auto                `yaml:"max_clients_per_user"`
 	MaxLogins          Auto                `yaml:"max_logins_per_address"`
 	LoginTimeout       Duration            `yaml:"login_timeout"`
+	DisconnectAfter    DisconnectAfter     `yaml:"disconnect_after"`
 	WriteTimeout       Duration            `yaml:"write_timeout"`
 	PeerTimeout        Duration            `yaml:"peer_timeout"`
 	CancelTimeout      Duration            `yaml:"cancel_timeout"`
@@ -54,6 +55,14 @@ type Incidents struct {
 	File string `yaml:"file"` // empty: nowhere
 	Size int    `yaml:"size"` // MiB
 	Keep int    `yaml:"keep"`
+}
+
+// DisconnectAfter says after how long a client is disconnected; 0: never, or for a user as for all.
+type DisconnectAfter struct {
+	Statement         Duration `yaml:"statement"`
+	Transaction       Duration `yaml:"transaction"`
+	IdleInTransaction Duration `yaml:"idle_in_transaction"`
+	Idle              Duration `yaml:"idle"`
 }
 
 // Admin says who may see, and change, what the guard does.
@@ -154,6 +163,8 @@ type User struct {
 	MaxServers         Auto `yaml:"max_servers"`
 	MaxServersPerLogin Auto `yaml:"max_servers_per_login"`
 	MaxClients         Auto `yaml:"max_clients"`
+
+	DisconnectAfter DisconnectAfter `yaml:"disconnect_after"`
 }
 
 // Shutdown says how the first SIGTERM or SIGINT is obeyed.

@@ -32,6 +32,10 @@ var whens = map[string]When{
 	"users.*.max_servers": AtOnce, "users.*.max_servers_per_login": AtOnce,
 	"max_clients_per_database": AtOnce, "max_clients_per_user": AtOnce, "databases.*.max_clients": AtOnce, "users.*.max_clients": AtOnce,
 
+	"disconnect_after.statement": AtOnce, "disconnect_after.transaction": AtOnce, "disconnect_after.idle_in_transaction": AtOnce, "disconnect_after.idle": AtOnce,
+	"users.*.disconnect_after.statement": AtOnce, "users.*.disconnect_after.transaction": AtOnce, "users.*.disconnect_after.idle_in_transaction": AtOnce,
+	"users.*.disconnect_after.idle": AtOnce,
+
 	"max_clients": AtOnce, "max_logins_per_address": AtOnce, "login_timeout": NewClients, "write_timeout": NewClients, "peer_timeout": AtOnce, "cancel_timeout": AtOnce,
 	"defer_begin": NewClients, "shutdown.accept_while_draining": AtOnce, "shutdown.grace": AtOnce, "shutdown.idle_grace": AtOnce, "log.format": Restart, "log.level": AtOnce, "log.slow_query": AtOnce,
 

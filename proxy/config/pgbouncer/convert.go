@@ -128,7 +128,7 @@ func (r remark) compare(o remark) int {
 }
 
 // order is that of the keys that come out.
-var order = []string{"listen", "upstream", "pool", "classes", "databases", "users", "max_clients", "max_clients_per_database", "max_clients_per_user", "login_timeout", "log", "auth", "tls", "admin"}
+var order = []string{"listen", "upstream", "pool", "classes", "databases", "users", "max_clients", "max_clients_per_database", "max_clients_per_user", "login_timeout", "disconnect_after", "log", "auth", "tls", "admin"}
 
 func convert(name string, f *file, open func(string) ([]byte, error), insecure bool) (*Conversion, config.Faults) {
 	c := &converter{file: f, open: open, main: map[string]entry{}, where: map[string]place{"": {name, 1, 1}}, known: map[string]bool{}, once: map[string]bool{}, insecure: insecure}

@@ -268,11 +268,6 @@ func (c *converter) settings(d *database, n *node) {
 			c.set(s.child(f.name), strconv.Quote(p.value), p.valueAt)
 		}
 	}
-	if t := c.seconds("idle_transaction_timeout"); t > 0 {
-		at := c.at("idle_transaction_timeout")
-		c.set(s.child("idle_in_transaction_session_timeout"), strconv.Quote(strconv.FormatInt(max(1, t.Milliseconds()), 10)+"ms"), at)
-		c.remarkOnce(s, at, "idle_transaction_timeout", "PostgreSQL itself ends the transaction; the client has error 25P03, and is not disconnected")
-	}
 	p, ok := d.fields["connect_query"]
 	if !ok {
 		return

@@ -1,15 +1,19 @@
 package pgbouncer
 
-import "strconv"
+import (
+	"strconv"
+
+	"pgguard/proxy/config"
+)
 
 // fieldsOfUser are those of a line in [users].
 var fieldsOfUser = []field{
 	{key: "pool_mode", kind: word, words: modes, says: "a mode is that of a database, whoever the user is"},
 	{key: "pool_size", kind: number}, {key: "reserve_pool_size", kind: number}, {key: "max_user_connections", kind: number},
-	{key: "transaction_timeout", kind: number, says: "ALTER ROLE … SET transaction_timeout (PostgreSQL 17) has the same effect"},
-	{key: "idle_transaction_timeout", kind: number, says: "ALTER ROLE … SET idle_in_transaction_session_timeout has the same effect"},
-	{key: "query_timeout", kind: number, says: "ALTER ROLE … SET statement_timeout has the same effect"},
-	{key: "client_idle_timeout", kind: number, says: "an idle client holds no server here, and is not closed"},
+	{key: "transaction_timeout", kind: number},
+	{key: "idle_transaction_timeout", kind: number},
+	{key: "query_timeout", kind: number},
+	{key: "client_idle_timeout", kind: number},
 	{key: "max_user_client_connections", kind: number},
 }
 
@@ -65,6 +69,11 @@ func (c *converter) most(n *node, p pair) {
 	}
 }
 
+// timeouts are PgBouncer's times after which clients are disconnected, and what each is called here.
+var timeouts = []struct{ theirs, ours string }{
+	{"query_timeout", "statement"}, {"transaction_timeout", "transaction"}, {"idle_transaction_timeout", "idle_in_transaction"}, {"client_idle_timeout", "idle"},
+}
+
 // user writes what is special about one.
 func (c *converter) user(e entry, fields map[string]pair) {
 	n := c.root.child("users").child(e.key)
@@ -78,6 +87,13 @@ func (c *converter) user(e entry, fields map[string]pair) {
 		c.set(n.child("max_servers"), auto(most), p.valueAt)
 	}
 	c.most(n, fields["max_user_client_connections"])
+	for _, t := range timeouts {
+		if p := fields[t.theirs]; p.value != "" {
+			if d, _ := parseSeconds(p.value); d > 0 {
+				c.set(n.child("disconnect_after").child(t.ours), config.Duration(d).String(), p.valueAt)
+			}
+		}
+	}
 	p, ok := fields["pool_size"]
 	if _, more := fields["reserve_pool_size"]; !ok && !more {
 		return

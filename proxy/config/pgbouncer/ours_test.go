@@ -26,8 +26,8 @@ func TestKeysOfPgBouncerStandForOurs(t *testing.T) {
 			t.Errorf("%s = %s is %s = %s", c.key, c.value, o.Path, got)
 		}
 	}
-	if _, ok := Ours(Assignment{"query_timeout", "5"}); ok {
-		t.Error("something stands for query_timeout")
+	if _, ok := Ours(Assignment{"dns_max_ttl", "5"}); ok {
+		t.Error("something stands for dns_max_ttl")
 	}
 }
 
@@ -38,7 +38,7 @@ func TestAssignmentsGoBeforeTheFile(t *testing.T) {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := ConvertWith(name, []Assignment{{"pool_mode", "transaction"}, {"query_timeout", "5"}})
+	out, err := ConvertWith(name, []Assignment{{"pool_mode", "transaction"}, {"dns_max_ttl", "5"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +46,8 @@ func TestAssignmentsGoBeforeTheFile(t *testing.T) {
 	if err != nil || f.Pool.Mode != "transaction" {
 		t.Errorf("the mode is %v, %v", f, err)
 	}
-	if all := strings.Join(out.Remarks, "\n"); !strings.Contains(all, "SET query_timeout:1: query_timeout: ") {
-		t.Errorf("nothing is said of query_timeout: %s", all)
+	if all := strings.Join(out.Remarks, "\n"); !strings.Contains(all, "SET dns_max_ttl:1: dns_max_ttl: ") {
+		t.Errorf("nothing is said of dns_max_ttl: %s", all)
 	}
 	for _, s := range out.Settings {
 		if s.Key == "pool_mode" && (s.Value != "transaction" || s.Default != "session" || s.Fixed) || s.Key == "listen_port" && !s.Fixed {

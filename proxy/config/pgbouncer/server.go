@@ -98,6 +98,11 @@ func (c *converter) clients() {
 			c.set(c.root.child(k.ours), auto(most), c.at(k.theirs))
 		}
 	}
+	for _, t := range timeouts {
+		if d := c.seconds(t.theirs); d > 0 {
+			c.set(c.root.child("disconnect_after").child(t.ours), config.Duration(d).String(), c.at(t.theirs))
+		}
+	}
 	switch d := c.seconds("client_login_timeout"); d {
 	case time.Minute:
 	case 0:

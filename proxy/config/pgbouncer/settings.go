@@ -55,7 +55,6 @@ const (
 	authTypes = "any trust plain md5 cert hba ldap pam scram-sha-256"
 	inKernel  = "the kernel's own value is used"
 	noDNS     = "a name is looked up for each login to a server, by the system's resolver, and a change is noticed"
-	noTimeout = "pgguard has no such time; set %s for the role or database in PostgreSQL instead"
 	noStats   = "there are no lines of statistics in the log; /metrics and /api/v1/state have them"
 	goCiphers = "Go chooses among ciphers that are safe; there is no list"
 	standby   = "servers are opened when they are needed, several at a time; none is kept ahead"
@@ -75,7 +74,7 @@ var settings = []setting{
 	{key: "auth_user", same: anything},
 	{key: "autodb_idle_timeout", value: "3600", kind: seconds, says: "nothing is kept of a database that nobody uses"},
 	{key: "cancel_wait_timeout", value: "10", kind: seconds, says: "cancel requests wait for nothing, and each is given 5 s"},
-	{key: "client_idle_timeout", value: "0", kind: seconds, same: zero, says: "an idle client holds no server here, and is not closed"},
+	{key: "client_idle_timeout", value: "0", kind: seconds, same: anything},
 	{key: "client_login_timeout", value: "60", kind: seconds, same: anything},
 	{key: "client_tls13_ciphers", says: goCiphers, same: unset},
 	{key: "client_tls_ca_file", same: anything},
@@ -115,7 +114,7 @@ var settings = []setting{
 	{key: "pidfile", same: unset},
 	{key: "pkt_buf", value: "4096", kind: number, says: "buffers are borrowed while something is under way, and grow"},
 	{key: "pool_mode", value: "session", kind: word, words: modes, same: anything},
-	{key: "query_timeout", value: "0", kind: seconds, same: zero, says: fmt.Sprintf(noTimeout, "statement_timeout")},
+	{key: "query_timeout", value: "0", kind: seconds, same: anything},
 	{key: "query_wait_notify", value: "5", kind: number, same: zero, says: "notice_after tells a client that waits long, with what is wrong"},
 	{key: "query_wait_timeout", value: "120", kind: seconds, same: anything},
 	{key: "reserve_pool_size", value: "0", kind: number, same: anything},
@@ -157,7 +156,7 @@ var settings = []setting{
 	{key: "tcp_socket_buffer", value: "0", kind: number, same: zero, says: inKernel},
 	{key: "tcp_user_timeout", value: "0", kind: number, same: anything},
 	{key: "track_extra_parameters", value: "IntervalStyle", says: "every setting follows its client here, reported or not", same: anything},
-	{key: "transaction_timeout", value: "0", kind: seconds, same: zero, says: fmt.Sprintf(noTimeout, "transaction_timeout (PostgreSQL 17)")},
+	{key: "transaction_timeout", value: "0", kind: seconds, same: anything},
 	{key: "unix_socket_dir", value: "/tmp", same: anything},
 	{key: "unix_socket_group", same: unset},
 	{key: "unix_socket_mode", value: "0777", kind: number, same: anything},
