@@ -136,7 +136,7 @@ func (l *law) restore(now time.Time) Reason {
 		l.enter(growing)
 		return ReasonRestore
 	}
-	l.steady.base = window{}
+	l.steady.forget()
 	l.disturbed()
 	l.startProbe()
 	return ReasonRestore

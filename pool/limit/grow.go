@@ -51,6 +51,9 @@ func (l *law) grown(now time.Time, win *window) Reason {
 		return l.stepUp(win)
 	}
 	e, se, ok := elasticity(&g.before, win, &l.world)
+	if !ok && l.slowed(now, &g.before, win) {
+		return l.answer(now, g.from)
+	}
 	if !ok {
 		return l.grownEnd(now, win, 0) // a step that changed nothing: something else binds
 	}

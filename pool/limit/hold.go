@@ -26,7 +26,8 @@ const (
 
 // hold is the steady state's.
 type hold struct {
-	base   window  // since the limit last moved
+	base   window  // at the limit as it is, of the last weighing
+	past   window  // at the same limit, before base; empty: none
 	baseL  int     // the limit it had
 	good   float64 // the limit of the last half minute in which it bound
 	unused float64 // seconds since the limit last bound
@@ -34,11 +35,35 @@ type hold struct {
 
 // note takes a window at limit l into what is known of that limit.
 func (h *hold) note(l int, win *window) {
-	if h.base.length > windowMax || h.baseL != l {
-		h.base, h.baseL = window{}, l
+	switch {
+	case h.baseL != l:
+		h.base, h.past, h.baseL = window{}, window{}, l
+	case h.base.length > windowMax:
+		h.base, h.past = window{}, h.base
 	}
 	h.base.add(win)
 }
+
+// usual is what is known of limit l from a time that is not only just now: a window that has the moment of a change in it says little.
+func (h *hold) usual(l int) *window {
+	switch {
+	case h.baseL != l:
+		return &window{}
+	case h.past.length > 0:
+		return &h.past
+	}
+	return &h.base
+}
+
+// settle is for another weighing: what is in base cannot be added to, and still tells what is usual.
+func (h *hold) settle() {
+	if h.base.length > 0 {
+		h.base, h.past = window{}, h.base
+	}
+}
+
+// forget is for another world.
+func (h *hold) forget() { h.base, h.past = window{}, window{} }
 
 // rest goes to the steady state, with the next experiment after a while.
 func (l *law) rest(now time.Time, until time.Duration) {
@@ -68,6 +93,7 @@ func (l *law) hold(now time.Time, win *window) Reason {
 		h.good = l.limit
 	}
 	h.good += (l.limit - h.good) * min(1, win.length/goodTime)
+	slowed := l.slowed(now, h.usual(l.Current()), win)
 	h.note(l.Current(), win)
 	l.world.note(win)
 	l.goal.calm(win.length)
@@ -76,14 +102,14 @@ func (l *law) hold(now time.Time, win *window) Reason {
 		l.limit *= 1 - crowdingStep
 		return ReasonLWLock
 	}
-	if reason, begun := l.ask(now, win); begun {
+	if reason, begun := l.ask(now, win, slowed); begun {
 		return reason
 	}
 	return l.pull(win)
 }
 
 // ask begins an experiment if it is time for one, or if something else than the limit has changed.
-func (l *law) ask(now time.Time, win *window) (reason Reason, begun bool) {
+func (l *law) ask(now time.Time, win *window, slowed bool) (reason Reason, begun bool) {
 	if l.t.NoProbe {
 		return "", false
 	}
@@ -92,10 +118,13 @@ func (l *law) ask(now time.Time, win *window) (reason Reason, begun bool) {
 		l.changed()
 		return l.press(now, win), true
 	}
+	if !blocked && !l.t.NoBrake && slowed {
+		return l.answer(now, l.limit), true
+	}
 	if !blocked && !l.t.NoBrake && l.sight.trusted() && l.strayed(win) {
 		// The world has changed, not the limit: what is right now must be asked, not inferred.
 		l.changed()
-		l.steady.base = window{}
+		l.steady.forget()
 		l.aim(l.goal.level)
 		return l.startProbe(), true
 	}

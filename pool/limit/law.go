@@ -67,6 +67,7 @@ type law struct {
 	growth     growth
 	experiment experiment
 	brake      brake
+	slow       slow
 
 	evidence Evidence
 }
@@ -189,7 +190,7 @@ func (l *law) enter(m mode) {
 	l.mode, l.win = m, window{}
 	switch m {
 	case steady:
-		l.steady.base = window{} // what is in it was weighed otherwise
+		l.steady.settle()
 		l.meter.weighing++
 	case growing:
 		l.growth = growth{worse: l.growth.worse}

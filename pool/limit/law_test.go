@@ -24,6 +24,8 @@ type adaptive interface {
 type plant struct {
 	law     adaptive
 	now     time.Time
+	cost    float64 // of a statement, in seconds
+	write   bool    // no statement is a plain read, so that none votes
 	cores   float64 // C(n) = min(n, cores), less 3 % for each beyond
 	level   bool    // no less beyond
 	factor  float64 // of capacity
@@ -39,7 +41,7 @@ type plant struct {
 
 // newPlant returns a server with 8 cores before a law.
 func newPlant(law adaptive, demand int) *plant {
-	return &plant{law: law, now: start, cores: 8, factor: 1, demand: demand}
+	return &plant{law: law, now: start, cost: 0.02, cores: 8, factor: 1, demand: demand}
 }
 
 // step plays 250 ms: ten fingerprints whose times spread over a factor of about ten.
@@ -57,18 +59,21 @@ func (p *plant) step() Decision {
 		beyond = 0
 	}
 	work := min(n, p.cores) / (1 + beyond) * p.factor
-	const cost = 0.02
-	each := cost*n/work + p.delay
+	each := p.cost*n/work + p.delay
 	done := int(n / each * length)
 	if p.down {
 		done = 0
 	}
+	kind := Read
+	if p.write {
+		kind = Write
+	}
 	for range done {
 		p.count++
 		z := math.Mod(float64(p.count)*0.618034, 1)*2 - 1 // evenly spread
-		elapsed := cost*math.Exp(1.2*z)/1.3*n/work + p.delay
+		elapsed := p.cost*math.Exp(1.2*z)/1.3*n/work + p.delay
 		p.law.Observe(Sample{Now: p.now, Elapsed: time.Duration(elapsed * 1e9), Running: running,
-			Fingerprint: uint16(1 + p.count%10), Kind: Read})
+			Fingerprint: uint16(1 + p.count%10), Kind: kind})
 	}
 	s := Signals{Run: float64(running) * length, Sampled: !p.blind, Blocked: p.blocked, Cap: 100, Down: p.down}
 	if p.demand > running {

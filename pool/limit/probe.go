@@ -104,14 +104,21 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	switch {
 	case !win.limitBound(l.t.Bound) || l.sight.part >= 2*blockedShare:
 		return l.endProbe(now, 0)
+	case x.stage == before && l.slowed(now, l.steady.usual(l.Current()), win):
+		return l.answer(now, l.limit)
 	case x.stage == before:
 		x.around = *win
 		return l.dipDown()
+	case x.stage == during && l.slowed(now, &x.around, win):
+		return l.answer(now, x.from)
 	case x.stage == during:
 		return l.dipped(now, win)
 	}
 	if l.apart(&x.around, win) {
 		// The same limit before and after, and another world: the dip between says nothing. Again, from here.
+		if l.slowed(now, &x.around, win) {
+			return l.answer(now, x.from)
+		}
 		l.changed()
 		if l.sight.crowded() {
 			return l.press(now, win)

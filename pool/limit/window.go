@@ -18,6 +18,10 @@ type window struct {
 	n       float64 // completions
 	work    float64 // sum of the completions' usual cost
 	squares float64 // sum of its squares
+	time    float64 // sum of the times they took
+	times   float64 // sum of its squares
+	cross   float64 // sum of the products of the two
+	novel   float64 // of squares, what is of statements whose usual cost is not known yet
 	run     float64 // integral of the running statements that are not blocked
 	bound   float64 // seconds in which the limit held somebody up
 	votes   votes
@@ -28,6 +32,10 @@ func (w *window) add(o *window) {
 	w.n += o.n
 	w.work += o.work
 	w.squares += o.squares
+	w.time += o.time
+	w.times += o.times
+	w.cross += o.cross
+	w.novel += o.novel
 	w.run += o.run
 	w.bound += o.bound
 	w.votes.merge(&o.votes)
@@ -39,12 +47,28 @@ func (w *window) limitBound(share float64) bool { return w.length > 0 && w.bound
 func (w *window) rate() float64    { return w.work / max(w.length, 1e-9) }
 func (w *window) running() float64 { return w.run / max(w.length, 1e-9) }
 
-// noise is the variance of ln W: completions come about as a Poisson process, each with its usual cost.
+const (
+	// bursts is how many times what independent statements would have the variance of the work is: they come in bursts.
+	bursts = 2
+	// evenest is the least variance of the work, as a part of what completions by chance alone would have: statements that take
+	// the same time each end together.
+	evenest = 0.1
+)
+
+// noise is the variance of ln W. Where statements vote, completions are taken to come about as a Poisson process, each with its usual cost, and the votes
+// have less noise. Where they do not, there is the work alone: as many run all the time, so that it varies by as much as what each takes of
+// their time differs from its part of the work (a renewal process with rewards). Where the way is long, that is hardly at all.
 func (w *window) noise() float64 {
 	if w.work <= 0 {
 		return math.Inf(1)
 	}
-	return w.squares / (w.work * w.work) * 2
+	chance := w.squares
+	if w.votes.total < enough && w.time > 0 {
+		each := w.work / w.time // done in a second of a statement
+		rest := w.squares - 2*each*w.cross + each*each*w.times
+		chance = min(max(rest, evenest*w.squares)+w.novel, w.squares)
+	}
+	return bursts * chance / (w.work * w.work)
 }
 
 // restless is how much the world varies by itself from one window to the next, beyond what chance does to so many
@@ -145,6 +169,12 @@ func (m *meter) observe(s *Sample) {
 	m.now.n++
 	m.now.work += weight
 	m.now.squares += weight * weight
+	if b.Count <= enough {
+		m.now.novel += weight * weight
+	}
+	m.now.time += t
+	m.now.times += t * t
+	m.now.cross += t * weight
 	if s.Kind == Read && s.Fingerprint != 0 && !s.Blocked && b.Count >= enough && b.LogMedian < logSlowest {
 		m.vote(b, log-b.Reference)
 	}
