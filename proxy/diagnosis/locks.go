@@ -104,12 +104,21 @@ func culpritOf(h *Holder) Culprit {
 	return c
 }
 
+// convoyShare of the statements of a convoy must wait for its lock for that to be what is wrong: where fewer do, its bound is being let go, and
+// those before PostgreSQL wait for their turn.
+const convoyShare = 0.25
+
+// lasts is true while statements of the convoy wait for one another.
+func (c *Convoy) lasts() bool {
+	return c.Bound > 0 && c.Locked > 0 && float64(c.Locked) >= convoyShare*float64(c.Running)
+}
+
 // convoyOf is the convoy in which most wait, nil if there is none. One whose name is known says more than one without.
 func convoyOf(s *Sight) (most *Convoy) {
 	for i := range s.Convoys {
 		c := &s.Convoys[i]
 		switch {
-		case c.Bound == 0:
+		case !c.lasts():
 		case most == nil, c.Called != "" && most.Called == "", (c.Called != "") == (most.Called != "") && c.Locked > most.Locked:
 			most = c
 		}

@@ -69,3 +69,21 @@ culprit fingerprint: 0000000000000001
 culprit tag: action=create
 culprit tag: controller=pay
 blocked=3 running=4 waiting=186 bound=3 convoy_running=4 convoy_blocked=3
+
+# They go on: the bound is let go little by little, and what waits waits for its turn. Nobody is told of a lock that nobody waits for.
+now n=4
+pool running=12 limit=12 lent=12
+waits lock=0 cpu=12
+class web waiting=186 oldest=400ms
+convoy print=1 called="update accounts, controller=pay, action=create" bound=5 running=4 locked=0
+----
+PostgreSQL is well used: 12 of 12 that may run do, and 186 statements wait for up to 400 ms.
+
+# Nor of one for which few of many do.
+now n=4
+pool running=12 limit=12 lent=12
+waits lock=1 cpu=11
+class web waiting=186 oldest=400ms
+convoy print=1 called="update accounts, controller=pay, action=create" bound=8 running=7 locked=1
+----
+PostgreSQL is well used: 12 of 12 that may run do, and 186 statements wait for up to 400 ms.
