@@ -13,6 +13,7 @@ func Cells() []*Scenario {
 		short("short reads, 0.2 ms", 1.0/30, 0.0002),
 		short("short reads, 1.5 ms", 0.25, 0.001),
 		steadyReads(),
+		restless(),
 	}
 	for _, first := range []int{1, 2, 5, 50} {
 		sc := stationary(fmt.Sprintf("flat from %d", first), flat, 0)
@@ -40,6 +41,18 @@ func short(name string, scale, way float64) *Scenario {
 	return &Scenario{Name: name, Scale: scale, Grid: coarse, Must: 0.95,
 		Groups: []Group{{Name: "web", Clients: 64, Think: 0.0005, Work: reads, Patience: 2}},
 		Phases: []Phase{{Name: "start", Len: 30, Curve: wakes, Delay: way, Unrest: 0.03, Bursts: 0.3}, {Name: "steady", Len: 60, Curve: wakes, Delay: way, Unrest: 0.03, Bursts: 0.3, Graded: true}}}
+}
+
+// restless is the same on a server whose capacity goes to and fro by a third, and of which other processes take up to a half: each experiment says
+// little, and a law that believes it goes down as often as up.
+func restless() *Scenario {
+	sc := short("short reads, restless", 0.25, 0.0003)
+	sc.Must = 0.90
+	for i := range sc.Phases {
+		sc.Phases[i].Unrest, sc.Phases[i].Bursts = 0.3, 0.5
+	}
+	sc.Phases[1].Len = 240
+	return sc
 }
 
 // steadyReads is ten minutes in which nothing happens: whoever goes on experimenting pays for it.

@@ -47,6 +47,7 @@ func Mutants() []Law {
 			t.Price, t.Proof, t.Paid, t.Free, t.Rarely = 0.10, 0, 0.30, 0.15, 0
 		}),
 		AIMD("LearnsNothing", func(t *limit.Tuning) { t.Rarely = 0 }),
+		AIMD("NoFloor", func(t *limit.Tuning) { t.Busy, t.Floor = 1, 1 }),
 	}
 }
 
