@@ -58,6 +58,7 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	if b.Daemon && !background {
 		return daemonize(out.Process)
 	}
+	e.serves()
 	file := &logFile{path: out.Process.LogFile}
 	if !b.Quiet && !background {
 		file.also = e.err
@@ -66,8 +67,12 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 		r, _, err := b.readAgain(c, set)
 		return r, err
 	}}
-	log := again.begin(first, file)
+	lines := newSpool(file)
+	defer file.close()
+	defer lines.close()
+	log := again.begin(first, lines)
 	file.log = log
+	lines.tellBy(log)
 	return serve(e.ctx, again, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, false)
 }
 
@@ -94,7 +99,6 @@ func (b *bouncer) begin(log *slog.Logger) error {
 		return err
 	}
 	if b.removePID, err = writePID(b.process.PIDFile); err != nil {
-		b.file.close()
 		return err
 	}
 	if b.remarks > 0 {
@@ -104,10 +108,7 @@ func (b *bouncer) begin(log *slog.Logger) error {
 }
 
 // close removes the pidfile.
-func (b *bouncer) close() {
-	b.removePID()
-	b.file.close()
-}
+func (b *bouncer) close() { b.removePID() }
 
 // serving tells whoever started this process in the background that clients can connect.
 func (b *bouncer) serving() {

@@ -29,6 +29,14 @@ type env struct {
 	streams
 	ctx context.Context
 	app *kong.Application // the definition of the command line
+	log *spool            // nil: what is written to err is written at once
+}
+
+// serves has everything that is written to err go by a spool from now on: a guard that serves does not wait for who reads that.
+func (e *env) serves() {
+	outliveReader()
+	e.log = newSpool(e.err)
+	e.err = e.log
 }
 
 // cli is the command line.
@@ -123,7 +131,13 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		_, _ = fmt.Fprintf(s.err, "pgguard: %v\nSee pgguard --help.\n", err)
 		return exitUsage
 	}
-	return report(command.Run(&env{streams: s, ctx: ctx, app: parser.Model}), s.err)
+	e := &env{streams: s, ctx: ctx, app: parser.Model}
+	err = command.Run(e)
+	code = report(err, e.err)
+	if e.log != nil {
+		e.log.close()
+	}
+	return code
 }
 
 // report writes err and returns the exit code for it. The faults of a configuration stand at the start of their lines, so

@@ -73,8 +73,11 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return usageError{err}
 	}
+	e.serves()
 	again := &live{read: c.readAgain, path: c.Config}
-	return serve(e.ctx, again, again.begin(first, e.err), nil, c.Takeover)
+	log := again.begin(first, e.err)
+	e.log.tellBy(log)
+	return serve(e.ctx, again, log, nil, c.Takeover)
 }
 
 // serve joins the parts and serves until a signal, an operator or ctx ends it; b is nil unless it is in PgBouncer's place; take: it is to take
