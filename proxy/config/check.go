@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"pgguard/proxy"
@@ -20,6 +21,9 @@ const (
 	defaultMaxWait  = Duration(5 * time.Second)
 	defaultMaxQueue = 10_000
 )
+
+// shortestLogin is the least that clients may have to log in: a few round trips and the work of SCRAM, beside a busy database.
+const shortestLogin = Duration(100 * time.Millisecond)
 
 // checker collects the faults in the meaning of a File.
 type checker struct{ faults Faults }
@@ -58,6 +62,12 @@ func (f *File) check(listenOverridden bool) Faults {
 	f.checkDatabases(c)
 	f.checkAuth(c)
 	f.checkOperators(c)
+	if t := f.LoginTimeout; t > 0 && t < shortestLogin {
+		c.bad("login_timeout", "%s is less than %s, in which nobody can be sure to log in", t, shortestLogin)
+	}
+	if p := f.Password.Command; len(p) > 0 && p[0] == "" {
+		c.bad("upstream_password.command[0]", "is empty; give a program")
+	}
 	for _, err := range f.ToProxy().Validate() {
 		path, message, _ := strings.Cut(err.Error(), ": ")
 		if !strings.HasPrefix(path, "pool.classes") { // checkClasses says it, all of it, with the file's own keys
@@ -71,11 +81,20 @@ func (f *File) checkAddresses(c *checker) {
 	seen := map[string]int{}
 	for i, l := range f.Listen {
 		path := fmt.Sprintf("listen[%d]", i)
-		if first, ok := seen[l.Addr]; ok {
-			c.bad(path, "%s is also listen[%d]", l.Addr, first)
+		dir, socket := strings.CutPrefix(l.Addr, "unix:")
+		same := l.Addr
+		if socket {
+			same = "unix:" + filepath.Clean(dir)
+			c.socketPath(path, proxy.SocketPath(dir, proxy.SocketPort(f.ToProxy().Listen)))
+		}
+		if first, ok := seen[same]; ok {
+			c.bad(path, "%q is also listen[%d]", l.Addr, first)
 			continue
 		}
-		seen[l.Addr] = i
+		seen[same] = i
+		if l.Addr == f.HTTP && !strings.HasSuffix(l.Addr, ":0") {
+			c.bad("http", "%q is also listen[%d]; clients and pages need addresses of their own", f.HTTP, i)
+		}
 		if _, port, err := net.SplitHostPort(l.Addr); err == nil && !strings.HasPrefix(l.Addr, "unix:") {
 			if err := checkPort(port); err != nil {
 				c.bad(path, "%v", err)
@@ -104,6 +123,14 @@ func (f *File) checkAddresses(c *checker) {
 		c.bad("http", "%q can be reached from other machines, and everybody may see what is there; "+ways, f.HTTP)
 	case t.Cert == "":
 		c.bad("http", "%q can be reached from other machines, and the token crosses the network without TLS; "+ways, f.HTTP)
+	}
+}
+
+// socketPath refuses a path that the system has no room for in the address of a socket.
+func (c *checker) socketPath(key, path string) {
+	const longest = len(syscall.RawSockaddrUnix{}.Path) - 1
+	if len(path) > longest {
+		c.bad(key, "%q is too long for a socket: %d bytes, of at most %d", path, len(path), longest)
 	}
 }
 
@@ -157,6 +184,8 @@ func (f *File) checkIncidents(c *checker) {
 func (f *File) checkTakeover(c *checker) {
 	if s := f.Takeover.Socket; s != "" && !filepath.IsAbs(s) {
 		c.bad("takeover.socket", "%q is not the path of a socket from the root", s)
+	} else {
+		c.socketPath("takeover.socket", s)
 	}
 	if f.Takeover.Timeout <= 0 {
 		c.bad("takeover.timeout", "%s is no time to start in", f.Takeover.Timeout)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -205,6 +206,9 @@ func (d *decoder) basic(n ast.Node, v reflect.Value, path string) {
 	}
 }
 
+// maxNumber is the largest whole number that a key may have: nothing of what they count comes near, and sums and MiB of it are numbers, too.
+const maxNumber = math.MaxInt32
+
 // setBasic sets v, a value of one of Go's own kinds, to what text says.
 func setBasic(v reflect.Value, text string) error {
 	switch v.Kind() {
@@ -219,6 +223,9 @@ func setBasic(v reflect.Value, text string) error {
 		i, err := strconv.Atoi(text)
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", text)
+		}
+		if i > maxNumber {
+			return fmt.Errorf("%d is more than %d", i, maxNumber)
 		}
 		v.SetInt(int64(i))
 	case reflect.Float64:

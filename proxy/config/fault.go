@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -60,11 +61,29 @@ func (fs Faults) sorted() Faults {
 	return fs
 }
 
-// A connection string may stand under a wrong key, whose fault repeats the value.
-var secrets = regexp.MustCompile(`(://[^:/@\s"]*:)[^@\s"]*@|(password\s*=\s*)('[^']*'?|[^\s"']+)`)
+// A connection string may stand under a wrong key, whose fault repeats the value, in quotes or within a sentence.
+var (
+	quoted  = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"`)
+	secrets = regexp.MustCompile(`(?i)(://[^:/@\s"]*:)[^@\s"]*@|(password\s*=\s*)('[^']*'?|[^\s"']+)`)
+	// A password may have any character in it, so where the value ends is all that is known of its end.
+	givenPassword = regexp.MustCompile(`(?is)(password\s*=\s*).+`)
+	userInfo      = regexp.MustCompile(`(?s)^([^:/@?\[]*:).*@`)
+	// What stands there alone may be a host and its port: of those nothing is hidden.
+	userAlone = regexp.MustCompile(`(?s)^([^:/@?\[]*:)(?:[^/?#]*[^/?#\d]|\d{6,}).*`)
+)
 
 // masked returns s with *** for what looks like the password in a connection string.
 func masked(s string) string {
+	s = quoted.ReplaceAllStringFunc(s, func(q string) string {
+		value, err := strconv.Unquote(q)
+		if err != nil {
+			return q
+		}
+		if m := maskedValue(value); m != value {
+			return strconv.Quote(m)
+		}
+		return q
+	})
 	return secrets.ReplaceAllStringFunc(s, func(m string) string {
 		if m == "://user:password@" {
 			return m // our own advice
@@ -74,4 +93,17 @@ func masked(s string) string {
 		}
 		return m[:strings.Index(m, "=")+1] + "***"
 	})
+}
+
+// maskedValue is masked for a text that is nothing but a value.
+func maskedValue(value string) string {
+	if scheme, rest, ok := strings.Cut(value, "://"); ok {
+		if userInfo.MatchString(rest) {
+			rest = userInfo.ReplaceAllString(rest, "${1}***@")
+		} else {
+			rest = userAlone.ReplaceAllString(rest, "${1}***")
+		}
+		value = scheme + "://" + rest
+	}
+	return givenPassword.ReplaceAllString(value, "${1}***")
 }

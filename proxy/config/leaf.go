@@ -68,6 +68,9 @@ func (a *Auto) set(text string) error {
 	if err != nil || n < 1 {
 		return fmt.Errorf("%q is not auto or a whole number from 1", text)
 	}
+	if n > maxNumber {
+		return fmt.Errorf("%d is more than %d", n, maxNumber)
+	}
 	*a = Auto(n)
 	return nil
 }

@@ -1,11 +1,13 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -93,6 +95,10 @@ func parse(data []byte) (tree *ast.File, err error) {
 			tree, err = nil, fmt.Errorf("is not YAML: %v", r)
 		}
 	}()
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // as editors of other systems begin a file in UTF-8
+	if err := readable(data); err != nil {
+		return nil, err
+	}
 	if err := plausible(data); err != nil {
 		return nil, err
 	}
@@ -120,6 +126,25 @@ const (
 	maxLine  = 8 << 10 // bytes. A URL or an expression needs a few hundred; the parser's time grows with the square
 	maxDepth = 100     // open brackets. The deepest key is 4 levels down; the parser's stack grows with them
 )
+
+// readable refuses what is not UTF-8.
+func readable(data []byte) error {
+	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+		return Fault{Line: 1, Column: 1, Message: "is UTF-16; save it as UTF-8"}
+	}
+	line, column := 1, 1
+	for rest := data; len(rest) > 0; column++ {
+		c, size := utf8.DecodeRune(rest)
+		if c == utf8.RuneError && size == 1 {
+			return Fault{Line: line, Column: column, Message: fmt.Sprintf("has a byte that is no UTF-8 (0x%02x); save the file as UTF-8", rest[0])}
+		}
+		if c == '\n' {
+			line, column = line+1, 0
+		}
+		rest = rest[size:]
+	}
+	return nil
+}
 
 // plausible refuses what no configuration looks like and what would cost the parser minutes or its stack.
 func plausible(data []byte) error {
