@@ -16,16 +16,17 @@ import (
 // nothing in it taken on trust. The format has a number, which a successor says first: processes that speak different ones leave one another alone.
 
 // HandoverFormat is the format's number. It changes with every change of what follows.
-const HandoverFormat = 1
+const HandoverFormat = 2
 
 // The kinds of messages.
 const (
 	passHello    = 'H' // newcomer: the successor's first
 	passNo       = 'N' // refused: in answer to it
 	passListener = 'L' // place, with a socket that is listened on
-	passAll      = 'E' // standing: those were all
+	passAll      = 'E' // standing, with the file of the deeds: those were all
 	passReady    = 'R' // nothing: the successor can serve
-	passGo       = 'G' // commit: from now on it does
+	passGo       = 'G' // commit: it may, if the deed is free
+	passTaken    = 'T' // nothing: it has the deed, and does
 	passUser     = 'U' // acquaintance
 	passClient   = 'C' // arrival, with a client's socket
 	passAnswer   = 'A' // receipt: what has become of that
@@ -66,7 +67,7 @@ type acquaintance struct {
 
 // arrival is a client between two transactions.
 type arrival struct {
-	ID             uint64 // of this message
+	ID             uint64 // of this message, and of the client's deed
 	User, Database []byte // as it asked for them
 	Called         []byte // its application_name at its login
 	Class          string
@@ -150,7 +151,7 @@ func (a *arrival) check() error {
 		}
 	}
 	switch {
-	case len(a.User) == 0, len(a.Database) == 0, a.KeyPID == 0, a.KeyPID > 0x7fffffff, len(a.Pending) > maxPending:
+	case a.ID == newcomersDeed, len(a.User) == 0, len(a.Database) == 0, a.KeyPID == 0, a.KeyPID > 0x7fffffff, len(a.Pending) > maxPending:
 		return errArrival
 	case len(a.KeySecret) != 4 && len(a.KeySecret) != keySize:
 		return errArrival

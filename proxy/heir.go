@@ -4,14 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"pgguard/pool"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
@@ -19,156 +18,29 @@ import (
 
 // heir is the process that takes this one's place, as this one sees it.
 type heir struct {
-	srv *Server
-	p   *sock.Passage
+	srv   *Server
+	p     *sock.Passage
+	deeds *sock.Deeds
 
-	mu    sync.Mutex
-	asked map[uint64]chan string // guarded by mu: arrivals that are not answered yet; nil: it has gone
-	last  uint64                 // guarded by mu: the last ID
+	writing chan struct{} // holds one while a client is sent
+	silent  atomic.Bool   // it has not answered in time, and nothing since
+
+	mu     sync.Mutex
+	kept   bool                   // guarded by mu: this process has taken the deed of newcomers
+	taken  bool                   // guarded by mu: the successor has, and says so
+	doomed bool                   // guarded by mu: it is being ended
+	asked  map[uint64]chan string // guarded by mu: arrivals that are not answered yet; nil: it has gone
+	last   uint64                 // guarded by mu: the last ID
+}
+
+// newHeir returns one, and the file by which it opens the deeds.
+func newHeir(srv *Server, p *sock.Passage) (*heir, *os.File, error) {
+	deeds, lent, err := sock.NewDeeds()
+	return &heir{srv: srv, p: p, deeds: deeds, writing: make(chan struct{}, 1), asked: map[uint64]chan string{}}, lent, err
 }
 
 // sweepEvery is how often it is looked who can be handed over. Who does something meanwhile goes with its next request.
 const sweepEvery = 20 * time.Millisecond
-
-// HandOver has the process at the other end of p take this one's place: it gets the listeners, those of others, too, and starts. If it does not come to that before ctx ends,
-// there is an error, and nothing has changed. Otherwise nobody comes in here any more, and clients go over as they become idle; AwaitHandedOver
-// returns when none is left. HandOver owns p.
-func (srv *Server) HandOver(ctx context.Context, p *sock.Passage, others ...net.Listener) error {
-	srv.handing.Lock()
-	defer srv.handing.Unlock()
-	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
-	h := &heir{srv: srv, p: p, asked: map[uint64]chan string{}}
-	err := h.meet(others)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		err = h.commit(others)
-	}
-	if err != nil {
-		_ = p.Close()
-		return errors.Join(err, context.Cause(ctx))
-	}
-	return nil
-}
-
-// meet gives the successor what it needs to start, and returns when it is ready.
-func (h *heir) meet(others []net.Listener) error {
-	kind, body, err := receive(h.p)
-	if err != nil || kind != passHello {
-		return fmt.Errorf("the new process has not said who it is: %w", errors.Join(err, errKind(kind, passHello)))
-	}
-	g, err := hear[newcomer](body)
-	if err != nil {
-		return err
-	}
-	if why := h.srv.objection(g); why != "" {
-		return errors.Join(errors.New(why), pass(h.p, passNo, refused{why}))
-	}
-	h.srv.log.Info("another process takes over", "pid", g.PID, "version", g.Version)
-	for _, l := range append(h.srv.sockets(), others...) {
-		if err := h.lend(l); err != nil {
-			return err
-		}
-	}
-	if err := pass(h.p, passAll, standing{Serves: h.srv.Ready() == nil, Clients: h.srv.clients()}); err != nil {
-		return err
-	}
-	kind, _, err = receive(h.p)
-	if err != nil || kind != passReady {
-		return fmt.Errorf("the new process has not become ready: %w", errors.Join(err, errKind(kind, passReady)))
-	}
-	return nil
-}
-
-// errKind is the error of a message of another kind than want.
-func errKind(kind, want byte) error {
-	if kind == want {
-		return nil
-	}
-	return fmt.Errorf("it says %q instead of %q", kind, want)
-}
-
-// objection is why a process cannot take over; empty: it can.
-func (srv *Server) objection(g newcomer) string {
-	switch {
-	case g.Format != HandoverFormat:
-		return fmt.Sprintf("the running pgguard hands over in format %d, version %s in format %d; restart it instead", HandoverFormat, g.Version, g.Format)
-	case srv.draining.Load():
-		return "the running pgguard is ending"
-	case srv.heir.Load() != nil:
-		return "the running pgguard has handed over already"
-	case srv.keepsWaiting():
-		return errPaused.Error()
-	}
-	return ""
-}
-
-// errPaused is why nobody takes over now: who waits would be left with a process that no console reaches.
-var errPaused = errors.New("a database is paused; RESUME it first")
-
-// keepsWaiting is true while clients of any database are kept waiting.
-func (srv *Server) keepsWaiting() bool {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	waits := srv.paused
-	for _, d := range srv.databases {
-		waits = waits || d.paused || d.moving > 0
-	}
-	return waits
-}
-
-// sockets are those that clients come to.
-func (srv *Server) sockets() (list []net.Listener) {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	for _, l := range srv.listeners {
-		list = append(list, l.socket)
-	}
-	return list
-}
-
-// lend sends a copy of a listener's socket.
-func (h *heir) lend(l net.Listener) error {
-	socket, own := socketOf(l)
-	if socket == nil {
-		return fmt.Errorf("%s cannot be handed over", l.Addr())
-	}
-	return passWith(h.p, passListener, place{l.Addr().Network(), l.Addr().String(), own}, socket)
-}
-
-// commit gives the successor the right to serve, and has this process stop to let anybody in.
-func (h *heir) commit(others []net.Listener) error {
-	srv := h.srv
-	if srv.keepsWaiting() { // by now: a process takes its time to start
-		return errPaused
-	}
-	if err := pass(h.p, passGo, commit{srv.keys.reserve()}); err != nil {
-		return err
-	}
-	h.attend()
-	srv.draining.Store(true)
-	srv.mu.Lock()
-	srv.shut = true
-	listeners := srv.listeners
-	srv.mu.Unlock()
-	for _, l := range listeners {
-		abandon(l.socket)
-	}
-	for _, l := range others {
-		abandon(l)
-	}
-	srv.introduce(h)
-	held := h.tellServers(nil)
-	srv.heir.Store(h) // from now on clients go
-	for _, in := range srv.allInstances() {
-		in.Yield()
-		in.Pool.Retire(time.Now(), "handed over", func(*pool.Server) bool { return true })
-	}
-	srv.log.Info("handed over; clients follow as they become idle", "clients", srv.clients())
-	srv.work.Go(func() { h.sweep(held) }) // ends when the passage does
-	return nil
-}
 
 // attend has what the successor says be heard, until the passage ends, which Close sees to: whoever is writing then may wait for a successor that does not read.
 func (h *heir) attend() {
@@ -203,13 +75,16 @@ func (h *heir) tellServers(told map[string]int) map[string]int {
 	return now
 }
 
-// sweep has who is idle go, until the passage ends. held is what was told of servers.
-func (h *heir) sweep(held map[string]int) {
+// sweep tells what the successor must know, and has who is idle go, until the passage ends.
+func (h *heir) sweep() {
+	h.srv.introduce(h)
+	held := h.tellServers(nil)
+	h.srv.heir.Store(h) // from now on clients go
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for h.there() {
 		for _, s := range h.srv.all() {
-			if !s.stays.Load() && s.mayMove() {
+			if !h.silent.Load() && !s.stays.Load() && s.mayMove() {
 				s.conn.Interrupt()
 			}
 		}
@@ -250,11 +125,8 @@ func (h *heir) hear(kind byte, body []byte) error {
 		if err != nil {
 			return err
 		}
-		h.mu.Lock()
-		answer := h.asked[r.ID]
-		delete(h.asked, r.ID)
-		h.mu.Unlock()
-		if answer != nil {
+		h.silent.Store(false)
+		if answer := h.forget(r.ID); answer != nil {
 			answer <- r.Why
 		}
 	case passCancel:
@@ -274,40 +146,109 @@ func (h *heir) end(err error) {
 	asked := h.asked
 	h.asked = nil
 	h.mu.Unlock()
-	why := "it has gone"
-	if h.srv.ctx.Err() != nil {
-		why = "" // this process has: the successor reads on, and serves who stands there
-	}
-	for _, answer := range asked {
-		answer <- why
+	ending := h.srv.ctx.Err() != nil // this process is: the successor reads on, and serves who stands there
+	for id, answer := range asked {
+		if ending {
+			answer <- ""
+		} else {
+			h.settle(answer, id, "it has gone")
+		}
 	}
 	if h.srv.ctx.Err() == nil {
 		h.srv.log.Warn("the process that has taken over does not answer any more; who is still here is served here to the end", "clients", h.srv.clients(), "error", err)
 	}
 }
 
-// give sends a client, and returns why it is not taken; empty: it is, and must be left alone here.
-func (h *heir) give(a *arrival, socket net.Conn) (why string) {
-	answer := make(chan string, 1)
-	h.mu.Lock()
-	if h.asked == nil {
-		h.mu.Unlock()
-		return "it has gone"
+// giveWithin is how long a client may wait for the successor to take it before it is served here all the same. A successor needs less than a millisecond, or, on a machine
+// that has too much to do, some tens of them; clients wait for a second often.
+const giveWithin = time.Second
+
+// errUnanswered is why a client is not given now, and may be later.
+var errUnanswered = errors.New("the new process does not answer")
+
+// give sends a client. With nil it is taken, and must be left alone here; else it must be served here. It returns within giveWithin.
+func (h *heir) give(a *arrival, socket net.Conn) error {
+	bound := time.NewTimer(giveWithin)
+	defer bound.Stop()
+	select {
+	case h.writing <- struct{}{}:
+	case <-bound.C:
+		return errUnanswered
 	}
+	answer, ok := h.ask(a)
+	if !ok {
+		<-h.writing
+		return errors.New("it has gone")
+	}
+	h.srv.sessions.Go(func() { // ends when it is sent, or with the passage
+		defer func() { <-h.writing }()
+		if err := h.send(a, socket); err != nil {
+			h.settle(h.forget(a.ID), a.ID, err.Error())
+		}
+	})
+	var why string
+	select {
+	case why = <-answer: // comes when the passage ends, at the latest
+	case <-bound.C:
+		h.forget(a.ID)
+		if !h.deeds.Take(a.ID) {
+			return nil // it has taken it, and has not come to say so
+		}
+		h.silent.Store(true)
+		return errUnanswered
+	}
+	if why != "" {
+		return errors.New(why)
+	}
+	return nil
+}
+
+// ask gives an arrival its number, and returns what its answer will come by; false: the successor has gone.
+func (h *heir) ask(a *arrival) (answer chan string, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.asked == nil {
+		return nil, false
+	}
+	answer = make(chan string, 1)
 	h.last++
 	a.ID = h.last
 	h.asked[a.ID] = answer
-	h.mu.Unlock()
-	if err := passWith(h.p, passClient, a, socket); err != nil {
-		h.mu.Lock()
-		_, unanswered := h.asked[a.ID]
-		delete(h.asked, a.ID)
-		h.mu.Unlock()
-		if unanswered {
-			return err.Error()
-		}
+	return answer, true
+}
+
+// forget returns what the answer to an arrival is awaited by; nil: it is not any more.
+func (h *heir) forget(id uint64) chan string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	answer := h.asked[id]
+	delete(h.asked, id)
+	return answer
+}
+
+// settle answers, if that is awaited, for a successor that cannot: why it has not taken a client, or, if it had, that it has.
+func (h *heir) settle(answer chan string, id uint64, why string) {
+	if answer == nil {
+		return
 	}
-	return <-answer // comes when the passage ends, at the latest
+	if !h.deeds.Take(id) {
+		why = ""
+	}
+	answer <- why
+}
+
+// send writes an arrival. It may be as long about it as the successor: the socket is a copy, so that the client can be served, and closed, meanwhile.
+func (h *heir) send(a *arrival, socket net.Conn) error {
+	f, ok := socket.(interface{ File() (*os.File, error) })
+	if !ok {
+		return errors.New("it is no socket")
+	}
+	with, err := f.File()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = with.Close() }()
+	return passWith(h.p, passClient, a, with)
 }
 
 // errMoved ends a session whose client is with another process now.
@@ -317,17 +258,20 @@ var errMoved = errors.New("client was handed over")
 func (s *session) move(h *heir) error {
 	s.wmu.Lock() // nothing is on its way to the client
 	defer s.wmu.Unlock()
-	if s.stream.left > 0 || !s.mayMove() {
+	if h.silent.Load() || s.stream.left > 0 || !s.mayMove() {
 		return nil
 	}
 	a, ok := s.pack()
 	if ok {
-		why := h.give(a, sock.Socket(s.conn.Conn))
-		if why == "" {
+		err := h.give(a, sock.Socket(s.conn.Conn))
+		switch {
+		case err == nil:
 			s.mute = true
 			return errMoved
+		case errors.Is(err, errUnanswered):
+			return nil
 		}
-		s.srv.log.Debug("client stays", "client", remote(s.conn.Conn), "reason", why)
+		s.srv.log.Debug("client stays", "client", remote(s.conn.Conn), "reason", err)
 	}
 	s.stays.Store(true)
 	return nil
@@ -373,92 +317,4 @@ func pairsOf(list []translate.Pair) (out []translate.Belonging) {
 		out = append(out, translate.Belonging{Name: []byte(p.Name), Value: []byte(p.Value)})
 	}
 	return out
-}
-
-// ancestor is the process whose place this one has taken, as this one sees it.
-type ancestor struct {
-	p *sock.Passage
-}
-
-// Inheritance is what a process that takes another's place has been given.
-type Inheritance struct {
-	// Handed are the listeners.
-	Handed *sock.Handed
-
-	p    *sock.Passage
-	from standing
-}
-
-// Inherit asks the process at the other end of p for its listeners. Nothing changes there until TakeOver. The Inheritance owns p.
-func Inherit(ctx context.Context, p *sock.Passage, version string) (*Inheritance, error) {
-	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
-	defer stop()
-	in := &Inheritance{p: p}
-	err := pass(p, passHello, newcomer{HandoverFormat, version, os.Getpid()})
-	if err == nil {
-		err = in.receive()
-	}
-	if err != nil {
-		_ = p.Close()
-		return nil, fmt.Errorf("take over: %w", errors.Join(err, ctx.Err()))
-	}
-	return in, nil
-}
-
-// maxLent bounds the listeners that are taken.
-const maxLent = 1000
-
-// receive takes the listeners.
-func (in *Inheritance) receive() (err error) {
-	var files []*os.File
-	var own []int
-	defer func() {
-		if in.Handed == nil {
-			for _, f := range files {
-				_ = f.Close()
-			}
-		}
-	}()
-	for {
-		kind, body, with, err := in.p.Receive()
-		if with != nil {
-			files = append(files, with)
-		}
-		switch {
-		case err != nil:
-			return fmt.Errorf("the running pgguard has not answered: %w", err)
-		case kind == passNo:
-			n, err := hear[refused](body)
-			return errors.Join(errors.New(n.Why), err)
-		case kind == passListener && with != nil && len(files) <= maxLent:
-			at, err := hear[place](body)
-			if err != nil {
-				return err
-			}
-			if at.Own {
-				own = append(own, len(files)-1)
-			}
-		case kind == passAll:
-			if in.from, err = hear[standing](body); err != nil {
-				return err
-			}
-			if in.Handed, err = sock.NewHanded(files); err != nil {
-				return err
-			}
-			for _, i := range own {
-				in.Handed.Own(i)
-			}
-			return nil
-		case kind == passListener:
-			return errors.New("a listener came without its socket, or one too many")
-		default:
-			return errKind(kind, passListener)
-		}
-	}
-}
-
-// Close gives everything up; the other process goes on as before, unless TakeOver has succeeded.
-func (in *Inheritance) Close() {
-	in.Handed.Close()
-	_ = in.p.Close()
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"pgguard/proxy/auth"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/translate"
 )
 
 // passage returns both ends of one.
@@ -42,8 +44,9 @@ func TestListenersAreTakenOnTrustByNobody(t *testing.T) {
 	}
 }
 
-// TestClosingLeavesWhoIsOnTheWayToTheSuccessor: it takes whom it finds in the passage, though nobody hears its answer; here nothing may be run or said for such a client.
-func TestClosingLeavesWhoIsOnTheWayToTheSuccessor(t *testing.T) {
+// giving is a Server that has handed over, with a client to give, and what its successor has.
+func giving(t *testing.T) (h *heir, client net.Conn, young *sock.Passage, deeds *sock.Deeds) {
+	t.Helper()
 	cfg := Default()
 	cfg.Upstream.Host, cfg.Upstream.User = "127.0.0.1", "app"
 	srv, err := New(cfg)
@@ -55,24 +58,129 @@ func TestClosingLeavesWhoIsOnTheWayToTheSuccessor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	client, err := net.Dial("tcp", l.Addr().String())
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	old, young := passage(t)
+	h, lent, err := newHeir(srv, old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = client.Close() }()
-	old, young := passage(t)
-	h := &heir{srv: srv, p: old, asked: map[uint64]chan string{}}
-	h.attend()
-	why := make(chan string, 1)
-	go func() { why <- h.give(&arrival{}, client) }()
-	if _, _, with, err := young.Receive(); err != nil || with.Close() != nil {
+	if deeds, err = sock.OpenDeeds(lent); err != nil {
 		t.Fatal(err)
 	}
-	srv.stop()
-	if got := <-why; got != "" {
-		t.Errorf("the client is served here, too: %s", got)
+	h.attend()
+	t.Cleanup(func() {
+		_ = client.Close()
+		srv.stop()
+		srv.work.Wait()
+		srv.sessions.Wait()
+		h.deeds.Close()
+		deeds.Close()
+	})
+	return h, client, young, deeds
+}
+
+// sent is the arrival that the successor finds, without its socket.
+func sent(t *testing.T, young *sock.Passage) (a arrival) {
+	t.Helper()
+	_, body, with, err := young.Receive()
+	if err == nil {
+		a, err = hear[arrival](body)
 	}
-	srv.work.Wait()
+	if err != nil || with.Close() != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestClosingLeavesWhoIsOnTheWayToTheSuccessor: it takes whom it finds in the passage, though nobody hears its answer; here nothing may be run or said for such a client.
+func TestClosingLeavesWhoIsOnTheWayToTheSuccessor(t *testing.T) {
+	h, client, young, deeds := giving(t)
+	why := make(chan error, 1)
+	go func() { why <- h.give(&arrival{}, client) }()
+	a := sent(t, young)
+	h.srv.stop()
+	if err := <-why; err != nil {
+		t.Errorf("the client is served here, too: %v", err)
+	}
+	if !deeds.Take(a.ID) {
+		t.Error("the successor may not serve it")
+	}
+}
+
+// TestClientIsServedByOneWhateverItsSuccessorDoes: one that stops before it takes a client does not keep it waiting for longer than is promised, and finds later that it is served; one
+// that has taken it has it, though it stops, or dies, before it says so.
+func TestClientIsServedByOneWhateverItsSuccessorDoes(t *testing.T) {
+	for name, c := range map[string]struct{ reads, takes, dies, here bool }{
+		"stops before it reads":   {here: true},
+		"stops before it takes":   {reads: true, here: true},
+		"stops when it has taken": {reads: true, takes: true},
+		"dies before it takes":    {reads: true, dies: true, here: true},
+		"dies when it has taken":  {reads: true, takes: true, dies: true},
+		"dies before it reads":    {dies: true, here: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, client, young, deeds := giving(t)
+			began := time.Now()
+			why := make(chan error, 1)
+			go func() { why <- h.give(&arrival{}, client) }()
+			if c.reads {
+				if a := sent(t, young); c.takes && !deeds.Take(a.ID) {
+					t.Fatal("it cannot be taken")
+				}
+			}
+			if c.dies {
+				_ = young.Close()
+			}
+			err := <-why
+			if took := time.Since(began); took > giveWithin+time.Second {
+				t.Errorf("the client waits for %s", took)
+			}
+			if here := err != nil; here != c.here {
+				t.Errorf("served here: %t, want %t (%v)", here, c.here, err)
+			}
+			if there := c.takes || deeds.Take(1); there == c.here {
+				t.Errorf("served there: %t", there)
+			}
+		})
+	}
+}
+
+// TestNobodyWaitsForASuccessorThatHasStopped: many are given at the same time, more than the passage holds; each is served here in time, nobody else waits at all, and when the
+// successor goes on they are given again.
+func TestNobodyWaitsForASuccessorThatHasStopped(t *testing.T) {
+	h, client, young, deeds := giving(t)
+	big := &translate.Belonging{Value: make([]byte, 1<<18)}
+	began := time.Now()
+	why := make(chan error, 20)
+	for range 20 {
+		go func() { why <- h.give(&arrival{Options: []translate.Belonging{*big}}, client) }()
+	}
+	for range 20 {
+		if err := <-why; !errors.Is(err, errUnanswered) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if took := time.Since(began); took > giveWithin+time.Second || !h.silent.Load() {
+		t.Errorf("they wait for %s, silent %t", took, h.silent.Load())
+	}
+	a := sent(t, young)
+	if deeds.Take(a.ID) {
+		t.Error("the successor serves who is served here")
+	}
+	if err := pass(young, passAnswer, receipt{ID: a.ID, Why: "it is served there"}); err != nil {
+		t.Fatal(err)
+	}
+	go func() { why <- h.give(&arrival{}, client) }()
+	a = sent(t, young)
+	if !deeds.Take(a.ID) || pass(young, passAnswer, receipt{ID: a.ID}) != nil {
+		t.Error("it cannot be taken")
+	}
+	if err := <-why; err != nil || h.silent.Load() {
+		t.Errorf("it is not given again: %v", err)
+	}
 }
 
 // TestNobodyTakesOverWhatWasPausedMeanwhile: a successor may need half a minute until it is ready.
@@ -86,7 +194,7 @@ func TestNobodyTakesOverWhatWasPausedMeanwhile(t *testing.T) {
 	defer srv.stop()
 	old, young := passage(t)
 	gone := make(chan error, 1)
-	go func() { gone <- srv.HandOver(context.Background(), old) }()
+	go func() { gone <- srv.HandOver(context.Background(), Successor{Passage: old, Within: time.Minute}) }()
 	if _, err := Inherit(context.Background(), young, "test"); err != nil {
 		t.Fatal(err)
 	}

@@ -24,27 +24,46 @@ func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
 			return fmt.Errorf("take over: clients can be served there, but not here: %w", errors.Join(srv.Ready(), err))
 		}
 	}
-	stop := context.AfterFunc(ctx, func() { _ = in.p.Close() })
-	defer stop()
-	if err := pass(in.p, passReady, struct{}{}); err != nil {
-		return fmt.Errorf("take over: %w", errors.Join(err, ctx.Err()))
-	}
-	kind, body, err := receive(in.p)
-	if err = errors.Join(err, errKind(kind, passGo)); err != nil {
-		return fmt.Errorf("take over: the running pgguard does not give way: %w", err)
-	}
-	c, err := hear[commit](body)
+	c, err := in.comeIn(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("take over: %w", errors.Join(err, ctx.Err()))
 	}
 	in.Handed.Claim()
 	srv.keys.begin(c.NextKey)
-	a := &ancestor{in.p}
+	a := &ancestor{in.p, in.deeds}
 	srv.ancestor.Store(a)
+	_ = pass(in.p, passTaken, struct{}{}) // to one that has gone: this process serves all the same
 	srv.log.Info("taken over", "clients", in.from.Clients)
 	srv.work.Go(func() { srv.receiveFrom(a) }) // ends when the passage does, which Close sees to
 	context.AfterFunc(srv.ctx, func() { _ = in.p.Close() })
 	return nil
+}
+
+// comeIn gets the right to serve who comes: when the running process says that it may be taken, or has died with it.
+func (in *Inheritance) comeIn(ctx context.Context) (c commit, err error) {
+	stop := context.AfterFunc(ctx, func() { _ = in.p.Close() })
+	defer stop()
+	err = pass(in.p, passReady, struct{}{})
+	var kind byte
+	var body []byte
+	if err == nil {
+		kind, body, err = receive(in.p)
+	}
+	if err == nil {
+		if err = errKind(kind, passGo); err == nil {
+			c, err = hear[commit](body)
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+	if !stop() { // the passage is closed, by which the other sees that nobody serves here
+		return c, errors.New("the running pgguard has not given way in time")
+	}
+	if !in.deeds.Take(newcomersDeed) {
+		return c, errors.Join(errors.New("the running pgguard does not give way"), err)
+	}
+	return c, nil
 }
 
 // receiveFrom takes what the ancestor hands over, until it has gone.
@@ -73,6 +92,7 @@ func (srv *Server) receiveFrom(a *ancestor) {
 		}
 	}
 	_ = a.p.Close()
+	a.deeds.Close()
 	srv.setAway(holding{})
 	srv.ancestor.Store(nil)
 	srv.log.Info("the process before has ended", "clients_taken", came)
@@ -119,7 +139,7 @@ func (srv *Server) welcomeArrival(a *ancestor, body []byte, with *os.File) bool 
 	m, err := hear[arrival](body)
 	var s *session
 	if err == nil {
-		s, err = srv.adopt(&m, with)
+		s, err = srv.adopt(a, &m, with)
 	} else if with != nil {
 		_ = with.Close()
 	}
@@ -137,7 +157,7 @@ func (srv *Server) welcomeArrival(a *ancestor, body []byte, with *os.File) bool 
 }
 
 // adopt makes a session of an arrival. It owns with.
-func (srv *Server) adopt(m *arrival, with *os.File) (s *session, err error) {
+func (srv *Server) adopt(a *ancestor, m *arrival, with *os.File) (s *session, err error) {
 	if with == nil {
 		return nil, errors.New("a client came without its socket")
 	}
@@ -149,6 +169,9 @@ func (srv *Server) adopt(m *arrival, with *os.File) (s *session, err error) {
 	s = &session{srv: srv, identity: identity{user: string(m.User), listener: m.Listener}}
 	if err = m.check(); err == nil {
 		err = s.arrive(m, nc)
+	}
+	if err == nil && !a.deeds.Take(m.ID) { // the last, so that who cannot be served here is served there
+		err = errors.New("the process before serves it")
 	}
 	if err != nil {
 		srv.dismiss(s)

@@ -20,7 +20,7 @@ func succeed(t *testing.T, g *guard, set func(*Config)) *guard {
 	defer stop()
 	old, young := passage(t)
 	gone := make(chan error, 1)
-	go func() { gone <- g.HandOver(ctx, old) }()
+	go func() { gone <- g.HandOver(ctx, Successor{Passage: old, Within: patience}) }()
 	in, err := Inherit(ctx, young, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestFailedTakeOverChangesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = young.Conn().CloseWrite()
-			if err := g.HandOver(context.Background(), old); err == nil {
+			if err := g.HandOver(context.Background(), Successor{Passage: old, Within: patience}); err == nil {
 				t.Fatal("it has taken over")
 			}
 			c.want(t, c.query, "select 1", "", 'I')
@@ -213,7 +213,7 @@ func TestFailedTakeOverChangesNothing(t *testing.T) {
 		}
 		ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer stop()
-		if err := g.HandOver(ctx, old); !errors.Is(err, context.DeadlineExceeded) {
+		if err := g.HandOver(ctx, Successor{Passage: old, Within: patience}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -232,7 +232,7 @@ func TestNobodyTakesOverWhilePaused(t *testing.T) {
 	if err := pass(young, passHello, newcomer{HandoverFormat, "test", 1}); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.HandOver(context.Background(), old); err == nil || !strings.Contains(err.Error(), "RESUME") {
+	if err := g.HandOver(context.Background(), Successor{Passage: old, Within: patience}); err == nil || !strings.Contains(err.Error(), "RESUME") {
 		t.Errorf("got %v", err)
 	}
 	if err := g.Resume("template1"); err != nil {
@@ -249,7 +249,7 @@ func TestTakeOverNeedsADatabase(t *testing.T) {
 	defer stop()
 	old, young := passage(t)
 	gone := make(chan error, 1)
-	go func() { gone <- g.HandOver(ctx, old) }()
+	go func() { gone <- g.HandOver(ctx, Successor{Passage: old, Within: patience}) }()
 	in, err := Inherit(ctx, young, "test")
 	if err != nil {
 		t.Fatal(err)
@@ -284,11 +284,12 @@ func TestClientStaysWhoseSuccessorDies(t *testing.T) {
 	c := g.call(t)
 	old, young := passage(t)
 	gone := make(chan error, 1)
-	go func() { gone <- g.HandOver(context.Background(), old) }()
-	if _, err := Inherit(context.Background(), young, "test"); err != nil {
+	go func() { gone <- g.HandOver(context.Background(), Successor{Passage: old, Within: patience}) }()
+	in, err := Inherit(context.Background(), young, "test")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := pass(young, passReady, struct{}{}); err != nil {
+	if _, err := in.comeIn(context.Background()); err != nil || pass(young, passTaken, struct{}{}) != nil {
 		t.Fatal(err)
 	}
 	for {

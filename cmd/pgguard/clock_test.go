@@ -13,6 +13,9 @@ import (
 // set. time.Unix(1, 0), a deadline that is over, measures nothing.
 var wallClock = regexp.MustCompile(`\.Unix(Nano|Milli|Micro)?\(\)|time\.Unix(Milli|Micro)?\((?:[^1]|1[^,])|\.(UTC|Local|Truncate|AddDate|MarshalJSON)\(|\.Round\(0\)|\.In\(time`)
 
+// cutsFile is a line that shortens a file, which is no matter of time.
+var cutsFile = regexp.MustCompile(`\b(f|file)\.Truncate\(`)
+
 // byWallClock may use it all the same.
 var byWallClock = map[string]string{
 	"proxy/upstream/tls.go":       "from when to when a certificate is valid is a matter of the calendar",
@@ -46,7 +49,7 @@ func TestNobodyMeasuresByTheWallClock(t *testing.T) {
 				return err
 			}
 			for i, line := range strings.Split(string(text), "\n") {
-				if !wallClock.MatchString(line) {
+				if !wallClock.MatchString(cutsFile.ReplaceAllString(line, "")) {
 					continue
 				}
 				used[name] = true

@@ -47,7 +47,7 @@ type guard interface {
 	Ready() error
 	AwaitClients(ctx context.Context) error
 	TakeOver(ctx context.Context, in *proxy.Inheritance) error
-	HandOver(ctx context.Context, p *sock.Passage, others ...net.Listener) error
+	HandOver(ctx context.Context, n proxy.Successor, others ...net.Listener) error
 	AwaitHandedOver(ctx context.Context) error
 	Reload(cfg proxy.Config) error
 	witness.Guard

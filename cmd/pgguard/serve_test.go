@@ -21,7 +21,6 @@ import (
 	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/config"
-	"pgguard/proxy/sock"
 )
 
 // fakeGuard does what the test tells it and notes what it is asked.
@@ -67,7 +66,7 @@ func (g *fakeGuard) TakeOver(context.Context, *proxy.Inheritance) error {
 	return nil
 }
 
-func (g *fakeGuard) HandOver(context.Context, *sock.Passage, ...net.Listener) error {
+func (g *fakeGuard) HandOver(context.Context, proxy.Successor, ...net.Listener) error {
 	g.note("hand over")
 	return errors.New("nobody is there")
 }

@@ -108,7 +108,7 @@ func (n *succession) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-come:
-			err = n.handOver(ctx, p)
+			err = n.handOver(ctx, p, nil)
 		case <-asked:
 			err = n.start(ctx)
 		}
@@ -142,10 +142,8 @@ func (n *succession) accept(ctx context.Context, come chan<- *sock.Passage) {
 	}
 }
 
-// handOver has the process at the other end take over, within takeover.timeout.
-func (n *succession) handOver(ctx context.Context, p *sock.Passage) error {
-	ctx, stop := context.WithTimeoutCause(ctx, n.s.file.Takeover.Timeout.Std(), errors.New("takeover.timeout is over"))
-	defer stop()
+// handOver has the process at the other end take over, within takeover.timeout; end ends it, nil: it is not this one's to end.
+func (n *succession) handOver(ctx context.Context, p *sock.Passage, end func()) error {
 	var others []net.Listener
 	if l := n.s.listensHTTP.Load(); l != nil {
 		others = append(others, *l)
@@ -153,7 +151,7 @@ func (n *succession) handOver(ctx context.Context, p *sock.Passage) error {
 	if n.control != nil {
 		others = append(others, n.control)
 	}
-	return n.s.guard.HandOver(ctx, p, others...)
+	return n.s.guard.HandOver(ctx, proxy.Successor{Passage: p, Within: n.s.file.Takeover.Timeout.Std(), End: end}, others...)
 }
 
 // start starts this program again, which may be another one by now, with the same command line, and has it take over.
@@ -182,7 +180,7 @@ func (n *succession) start(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }() // when it ends, which may be after this process
 	_ = theirs.Close()
-	if err := n.handOver(ctx, ours); err != nil {
+	if err := n.handOver(ctx, ours, func() { _ = cmd.Process.Kill() }); err != nil {
 		_ = cmd.Process.Kill()
 		return errors.Join(err, <-ended)
 	}

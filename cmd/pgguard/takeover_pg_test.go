@@ -308,6 +308,51 @@ func (l *upgradeLoad) held(ctx context.Context, conn *pgx.Conn, id int) error {
 	return nil
 }
 
+// TestStoppedSuccessorChangesNothing: a new process that is stopped by a signal, early or late, does not keep anybody from being served; it is ended in the end, and the next one takes over.
+func TestStoppedSuccessorChangesNothing(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{})
+	u := serveUpgradable(t, c, "takeover: {timeout: 2s}\n")
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	conn, err := pgx.Connect(ctx, "postgres://postgres@"+u.addr+"/postgres?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if err := syscall.Kill(u.first.Process.Pid, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := strconv.Atoi(u.await(`another process takes over" pid=(\d+)`)[1])
+	if err := syscall.Kill(next, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var over atomic.Bool
+	var all sync.WaitGroup
+	all.Go(func() {
+		for !over.Load() {
+			_, err := conn.Exec(ctx, "select 1")
+			if err = errors.Join(err, visit(ctx, u.addr)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	u.await("nobody has taken over; everything is as before")
+	over.Store(true)
+	all.Wait()
+	last := u.upgrade(u.first.Process.Pid)
+	if err := u.first.Wait(); err != nil {
+		t.Errorf("the first process ends with %v", err)
+	}
+	if _, err := conn.Exec(ctx, "select 1"); err != nil {
+		t.Error(err)
+	}
+	if err := syscall.Kill(last, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	u.await("stopped")
+}
+
 // TestTakeoverBySocket: a process started by hand takes over; one that cannot start, or is another user's business, changes nothing.
 func TestTakeoverBySocket(t *testing.T) {
 	c := pgtest.New(t, pgtest.Options{})
