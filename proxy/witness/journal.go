@@ -11,10 +11,11 @@ import (
 
 	"pgguard/pool/event"
 	"pgguard/proxy/diagnosis"
+	"pgguard/proxy/sock"
 )
 
 // Journal is a file for decisions and incidents, a line of JSON each. Once it is larger than Size it becomes PATH.1, that PATH.2 and so on, and a
-// new one begins; Keep old ones are kept.
+// new one begins; Keep old ones are kept. Several processes may write the same one, as two do while one takes the other's place: each lines of its own, one process at a time.
 type Journal struct {
 	Path string
 	Size int64 // bytes
@@ -58,17 +59,69 @@ func (j *journal) write(lines []Line) error {
 	return err
 }
 
-// append writes text to the file, to a new one if it would become too large.
+// append writes text to the file, to a new one if it would become too large: all of it, or, with an error, nothing.
 func (j *journal) append(text []byte) error {
-	if err := j.open(); err != nil {
+	if err := j.begin(); err != nil {
 		return err
 	}
+	defer func() {
+		if j.file != nil {
+			sock.Unlock(j.file)
+		}
+	}()
 	if j.size > 0 && j.size+int64(len(text)) > j.Size {
 		if err := j.rotate(); err != nil {
 			return err
 		}
 	}
 	n, err := j.file.Write(text)
+	if err != nil && n > 0 {
+		err = errors.Join(err, j.file.Truncate(j.size))
+		n = 0
+	}
+	j.size += int64(n)
+	return err
+}
+
+// begin has the file open, and keeps other processes from it until it is unlocked. A line that one of them has not finished ends there.
+func (j *journal) begin() error {
+	for {
+		if err := j.open(); err != nil {
+			return err
+		}
+		if err := sock.Lock(j.file); err != nil {
+			return err
+		}
+		about, err := j.file.Stat()
+		if err != nil {
+			return err
+		}
+		if now, err := os.Stat(j.Path); err == nil && os.SameFile(now, about) {
+			return j.heal(about)
+		}
+		j.close() // another process has put it aside
+	}
+}
+
+// heal has the file end in a whole line, if somebody has written to it since this process did.
+func (j *journal) heal(about fs.FileInfo) error {
+	if about.Size() == j.size || !about.Mode().IsRegular() {
+		return nil
+	}
+	j.size = about.Size()
+	f, err := os.Open(j.Path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read from
+	last := []byte{'\n'}
+	if _, err := f.ReadAt(last, j.size-1); j.size > 0 && err != nil {
+		return err
+	}
+	if last[0] == '\n' {
+		return nil
+	}
+	n, err := j.file.Write([]byte{'\n'})
 	j.size += int64(n)
 	return err
 }
@@ -82,18 +135,15 @@ func (j *journal) open() error {
 	if err != nil {
 		return err
 	}
-	about, err := f.Stat()
-	if err != nil {
-		_ = f.Close()
-		return err
-	}
-	j.file, j.size = f, about.Size()
+	j.file, j.size = f, 0
 	return nil
 }
 
-// rotate puts the file aside and begins a new one.
+// rotate puts the file aside and begins a new one. It is called with the file locked, and so is the new one then.
 func (j *journal) rotate() error {
-	j.close()
+	old := j.file
+	defer func() { _ = old.Close() }() // which unlocks it
+	j.file = nil
 	for i := j.Keep; i > 0; i-- {
 		from := j.Path
 		if i > 1 {
@@ -108,7 +158,7 @@ func (j *journal) rotate() error {
 			return err
 		}
 	}
-	return j.open()
+	return j.begin()
 }
 
 // close closes the file, if it is open.

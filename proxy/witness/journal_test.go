@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,5 +89,68 @@ func TestJournalHasNoTextOfAQuery(t *testing.T) {
 	}
 	if through.Query == "" {
 		t.Error("the verdict has lost its text, too")
+	}
+}
+
+// TestJournalOfTwoProcesses: while one takes the other's place both write; no line is lost or torn, no file is too large, and each one's lines are in their order.
+func TestJournalOfTwoProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.json")
+	const lines, most = 200, 2000
+	var all sync.WaitGroup
+	for who := range 3 {
+		j := &journal{Journal: Journal{Path: path, Size: most, Keep: lines}}
+		all.Go(func() {
+			defer j.close()
+			for i := range lines {
+				if err := j.write([]Line{{Event: &event.Event{Seq: uint64(i + 1), Kind: event.Limit, Subject: fmt.Sprint(who)}}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	last := map[string]uint64{}
+	names, err := filepath.Glob(path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		name := path
+		if i > 0 {
+			name = fmt.Sprintf("%s.%d", path, i)
+		}
+		text, err := os.ReadFile(name)
+		if err != nil || len(text) > most || !strings.HasSuffix(string(text), "\n") {
+			t.Fatalf("%s has %d bytes: %v", name, len(text), err)
+		}
+		for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+			var l Line
+			if err := json.Unmarshal([]byte(line), &l); err != nil || l.Event.Seq != last[l.Event.Subject]+1 {
+				t.Fatalf("%s: %s: %v, behind %d", name, line, err, last[l.Event.Subject])
+			}
+			last[l.Event.Subject] = l.Event.Seq
+		}
+	}
+	for who, n := range last {
+		if n != lines {
+			t.Errorf("of %s there are %d lines, want %d", who, n, lines)
+		}
+	}
+}
+
+// TestJournalGoesOnBehindATornLine: what a process could not finish spoils no line but its own.
+func TestJournalGoesOnBehindATornLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.json")
+	if err := os.WriteFile(path, []byte(`{"event":{"seq`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := &journal{Journal: Journal{Path: path, Size: 1 << 20}}
+	if err := j.write([]Line{{Event: &event.Event{Seq: 7}}}); err != nil {
+		t.Fatal(err)
+	}
+	j.close()
+	text, err := os.ReadFile(path)
+	if err != nil || strings.Count(string(text), "\n") != 2 || !strings.HasPrefix(string(text), "{\"event\":{\"seq\n{") {
+		t.Errorf("got %q, %v", text, err)
 	}
 }
