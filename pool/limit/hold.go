@@ -27,7 +27,7 @@ const (
 // hold is the steady state's.
 type hold struct {
 	base   window  // at the limit as it is, of the last weighing
-	past   window  // at the same limit, before base; empty: none
+	past   window  // before base, perhaps at another limit; empty: none
 	baseL  int     // the limit it had
 	good   float64 // the limit of the last half minute in which it bound
 	unused float64 // seconds since the limit last bound
@@ -35,27 +35,22 @@ type hold struct {
 
 // note takes a window at limit l into what is known of that limit.
 func (h *hold) note(l int, win *window) {
-	switch {
-	case h.baseL != l:
-		h.base, h.past, h.baseL = window{}, window{}, l
-	case h.base.length > windowMax:
-		h.base, h.past = window{}, h.base
+	if h.baseL != l || h.base.length > windowMax {
+		h.settle()
 	}
+	h.baseL = l
 	h.base.add(win)
 }
 
-// usual is what is known of limit l from a time that is not only just now: a window that has the moment of a change in it says little.
-func (h *hold) usual(l int) *window {
-	switch {
-	case h.baseL != l:
-		return &window{}
-	case h.past.length > 0:
+// usual is what is known from a time that is not only just now: a window that has the moment of a change in it says little.
+func (h *hold) usual() *window {
+	if h.past.length > 0 {
 		return &h.past
 	}
 	return &h.base
 }
 
-// settle is for another weighing: what is in base cannot be added to, and still tells what is usual.
+// settle is for another limit or weighing: what is in base cannot be added to, and still tells what is usual.
 func (h *hold) settle() {
 	if h.base.length > 0 {
 		h.base, h.past = window{}, h.base
@@ -93,7 +88,7 @@ func (l *law) hold(now time.Time, win *window) Reason {
 		h.good = l.limit
 	}
 	h.good += (l.limit - h.good) * min(1, win.length/goodTime)
-	slowed := l.slowed(now, h.usual(l.Current()), win)
+	slowed := l.slowed(now, h.usual(), win)
 	h.note(l.Current(), win)
 	l.world.note(win)
 	l.goal.calm(win.length)

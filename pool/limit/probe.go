@@ -104,7 +104,7 @@ func (l *law) probed(now time.Time, win *window) Reason {
 	switch {
 	case !win.limitBound(l.t.Bound) || l.sight.part >= 2*blockedShare:
 		return l.endProbe(now, 0)
-	case x.stage == before && l.slowed(now, l.steady.usual(l.Current()), win):
+	case x.stage == before && l.slowed(now, l.steady.usual(), win):
 		return l.answer(now, l.limit)
 	case x.stage == before:
 		x.around = *win
