@@ -22,7 +22,6 @@ type database struct {
 	clients  int    // logged in
 	past     Totals // of those that have left
 	paused   bool   // by its name
-	moving   int    // it is being moved
 	disabled bool   // nobody may log in
 }
 
@@ -66,7 +65,7 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 }
 
 // overtake has a database be where it is to be by now, with its clients: who waits, and who comes, goes there, and who has a server is done with it first. It is called for those that
-// are kept when the configuration changes, and for a new one, which who changed that, or moved it, did not see.
+// are kept when the configuration changes, and for a new one, which who changed that did not see.
 func (srv *Server) overtake(d *database) {
 	away := func() (*instance.Instance, bool) {
 		at, _, ok := srv.destination(d.name)
@@ -79,11 +78,37 @@ func (srv *Server) overtake(d *database) {
 		return
 	}
 	srv.settling.Lock()
+	old := d.inst()
 	if in, is := away(); is {
+		introduceTo(in, old)
 		d.rehouse(in, time.Now())
 	}
 	srv.settling.Unlock()
 	srv.settle(d)
+	old.Pool.Retire(time.Now(), retiredElsewhere, func(s *pool.Server) bool { return srv.isLent(d, s.Conn) })
+}
+
+// introduceTo has an instance know of the users of another what it does not know yet: clients who come from there do not prove anew who they are.
+func introduceTo(in, from *instance.Instance) {
+	there, here := from.Door().Memory, in.Door().Memory
+	for user, known := range there.All() {
+		if here.Of(user).Nothing() {
+			here.Learn(user, known)
+		}
+	}
+}
+
+// retiredElsewhere is why a server is retired whose database has left its PostgreSQL.
+const retiredElsewhere = "the database is elsewhere now"
+
+// isLent is true for a server that a client of this database has, wherever it is. It may be called with the pool locked.
+func (srv *Server) isLent(d *database, c pool.Conn) bool {
+	b, ok := c.(*backend)
+	if !ok || b == nil {
+		return false
+	}
+	l := b.link.Load()
+	return l != nil && l.s != nil && l.s.route.at == d
 }
 
 // rehouse has a database be at another instance, where its gate is shut, and sends away who waits at the old one. It is called with Server.settling held.

@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -88,10 +87,15 @@ func TestMove(t *testing.T) {
 	busy(3)
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
-	paused, err := g.Move(ctx, AnyDatabase, upstreamAt(t, address(there)))
-	if err != nil {
+	began := time.Now()
+	if err := g.Pause(ctx, ""); err != nil {
 		t.Fatal(err)
 	}
+	g.with(t, func(c *Config) { c.Upstream = upstreamAt(t, address(there)) })
+	if err := g.Resume(""); err != nil {
+		t.Fatal(err)
+	}
+	paused := time.Since(began)
 	counts := func(c *pgtest.Cluster) map[string]int64 {
 		admin, all := direct(t, c), map[string]int64{}
 		for _, row := range admin.want(t, admin.query, "select id || ' ' || n from moved", "", 'I').rows {
@@ -121,45 +125,8 @@ func TestMove(t *testing.T) {
 			t.Errorf("client %d was told of %d commits, %d are in the tables", id, committed[id].Load(), sum)
 		}
 	}
-	if n := len(g.Stats().Pools); n != 1 {
-		t.Errorf("%d servers are watched, want the new one alone", n)
-	}
+	eventually(t, "watched at the new server alone", func() bool { return len(g.Stats().Pools) == 1 })
 	t.Logf("%d clients waited for at most %s", clients, paused)
-}
-
-// TestMoveThatFailsLeavesEverything: where the new server cannot be reached, or a transaction does not end in time, nobody waits after it.
-func TestMoveThatFailsLeavesEverything(t *testing.T) {
-	g := newGuard(t, address(shared), nil)
-	c := g.call(t)
-	c.want(t, c.query, "begin", "", 'T')
-	c.want(t, c.query, "select 1", "", 'T')
-	other := pgtest.New(t, pgtest.Options{})
-	eventually(t, "ready", func() bool { return g.Ready() == nil })
-	for name, to := range map[string]string{"unreachable": "127.0.0.1:1", "transaction": address(other)} {
-		ctx, stop := context.WithTimeout(context.Background(), 500*time.Millisecond)
-		defer stop()
-		moved := make(chan error, 1)
-		go func() {
-			_, err := g.Move(ctx, AnyDatabase, upstreamAt(t, to))
-			moved <- err
-		}()
-		eventually(t, "on the way", func() bool { return g.expected.Load() != nil })
-		if err := g.Ready(); err != nil {
-			t.Errorf("%s: clients cannot be served: %v", name, err)
-		}
-		if err := <-moved; !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: got %v", name, err)
-		}
-		fresh := g.call(t)
-		fresh.want(t, fresh.query, "select 1", "", 'I')
-	}
-	c.want(t, c.query, "commit", "", 'I')
-	if n := len(g.Stats().Pools); n != 1 {
-		t.Errorf("%d servers are watched, want the old one alone", n)
-	}
-	if _, err := g.Move(context.Background(), AnyDatabase, upstreamAt(t, address(shared))); err == nil {
-		t.Error("it is moved to where it is")
-	}
 }
 
 // TestMoveOfAPausedDatabase: who has paused it resumes it, and a login that waits meanwhile goes to the new server.
@@ -182,9 +149,7 @@ func TestMoveOfAPausedDatabase(t *testing.T) {
 		came <- fresh
 	}()
 	eventually(t, "a login that waits", func() bool { return g.Stats().Clients["login"] == 1 })
-	if _, err := g.Move(ctx, AnyDatabase, upstreamAt(t, address(other))); err != nil {
-		t.Fatal(err)
-	}
+	g.with(t, func(c *Config) { c.Upstream = upstreamAt(t, address(other)) })
 	if len(came) > 0 {
 		t.Error("the pause was ended")
 	}
@@ -216,13 +181,9 @@ func TestMoveOfOneDatabase(t *testing.T) {
 	if got, want := app.one(t, ask), "postgres"+strconv.Itoa(shared.Port()); got != want {
 		t.Fatalf("it is at %s, want %s", got, want)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), patience)
-	defer stop()
 	to := upstreamAt(t, address(other))
 	to.Database = "template1"
-	if _, err := g.Move(ctx, "app", to); err != nil {
-		t.Fatal(err)
-	}
+	g.with(t, func(c *Config) { c.Databases["app"] = Database{Upstream: to} })
 	if got, want := app.one(t, ask), "template1"+strconv.Itoa(other.Port()); got != want {
 		t.Errorf("it is at %s, want %s", got, want)
 	}
@@ -231,5 +192,68 @@ func TestMoveOfOneDatabase(t *testing.T) {
 	}
 	if n := len(g.Stats().Pools); n != 2 {
 		t.Errorf("%d servers are watched, want both", n)
+	}
+}
+
+// TestReloadTellsWhoStaysBehind: who has a server where its database is not any more is named until it has done with it, and who waits for retired servers waits for these. Others, and
+// other databases of the same place, are not meant.
+func TestReloadTellsWhoStaysBehind(t *testing.T) {
+	other := pgtest.New(t, pgtest.Options{})
+	g := newGuard(t, address(shared), func(cfg *Config) {
+		app := cfg.Upstream
+		app.Database = "postgres"
+		cfg.Databases = map[string]Database{"app": {Upstream: app}, "ses": {Upstream: app, Mode: PoolModeSession}}
+	})
+	tx, pinned, session, idle := mustCall(t, g.addr, "postgres", "app"), mustCall(t, g.addr, "postgres", "app"), mustCall(t, g.addr, "postgres", "ses"), mustCall(t, g.addr, "postgres", "app")
+	stays := g.call(t)
+	for _, c := range []*caller{tx, stays} {
+		c.want(t, c.query, "begin", "", 'T')
+		c.want(t, c.query, "select 1", "", 'T')
+	}
+	pinned.want(t, pinned.query, "select pg_advisory_lock(8711)", "", 'I')
+	session.one(t, "select 1")
+	idle.one(t, "select 1")
+	if list := g.Stragglers(); len(list) > 0 {
+		t.Errorf("before anything has moved: %+v", list)
+	}
+	at := g.instanceFor(g.cfg().Upstream).Name()
+	g.with(t, func(c *Config) {
+		to := upstreamAt(t, address(other))
+		to.Database = "postgres"
+		c.Databases["app"], c.Databases["ses"] = Database{Upstream: to}, Database{Upstream: to, Mode: PoolModeSession}
+	})
+	want := []Straggler{{"app", at, []uint64{1, 2}}, {"ses", at, []uint64{3}}}
+	for i, s := range g.Stragglers() {
+		if i >= len(want) || s.Database != want[i].Database || s.At != at || len(s.Clients) != len(want[i].Clients) {
+			t.Errorf("got %+v, want %+v", s, want)
+		}
+	}
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	gone := make(chan error, 2)
+	for _, name := range []string{"app", "ses"} {
+		go func() { gone <- g.AwaitRetired(ctx, name) }()
+	}
+	tx.want(t, tx.query, "commit", "", 'I')
+	if got := tx.one(t, "select current_setting('port')"); got != strconv.Itoa(other.Port()) {
+		t.Errorf("after its transaction a client is at port %s", got)
+	}
+	eventually(t, "with one client of app behind", func() bool { l := g.Stragglers(); return len(l) == 2 && len(l[0].Clients) == 1 })
+	if len(gone) > 0 {
+		t.Error("nobody is waited for")
+	}
+	pinned.want(t, pinned.query, "select pg_advisory_unlock(8711)", "", 'I')
+	_ = session.Close()
+	for range 2 {
+		if err := <-gone; err != nil {
+			t.Error(err)
+		}
+	}
+	if list := g.Stragglers(); len(list) > 0 {
+		t.Errorf("when all have done with it: %+v", list)
+	}
+	stays.want(t, stays.query, "commit", "", 'I')
+	if got := stays.one(t, "select current_setting('port')"); got != strconv.Itoa(shared.Port()) {
+		t.Errorf("a client of another database is at port %s", got)
 	}
 }

@@ -82,7 +82,7 @@ func (srv *Server) settle(d *database) {
 	srv.settling.Lock() // so that what was read is still true when it is done
 	defer srv.settling.Unlock()
 	srv.mu.Lock()
-	paused := d.paused || srv.paused || d.moving > 0
+	paused := d.paused || srv.paused
 	srv.mu.Unlock()
 	h := d.site.Load()
 	if paused {
@@ -122,15 +122,7 @@ func (srv *Server) isOf(d *database, k *pool.Key, c pool.Conn, linked bool) bool
 	if _, real, ok := srv.destination(d.name); !ok || k.Database != real {
 		return false
 	}
-	b, ok := c.(*backend)
-	if !ok || b == nil {
-		return !linked
-	}
-	l := b.link.Load()
-	if l == nil || l.s == nil {
-		return !linked
-	}
-	return !linked || l.s.route.at == d
+	return !linked || srv.isLent(d, c)
 }
 
 // shares is true if clients who are not paused come to the same database by another name.
@@ -215,7 +207,7 @@ func (srv *Server) comesTo(d *database) (paused bool, err error) {
 		}
 		return false, &Refusal{Reason: ReasonRejected, Message: "guard: the database is disabled", Detail: "An operator has disabled it; ENABLE in the console lets clients in again."}
 	}
-	return d.paused || srv.paused || d.moving > 0, nil
+	return d.paused || srv.paused, nil
 }
 
 // Reconnect retires the servers of a database, or of all (""): each is closed when nobody has it, and others take its place. It returns how many.
@@ -238,7 +230,7 @@ func (srv *Server) retire(name, why string) (n int, err error) {
 	return d.inst().Pool.Retire(now, why, func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, false) }), nil
 }
 
-// AwaitRetired returns when no server of a database, or of all (""), is one that was retired: Reconnect has done its work then.
+// AwaitRetired returns when no server of a database, or of all (""), is one that was retired, where the database was before, too: Reconnect, or a move, has done its work then.
 func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 	var d *database
 	if name != "" {
@@ -250,7 +242,7 @@ func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 	return srv.await(ctx, func() bool {
 		for _, in := range srv.allInstances() {
 			for _, v := range in.Pool.Views() {
-				if v.Retired != "" && (d == nil || in == d.inst() && srv.isOf(d, v.Key, v.Conn, false)) {
+				if v.Retired != "" && (d == nil || in == d.inst() && srv.isOf(d, v.Key, v.Conn, false) || srv.isLent(d, v.Conn)) {
 					return false
 				}
 			}

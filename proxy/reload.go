@@ -16,10 +16,10 @@ import (
 // from their next transaction on.
 //
 // A database that is at another PostgreSQL now goes there with its clients, each when its transaction has ended. PAUSE before, and RESUME after, has no transaction be at the
-// old one when the first is at the new one.
+// old one when the first is at the new one. Stragglers are those who have servers at the old one afterwards.
 func (srv *Server) Reload(cfg Config) error {
-	srv.moving.Lock() // until it is over nothing changes, not even users or certificates
-	defer srv.moving.Unlock()
+	srv.reloading.Lock() // until it is over nothing changes, not even users or certificates
+	defer srv.reloading.Unlock()
 	before := srv.cfg()
 	cfg.Listen, cfg.Handed, cfg.PreparedMemory = before.Listen, before.Handed, before.PreparedMemory
 	cfg.Log, cfg.Console, cfg.LikePgBouncer, cfg.Spans = before.Log, before.Console, before.LikePgBouncer, before.Spans
@@ -82,13 +82,11 @@ func (srv *Server) newMantle(before, after *Config) (*mantle, error) {
 	return now, now.certs.Reload()
 }
 
-// follow has everything go by cfg from now on. It cannot fail. It is called with moving held.
+// follow has everything go by cfg from now on. It cannot fail. It is called with reloading held.
 func (srv *Server) follow(cfg *Config) {
-	before := srv.cfg()
 	srv.mu.Lock()
 	srv.conf.Store(cfg)
 	srv.mu.Unlock()
-	srv.forgetMoves(before, cfg)
 	told, all := srv.instanceConfig(), cfg.instances()
 	for _, in := range srv.allInstances() {
 		now := in.Door().Upstream
@@ -109,7 +107,7 @@ func (srv *Server) follow(cfg *Config) {
 	}
 	for _, in := range srv.allInstances() {
 		if !srv.inUse(in) {
-			in.Pool.Retire(time.Now(), "the database is elsewhere now", func(*pool.Server) bool { return true })
+			in.Pool.Retire(time.Now(), retiredElsewhere, func(*pool.Server) bool { return true })
 		}
 	}
 	srv.leaves.Store(true)
@@ -121,34 +119,14 @@ func (srv *Server) endEmptied() {
 		return
 	}
 	for _, in := range srv.allInstances() {
-		expected := srv.expected.Load()
 		switch {
-		case srv.inUse(in) || expected != nil && *expected == in.Door().Upstream.Identity():
+		case srv.inUse(in):
 		case len(in.Pool.Views()) == 0:
 			srv.end(in)
 		default:
 			srv.leaves.Store(true)
 		}
 	}
-}
-
-// forgetMoves has databases whose upstreams are others now be there, wherever an operator had moved them.
-func (srv *Server) forgetMoves(before, after *Config) {
-	was := srv.moved.Load()
-	if was == nil {
-		return
-	}
-	is := maps.Clone(*was)
-	for name := range is {
-		a, b := before.Databases[name].Upstream, after.Databases[name].Upstream
-		if name == AnyDatabase {
-			a, b = before.Upstream, after.Upstream
-		}
-		if !a.SameWay(&b) {
-			delete(is, name)
-		}
-	}
-	srv.moved.Store(&is)
 }
 
 // instances are the upstreams that name each PostgreSQL: the general one first, then those of databases by name.

@@ -66,9 +66,6 @@ func (srv *Server) destination(name string) (d Database, called string, ok bool)
 		d.Upstream = cfg.Upstream
 		ok = d.Upstream.Host != ""
 	}
-	if to, is := srv.moved.Load().to(entry); is {
-		d.Upstream = to
-	}
 	if entry == name && name != AnyDatabase {
 		called = d.Upstream.Database
 	}

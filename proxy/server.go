@@ -53,19 +53,17 @@ type Server struct {
 	sendsOff atomic.Bool  // who is between transactions is told to go
 	accepts  atomic.Int32 // loops of accept: one more connection may come of each
 
-	expected atomic.Pointer[string]      // the identity of an upstream that databases are about to move to; nil: none are
-	moved    atomic.Pointer[relocations] // databases that are not where the Config says
-	heir     atomic.Pointer[heir]        // nil: this process has not handed over
-	ancestor atomic.Pointer[ancestor]    // nil: no process is left whose place this one has taken
+	heir     atomic.Pointer[heir]     // nil: this process has not handed over
+	ancestor atomic.Pointer[ancestor] // nil: no process is left whose place this one has taken
 
 	ctx      context.Context // ends with Close
 	stop     context.CancelFunc
 	work     sync.WaitGroup // background goroutines
 	sessions sync.WaitGroup // logged-in clients
 
-	handing  sync.Mutex // held while another process is to take over
-	moving   sync.Mutex // held while databases move, and during Reload; before settling
-	settling sync.Mutex // held while the gate of a database is shut or opened; before mu
+	handing   sync.Mutex // held while another process is to take over
+	reloading sync.Mutex // held during Reload; before settling
+	settling  sync.Mutex // held while the gate of a database is shut or opened; before mu
 
 	mu        sync.Mutex
 	listeners []*listener                   // guarded by mu

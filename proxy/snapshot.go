@@ -107,9 +107,8 @@ func (srv *Server) Ready() error {
 	if srv.draining.Load() || srv.ctx.Err() != nil {
 		return errors.New("draining")
 	}
-	expected := srv.expected.Load()
 	for _, in := range srv.allInstances() {
-		if expected != nil && *expected == in.Door().Upstream.Identity() && !srv.inUse(in) {
+		if !srv.inUse(in) { // who is still there goes elsewhere next
 			continue
 		}
 		if err := in.Ready(); err != nil {

@@ -148,7 +148,7 @@ func (srv *Server) keepsWaiting() bool {
 	defer srv.mu.Unlock()
 	waits := srv.paused
 	for _, d := range srv.databases {
-		waits = waits || d.paused || d.moving > 0
+		waits = waits || d.paused
 	}
 	return waits
 }

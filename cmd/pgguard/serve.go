@@ -62,6 +62,7 @@ type operated interface {
 	Paused() bool
 	Signal(ctx context.Context, upstream string, pid int32, end bool) error
 	Tell(e event.Event)
+	Stragglers() []proxy.Straggler
 }
 
 // Run joins the parts and serves until a signal ends it.
@@ -130,7 +131,7 @@ func serve(ctx context.Context, again *live, log *slog.Logger, b *bouncer, take 
 	defer signal.Stop(signals)
 	orders.before, orders.after = boss.reloading, boss.reloaded
 	again.apply = func(next *config.File) error { return applyTo(g, pages, next, again, b) }
-	again.note = g.Note
+	again.note, orders.behind = g.Note, g.Stragglers
 	if b != nil {
 		signal.Notify(signals, syscall.SIGQUIT)
 		orders.before = func() { boss.reloading(); _ = b.file.reopen() } // which logs what is wrong

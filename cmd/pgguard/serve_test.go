@@ -123,6 +123,7 @@ func (g *fakeGuard) Resume(string) error                               { g.note(
 func (g *fakeGuard) Paused() bool                                      { return false }
 func (g *fakeGuard) Signal(context.Context, string, int32, bool) error { g.note("signal"); return nil }
 func (g *fakeGuard) Tell(event.Event)                                  {}
+func (g *fakeGuard) Stragglers() []proxy.Straggler                     { return nil }
 
 // running is a service under test.
 type running struct {

@@ -4,13 +4,13 @@ package witness_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"pgguard/proxy"
 	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/pgtest"
 	"pgguard/proxy/upstream"
@@ -52,10 +52,16 @@ func TestMoveFarAwayIsNotPressure(t *testing.T) {
 	}
 	near, _ := sc.calm(5*time.Second, &over)
 	at := done.Load()
-	paused, err := sc.server.Move(ctx, proxy.AnyDatabase, to)
-	if err != nil {
+	began := time.Now()
+	if err := sc.server.Pause(ctx, ""); err != nil {
 		t.Fatal(err)
 	}
+	cfg := sc.server.Config()
+	cfg.Upstream = to
+	if err := errors.Join(sc.server.Reload(cfg), sc.server.Resume("")); err != nil {
+		t.Fatal(err)
+	}
+	paused := time.Since(began)
 	away, last := sc.calm(20*time.Second, &over)
 	moved := done.Load() - at
 	over.Store(true)
