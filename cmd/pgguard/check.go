@@ -79,6 +79,9 @@ func (c *checkCmd) difference(e *env, f *config.File) error {
 	}
 	var mine []config.Setting
 	for _, s := range f.Settings() {
+		if len(there.Hidden) > 0 && config.WhoOf(s.Key) != "" {
+			continue
+		}
 		if !slices.ContainsFunc(there.Settings, func(k shownKey) bool { return k.Key == s.Key && k.Source != "" }) {
 			mine = append(mine, s)
 		}
@@ -87,6 +90,9 @@ func (c *checkCmd) difference(e *env, f *config.File) error {
 		if _, err := fmt.Fprintln(e.out, line); err != nil {
 			return err
 		}
+	}
+	if len(there.Hidden) > 0 {
+		_, _ = fmt.Fprintln(e.err, "users and rules are not compared: pgguard tells them only where admin.token_file is set")
 	}
 	if masked {
 		_, _ = fmt.Fprintln(e.err, "secrets are not compared: pgguard does not tell them")

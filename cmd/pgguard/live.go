@@ -134,9 +134,7 @@ func (l *live) turn(by string, next *reading) ([]config.Change, error) {
 			continue
 		}
 		l.log.Info("setting changed", "key", c.Key, "from", c.From, "to", c.To, "has_effect", string(c.When), "by", by)
-		l.note(event.Event{
-			Time: time.Now(), Kind: event.Setting, Subject: c.Key, Cause: string(c.When), From: short(c.From), To: short(c.To), Mode: event.Enforce, By: by,
-		})
+		l.note(l.event(next.file, c, by))
 	}
 	l.log.Info("the configuration has been read again", "by", by, "changed", len(changes)-waits, "needs_restart", waits)
 	return changes, nil
@@ -191,6 +189,8 @@ type shownKey struct {
 // configPage is /api/v1/config.
 type configPage struct {
 	Settings []shownKey `json:"settings"`
+	// Hidden are keys that are left out, and those below them: names of users, and rules by which they come in, where everybody on the machine may ask.
+	Hidden []string `json:"hidden,omitempty"`
 }
 
 // page is what /api/v1/config shows.
@@ -198,9 +198,32 @@ func (l *live) page() any {
 	now := l.now.Load()
 	page := configPage{Settings: []shownKey{}}
 	for _, s := range now.file.Settings() {
-		page.Settings = append(page.Settings, shownKey{s.Key, s.Value, config.WhenOf(s.Key), now.source(s.Key)})
+		if who := l.hides(now.file, s.Key); who == "" {
+			page.Settings = append(page.Settings, shownKey{s.Key, s.Value, config.WhenOf(s.Key), now.source(s.Key)})
+		} else if !slices.Contains(page.Hidden, who) {
+			page.Hidden = append(page.Hidden, who)
+		}
 	}
 	return page
+}
+
+// hides is what a key of f is called on the pages, where whoever asks has proved nothing; "": it may be shown there.
+func (l *live) hides(f *config.File, key string) string {
+	if l.token() != "" || f.Admin.TLS.ClientCA != "" {
+		return ""
+	}
+	return config.WhoOf(key)
+}
+
+// event is a change as the pages may tell it.
+func (l *live) event(f *config.File, c config.Change, by string) event.Event {
+	e := event.Event{
+		Time: time.Now(), Kind: event.Setting, Subject: c.Key, Cause: string(c.When), From: short(c.From), To: short(c.To), Mode: event.Enforce, By: by,
+	}
+	if who := l.hides(f, c.Key); who != "" {
+		e.Subject, e.From, e.To = who, "", ""
+	}
+	return e
 }
 
 // source is the flag or variable that a key comes from; "": the file.
@@ -297,9 +320,11 @@ func applyTo(g guard, pages *auth.Certificates, next *config.File, l *live, b *b
 	if err != nil {
 		return err
 	}
-	token, err := next.Token()
-	if err != nil {
-		return err
+	token := ""
+	if next.HTTP != "off" { // else nobody asks for it
+		if token, err = next.Token(); err != nil {
+			return err
+		}
 	}
 	if err := pages.Reload(); err != nil {
 		return err

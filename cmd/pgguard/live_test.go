@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -179,6 +180,51 @@ func TestSetUnderPgBouncersFile(t *testing.T) {
 	for _, s := range c.settings() {
 		if s.Key == "pool_mode" && (s.Value != "transaction" || !s.Changeable) || s.Key == "listen_port" && s.Changeable || s.Key == "http" && s.Changeable {
 			t.Errorf("%+v", s)
+		}
+	}
+}
+
+// TestUsersAreShownToWhoHasTheToken alone: where none is asked for, neither the page nor an event names users, or the rules by which they come in; a comparison says that it lacks them.
+func TestUsersAreShownToWhoHasTheToken(t *testing.T) {
+	who := "auth: {method: scram-sha-256, users: {ann: {password: x}}, rules: [{address: 10.9.8.0/24, method: reject}]}\nadmin: {users: [carl]}\nusers: {dora: {max_servers: 3}}\n"
+	c, file := newChanging(t, who+"pool: {limit: 5}\n")
+	write(t, file, strings.ReplaceAll(who, "3", "4")+"pool: {limit: 6}\n")
+	names := []string{"ann", "10.9.8", "carl", "dora"}
+	shown := func() string {
+		text, err := json.Marshal([]any{c.page(), c.events})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if _, err := c.reload("ops"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if got := shown(); strings.Contains(got, name) {
+			t.Errorf("without a token %s is shown: %s", name, got)
+		}
+	}
+	if got := shown(); !strings.Contains(got, `"hidden":["admin.stats_users","admin.users","auth.query_user","auth.rules","auth.users"`) || !strings.Contains(got, `"key":"pool.limit","value":"6"`) {
+		t.Errorf("without a token: %s", got)
+	}
+	token := "secret"
+	c.known.Store(&token)
+	for _, name := range names {
+		if got := shown(); !strings.Contains(got, name) || strings.Contains(got, "hidden") {
+			t.Errorf("to who knows the token %s is not shown: %s", name, got)
+		}
+	}
+}
+
+// TestTokenIsReadForPagesAlone: where there are none, a file that cannot be read stops no reload.
+func TestTokenIsReadForPagesAlone(t *testing.T) {
+	for http, fails := range map[string]bool{"off": false, "127.0.0.1:0": true} {
+		c, file := newChanging(t, "http: \""+http+"\"\n")
+		c.apply = func(f *config.File) error { return applyTo(&fakeGuard{}, nil, f, c.live, nil) }
+		write(t, file, "http: \""+http+"\"\nadmin: {token_file: /absent}\n")
+		if _, err := c.reload("ops"); (err != nil) != fails {
+			t.Errorf("http: %s: %v", http, err)
 		}
 	}
 }
