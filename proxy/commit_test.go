@@ -31,6 +31,9 @@ func bare(t *testing.T, addr string, handed *sock.Handed) *Server {
 
 // serves begins to serve.
 func (srv *Server) serves(t *testing.T) {
+	if srv.instanceFor(srv.cfg().Upstream); srv.Ready() == nil {
+		t.Fatal("it is ready without a database")
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(context.Background()) }()
 	t.Cleanup(func() { _ = srv.Close(); <-done })

@@ -284,15 +284,30 @@ func (srv *Server) kill(d *database) {
 			servers = append(servers, b)
 		}
 	}
-	for _, s := range srv.all() {
-		if s.route.at == d {
-			s.kick(errKilled)
-		}
+	for _, s := range srv.doomed(d) {
+		s.kick(errKilled)
 	}
 	d.inst().Pool.Retire(time.Now(), "kill", func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, linked) })
 	for _, b := range servers {
 		b.Cut("kill")
 	}
+}
+
+// doomed are the clients of a database who are in, to be ended. Those who are about to enter are told to end, and do when they have.
+func (srv *Server) doomed(d *database) (list []*session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for s := range srv.entered {
+		if s.route.at == d {
+			list = append(list, s)
+		}
+	}
+	for s := range srv.greeted {
+		if s.route.at == d {
+			s.end(errKilled)
+		}
+	}
+	return list
 }
 
 // KillClient ends the client, or the operator, with this ID; false: there is none.

@@ -56,6 +56,7 @@ func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func
 	s.mu.Unlock()
 	told = wire.AppendKey(told, s.key.pid, s.key.secret)
 	told = wire.AppendReady(told, wire.Idle)
+	srv.enters(s)
 	if _, err := nc.Write(append(told, up.Rest...)); err != nil {
 		srv.keys.remove(s.key)
 		_ = up.Conn.Close()
@@ -108,6 +109,7 @@ func (srv *Server) runReplication(s *session, server net.Conn) {
 	srv.joinedLocked(s)
 	srv.enteredLocked(s)
 	srv.mu.Unlock()
+	s.endsAlready()
 	err := srv.passThrough(s, server)
 	srv.keys.remove(s.key)
 	_ = server.Close()

@@ -74,6 +74,7 @@ type Server struct {
 	crowded   int                           // guarded by mu: guests closed for others, since that was logged
 	crowdedAt time.Time                     // guarded by mu: when it was
 	entered   map[*session]struct{}         // guarded by mu
+	greeted   map[*session]struct{}         // guarded by mu: whom an order is about that ends clients, and who have not entered yet
 	databases map[string]*database          // guarded by mu: those that are, or were, asked for
 	paused    bool                          // guarded by mu: all of them
 	operators map[*Operator]struct{}        // guarded by mu
@@ -100,7 +101,7 @@ func New(cfg Config) (*Server, error) {
 		count: newCounters(len(cfg.Pool.Classes)), times: newTimes(len(cfg.Pool.Classes)),
 		keys:      keyring{owners: map[uint32]owner{}},
 		logins:    newPace(runtime.GOMAXPROCS(0)),
-		instances: map[string]*instance.Instance{}, endings: map[*instance.Instance]func(){}, entered: map[*session]struct{}{},
+		instances: map[string]*instance.Instance{}, endings: map[*instance.Instance]func(){}, entered: map[*session]struct{}{}, greeted: map[*session]struct{}{},
 		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
 		served: make(chan struct{}), refused: map[Reason]refusalsTold{}, library: library.New(cfg.PreparedMemory),
 		events: event.New(event.Size),
@@ -301,6 +302,14 @@ func (srv *Server) enteredLocked(s *session) {
 		s.admitted = false
 		srv.admitted--
 	}
+	delete(srv.greeted, s)
+}
+
+// enters has a client be in from now on, whoever is about to serve it: what it is told next is that it may ask.
+func (srv *Server) enters(s *session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.greeted[s] = struct{}{}
 }
 
 // clientFailed answers and logs a login that did not succeed.
@@ -344,11 +353,8 @@ func (srv *Server) runSession(s *session) {
 	srv.entered[s] = struct{}{}
 	srv.joinedLocked(s)
 	srv.enteredLocked(s)
-	closing := srv.ctx.Err() != nil
 	srv.mu.Unlock()
-	if closing {
-		s.kick(errDrained)
-	}
+	s.endsAlready()
 	err := srv.guarded(s)
 	srv.keys.remove(s.key)
 	l := srv.goodbye(s, err)
@@ -370,6 +376,19 @@ func (srv *Server) runSession(s *session) {
 	srv.leftLocked(s)
 	delete(srv.entered, s)
 	srv.mu.Unlock()
+}
+
+// endsAlready ends a session that has been told to end before it entered, or whose Server closes.
+func (s *session) endsAlready() {
+	s.mu.Lock()
+	cause := s.close
+	s.mu.Unlock()
+	if cause == nil && s.srv.ctx.Err() != nil {
+		cause = errDrained
+	}
+	if cause != nil {
+		s.kick(cause)
+	}
 }
 
 // guarded runs the session; a bug in it ends it alone, and its server is not trusted any more.

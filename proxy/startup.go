@@ -123,6 +123,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 	}
 	s.params = p
 	s.key = srv.keys.add(s, h.keySize())
+	srv.enters(s)
 	if err := srv.greet(nc, s, h, p); err != nil {
 		srv.keys.remove(s.key)
 		srv.forget(s.route)

@@ -170,8 +170,11 @@ func (srv *Server) adopt(a *ancestor, m *arrival, with *os.File) (s *session, er
 	if err = m.check(); err == nil {
 		err = s.arrive(m, nc)
 	}
-	if err == nil && !a.deeds.Take(m.ID) { // the last, so that who cannot be served here is served there
-		err = errors.New("the process before serves it")
+	if err == nil {
+		srv.enters(s)
+		if !a.deeds.Take(m.ID) { // the last, so that who cannot be served here is served there
+			err = errors.New("the process before serves it")
+		}
 	}
 	if err != nil {
 		srv.dismiss(s)
