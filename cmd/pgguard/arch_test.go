@@ -27,7 +27,7 @@ type rule struct {
 
 const (
 	pure = `pool/queue|pool/limit|pool/quantile|breaker|proxy/sql|proxy/translate|proxy/diagnosis`
-	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/upstream|proxy/instance|proxy/translate|proxy/library|proxy/wire|proxy/sql|proxy/auth`
+	core = `pool|pool/.*|breaker|proxy|proxy/sock|proxy/upstream|proxy/instance|proxy/translate|proxy/library|proxy/wire|proxy/sql|proxy/auth|proxy/paper`
 	rim  = `pgguard/proxy/(config|admin|metrics|otlp|console|dashboard|fleet|witness|diagnosis)(/.*)?`
 )
 
@@ -40,6 +40,7 @@ var rules = []rule{
 	{`pool/.*`, false, `pgguard/pool`, "imports point down: pool uses queue and limit"},
 	{`proxy/wire`, true, `net(/.*)?`, "wire frames bytes; it has no sockets"},
 	{`proxy/(sock|upstream|instance|translate|library)`, true, `pgguard/proxy`, "imports point down: proxy uses its rooms, never the other way"},
+	{`proxy/paper`, true, `pgguard/.*`, "paper reads files; it knows nothing of what is in them"},
 	{`proxy/sock`, true, `pgguard/.*`, "sock moves bytes; it knows nothing of what they say"},
 	{`proxy/upstream`, true, `pgguard/proxy/(sock|instance|translate|library|sql)`, "upstream logs in; it knows nothing of what is done with a connection"},
 	{`proxy/instance`, true, `pgguard/proxy/sock`, "an instance lends connections; who reads and writes them is the proxy"},

@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
+
+	"pgguard/proxy/paper"
 )
 
 // remote is the pages of a guard that runs.
@@ -39,7 +40,7 @@ func (r *remote) request(ctx context.Context, path string) (*http.Request, error
 		return nil, usageError{fmt.Errorf("--http: %w", err)}
 	}
 	if r.TokenFile != "" {
-		token, err := os.ReadFile(r.TokenFile)
+		token, err := paper.Read(r.TokenFile, paper.Small)
 		if err != nil {
 			return nil, fmt.Errorf("--token-file: %w", err)
 		}
@@ -53,7 +54,7 @@ func (r *remote) client() (*http.Client, error) {
 	if r.CA == "" {
 		return http.DefaultClient, nil
 	}
-	text, err := os.ReadFile(r.CA)
+	text, err := paper.Read(r.CA, paper.Small)
 	if err != nil {
 		return nil, fmt.Errorf("--ca: %w", err)
 	}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pgguard/proxy/paper"
 )
 
 // Files are what TLS towards clients is made of, each in PEM form.
@@ -138,10 +140,23 @@ func (s *stamp) same(o *stamp) bool {
 	return true
 }
 
+// readPair reads a certificate and its key.
+func readPair(cert, key string) (tls.Certificate, error) {
+	public, err := paper.Read(cert, paper.Small)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	private, err := paper.Read(key, paper.Small)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(public, private)
+}
+
 // read makes TLS of the files.
 func (f *Files) read() (*tls.Config, error) {
 	setting := cmp.Or(f.Setting, "tls")
-	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	pair, err := readPair(f.Cert, f.Key)
 	if err != nil {
 		return nil, fmt.Errorf("%s.cert %s and %s.key %s: %w", setting, f.Cert, setting, f.Key, err)
 	}
@@ -154,7 +169,7 @@ func (f *Files) read() (*tls.Config, error) {
 		}
 		return cfg, nil
 	}
-	text, err := os.ReadFile(f.ClientCA)
+	text, err := paper.Read(f.ClientCA, paper.Small)
 	if err != nil {
 		return nil, fmt.Errorf("%s.client_ca: %w", setting, err)
 	}
@@ -182,9 +197,12 @@ type Revocations []*x509.RevocationList
 // ErrRevoked is why a certificate is not taken.
 var ErrRevoked = errors.New("certificate has been revoked")
 
+// maxRevocations bounds a file of lists: those of large authorities have a few MiB.
+const maxRevocations = 64 << 20
+
 // ReadRevocations reads the lists of a file in PEM form.
 func ReadRevocations(path string) (Revocations, error) {
-	text, err := os.ReadFile(path)
+	text, err := paper.Read(path, maxRevocations)
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"time"
+
+	"pgguard/proxy/paper"
 )
 
 // Source is where a password comes from that is not in the configuration: a file, which is read each time, or a program, whose output is used for
@@ -43,7 +44,7 @@ const maxPassword = 64 << 10
 // Password returns the password. fresh: it was got just now, so that to get it again would be of no use.
 func (s *Source) Password(ctx context.Context) (password string, fresh bool, err error) {
 	if len(s.command) == 0 {
-		text, err := os.ReadFile(s.file)
+		text, err := paper.Read(s.file, maxPassword)
 		if err != nil {
 			return "", true, fmt.Errorf("password file: %w", err)
 		}

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
+
+	"pgguard/proxy/paper"
 )
 
 // What a list of users may have at most: PgBouncer's own limits for a name and a secret, and room for 100,000 lines.
@@ -142,7 +143,7 @@ func (f *File) Load() error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a file", f.path)
 	}
-	text, err := readBounded(f.path)
+	text, err := paper.Read(f.path, maxUserList)
 	if err != nil {
 		f.seen = nil
 		return err
@@ -153,20 +154,6 @@ func (f *File) Load() error {
 	}
 	f.users = users
 	return nil
-}
-
-// readBounded reads a file of at most maxUserList bytes.
-func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }() // only read from
-	text, err := io.ReadAll(io.LimitReader(file, maxUserList+1))
-	if err == nil && len(text) > maxUserList {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxUserList)
-	}
-	return text, err
 }
 
 // Find returns a user's secret as of the last Load; of a password's file the user is "".

@@ -15,6 +15,7 @@ import (
 	"pgguard/pool/queue"
 	"pgguard/proxy"
 	"pgguard/proxy/auth"
+	"pgguard/proxy/paper"
 )
 
 // Effective returns f as YAML with every key, passwords masked. Parse reads it back to an equal configuration, but for
@@ -64,7 +65,7 @@ func (f *File) Token() (string, error) {
 	if f.Admin.TokenFile == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(f.Admin.TokenFile)
+	text, err := paper.Read(f.Admin.TokenFile, paper.Small)
 	if err != nil {
 		return "", fmt.Errorf("admin.token_file: %w", err)
 	}

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"reflect"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"pgguard/proxy/paper"
 )
 
 // maxSize bounds a configuration file. A thousand databases need a tenth of it; a file given by mistake is noticed.
@@ -29,22 +29,24 @@ func Load(path string, over ...Override) (*File, error) {
 	if path == "" {
 		return Parse("", nil, over...)
 	}
-	r, err := os.Open(path)
+	data, err := paper.Read(path, maxSize)
+	if large := (paper.TooLarge{}); errors.As(err, &large) {
+		return nil, Faults{tooLarge(path)}
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = r.Close() }() // only read from
-	data, err := io.ReadAll(io.LimitReader(r, maxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
 	return Parse(path, data, over...)
+}
+
+func tooLarge(name string) Fault {
+	return Fault{File: name, Message: fmt.Sprintf("is larger than %d bytes", maxSize)}
 }
 
 // Parse reads a configuration; name stands in its faults. The error is Faults, and holds all of them.
 func Parse(name string, data []byte, over ...Override) (*File, error) {
 	if len(data) > maxSize {
-		return nil, Faults{{File: name, Message: fmt.Sprintf("is larger than %d bytes", maxSize)}}
+		return nil, Faults{tooLarge(name)}
 	}
 	f := Default()
 	d := &decoder{name: name, where: map[string]place{}}

@@ -17,6 +17,7 @@ import (
 	"github.com/youmark/pkcs8"
 
 	"pgguard/proxy/auth"
+	"pgguard/proxy/paper"
 )
 
 // systemRoots is sslrootcert for the authorities that the system trusts.
@@ -104,7 +105,7 @@ func (s *Security) roots(mode string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := paper.Read(path, paper.Small)
 	if errors.Is(err, fs.ErrNotExist) && !verifies {
 		return nil, nil
 	}
@@ -148,7 +149,7 @@ func (s *Security) own() (pair tls.Certificate, err error) {
 			return pair, fmt.Errorf("sslcert is %s, and there is no key for it: give sslkey=FILE", cert)
 		}
 	}
-	public, err := os.ReadFile(cert)
+	public, err := paper.Read(cert, paper.Small)
 	if err != nil {
 		return pair, fmt.Errorf("sslcert: %w", err)
 	}
@@ -175,7 +176,7 @@ func readKey(path, password string) ([]byte, error) {
 	if info.Mode().Perm()&^allowed != 0 {
 		return nil, fmt.Errorf("%s can be read by others: its mode is %#o; chmod 600 (or, if root owns it, 640)", path, info.Mode().Perm())
 	}
-	text, err := os.ReadFile(path)
+	text, err := paper.Read(path, paper.Small)
 	if err != nil {
 		return nil, err
 	}
