@@ -49,6 +49,8 @@ type entrance struct {
 	rule   *auth.Rule
 	from   string // where it comes from, as the lobby sees it; empty: this machine, on a socket
 	secret auth.Secret
+	found  bool   // somebody knows the user
+	asked  bool   // the database was asked about him
 	cause  string // for the log: why it may not come in, whatever it proves
 }
 
@@ -68,18 +70,55 @@ func (srv *Server) authenticate(nc, socket net.Conn, h *hello) error {
 	}
 	switch rule.Method {
 	case auth.MethodTrust:
-		return nil
+		return e.known()
 	case auth.MethodReject:
 		if ok {
 			return &Refusal{Reason: ReasonIdentity, Message: "guard: auth.rules reject connections of this host, user and database, " + encryption}
 		}
 		return &Refusal{Reason: ReasonIdentity, Message: "guard: no entry in auth.rules for this host, user and database, " + encryption}
 	case auth.MethodPeer:
-		return e.peer()
+		if err := e.peer(); err != nil {
+			return err
+		}
+		return e.known()
 	case auth.MethodCert:
-		return e.certificate()
+		if err := e.certificate(); err != nil {
+			return err
+		}
+		return e.known()
 	}
 	return e.password()
+}
+
+// locate finds where the client's database is.
+func (e *entrance) locate() {
+	if d, _, ok := e.srv.destination(e.hello.database); ok {
+		e.inst = e.srv.instanceFor(d.Upstream)
+	}
+}
+
+// known has who needs no password be somebody who is known, where the rule asks for that. What that tells of his password is for logins to the server.
+func (e *entrance) known() error {
+	if !e.rule.Known {
+		return nil
+	}
+	e.locate()
+	if err := e.find(); err != nil {
+		return err
+	}
+	if e.found {
+		if told := e.secret.Know(); e.asked && e.inst != nil && e.secret.Known() && !told.Nothing() {
+			e.inst.Door().Memory.Learn(e.hello.user, told)
+		}
+		return nil
+	}
+	r := &Refusal{Reason: ReasonIdentity, Message: "guard: nobody of this name is known"}
+	if e.srv.cfg().LikePgBouncer {
+		if r.Message = "no such user"; !e.asked {
+			r.Message = fmt.Sprintf("%q authentication failed", e.rule.Method)
+		}
+	}
+	return r
 }
 
 // local is true on a unix socket.
@@ -117,9 +156,7 @@ func (e *entrance) certificate() error {
 
 // password asks for a password, or for a proof that the client knows it.
 func (e *entrance) password() error {
-	if d, _, ok := e.srv.destination(e.hello.database); ok {
-		e.inst = e.srv.instanceFor(d.Upstream)
-	}
+	e.locate()
 	if e.rule.Method == auth.MethodPassword && !e.local() && !e.hello.cover.tls && !e.srv.cfg().Auth.Insecure {
 		return &Refusal{Reason: ReasonIdentity, Message: "guard: the method password needs TLS or a unix socket"}
 	}
@@ -188,14 +225,20 @@ func (e *entrance) wait(d time.Duration) error {
 // find looks for the user's secret; of whom nobody knows it finds none.
 func (e *entrance) find() error {
 	secret, found := e.srv.users.Load().find(e.hello.user)
-	if !found && e.inst != nil && e.inst.Asks() {
-		ctx, stop := context.WithTimeout(e.srv.ctx, e.srv.cfg().LoginTimeout)
-		defer stop()
-		var err error
-		if secret, found, err = e.inst.Secret(ctx, e.hello.user); err != nil {
-			return unreachable(err)
+	if !found {
+		in, how, err := e.srv.lookupFor(e.hello.database, e.inst)
+		if err != nil {
+			return err
+		}
+		if e.asked = in != nil; e.asked {
+			ctx, stop := context.WithTimeout(e.srv.ctx, e.srv.cfg().LoginTimeout)
+			defer stop()
+			if secret, found, err = in.Secret(ctx, how, e.hello.user); err != nil {
+				return e.srv.lookupFailed(err)
+			}
 		}
 	}
+	e.found = found
 	switch {
 	case !found:
 		e.cause = "no such user"

@@ -154,7 +154,12 @@ type Database struct {
 	MaxServers, PerLogin int
 	// MaxClients, if not 0, is in the place of ClientsPerDatabase.
 	MaxClients int
+	// Lookup says how users are looked up that want to come in, where that is not as Auth says.
+	Lookup Lookup
 }
+
+// Lookup is Auth's Query, QueryUser and QueryAt, for one database; empty: as in Auth.
+type Lookup struct{ Query, User, At string }
 
 // AnyDatabase is the name of the exception for names that have none.
 const AnyDatabase = "*"
@@ -390,18 +395,46 @@ func (c Config) validateAuth() []error {
 		bad("auth.method: cert needs tls.client_ca, the authorities that vouch for clients")
 	}
 	asks := a.Policy.Method.AsksPassword() || slices.ContainsFunc(a.Policy.Rules, func(r auth.Rule) bool { return r.Method.AsksPassword() })
-	source := len(a.Users) > 0 || a.UsersFile != "" || a.Query != ""
+	knows := slices.ContainsFunc(a.Policy.Rules, func(r auth.Rule) bool { return r.Known })
+	source := len(a.Users) > 0 || a.UsersFile != "" || c.looksUp()
 	if asks && !source {
 		bad("auth.method: clients are asked for passwords, but nobody's is known; give auth.query: auto, auth.users_file or auth.users")
 	}
-	if source && !asks && (a.Query != "" || len(a.Policy.Rules) == 0) { // those of a file may be for logins to servers alone
+	if knows && !source {
+		bad("auth.rules: known lets those in who are known, but nobody is; give auth.query: auto, auth.users_file or auth.users")
+	}
+	if source && !asks && !knows && (a.Query != "" || len(a.Policy.Rules) == 0) { // those of a file may be for logins to servers alone
 		bad("auth.method: %s asks for no password, and no rule does, but there are users with passwords; use scram-sha-256", a.Policy.Method)
 	}
+	return append(faults, c.validateLookups()...)
+}
+
+// looksUp is true if users are looked up, of one database at least.
+func (c Config) looksUp() bool {
+	for _, d := range c.Databases {
+		if d.Lookup.Query != "" {
+			return true
+		}
+	}
+	return c.Auth.Query != ""
+}
+
+// validateLookups returns every fault of how users are looked up.
+func (c Config) validateLookups() []error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	a := &c.Auth
 	if a.Query != "" && a.Query != instance.QueryAuto && !strings.Contains(a.Query, "$1") {
 		bad("auth.query: has no $1, in whose place the name of the user is put")
 	}
-	if a.Query == "" && (a.QueryDatabase != "" || a.QueryUser != "") {
-		bad("auth.query: is missing, but auth.query_database or auth.query_user is given; use auto")
+	if a.Query == "" && !c.looksUp() && (a.QueryDatabase != "" || a.QueryUser != "" || a.QueryAt != "") {
+		bad("auth.query: is missing, but auth.query_database, auth.query_user or auth.query_at is given; use auto")
+	}
+	if a.QueryDatabase != "" && a.QueryAt != "" {
+		bad("auth.query_at: is another place than auth.query_database; give one of them")
+	}
+	if slices.Contains(Consoles, a.QueryAt) {
+		bad("auth.query_at: cannot use the reserved %q database as an auth_dbname", a.QueryAt)
 	}
 	return faults
 }

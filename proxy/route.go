@@ -57,20 +57,24 @@ func (srv *Server) application(nc net.Conn, h *hello) uint64 {
 
 // destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
 func (srv *Server) destination(name string) (d Database, called string, ok bool) {
-	cfg := srv.cfg()
-	d, ok = cfg.Databases[name]
+	return srv.cfg().destination(name)
+}
+
+// destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
+func (c *Config) destination(name string) (d Database, called string, ok bool) {
+	d, ok = c.Databases[name]
 	entry := name
 	if !ok || name == AnyDatabase {
 		entry = AnyDatabase
-		d = cfg.Databases[entry]
-		d.Upstream = cfg.Upstream
+		d = c.Databases[entry]
+		d.Upstream = c.Upstream
 		ok = d.Upstream.Host != ""
 	}
 	if entry == name && name != AnyDatabase {
 		called = d.Upstream.Database
 	}
 	if d.Mode == PoolModeDefault {
-		d.Mode = cfg.Mode
+		d.Mode = c.Mode
 	}
 	return d, cmp.Or(called, name), ok
 }

@@ -471,8 +471,8 @@ func (srv *Server) instanceConfig() instance.Config {
 	return instance.Config{
 		Pool: cfg.Pool, Observe: cfg.Observe, Limit: cfg.Limit, MaxPinned: cfg.MaxPinned,
 		KeepAlive: sock.KeepAlive(cfg.PeerTimeout), Secure: sock.Client, Source: srv.source.Load(), Users: srv.knownUser, MostServers: cfg.ServerFiles, LearnedDir: cfg.LearnedDir,
-		Query: cfg.Auth.Query, QueryDatabase: cfg.Auth.QueryDatabase, QueryUser: cfg.Auth.QueryUser,
-		Prints: &srv.prints, ShowQueries: cfg.ShowQueries, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
+		Lookups: srv.lookups(),
+		Prints:  &srv.prints, ShowQueries: cfg.ShowQueries, Log: srv.log, Events: srv.events, Open: srv.open, Reap: srv.reap,
 	}
 }
 

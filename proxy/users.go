@@ -21,6 +21,8 @@ type Auth struct {
 	Query string
 	// QueryDatabase is where that is run, and QueryUser who runs it; empty: those of the upstream.
 	QueryDatabase, QueryUser string
+	// QueryAt, if not empty, is a database as clients call it: it is run in that one, wherever it is.
+	QueryAt string
 	// Insecure allows what is seen by others: trust and passwords without TLS, for clients of other machines.
 	Insecure bool
 }

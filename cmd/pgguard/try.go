@@ -35,7 +35,7 @@ func tryOut(e *env, f *config.File) error {
 	if err != nil {
 		return err
 	}
-	t := trial{ctx: e.ctx, told: instance.Config{Query: cfg.Auth.Query, QueryDatabase: cfg.Auth.QueryDatabase, QueryUser: cfg.Auth.QueryUser, Source: source, Users: users}, say: e.err}
+	t := trial{ctx: e.ctx, told: instance.Config{Source: source, Users: users}, ways: cfg.Lookups(), say: e.err}
 	all := []upstream.Upstream{cfg.Upstream}
 	for _, d := range cfg.Databases {
 		all = append(all, d.Upstream)
@@ -56,7 +56,8 @@ func tryOut(e *env, f *config.File) error {
 // trial tries upstreams as serve would use them, and says what it has met.
 type trial struct {
 	ctx  context.Context
-	told instance.Config // of passwords, and of how users are looked up
+	told instance.Config              // of passwords
+	ways map[string][]instance.Lookup // in which users are looked up, by upstream
 	say  io.Writer
 }
 
@@ -80,17 +81,19 @@ func (t *trial) upstream(u upstream.Upstream) (fine bool) {
 	}
 	told, err := t.logIn(u)
 	say(u.String(), told, err)
-	if t.told.Query != "" && err == nil {
-		say(u.String()+": auth.query", "users are looked up", t.lookUp(u))
+	if err == nil {
+		for _, how := range t.ways[u.Identity()] {
+			say(u.String()+": auth.query", "users are looked up", t.lookUp(u, how))
+		}
 	}
 	return fine
 }
 
 // lookUp looks up a user once.
-func (t *trial) lookUp(u upstream.Upstream) error {
+func (t *trial) lookUp(u upstream.Upstream, how instance.Lookup) error {
 	ctx, stop := context.WithTimeout(t.ctx, u.ConnectTimeout)
 	defer stop()
-	return instance.TryLookup(ctx, t.told, u)
+	return instance.TryLookup(ctx, t.told, u, how)
 }
 
 // logIn logs in to an upstream once, and says who answered, and over what.

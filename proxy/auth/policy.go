@@ -47,6 +47,8 @@ type Rule struct {
 	Method    Method
 	// Map says for MethodPeer and MethodCert as which users somebody may come in; all is everybody. Nil: by his own name.
 	Map map[string][]string
+	// Known has who comes in by a method that asks for no password be a user that is known nevertheless.
+	Known bool
 }
 
 // Visitor is a client as rules see it.

@@ -19,6 +19,7 @@ type Auth struct {
 	Query         string              `yaml:"query"`
 	QueryDatabase string              `yaml:"query_database"`
 	QueryUser     string              `yaml:"query_user"`
+	QueryAt       string              `yaml:"query_at"`
 	Rules         []AuthRule          `yaml:"rules"`
 	Insecure      bool                `yaml:"insecure"`
 }
@@ -38,6 +39,14 @@ type AuthRule struct {
 	TLS      Maybe            `yaml:"tls"`
 	Method   AuthMethod       `yaml:"method"`
 	Map      map[string]Names `yaml:"map"`
+	Known    bool             `yaml:"known"`
+}
+
+// Lookup says how users are looked up that come to one database; empty: as for all.
+type Lookup struct {
+	Query     string `yaml:"query"`
+	QueryUser string `yaml:"query_user"`
+	QueryAt   string `yaml:"query_at"`
 }
 
 func (r *AuthRule) fresh() { *r = AuthRule{TLS: "any", Map: map[string]Names{}} }
@@ -170,6 +179,9 @@ func (f *File) checkAuth(c *checker) {
 				}
 			}
 		}
+		if r.Known && auth.Method(r.Method).AsksPassword() {
+			c.bad(path+".known", "is of no use where clients are asked for passwords")
+		}
 		if len(r.Map) > 0 && r.Method != "peer" && r.Method != "cert" {
 			c.bad(path+".map", "is for the methods peer and cert")
 		}
@@ -203,7 +215,7 @@ func parseAddresses(texts Names) (nets []netip.Prefix, local bool, err error) {
 func (a Auth) toProxy() proxy.Auth {
 	out := proxy.Auth{
 		Policy:    auth.Policy{Method: auth.Method(a.Method)},
-		UsersFile: a.UsersFile, Query: a.Query, QueryDatabase: a.QueryDatabase, QueryUser: a.QueryUser, Insecure: a.Insecure,
+		UsersFile: a.UsersFile, Query: a.Query, QueryDatabase: a.QueryDatabase, QueryUser: a.QueryUser, QueryAt: a.QueryAt, Insecure: a.Insecure,
 	}
 	for name, u := range a.Users {
 		if out.Users == nil {
@@ -216,7 +228,7 @@ func (a Auth) toProxy() proxy.Auth {
 		out.Users[name] = proxy.User{Secret: secret, PasswordFile: u.PasswordFile}
 	}
 	for _, r := range a.Rules {
-		rule := auth.Rule{Databases: r.Database, Users: r.User, Method: auth.Method(r.Method)}
+		rule := auth.Rule{Databases: r.Database, Users: r.User, Method: auth.Method(r.Method), Known: r.Known}
 		var err error
 		if rule.Addresses, rule.Local, err = parseAddresses(r.Address); err != nil || r.Method == "" {
 			continue // checkAuth tells of it

@@ -148,7 +148,8 @@ type Database struct {
 	Settings map[string]string `yaml:"settings"`
 	Pool     DatabasePool      `yaml:"pool"`
 
-	MaxClients Auto `yaml:"max_clients"`
+	MaxClients Auto   `yaml:"max_clients"`
+	Auth       Lookup `yaml:"auth"`
 }
 
 // DatabasePool is the part of Pool that can differ between databases.

@@ -40,7 +40,8 @@ var whens = map[string]When{
 	"defer_begin": NewClients, "shutdown.accept_while_draining": AtOnce, "shutdown.grace": AtOnce, "shutdown.idle_grace": AtOnce, "log.format": Restart, "log.level": AtOnce, "log.slow_query": AtOnce,
 
 	"auth.method": NewClients, "auth.users.*.secret": NewClients, "auth.users.*.password": NewClients, "auth.users.*.password_file": NewClients, "auth.users_file": NewClients,
-	"auth.query": NewClients, "auth.query_database": NewClients, "auth.query_user": NewClients, "auth.insecure": NewClients,
+	"auth.query": NewClients, "auth.query_database": NewClients, "auth.query_user": NewClients, "auth.query_at": NewClients, "auth.rules[].known": NewClients,
+	"databases.*.auth.query": NewClients, "databases.*.auth.query_user": NewClients, "databases.*.auth.query_at": NewClients, "auth.insecure": NewClients,
 	"auth.rules[].address": NewClients, "auth.rules[].database": NewClients, "auth.rules[].user": NewClients, "auth.rules[].tls": NewClients, "auth.rules[].method": NewClients,
 	"auth.rules[].map.*": NewClients,
 

@@ -32,10 +32,8 @@ type Config struct {
 	Users  func(name string) auth.Known
 	// LearnedDir is where what was learned is kept for a restart; empty: nowhere.
 	LearnedDir string
-	// Query looks a user up, by his name as $1: SQL, or QueryAuto; empty: nobody is looked up.
-	Query string
-	// QueryDatabase is where, and QueryUser who does; empty: those of the upstream.
-	QueryDatabase, QueryUser string
+	// Lookups are the ways in which users may be looked up.
+	Lookups []Lookup
 	// Prints gives statements their numbers, and keeps what each is called.
 	Prints *Prints
 	// ShowQueries keeps texts of statements without their literals, to be shown.

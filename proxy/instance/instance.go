@@ -13,7 +13,6 @@ import (
 	"pgguard/breaker"
 	"pgguard/pool"
 	"pgguard/pool/limit"
-	"pgguard/proxy/auth"
 	"pgguard/proxy/upstream"
 )
 
@@ -70,11 +69,10 @@ type Instance struct {
 	resolved   time.Time     // of the side channel's goroutine: when the upstream's name was looked up last
 	here       string        // of the side channel's goroutine: the address at which the upstream was last
 
-	lookups lookups
-
 	mu sync.Mutex
 
 	// guarded by mu
+	lookups    map[Lookup]*lookups // nil: it has ended
 	known      map[string]*Params  // by Params.identity; nil: none yet
 	knownBytes int                 // of their identities
 	catalogs   map[string]*Catalog // by database
@@ -104,8 +102,7 @@ func New(cfg Config, up upstream.Upstream) *Instance {
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
-	in.lookups.turn, in.lookups.next = make(chan struct{}, 1), map[string]*inquiry{}
-	in.lookups.answers, in.lookups.absent = map[string]auth.Secret{}, map[string]time.Time{}
+	in.lookups = map[Lookup]*lookups{}
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
 	return in
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -12,11 +13,20 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"pgguard/pool"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/upstream"
 )
 
-// QueryAuto as Config.Query asks the server in the way that its rights allow.
+// Lookup says how users are looked up. The zero value is not at all.
+type Lookup struct {
+	// Query looks a user up, by his name as $1: SQL, or QueryAuto.
+	Query string
+	// Database is where, and User who does; empty: those of the upstream.
+	Database, User string
+}
+
+// QueryAuto as Lookup.Query asks the server in the way that its rights allow.
 const QueryAuto = "auto"
 
 // What auto asks, the first that may be.
@@ -50,10 +60,11 @@ const (
 	maxPassword = 64 << 10        // bytes of a secret
 )
 
-// lookups are the secrets of users as the database told them. Each login asks anew, over one connection, one query at a time for a user: who
+// lookups are the secrets of users as the database told them in one way. Each login asks anew, over one connection, one query at a time for a user: who
 // comes while one is under way shares the next, so that nobody is told what was true before he came. While the database cannot be asked, what it
 // said last counts.
 type lookups struct {
+	how  Lookup
 	turn chan struct{} // holds the right to use conn
 	conn *pgx.Conn     // of who has the turn; nil: none
 	born time.Time     // of who has the turn: when it was opened
@@ -65,18 +76,48 @@ type lookups struct {
 	answers map[string]auth.Secret // guarded by mu: of users that there are
 	absent  map[string]time.Time   // guarded by mu: when they were not there
 	took    time.Duration          // guarded by mu: the last answer
+	over    bool                   // guarded by mu: nobody looks up in this way any more
 }
 
 // means are those with which users are looked up.
 type means struct {
-	query, database, user string
-	door                  *upstream.Door
+	how  Lookup
+	door *upstream.Door
 }
 
-// means are those that hold now.
-func (in *Instance) means() means {
-	cfg := in.cfg()
-	return means{cfg.Query, cfg.QueryDatabase, cfg.QueryUser, in.Door()}
+func newLookups(how Lookup) *lookups {
+	return &lookups{how: how, turn: make(chan struct{}, 1), next: map[string]*inquiry{}, answers: map[string]auth.Secret{}, absent: map[string]time.Time{}}
+}
+
+// lookupsOf are the lookups of this kind; nil: the instance has ended.
+func (in *Instance) lookupsOf(how Lookup) *lookups {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.lookups == nil {
+		return nil
+	}
+	l := in.lookups[how]
+	if l == nil {
+		l = newLookups(how)
+		in.lookups[how] = l
+	}
+	return l
+}
+
+// keepLookups forgets what is known in other ways than these, and closes what it was asked over.
+func (in *Instance) keepLookups(ways []Lookup) {
+	in.mu.Lock()
+	var old []*lookups
+	for how, l := range in.lookups {
+		if !slices.Contains(ways, how) {
+			delete(in.lookups, how)
+			old = append(old, l)
+		}
+	}
+	in.mu.Unlock()
+	for _, l := range old {
+		l.close()
+	}
 }
 
 // inquiry is one question, for all who wait for it.
@@ -87,16 +128,16 @@ type inquiry struct {
 	err    error
 }
 
-// Asks is true if users are looked up in the database.
-func (in *Instance) Asks() bool { return in.cfg().Query != "" }
-
-// Secret looks a user up in the database. found is false for one that is not there, or whose password is no longer valid. The error is why
+// Secret looks a user up in the database. found is false for one that is not there; who has no password, or one that is no longer valid, has an unknown secret. The error is why
 // nothing is known: the database cannot be asked, and has not been asked about him before. It blocks, at most until ctx ends.
-func (in *Instance) Secret(ctx context.Context, user string) (secret auth.Secret, found bool, err error) {
-	if !in.Asks() || !utf8.ValidString(user) { // PostgreSQL would refuse to read it
+func (in *Instance) Secret(ctx context.Context, how Lookup, user string) (secret auth.Secret, found bool, err error) {
+	if how.Query == "" || !utf8.ValidString(user) { // PostgreSQL would refuse to read it
 		return auth.Secret{}, false, nil
 	}
-	l := &in.lookups
+	l := in.lookupsOf(how)
+	if l == nil {
+		return auth.Secret{}, false, pool.ErrClosed
+	}
 	l.mu.Lock()
 	if at, ok := l.absent[user]; ok && time.Since(at) < absentFor {
 		took := l.took
@@ -114,15 +155,15 @@ func (in *Instance) Secret(ctx context.Context, user string) (secret auth.Secret
 	ctx, stop := context.WithTimeout(ctx, lookupWait)
 	defer stop()
 	if first {
-		in.inquire(ctx, user, q)
+		in.inquire(ctx, l, user, q)
 	}
 	select {
 	case <-q.done:
 	case <-ctx.Done():
-		return in.remembered(user, ctx.Err())
+		return l.remembered(user, ctx.Err())
 	}
 	if q.err != nil {
-		return in.remembered(user, q.err)
+		return l.remembered(user, q.err)
 	}
 	return q.secret, q.found, nil
 }
@@ -138,18 +179,17 @@ func linger(ctx context.Context, d time.Duration) {
 }
 
 // remembered is what the database said of a user before.
-func (in *Instance) remembered(user string, cause error) (auth.Secret, bool, error) {
-	in.lookups.mu.Lock()
-	defer in.lookups.mu.Unlock()
-	if s, ok := in.lookups.answers[user]; ok {
+func (l *lookups) remembered(user string, cause error) (auth.Secret, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s, ok := l.answers[user]; ok {
 		return s, true, nil
 	}
 	return auth.Secret{}, false, cause
 }
 
 // inquire asks one question, in its turn.
-func (in *Instance) inquire(ctx context.Context, user string, q *inquiry) {
-	l := &in.lookups
+func (in *Instance) inquire(ctx context.Context, l *lookups, user string, q *inquiry) {
 	defer close(q.done)
 	begin := func() {
 		l.mu.Lock()
@@ -167,12 +207,12 @@ func (in *Instance) inquire(ctx context.Context, user string, q *inquiry) {
 		begin()
 		return
 	}
-	defer func() { <-l.turn }()
+	defer l.yield()
 	begin()
 	start := time.Now()
-	q.secret, q.found, q.err = in.lookUp(ctx, user)
+	q.secret, q.found, q.err = in.lookUp(ctx, l, user)
 	if q.err != nil {
-		in.LogFailed("looking up a user failed", in.queryUser(), q.err, time.Now())
+		in.LogFailed("looking up a user failed", in.userOf(l.how), q.err, time.Now())
 		return
 	}
 	l.keep(user, q.secret, q.found, start, time.Now())
@@ -201,37 +241,27 @@ func (l *lookups) keep(user string, s auth.Secret, found bool, start, now time.T
 	l.answers[user] = s
 }
 
-// forget has nothing be known of what was asked before.
-func (l *lookups) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	clear(l.answers)
-	clear(l.absent)
-}
-
 // errLookup is what is wrong with an answer, which is not repeated.
 var errLookup = errors.New("auth.query must return a name and a secret, or a secret alone, of one user")
 
 // lookUp asks the database. A connection that has ended since it was used last is opened anew. It is for who has the turn.
-func (in *Instance) lookUp(ctx context.Context, user string) (auth.Secret, bool, error) {
-	l := &in.lookups
+func (in *Instance) lookUp(ctx context.Context, l *lookups, user string) (auth.Secret, bool, error) {
 	kept := l.conn != nil
-	s, found, err := in.lookUpOnce(ctx, user)
+	s, found, err := in.lookUpOnce(ctx, l, user)
 	if err != nil && l.conn == nil && kept && ctx.Err() == nil {
-		s, found, err = in.lookUpOnce(ctx, user)
+		s, found, err = in.lookUpOnce(ctx, l, user)
 	}
 	return s, found, err
 }
 
-func (in *Instance) lookUpOnce(ctx context.Context, user string) (s auth.Secret, found bool, err error) {
-	l := &in.lookups
-	here, by := in.Door().Current().String(), in.means()
+func (in *Instance) lookUpOnce(ctx context.Context, l *lookups, user string) (s auth.Secret, found bool, err error) {
+	here, by := in.Door().Current().String(), means{l.how, in.Door()}
 	if l.conn != nil && (l.by != by || time.Since(l.born) > lookupAge || here != "" && here != l.conn.PgConn().Conn().RemoteAddr().String()) {
 		_ = l.conn.Close(ctx)
 		l.conn = nil
 	}
 	if l.conn == nil {
-		if l.conn, l.text, err = in.openLookup(ctx); err != nil {
+		if l.conn, l.text, err = in.openLookup(ctx, l.how); err != nil {
 			return auth.Secret{}, false, err
 		}
 		l.born, l.by = time.Now(), by
@@ -251,10 +281,10 @@ func (in *Instance) lookUpOnce(ctx context.Context, user string) (s auth.Secret,
 	if len(r) != 2 {
 		return auth.Secret{}, false, errLookup
 	}
-	if len(r[0].Rows) > 0 {
-		return auth.Secret{}, false, nil
+	if s, found, err = readAnswer(r[1].Rows, user); len(r[0].Rows) > 0 {
+		s = auth.Secret{}
 	}
-	return readAnswer(r[1].Rows, user)
+	return s, found, err
 }
 
 // readAnswer reads what auth.query returned.
@@ -270,8 +300,8 @@ func readAnswer(rows [][][]byte, user string) (auth.Secret, bool, error) {
 		return auth.Secret{}, false, nil
 	}
 	text := row[len(row)-1]
-	if len(text) == 0 {
-		return auth.Secret{}, false, nil
+	if len(text) == 0 { // he has none; where only that is told, nobody says that there is somebody
+		return auth.Secret{}, len(row) == 2, nil
 	}
 	if len(text) > maxPassword {
 		return auth.Secret{}, false, errLookup
@@ -280,20 +310,18 @@ func readAnswer(rows [][][]byte, user string) (auth.Secret, bool, error) {
 	return s, err == nil, err
 }
 
-// queryUser is who looks up users.
-func (in *Instance) queryUser() string {
-	return cmp.Or(in.cfg().QueryUser, in.Door().Upstream.User)
-}
+// userOf is who looks up users.
+func (in *Instance) userOf(how Lookup) string { return cmp.Or(how.User, in.Door().Upstream.User) }
 
 // openLookup logs in for looking up users, with settings of its own: nothing of a client's is in force there. It returns the query, too.
-func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
-	c, err := in.ownChannel(ctx, in.queryUser(), cmp.Or(in.cfg().QueryDatabase, in.database()), map[string]string{
+func (in *Instance) openLookup(ctx context.Context, how Lookup) (*pgx.Conn, string, error) {
+	c, err := in.ownChannel(ctx, in.userOf(how), cmp.Or(how.Database, in.database()), map[string]string{
 		"search_path": "pg_catalog, pg_temp", "statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
 	}, 0)
 	if err != nil {
 		return nil, "", err
 	}
-	text := in.cfg().Query
+	text := how.Query
 	if text == QueryAuto {
 		if text, err = chooseQuery(ctx, c); err != nil {
 			_ = c.Close(ctx)
@@ -304,17 +332,14 @@ func (in *Instance) openLookup(ctx context.Context) (*pgx.Conn, string, error) {
 }
 
 // TryLookup looks somebody up once, as an instance of this configuration and upstream would, and returns why that does not work.
-func TryLookup(ctx context.Context, cfg Config, up upstream.Upstream) error {
+func TryLookup(ctx context.Context, cfg Config, up upstream.Upstream, how Lookup) error {
 	in := &Instance{catalogs: map[string]*Catalog{}}
 	in.conf.Store(&cfg)
 	in.door.Store(cfg.door(upstream.NewDoor(up)))
 	in.Door().Learn(up)
-	defer func() {
-		if c := in.lookups.conn; c != nil {
-			_ = c.Close(ctx)
-		}
-	}()
-	_, _, err := in.lookUpOnce(ctx, in.queryUser())
+	l := newLookups(how)
+	defer l.close()
+	_, _, err := in.lookUpOnce(ctx, l, in.userOf(how))
 	return err
 }
 
@@ -338,12 +363,47 @@ func chooseQuery(ctx context.Context, c *pgx.Conn) (string, error) {
 	return "", errNoLookup
 }
 
-// closeLookups ends the connection, once nobody uses it, for good.
+// closeLookups ends the connections, each as soon as nobody uses it.
 func (in *Instance) closeLookups() {
-	l := &in.lookups
-	l.turn <- struct{}{} // and is never given back
-	if l.conn != nil {
-		_ = l.conn.PgConn().Conn().Close()
-		l.conn = nil
+	in.mu.Lock()
+	all := in.lookups
+	in.lookups = nil
+	in.mu.Unlock()
+	for _, l := range all {
+		l.close()
+	}
+}
+
+// close ends the connection as soon as nobody uses it. Who comes nevertheless is served, and leaves none.
+func (l *lookups) close() {
+	l.mu.Lock()
+	l.over = true
+	var c *pgx.Conn
+	select {
+	case l.turn <- struct{}{}:
+		c, l.conn = l.conn, nil
+		<-l.turn
+	default: // who has the turn closes it
+	}
+	l.mu.Unlock()
+	shut(c)
+}
+
+// yield gives the turn back.
+func (l *lookups) yield() {
+	l.mu.Lock()
+	var c *pgx.Conn
+	if l.over {
+		c, l.conn = l.conn, nil
+	}
+	<-l.turn
+	l.mu.Unlock()
+	shut(c)
+}
+
+// shut closes a connection, if there is one, without a word.
+func shut(c *pgx.Conn) {
+	if c != nil {
+		_ = c.PgConn().Conn().Close()
 	}
 }

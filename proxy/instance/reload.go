@@ -27,9 +27,7 @@ func (in *Instance) Reload(cfg Config, up upstream.Upstream, others []upstream.U
 			in.recall(time.Now())
 		}
 	}
-	if cfg.Query != before.Query || cfg.QueryDatabase != before.QueryDatabase || cfg.QueryUser != before.QueryUser {
-		in.lookups.forget()
-	}
+	in.keepLookups(cfg.Lookups)
 	if !old.Upstream.SameWay(&up) {
 		in.Pool.Retire(time.Now(), "the way to the server is another now", func(*pool.Server) bool { return true })
 		in.Doubt(0) // the side channel goes the new way, too

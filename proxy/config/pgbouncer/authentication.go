@@ -1,6 +1,7 @@
 package pgbouncer
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,36 +48,30 @@ func (c *converter) auth() {
 	}
 }
 
-// believed writes the rules for auth types by which clients tell no password: they know the users of the auth_file, and no others.
+// believed writes the rules for auth types by which clients tell no password: as in PgBouncer they are known nevertheless, from the auth_file or the database.
 func (c *converter) believed(a *node, kind string) {
 	at := c.at("auth_type")
 	method := map[string]string{"any": "trust", "trust": "trust", "cert": "cert"}[kind]
-	users := ""
-	switch _, asks := c.given("auth_user"); {
-	case kind == "any":
+	if kind == "any" {
 		for _, e := range c.file.entries {
 			if pairs, _ := pairsOf(e); e.section == sectionDatabases && !slices.ContainsFunc(pairs, func(p pair) bool { return p.key == "user" }) {
 				c.bad(e.at, e.key, "has no user, which auth_type = any needs")
 			}
 		}
-	case asks:
-		c.remark(a, at, "auth_type", "users that are not in the auth_file are PostgreSQL's, which refuses those that it does not know")
-	case len(c.users) > 0:
-		users = "user: " + flow(c.users) + ", "
-	default:
-		c.bad(c.where[""], "auth_file", "is missing, or empty: nobody could come in with auth_type = %s", kind)
-	}
-	if users == "" && c.value("auth_file") == "" {
-		c.set(a.child("method"), method, at)
-		return
+		if c.value("auth_file") == "" {
+			c.set(a.child("method"), method, at)
+			return
+		}
+	} else {
+		if len(c.users) == 0 && !c.looksUp {
+			c.bad(c.where[""], "auth_file", "is missing, or empty: nobody could come in with auth_type = %s", kind)
+		}
+		method += ", known: true"
 	}
 	rules := a.child("rules")
-	if users != "" {
-		c.remark(rules, at, "auth_type", "these are the users of the auth_file now; one that is added there must be added here")
-	}
 	c.from(rules, at)
-	rules.item("{" + users + "method: " + method + "}")
-	rules.item("{database: replication, " + users + "method: " + method + "}")
+	rules.item("{method: " + method + "}")
+	rules.item("{database: replication, method: " + method + "}")
 }
 
 // readUsers reads the names in the auth_file.
@@ -102,9 +97,9 @@ func (c *converter) readUsers() {
 	slices.Sort(c.users)
 }
 
-// side is the user by which pgguard looks at a server, where the line of a database names none: it must be one whose password is known.
-func (c *converter) side(n *node) string {
-	candidates := append([]string{c.value("auth_user")}, words(c.value("admin_users"))...)
+// side is the user by which pgguard looks at a server, where the line of a database forces none: its auth_user, or one whose password is known.
+func (c *converter) side(n *node, own string) string {
+	candidates := append([]string{cmp.Or(own, c.value("auth_user"))}, words(c.value("admin_users"))...)
 	candidates = append(append(candidates, words(c.value("stats_users"))...), c.users...)
 	for i, name := range candidates {
 		if name != "" && (c.known[name] || i == 0) {
@@ -123,61 +118,82 @@ func (c *converter) side(n *node) string {
 // aCall finds a function without a schema that is selected from.
 var aCall = regexp.MustCompile(`(?i)\b(?:from|join)\s+([a-z_][a-z0-9_]*)\s*\(`)
 
-// lookups says how users are looked up that are in no file: in one way for all databases.
+// lookups says how users are looked up that are in no file.
 func (c *converter) lookups(list []*database) {
-	users := map[string]place{}
-	queries := map[string]place{}
-	names := map[string]place{}
-	for _, d := range list {
-		note := func(to map[string]place, key string) {
-			if p, ok := d.fields[key]; ok {
-				to[p.value] = p.valueAt
-			} else if e, ok := c.given(key); ok {
-				to[e.value] = e.valueAt
-			}
-		}
-		note(users, "auth_user")
-		note(queries, "auth_query")
-		note(names, "auth_dbname")
-	}
-	a := c.root.child("auth")
-	for key, found := range map[string]map[string]place{"auth_user": users, "auth_query": queries, "auth_dbname": names} {
-		if len(found) > 1 {
-			for _, at := range found {
-				c.bad(at, key, "cannot be kept: there is one for all databases, and the lines name %d", len(found))
-			}
-			return
-		}
-	}
-	if kind := c.lower("auth_type"); len(users) == 0 || kind == "trust" || kind == "any" || kind == "cert" {
+	if c.lower("auth_type") == "any" {
 		return
 	}
-	for user, at := range users {
-		c.set(a.child("query_user"), quote(user), at)
-	}
-	c.query(a, queries)
-	for name, at := range names {
-		i := slices.IndexFunc(list, func(d *database) bool { return d.key == name })
-		if i >= 0 {
-			name = list[i].text("dbname", name)
+	a := c.root.child("auth")
+	if e, ok := c.given("auth_user"); ok {
+		c.looksUp = true
+		c.set(a.child("query_user"), quote(e.value), e.valueAt)
+		given, is := c.given("auth_query")
+		spare := len(list) > 0 && !slices.ContainsFunc(list, func(d *database) bool { return d.fields["auth_query"].key == "" })
+		if is && spare && !strings.Contains(given.value, "$1") {
+			c.remark(a, given.at, "auth_query", "has no $1, so that it is about nobody; each database has one of its own")
+		} else {
+			c.query(a, pair{value: given.value, valueAt: given.valueAt}, is)
 		}
-		c.set(a.child("query_database"), quote(name), at)
-		c.remark(a.child("query_database"), at, "auth_dbname", "is the name at the server; each server is asked for the users of its own databases")
+	}
+	for _, d := range list {
+		c.lookup(d)
+	}
+	e, ok := c.given("auth_dbname")
+	switch {
+	case !ok:
+	case e.value == "pgbouncer":
+		c.bad(e.valueAt, "auth_dbname", "cannot use the reserved %q database as an auth_dbname", e.value)
+	case c.looksUp:
+		c.set(a.child("query_at"), quote(e.value), e.valueAt)
 	}
 }
 
-// query writes what is asked.
-func (c *converter) query(a *node, queries map[string]place) {
-	n := a.child("query")
-	if len(queries) == 0 {
-		c.set(n, "auto", c.at("auth_user"))
-		n.remarks = append(n.remarks, "auth_query: auto asks pg_authid, as PgBouncer's default does, or the function that pgguard auth-query prints, or pgbouncer.get_auth")
-	}
-	for text, at := range queries {
-		if m := aCall.FindStringSubmatch(text); m != nil {
-			c.bad(at, "auth_query", "%s must be named with its schema, such as public.%s: names are looked for in pg_catalog alone", m[1], m[1])
+// lookup says how users of one database are looked up, where that is not as it is for all.
+func (c *converter) lookup(d *database) {
+	general, all := c.given("auth_user")
+	user, own := d.fields["auth_user"]
+	if !all && !own {
+		for _, key := range []string{"auth_query", "auth_dbname"} {
+			if p, ok := d.fields[key]; ok {
+				c.remark(c.root.child("databases").child(d.key), p.at, d.key+" "+key, "there is no auth_user, who would ask")
+			}
 		}
-		c.set(n, quote(strings.TrimSpace(text)), at)
-		c.remark(n, at, "auth_query", "is asked in auth.query_database, else in the database of the upstream: PgBouncer asks in each database")
+		return
 	}
+	c.looksUp = true
+	n := c.root.child("databases").child(d.key).child("auth")
+	if own && user.value != general.value {
+		c.set(n.child("query_user"), quote(user.value), user.valueAt)
+	}
+	query, is := d.fields["auth_query"]
+	if !is && !all {
+		var e entry
+		e, is = c.given("auth_query")
+		query = pair{value: e.value, valueAt: e.valueAt}
+	}
+	if is || !all {
+		c.query(n, query, is)
+	}
+	if p, ok := d.fields["auth_dbname"]; ok {
+		c.set(n.child("query_at"), quote(p.value), p.valueAt)
+	}
+}
+
+// query writes what is asked; given: a line says it.
+func (c *converter) query(a *node, q pair, given bool) {
+	n := a.child("query")
+	if !given {
+		c.set(n, "auto", c.at("auth_user"))
+		if !c.once["auto"] {
+			n.remarks = append(n.remarks, "auth_query: auto asks pg_authid, as PgBouncer's default does, or the function that pgguard auth-query prints, or pgbouncer.get_auth")
+		}
+		c.once["auto"] = true
+		return
+	}
+	if m := aCall.FindStringSubmatch(q.value); m != nil && !c.once[q.valueAt.String()] {
+		c.once[q.valueAt.String()] = true
+		c.bad(q.valueAt, "auth_query", "%s must be named with its schema, such as public.%s: names are looked for in pg_catalog alone", m[1], m[1])
+	}
+	c.set(n, quote(strings.TrimSpace(q.value)), q.valueAt)
+	c.remarkOnce(n, q.valueAt, "auth_query", "is asked in query_at, else in the database of the upstream: PgBouncer asks in each database")
 }

@@ -111,6 +111,7 @@ type converter struct {
 	known    map[string]bool
 	insecure bool
 	once     map[string]bool // faults and remarks that are told
+	looksUp  bool            // users are looked up, of one database at least
 	told     bool            // whose the guard's own connection is
 }
 

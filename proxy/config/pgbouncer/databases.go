@@ -163,7 +163,7 @@ func (c *converter) dsn(d *database, n *node) string {
 		add("user", d.text("user", ""))
 		add("password", d.text("password", ""))
 	} else {
-		add("user", c.side(n))
+		add("user", c.side(n, d.text("auth_user", "")))
 	}
 	name := d.text("dbname", d.key)
 	if d.key == "*" {

@@ -96,9 +96,6 @@ func (c *converter) rules(a *node) {
 	c.from(list, e.valueAt)
 	c.set(a.child("method"), "reject", c.at("auth_type"))
 	r := &hbaReader{c: c, maps: c.idents(), name: e.value}
-	if _, asks := c.given("auth_user"); !asks {
-		c.remark(list, e.at, e.key, "trust, peer and cert are for the users that are in the auth_file now; add here who is added there")
-	}
 	lines, ok := c.tokens(e, e.value)
 	if !ok {
 		return
@@ -198,9 +195,7 @@ func (r *hbaReader) rule() (string, error) {
 		return "", err
 	}
 	if slices.Contains([]string{"trust", "peer", "cert"}, method) {
-		if users = r.c.believable(users); len(users) == 0 {
-			return "", fmt.Errorf("lets nobody in: with %s, PgBouncer knows the users of the auth_file, and none of those is meant", method)
-		}
+		more += ", known: true"
 	}
 	parts := []string{"address: " + address, "database: " + flow(databases), "user: " + flow(users)}
 	switch kind.text {
@@ -210,18 +205,6 @@ func (r *hbaReader) rule() (string, error) {
 		parts = append(parts, "tls: false")
 	}
 	return "{" + strings.Join(append(parts, "method: "+method), ", ") + more + "}", nil
-}
-
-// believable are those of the names who may come in without a password: as in PgBouncer the users of the auth_file, unless PostgreSQL is asked for
-// those that are not in it.
-func (c *converter) believable(names []string) []string {
-	if _, asks := c.given("auth_user"); asks {
-		return names
-	}
-	if slices.Contains(names, "all") {
-		return c.users
-	}
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !slices.Contains(c.users, name) })
 }
 
 // names reads a list of names; keywords are those that mean something else, beside all.
