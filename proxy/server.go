@@ -332,17 +332,18 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	case errors.As(err, &se):
 		out = wire.AppendMessage(nil, wire.ErrorResponse, se.Body)
 	}
+	tell, untold := false, 0
+	if !errors.Is(err, errCancelRequest) {
+		tell, untold = srv.denials.allow(time.Now())
+	}
+	if tell { // before the client knows: it may look for its line
+		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
+	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
 		_, _ = nc.Write(out)
 	}
 	_ = nc.Close()
-	if errors.Is(err, errCancelRequest) {
-		return
-	}
-	if tell, untold := srv.denials.allow(time.Now()); tell {
-		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
-	}
 }
 
 // runSession serves one client and cleans up after it.
@@ -412,15 +413,15 @@ func (srv *Server) goodbye(s *session, err error) *link {
 	case errors.Is(err, errDrained):
 		last = drainedWords()
 	}
-	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() }) // somebody may be writing to it
-	l := s.leave(last)
-	stop.Stop()
 	level := slog.LevelInfo
 	if errors.Is(err, errMoved) {
 		level = slog.LevelDebug // it has not
 	}
 	srv.log.Log(srv.ctx, level, srv.farewell("client gone", reasonOf(err), s.since), "client", remote(s.conn.Conn), "database", s.route.database, "user", s.route.key.User,
 		"class", srv.cfg().Pool.Classes[s.class].Name, "seconds", int(time.Since(s.since).Seconds()), "reason", reasonOf(err))
+	stop := time.AfterFunc(lastWait, func() { _ = s.conn.Conn.Close() }) // somebody may be writing to it
+	l := s.leave(last)
+	stop.Stop()
 	return l
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"pgguard/proxy/upstream"
 )
 
 // farewell is the message of a log line about a client's end: what, or PgBouncer's words, which programs look for.
@@ -29,8 +31,12 @@ func (srv *Server) noSuchDatabase(name string) *Refusal {
 // errorWords are those of an error that the client was told, or of one that it was not.
 func errorWords(err error) string {
 	var r *Refusal
-	if errors.As(err, &r) {
+	var said *upstream.Error
+	switch {
+	case errors.As(err, &r):
 		return r.Message
+	case errors.As(err, &said):
+		return said.Message
 	}
 	return err.Error()
 }

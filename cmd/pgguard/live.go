@@ -51,6 +51,9 @@ const maxShown = 200
 func (l *live) begin(first *reading, w io.Writer) *slog.Logger {
 	l.now.Store(first)
 	l.log = newLog(first.file.Log, w, &l.level)
+	if first.theirs != nil && first.file.Log.Format != "json" {
+		l.log = slog.New(newLikeLog(w, &l.level))
+	}
 	return l.log
 }
 
