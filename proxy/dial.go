@@ -67,7 +67,7 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, id: srv.ids.Add(1), session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: in.Door().Password(s.Key.User), Question: in.OriginQuestion()}
+	h := upstream.Handshake{User: s.Key.User, Password: srv.passwordOf(in, s.Key.Name, s.Key.User), Question: in.OriginQuestion()}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
 		for _, o := range as.settings {
@@ -87,6 +87,18 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 		return nil, "", err
 	}
 	return b, h.Answer, nil
+}
+
+// passwordOf is the password with which a user logs in for a database that clients call so: that of its own line; else what is known of the user, for which it is empty; else
+// that of another upstream that names the instance and the user.
+func (srv *Server) passwordOf(in *instance.Instance, database, user string) string {
+	if d, _, ok := srv.destination(database); ok && d.Upstream.User == user && d.Upstream.Password != "" {
+		return d.Upstream.Password
+	}
+	if d := srv.knownUser(user); !d.Nothing() {
+		return ""
+	}
+	return in.Door().Password(user)
 }
 
 // early is a buffer with what a server said at once after its login; nil: nothing.

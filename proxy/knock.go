@@ -48,7 +48,7 @@ func (srv *Server) knock(r *route, l *login) error {
 func (srv *Server) knockAtDoor(r *route, l *login) *knocked {
 	ctx, stop := context.WithTimeout(srv.ctx, loginWait)
 	defer stop()
-	h := upstream.Handshake{User: r.key.User, Password: r.inst.Door().Password(r.key.User)}
+	h := upstream.Handshake{User: r.key.User, Password: srv.passwordOf(r.inst, r.database, r.key.User)}
 	h.Params = map[string]string{"user": r.key.User, "database": r.key.Database, "application_name": instance.ApplicationName}
 	for _, o := range l.options {
 		h.Params[o.Name] = o.Value

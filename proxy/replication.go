@@ -28,7 +28,7 @@ import (
 func (srv *Server) logReplicationIn(s *session, nc net.Conn, h *hello) (run func(*session), err error) {
 	in := s.route.inst
 	told := h.appendAccepted(nil)
-	up := upstream.Handshake{User: s.route.key.User, Password: in.Door().Password(s.route.key.User), Heard: func(body []byte) {
+	up := upstream.Handshake{User: s.route.key.User, Password: srv.passwordOf(in, s.route.database, s.route.key.User), Heard: func(body []byte) {
 		told = wire.AppendMessage(told, wire.NoticeResponse, body)
 	}}
 	up.Params = map[string]string{"user": s.route.key.User, "database": s.route.key.Database, "replication": h.replication}

@@ -446,7 +446,8 @@ func (srv *Server) cancelRequest(p *wire.Startup) {
 	srv.count.cancels[result].Add(1)
 }
 
-// instanceFor returns the instance of an upstream, opened if it is new.
+// instanceFor returns the instance of an upstream, opened if it is new. Whoever asks first, it is that of the first upstream of the configuration that names it: after a restart
+// the side channel logs in as after a reload.
 func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 	id := up.Identity()
 	srv.mu.Lock()
@@ -454,8 +455,15 @@ func (srv *Server) instanceFor(up upstream.Upstream) *instance.Instance {
 	in := srv.instances[id]
 	fresh := in == nil
 	if fresh {
-		in = instance.New(srv.instanceConfig(), up)
+		first, others := up, srv.cfg().instances()[id]
+		if len(others) > 0 {
+			first = others[0]
+		}
+		in = instance.New(srv.instanceConfig(), first)
 		srv.instances[id] = in
+		for _, o := range others {
+			in.Door().Learn(o)
+		}
 	}
 	in.Door().Learn(up)
 	if fresh && srv.ctx.Err() == nil {
