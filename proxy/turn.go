@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 
 	"pgguard/proxy/sock"
@@ -84,6 +85,8 @@ func (s *session) message(pos int) (m translate.Message, ok bool, err error) {
 	switch {
 	case !ok:
 		return m, false, nil
+	case size > wire.HeaderSize && (typ == wire.Sync || typ == wire.Flush):
+		return m, false, s.protocolError(typ, errors.New("invalid message format"))
 	case size-1 > maxSmall && isSmall(typ):
 		return m, false, s.protocolError(typ, fmt.Errorf("invalid message length: message type %q with %d bytes", typ, size-1))
 	case size <= len(b):
