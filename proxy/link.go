@@ -176,11 +176,15 @@ func (l *link) finish(b *backend, granted pool.Lease, end ending, now time.Time)
 	}
 }
 
-// giveBack returns the server to the pool when no cancel request is on its way to it, so that none can hit the next
+// giveBack returns the server to the pool, unless it has to end, when no cancel request is on its way to it, so that none can hit the next
 // client.
 func (b *backend) giveBack(granted pool.Lease, now time.Time) {
 	b.server.Trait = pool.Trait(b.session.Trait())
 	b.freed = now
+	if b.session.Stained() {
+		b.inst.Pool.Discard(granted, "a client left what nothing takes back", now)
+		return
+	}
 	if b.cancels.flying.Load() == 0 || !b.cancels.hold(granted) {
 		b.inst.Pool.Release(granted, now)
 	}

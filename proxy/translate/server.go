@@ -14,8 +14,13 @@ type Server struct {
 
 	parsed uint64 // statements that it has prepared for clients since TakePrepared
 
+	stained bool // it has what nothing takes back, of a client that may not keep it
+
 	told atomic.Uint32 // how often it has told, by itself, another environment in which texts are read
 }
+
+// Stained is true for a server that nobody may be lent any more.
+func (s *Server) Stained() bool { return s.stained }
 
 // memory tells apart clients whose values of sequences a server remembers (lastval and currval).
 type memory struct{ _ byte }

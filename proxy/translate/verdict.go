@@ -58,13 +58,14 @@ func (l *Lease) Unpin() {
 	l.pins, l.suspect, l.undo, l.forgotten, l.flux, l.excess = 0, 0, 0, 0, false, false
 }
 
-// endExcess ends what a client has left that may not keep its server: the server is discarded, and the client is to be told.
+// endExcess ends what a client has left that may not keep its server: its state is discarded, or, if that does not take all of it back, it ends; and the client is to be told.
 func (l *Lease) endExcess() {
 	if !l.discarded {
 		l.doubt = true // what it left is still there
 		return
 	}
 	l.excessive = l.pins
+	l.s.stained = l.s.stained || l.Stained()
 	l.Unpin()
 	l.dedicated, l.reached, l.unrid = false, false, false
 	l.s.settings = Plain
