@@ -57,6 +57,9 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 			in.Pool.Shut(&h.gate, time.Now())
 		}
 		if srv.keep(d, paused) {
+			if _, named := srv.cfg().Databases[name]; !named && srv.cfg().LikePgBouncer {
+				srv.log.Info("registered new auto-database", "database", name)
+			}
 			srv.overtake(d)
 			return d
 		}

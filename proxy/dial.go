@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"net"
 	"time"
 
 	"pgguard/pool"
@@ -81,6 +84,7 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 		return nil, "", upstream.Classify(err)
 	}
 	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
+	srv.tellServer(s, h.Conn)
 	b.at, b.pid, b.secret, b.in, b.freed = h.At, h.PID, h.Secret, early(h.Rest), time.Now()
 	if err := b.conn.Init(h.Conn, srv.cfg().WriteTimeout, &b.in, b.relay); err != nil {
 		_ = h.Conn.Close()
@@ -99,6 +103,13 @@ func (srv *Server) passwordOf(in *instance.Instance, database, user string) stri
 		return ""
 	}
 	return in.Door().Password(user)
+}
+
+// tellServer logs a login to a server, in PgBouncer's place.
+func (srv *Server) tellServer(s *pool.Server, nc net.Conn) {
+	if srv.cfg().LikePgBouncer {
+		srv.log.Info(fmt.Sprintf("new connection to server (from %s)", nc.LocalAddr()), "server", nc.RemoteAddr().String(), "database", cmp.Or(s.Key.Name, s.Key.Database), "user", s.Key.User)
+	}
 }
 
 // early is a buffer with what a server said at once after its login; nil: nothing.

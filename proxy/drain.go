@@ -28,7 +28,7 @@ func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 	began := time.Now()
 	srv.draining.Store(true)
 	if !srv.cfg().AcceptWhileDraining {
-		_ = srv.closeListeners()
+		_ = srv.closeToClients()
 	}
 	left := srv.cfg().Grace
 	if d, ok := ctx.Deadline(); ok {
@@ -64,7 +64,7 @@ func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 // AwaitClients has nobody come in any more, and returns when all clients have left by themselves, or with ctx's error.
 func (srv *Server) AwaitClients(ctx context.Context) error {
 	srv.draining.Store(true)
-	_ = srv.closeListeners()
+	_ = srv.closeToClients()
 	return srv.await(ctx, srv.left)
 }
 
@@ -107,15 +107,24 @@ func (srv *Server) sendOff(now time.Time, idle time.Duration) {
 func (s *session) sendOff(paused bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if paused && s.state == queued { // it would wait until the end, and has begun nothing
+	like := s.srv.cfg().LikePgBouncer
+	if (paused || like) && s.state == queued && s.local == wire.Idle { // it would wait until the end, and has begun nothing; PgBouncer lets nobody wait
 		s.endLocked(errDrained)
 		return true
+	}
+	if s.staysOn() {
+		return false
 	}
 	if s.local != wire.Idle || (s.state != free && s.state != parked) || s.lost != nil || s.denied != nil {
 		return false
 	}
 	s.endLocked(errDrained)
 	return true
+}
+
+// staysOn is true for a client in session mode in PgBouncer's place, which is told to go no sooner than it leaves: it has its server until then. It is called with mu held.
+func (s *session) staysOn() bool {
+	return s.link != nil && s.route.mode == PoolModeSession && s.srv.cfg().LikePgBouncer
 }
 
 // drainedWords are the last to a client that is told to go.
@@ -144,12 +153,31 @@ func (srv *Server) all() []*session {
 	return out
 }
 
+// closeToClients has no client come in any more. In PgBouncer's place operators still come by a unix socket, as there, until the last client has left.
+func (srv *Server) closeToClients() error {
+	if !srv.cfg().LikePgBouncer {
+		return srv.closeListeners()
+	}
+	srv.lastCall.Store(true)
+	return srv.closeSome(func(l *listener) bool { return l.socket.Addr().Network() != "unix" })
+}
+
 func (srv *Server) closeListeners() error {
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
 	srv.shut = true
+	srv.mu.Unlock()
+	return srv.closeSome(func(*listener) bool { return true })
+}
+
+// closeSome closes the listeners of which is says so.
+func (srv *Server) closeSome(is func(*listener) bool) error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
 	var errs []error
 	for _, l := range srv.listeners {
+		if !is(l) {
+			continue
+		}
 		if err := l.socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}

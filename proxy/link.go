@@ -141,7 +141,7 @@ func (l *link) endLocked(now time.Time) ending {
 	s.srv.times.transaction[s.class].observe(now.Sub(l.txStarted))
 	s.did.transactions.Add(1)
 	s.did.transactTime.Add(int64(now.Sub(l.txStarted)))
-	if s.srv.sendsOff.Load() {
+	if s.srv.sendsOff.Load() && !s.staysOn() {
 		s.endLocked(errDrained) // before the client's next request can begin
 	}
 	switch {

@@ -210,9 +210,18 @@ func (srv *Server) comesTo(d *database) (paused bool, err error) {
 	return d.paused || srv.paused, nil
 }
 
-// Reconnect retires the servers of a database, or of all (""): each is closed when nobody has it, and others take its place. It returns how many.
+// Reconnect retires the servers of a database, or of all (""): each is closed when nobody has it, and others take its place. Who logs in next is told what those report, or
+// say against him. It returns how many.
 func (srv *Server) Reconnect(name string) (n int, err error) {
-	return srv.retire(name, "reconnect")
+	if n, err = srv.retire(name, "reconnect"); err != nil {
+		return n, err
+	}
+	for _, in := range srv.allInstances() {
+		if d := srv.known(name); name == "" || len(d) > 0 && d[0].inst() == in {
+			in.Renew()
+		}
+	}
+	return n, nil
 }
 
 func (srv *Server) retire(name, why string) (n int, err error) {

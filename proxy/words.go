@@ -13,6 +13,9 @@ func (srv *Server) farewell(what, why string, since time.Time) string {
 	if !srv.cfg().LikePgBouncer {
 		return what
 	}
+	if why == errDrained.Error() {
+		why = "server shutting down"
+	}
 	age := time.Duration(0)
 	if !since.IsZero() {
 		age = time.Since(since)

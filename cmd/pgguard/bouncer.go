@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pgguard/proxy/config/pgbouncer"
+	"pgguard/proxy/console"
 )
 
 // bouncerFlags are PgBouncer's command line. All but the first are for use with it.
@@ -120,26 +121,41 @@ func (b *bouncer) serving() {
 // end obeys the signal that came first. SIGTERM lets nobody in any more, and waits until all clients have left; SIGINT waits for their
 // transactions; SIGQUIT, and any second signal, waits for nothing.
 func (b *bouncer) end(s *service, sig os.Signal) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	left := make(chan error, 1)
 	switch sig {
 	case syscall.SIGQUIT:
 		s.log.Info("got SIGQUIT, fast exit")
 		return nil
 	case os.Interrupt:
 		s.log.Info("got SIGINT, shutting down, waiting for all servers connections to be released")
-		go func() { left <- s.guard.Drain(ctx, 0) }() // ends with ctx at the latest
-	default:
-		s.log.Info("got SIGTERM, shutting down, waiting for all clients disconnect")
-		go func() { left <- s.guard.AwaitClients(ctx) }() // ends with ctx at the latest
+		return b.obey(s, console.EndServers)
 	}
-	select {
-	case err := <-left:
-		s.log.Info("stopped")
-		return err
-	case again := <-s.signals:
-		s.log.Info("got another signal while shutting down, fast exit", "signal", again.String())
+	s.log.Info("got SIGTERM, shutting down, waiting for all clients disconnect")
+	return b.obey(s, console.EndClients)
+}
+
+// obey ends when clients have left, or their transactions have ended, by themselves, or at once at a signal or an order more.
+func (b *bouncer) obey(s *service, how console.End) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	left := make(chan error, 1)
+	await := s.guard.AwaitClients
+	if how == console.EndServers {
+		await = func(ctx context.Context) error { return s.guard.Drain(ctx, 0) }
+	}
+	go func() { left <- await(ctx) }() // ends with ctx at the latest
+	for {
+		select {
+		case err := <-left:
+			s.log.Info("stopped")
+			return err
+		case again := <-s.signals:
+			s.log.Info("got another signal while shutting down, fast exit", "signal", again.String())
+		case again := <-s.ends:
+			if again != console.EndNow {
+				continue
+			}
+			s.log.Info("SHUTDOWN while shutting down, fast exit")
+		}
 		cancel()
 		<-left
 		return nil
@@ -153,7 +169,7 @@ func asPgBouncer(args []string) ([]string, error) {
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; {
 		case a == "-V" || a == "--version":
-			return []string{"version"}, nil
+			return []string{"version", "--pgbouncer"}, nil
 		case a == "-h" || a == "--help":
 			return []string{"serve", "--help"}, nil
 		case (a == "-u" || a == "--user") && i+1 < len(args):

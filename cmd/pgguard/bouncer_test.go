@@ -63,7 +63,7 @@ func TestCommandLineOfPgBouncer(t *testing.T) {
 		"pgbouncer -u nobody x.ini":            "serve --user=nobody --pgbouncer=x.ini",
 		"pgbouncer --user nobody --quiet a.b":  "serve --user=nobody --quiet --pgbouncer=a.b",
 		"pgbouncer --user=nobody -vv x.ini -R": "serve --user=nobody -vv -R --pgbouncer=x.ini",
-		"pgbouncer --version":                  "version",
+		"pgbouncer --version":                  "version --pgbouncer",
 		"pgbouncer -h":                         "serve --help",
 		"pgbouncer -q":                         "error: no configuration file is named",
 		"pgbouncer -u":                         "error: no configuration file is named",

@@ -13,6 +13,7 @@ import (
 	"pgguard/proxy"
 	"pgguard/proxy/config"
 	"pgguard/proxy/config/pgbouncer"
+	"pgguard/proxy/console"
 	"pgguard/proxy/instance"
 )
 
@@ -101,11 +102,17 @@ func (c *checkCmd) difference(e *env, f *config.File) error {
 }
 
 // versionCmd prints the version.
-type versionCmd struct{}
+type versionCmd struct {
+	PgBouncer bool `name:"pgbouncer" hidden:"" help:"As PgBouncer's own, which programs read, and as SHOW VERSION says it."`
+}
 
 // Run prints one line: the version of the program, of Go, and the platform.
-func (*versionCmd) Run(e *env) error {
-	_, err := io.WriteString(e.out, versionLine())
+func (v *versionCmd) Run(e *env) error {
+	line := versionLine()
+	if v.PgBouncer {
+		line = console.VersionLine(versionName()) + "\n"
+	}
+	_, err := io.WriteString(e.out, line)
 	return err
 }
 

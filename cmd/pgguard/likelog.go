@@ -48,13 +48,16 @@ func (h *likeLog) WithGroup(string) slog.Handler { return h }
 // Handle implements slog.Handler.
 func (h *likeLog) Handle(_ context.Context, r slog.Record) error {
 	var rest strings.Builder
-	client, database, user := "", "(nodb)", "(nouser)"
+	client, server, database, user := "", "", "(nodb)", "(nouser)"
 	message := r.Message
 	add := func(a slog.Attr) bool {
 		v := a.Value.Resolve()
 		switch a.Key {
 		case "client":
 			client = v.String()
+			return true
+		case "server":
+			server = v.String()
 			return true
 		case "database":
 			database = v.String()
@@ -74,8 +77,11 @@ func (h *likeLog) Handle(_ context.Context, r slog.Record) error {
 	}
 	r.Attrs(add)
 	about := ""
-	if client != "" {
+	switch {
+	case client != "":
 		about = fmt.Sprintf("C-0x0: %s/%s@%s ", oneLine(database), oneLine(user), client)
+	case server != "":
+		about = fmt.Sprintf("S-0x0: %s/%s@%s ", oneLine(database), oneLine(user), server)
 	}
 	line := fmt.Sprintf("%s [%d] %s %s%s%s\n", r.Time.Format("2006-01-02 15:04:05.000 MST"), os.Getpid(), likeLevel(r.Level), about, oneLine(message), rest.String())
 	h.out.mu.Lock()

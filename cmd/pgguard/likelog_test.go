@@ -30,7 +30,8 @@ func TestLogIsLikePgBouncers(t *testing.T) {
 		`LOG C-0x0: (nodb)/(nouser)@10.0.0.1:99 closing because: "trust" authentication failed (age=0s)`: func(l *slog.Logger) {
 			l.Info(`closing because: "trust" authentication failed (age=0s)`, "client", "10.0.0.1:99", "error", errors.New(`"trust" authentication failed`))
 		},
-		`LOG C-0x0: shop/app@unix gone database=shop user=app`: func(l *slog.Logger) { l.With("client", "unix").Info("gone", "database", "shop", "user", "app") },
+		`LOG C-0x0: shop/app@unix gone database=shop user=app`:         func(l *slog.Logger) { l.With("client", "unix").Info("gone", "database", "shop", "user", "app") },
+		`LOG S-0x0: shop/app@10.0.0.2:5432 new database=shop user=app`: func(l *slog.Logger) { l.Info("new", "server", "10.0.0.2:5432", "database", "shop", "user", "app") },
 		`WARNING server login failed: FATAL database "x" does not exist times=1`: func(l *slog.Logger) {
 			l.Warn("server login failed", "times", 1, "error", fmt.Errorf("here: %w", refused))
 		},

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"pgguard/proxy"
 	"pgguard/proxy/config/pgbouncer"
 )
 
@@ -151,9 +152,14 @@ func obeyUserSignals(ctx context.Context, log *slog.Logger, g pauses) {
 			stop()
 			stop = func() {}
 			if sig == syscall.SIGUSR2 {
-				log.Info("got SIGUSR2, continuing from PAUSE")
-				if err := g.Resume(""); err != nil {
+				switch err := g.Resume(""); {
+				case errors.Is(err, proxy.ErrShutDown):
+					log.Info("got SIGUSR2 while shutting down, ignoring")
+				case err != nil:
+					log.Info("got SIGUSR2, continuing from PAUSE")
 					log.Warn("there is nothing to continue from", "error", err)
+				default:
+					log.Info("got SIGUSR2, continuing from PAUSE")
 				}
 				continue
 			}

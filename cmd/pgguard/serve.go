@@ -234,6 +234,9 @@ func (s *service) run(ctx context.Context) error {
 		why = sig.String()
 	case how := <-s.ends:
 		why = "SHUTDOWN " + string(how)
+		if s.bouncer != nil && how != console.EndNow {
+			return s.bouncer.obey(s, how)
+		}
 		if how == console.EndClients {
 			how = s.awaitClients(context.WithoutCancel(ctx))
 		}

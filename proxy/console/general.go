@@ -130,7 +130,12 @@ func runtimeBytes(name string) uint64 {
 
 // showVersion names the PgBouncer whose columns these are first, because tools read that.
 func showVersion(s *session) []row {
-	return []row{{"PgBouncer " + likeVersion + " (pgguard " + s.console.cfg.Version + ")"}}
+	return []row{{VersionLine(s.console.cfg.Version)}}
+}
+
+// VersionLine is what SHOW VERSION says, for a version of the guard.
+func VersionLine(version string) string {
+	return "PgBouncer " + likeVersion + " (pgguard " + version + ")"
 }
 
 func showState(s *session) []row {

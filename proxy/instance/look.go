@@ -80,6 +80,9 @@ func (in *Instance) ask(w *wish, patience time.Duration) (looked bool) {
 // Era counts changes to what servers report by themselves: a reload of the configuration, and a change of the role of the server.
 func (in *Instance) Era() uint64 { return in.era.Load() }
 
+// Renew has what servers report be asked anew by who logs in: they may be others.
+func (in *Instance) Renew() { in.era.Add(1) }
+
 // clearFor is how long databases that somebody wants for himself are looked for in haste: what asks for one waits for five seconds.
 const (
 	clearFor   = 6 * time.Second

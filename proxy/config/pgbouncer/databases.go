@@ -207,8 +207,7 @@ func (c *converter) security(add func(key, value string), n *node) {
 	case given:
 		c.remarkOnce(n, ca.at, "server_tls_ca_file", "is not used, as in PgBouncer: the server's certificate is not looked at with server_tls_sslmode = "+mode+"; verify-full does")
 	}
-	add("sslcert", c.value("server_tls_cert_file"))
-	add("sslkey", c.value("server_tls_key_file"))
+	c.certificate(add, n)
 	least, most, ok := protocols(c.value("server_tls_protocols"))
 	if !ok {
 		c.badOnce(c.at("server_tls_protocols"), "server_tls_protocols", "is not a list of tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3, nor all, secure or legacy")
@@ -220,6 +219,21 @@ func (c *converter) security(add func(key, value string), n *node) {
 	}
 	if most != 3 {
 		add("ssl_max_protocol_version", names[most])
+	}
+}
+
+// certificate adds the guard's own certificate for servers, and its key: one is of no use without the other.
+func (c *converter) certificate(add func(key, value string), n *node) {
+	cert, _ := c.given("server_tls_cert_file")
+	key, _ := c.given("server_tls_key_file")
+	switch {
+	case cert.value != "" && key.value != "":
+		add("sslcert", cert.value)
+		add("sslkey", key.value)
+	case cert.value != "":
+		c.remarkOnce(n, cert.at, "server_tls_cert_file", "is not used: there is no server_tls_key_file")
+	case key.value != "":
+		c.remarkOnce(n, key.at, "server_tls_key_file", "is not used: there is no server_tls_cert_file")
 	}
 }
 

@@ -106,6 +106,10 @@ func (c *converter) rules(a *node) {
 		}
 		r.at = r.words[0].at
 		text, err := r.rule()
+		if errors.Is(err, errNobody) {
+			c.remark(list, r.at, e.key, "%v", err)
+			continue
+		}
 		if err != nil {
 			c.bad(r.at, e.key, "%v", err)
 			continue
@@ -287,10 +291,13 @@ func (r *hbaReader) address() (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("%s is not an address with its mask; names of hosts, samehost and samenet are not available, nor has PgBouncer them", t.text)
 	case p.Masked() != p:
-		return "", fmt.Errorf("the address %s has bits outside of its mask: PgBouncer takes the line to be about nobody", p)
+		return "", fmt.Errorf("the address %s has bits outside of its mask: %w", p, errNobody)
 	}
 	return quote(p.String()), nil
 }
+
+// errNobody is why nothing comes of a line.
+var errNobody = errors.New("the line is about nobody, as in PgBouncer; PostgreSQL would take the bits away")
 
 // masked reads the mask that follows an address.
 func (r *hbaReader) masked(address string) (netip.Prefix, error) {
