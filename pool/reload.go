@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -34,19 +35,27 @@ func (p *Pool) Reload(cfg Config, observe bool) {
 // ageLocked says when a server that has been opened is too old.
 func (p *Pool) ageLocked(s *Server) {
 	s.expires = time.Time{}
-	if p.cfg.Lifetime > 0 {
-		s.expires = s.opened.Add(p.cfg.Lifetime - rand.N(p.cfg.Lifetime/10+1))
+	if most := cmp.Or(s.Key.Lifetime, p.cfg.Lifetime); most > 0 {
+		s.expires = s.opened.Add(most - rand.N(most/10+1))
 	}
 }
 
-// Bound has most say anew how many servers there may be of each key. It is called with the pool's lock held, and may not call the pool.
-func (p *Pool) Bound(most func(*Key) Most) {
+// Bound has most say anew how many servers there may be of each key, and how old they may be. It is called with the pool's lock held, and may not call the pool.
+func (p *Pool) Bound(most func(*Key) (Most, time.Duration)) {
 	now := time.Now()
 	p.mu.Lock()
 	p.tallyLocked(now)
+	other := false
 	for _, k := range p.list {
-		k.Most = most(k)
+		was := k.Lifetime
+		k.Most, k.Lifetime = most(k)
 		p.bounded = p.bounded || k.Most != Most{}
+		other = other || k.Lifetime != was
+	}
+	for s := range p.servers {
+		if other && !s.opened.IsZero() {
+			p.ageLocked(s)
+		}
 	}
 	p.grantAll(now)
 }

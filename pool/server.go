@@ -30,6 +30,8 @@ type Key struct {
 	// key is made.
 	Most Most
 	Name string
+	// Lifetime, if not 0, is in the place of the Config's. It is set with them.
+	Lifetime time.Duration
 
 	// guarded by Pool.mu
 	refs     int

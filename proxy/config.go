@@ -152,6 +152,8 @@ type Database struct {
 	Settings map[string]string
 	// MaxServers and PerLogin, if not 0, are in the places of PerDatabase and PerLogin.
 	MaxServers, PerLogin int
+	// Lifetime, if not 0, is in the place of Pool.Lifetime.
+	Lifetime time.Duration
 	// MaxClients, if not 0, is in the place of ClientsPerDatabase.
 	MaxClients int
 	// Lookup says how users are looked up that want to come in, where that is not as Auth says.

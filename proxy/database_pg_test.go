@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"pgguard/proxy/auth"
 )
@@ -115,5 +116,36 @@ func TestOperatorsLimitsOfServers(t *testing.T) {
 			c.want(t, c.query, "commit", "", 'I')
 		}
 		<-answered
+	}
+}
+
+// TestServersOfADatabaseLiveAsLongAsItSays: one with a lifetime of its own has servers of its own, which go when it is over; those of others stay. A reload changes it.
+func TestServersOfADatabaseLiveAsLongAsItSays(t *testing.T) {
+	var told Config
+	g := newGuard(t, address(shared), func(cfg *Config) {
+		up := cfg.Upstream
+		up.Database = "other"
+		cfg.Databases = map[string]Database{"brief": {Upstream: up, Lifetime: 100 * time.Millisecond}, "other": {Upstream: up}}
+		told = *cfg
+	})
+	brief, other := mustCall(t, g.addr, "postgres", "brief"), mustCall(t, g.addr, "postgres", "other")
+	pid := func(c *caller) string { return c.one(t, "select pg_backend_pid()") }
+	first, stays := pid(brief), pid(other)
+	if first == stays {
+		t.Fatal("both are served by one server")
+	}
+	eventually(t, "another server", func() bool { return pid(brief) != first })
+	if now := pid(other); now != stays {
+		t.Errorf("the server of another database has changed from %s to %s", stays, now)
+	}
+	told.Databases = map[string]Database{"brief": {Upstream: told.Databases["brief"].Upstream, Lifetime: time.Hour}, "other": told.Databases["other"]}
+	if err := g.Reload(told); err != nil {
+		t.Fatal(err)
+	}
+	now := pid(brief)
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+		if again := pid(brief); again != now {
+			t.Fatalf("after the reload: another server, %s in the place of %s", again, now)
+		}
 	}
 }

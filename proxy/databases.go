@@ -192,9 +192,11 @@ type DatabaseInfo struct {
 	Clients  int
 	// MostClients is how many there may be; 0: as many as there may be of all.
 	MostClients int
-	Paused      bool // by its name: see Server.Pause
-	Disabled    bool
-	Totals      Totals
+	// Lifetime is how old its servers may be, where that is not as it is for others; 0: it is.
+	Lifetime time.Duration
+	Paused   bool // by its name: see Server.Pause
+	Disabled bool
+	Totals   Totals
 }
 
 // Databases are all that are known, by name. What clients do meanwhile is counted or not.
@@ -219,6 +221,7 @@ func (srv *Server) Databases() []DatabaseInfo {
 	for name, d := range all {
 		at, real, _ := srv.destination(name)
 		d.Upstream, d.Mode, d.Real, d.As, d.MostClients = at.Upstream, at.Mode, real, at.User, cmp.Or(at.MaxClients, srv.cfg().ClientsPerDatabase)
+		d.Lifetime = at.Lifetime
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })

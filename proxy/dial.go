@@ -3,15 +3,20 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
 
+	"github.com/jackc/pgproto3/v2"
+
 	"pgguard/pool"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/upstream"
+	"pgguard/proxy/wire"
 )
 
 // open logs in to a server for an instance's pool, as its key says. Errors are classified for the pool.
@@ -81,7 +86,7 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 		h.Params[o.Name] = o.Value
 	}
 	if err := in.Door().LogIn(ctx, &h); err != nil {
-		return nil, "", upstream.Classify(err)
+		return nil, "", upstream.Classify(srv.inTheirWords(err, s.Key.User))
 	}
 	b.params.Store(in.Intern(instance.NewParams(h.Reported)))
 	srv.tellServer(s, h.Conn)
@@ -102,7 +107,21 @@ func (srv *Server) passwordOf(in *instance.Instance, database, user string) stri
 	if d := srv.knownUser(user); !d.Nothing() {
 		return ""
 	}
+	if _, listed := srv.users.Load().find(user); listed && srv.cfg().LikePgBouncer {
+		return "" // PgBouncer looks nowhere else
+	}
 	return in.Door().Password(user)
+}
+
+// inTheirWords is why a login failed; in PgBouncer's words, in its place, where the auth_file has no more than a SCRAM secret of the user.
+func (srv *Server) inTheirWords(err error, user string) error {
+	secret, listed := srv.users.Load().find(user)
+	if !srv.cfg().LikePgBouncer || !errors.Is(err, auth.ErrNoPassword) || !listed || !secret.Known() {
+		return err
+	}
+	return upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{
+		Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28P01", Message: "wrong password type",
+	})[wire.HeaderSize:])
 }
 
 // tellServer logs a login to a server, in PgBouncer's place.

@@ -94,6 +94,12 @@ func (srv *Server) mostOf(name, user string) pool.Most {
 	}
 }
 
+// lifetimeOf is how old servers may be of a database that clients call so; 0: as old as others.
+func (srv *Server) lifetimeOf(name string) time.Duration {
+	d, _, _ := srv.destination(name)
+	return d.Lifetime
+}
+
 // with returns the settings that a client's servers have: its own, and those of its database that it does not choose.
 func (d *Database) with(own []translate.Pair) []translate.Pair {
 	if len(d.Settings) == 0 {
@@ -131,12 +137,12 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	turn := entry.Turn()
 	fmt.Fprintf(&name, "\x00%d", turn)
 	most := srv.mostOf(h.database, user)
-	if most.Login != 0 || most.Database != 0 {
+	if most.Login != 0 || most.Database != 0 || d.Lifetime != 0 {
 		fmt.Fprintf(&name, "\x00%s", h.database) // which has servers of its own then
 	}
 	r.key = r.inst.Pool.Key(database, user, name.String(), func(k *pool.Key) {
 		k.Value, k.Name = srv.newLogin(r.inst, entry, turn, h.settings), h.database
-		k.Most = srv.mostOf(h.database, user) // anew: a reload sees the key, or is seen by it
+		k.Most, k.Lifetime = srv.mostOf(h.database, user), srv.lifetimeOf(h.database) // anew: a reload sees the key, or is seen by it
 	})
 	l := r.key.Value.(*login)
 	r.terms = srv.termsIn(l, r.mode)

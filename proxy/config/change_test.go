@@ -82,11 +82,13 @@ listen: ["127.0.0.1:7000"]
 	want := []string{
 		"auth.users.app.password: one value -> another (for clients to come)",
 		"databases.new.max_clients: nothing -> auto (at once)",
+		"databases.new.pool.lifetime: nothing -> 0s (at once)",
 		"databases.new.pool.max_servers: nothing -> auto (at once)",
 		"databases.new.pool.max_servers_per_login: nothing -> auto (at once)",
 		"databases.new.pool.mode: nothing -> transaction (for clients to come)",
 		"databases.new.upstream: nothing -> postgres://app:***@db:5432/app (at once)",
 		"databases.old.max_clients: auto -> nothing (at once)",
+		"databases.old.pool.lifetime: 0s -> nothing (at once)",
 		"databases.old.pool.max_servers: auto -> nothing (at once)",
 		"databases.old.pool.max_servers_per_login: auto -> nothing (at once)",
 		"databases.old.pool.mode: transaction -> nothing (for clients to come)",

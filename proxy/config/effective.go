@@ -135,7 +135,8 @@ func (f *File) ToProxy() proxy.Config {
 		c.Databases[name] = proxy.Database{
 			Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy(), User: db.User, Settings: db.Settings,
 			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin), MaxClients: int(db.MaxClients),
-			Lookup: proxy.Lookup{Query: db.Auth.Query, User: db.Auth.QueryUser, At: db.Auth.QueryAt},
+			Lifetime: db.Pool.Lifetime.Std(),
+			Lookup:   proxy.Lookup{Query: db.Auth.Query, User: db.Auth.QueryUser, At: db.Auth.QueryAt},
 		}
 	}
 	for name, u := range f.Users {

@@ -157,6 +157,7 @@ type DatabasePool struct {
 	Mode               PoolMode `yaml:"mode"`
 	MaxServers         Auto     `yaml:"max_servers"`
 	MaxServersPerLogin Auto     `yaml:"max_servers_per_login"`
+	Lifetime           Duration `yaml:"lifetime"` // 0: as Pool's
 }
 
 // User is an exception for one user: numbers of servers by the name under which those are logged in to, of clients by how they call themselves.

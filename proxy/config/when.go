@@ -41,7 +41,8 @@ var whens = map[string]When{
 
 	"auth.method": NewClients, "auth.users.*.secret": NewClients, "auth.users.*.password": NewClients, "auth.users.*.password_file": NewClients, "auth.users_file": NewClients,
 	"auth.query": NewClients, "auth.query_database": NewClients, "auth.query_user": NewClients, "auth.query_at": NewClients, "auth.rules[].known": NewClients,
-	"databases.*.auth.query": NewClients, "databases.*.auth.query_user": NewClients, "databases.*.auth.query_at": NewClients, "auth.insecure": NewClients,
+	"databases.*.pool.lifetime": AtOnce,
+	"databases.*.auth.query":    NewClients, "databases.*.auth.query_user": NewClients, "databases.*.auth.query_at": NewClients, "auth.insecure": NewClients,
 	"auth.rules[].address": NewClients, "auth.rules[].database": NewClients, "auth.rules[].user": NewClients, "auth.rules[].tls": NewClients, "auth.rules[].method": NewClients,
 	"auth.rules[].map.*": NewClients,
 

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pgguard/proxy/config"
 )
 
 // field is one key of a connection string.
@@ -27,7 +29,7 @@ var fieldsOfDatabase = []field{
 	{key: "max_db_connections", kind: number},
 	{key: "min_pool_size", kind: number, says: standby},
 	{key: "max_db_client_connections", kind: number},
-	{key: "server_lifetime", kind: number, says: "there is one pool.lifetime for all databases"},
+	{key: "server_lifetime", kind: number},
 	{key: "load_balance_hosts", kind: word, words: "disable round-robin"},
 	{key: "pool_mode", kind: word, words: modes},
 }
@@ -133,6 +135,11 @@ func (c *converter) database(d *database) {
 	c.settings(d, n)
 	c.limit(d, n.child("pool"), c.limitOf(d))
 	c.most(n, d.fields["max_db_client_connections"])
+	if p := d.fields["server_lifetime"]; p.value != "" {
+		if life, _ := parseSeconds(p.value); life > 0 {
+			c.set(n.child("pool").child("lifetime"), config.Duration(life).String(), p.valueAt)
+		}
+	}
 }
 
 // dsn is the upstream of a database, in the words of libpq.
