@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"pgguard/pool/event"
@@ -28,30 +29,48 @@ type Line struct {
 	Incident *diagnosis.Incident `json:"incident,omitempty"`
 }
 
-// retryEvery is how soon after a failure the file is tried again: what could not be written meanwhile is lost.
-const retryEvery = 10 * time.Second
+const (
+	// retryEvery is how soon after a failure the file is tried again.
+	retryEvery = 10 * time.Second
+	// maxWaiting bounds the lines that wait for that, the newest: those of a night in which a disk was full. They have a few hundred bytes each.
+	maxWaiting = 2000
+)
 
 // journal writes a Journal. It belongs to one goroutine, which a slow disk holds up, and nobody else.
 type journal struct {
 	Journal
-	file   *os.File
-	size   int64
-	failed time.Time
+	file    *os.File
+	size    int64
+	failed  time.Time
+	waiting [][]byte // lines that are not in the file yet
 }
 
-// write appends the lines. After a failure it does nothing, and says so no more, until retryEvery is over.
-func (j *journal) write(lines []Line) error {
-	if len(lines) == 0 || time.Since(j.failed) < retryEvery {
+// begin opens the file before there is anything to write: what is wrong with it is better known before an incident than after.
+func (j *journal) begin() error {
+	if j == nil {
 		return nil
 	}
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
+	return j.told(j.held(func() error { return nil }))
+}
+
+// write appends the lines, after those that could not be written before. After a failure it does not try, and says so no more, until retryEvery is over.
+func (j *journal) write(lines []Line) error {
 	for i := range lines {
-		if err := e.Encode(&lines[i]); err != nil {
+		text, err := json.Marshal(&lines[i])
+		if err != nil {
 			return err // a line that cannot be written will not become one that can
 		}
+		j.waiting = append(j.waiting, append(text, '\n'))
 	}
-	err := j.append(text.Bytes())
+	j.waiting = j.waiting[max(0, len(j.waiting)-maxWaiting):]
+	if len(j.waiting) == 0 || time.Since(j.failed) < retryEvery {
+		return nil
+	}
+	return j.told(j.held(j.append))
+}
+
+// told remembers a failure.
+func (j *journal) told(err error) error {
 	if j.failed = (time.Time{}); err != nil {
 		j.failed = time.Now()
 		j.close()
@@ -59,16 +78,9 @@ func (j *journal) write(lines []Line) error {
 	return err
 }
 
-// append writes text to the file, to a new one if it would become too large: all of it, or, with an error, nothing.
-func (j *journal) append(text []byte) error {
-	if err := j.begin(); err != nil {
-		return err
-	}
-	defer func() {
-		if j.file != nil {
-			sock.Unlock(j.file)
-		}
-	}()
+// append writes what waits to the file, to a new one if it would become too large: all of it, or, with an error, nothing. It is called with the file held.
+func (j *journal) append() error {
+	text := bytes.Join(j.waiting, nil)
 	if j.size > 0 && j.size+int64(len(text)) > j.Size {
 		if err := j.rotate(); err != nil {
 			return err
@@ -77,14 +89,30 @@ func (j *journal) append(text []byte) error {
 	n, err := j.file.Write(text)
 	if err != nil && n > 0 {
 		err = errors.Join(err, j.file.Truncate(j.size))
-		n = 0
+		return err
 	}
 	j.size += int64(n)
+	if err == nil {
+		j.waiting = nil
+	}
 	return err
 }
 
-// begin has the file open, and keeps other processes from it until it is unlocked. A line that one of them has not finished ends there.
-func (j *journal) begin() error {
+// held does something with the file while no other process can.
+func (j *journal) held(do func() error) error {
+	if err := j.hold(); err != nil {
+		return err
+	}
+	defer func() {
+		if j.file != nil {
+			sock.Unlock(j.file)
+		}
+	}()
+	return do()
+}
+
+// hold has the file open, and keeps other processes from it until it is unlocked. A line that one of them has not finished ends there.
+func (j *journal) hold() error {
 	for {
 		if err := j.open(); err != nil {
 			return err
@@ -93,7 +121,11 @@ func (j *journal) begin() error {
 			return err
 		}
 		about, err := j.file.Stat()
+		if err == nil && !about.Mode().IsRegular() {
+			err = fmt.Errorf("%s is not a file", j.Path)
+		}
 		if err != nil {
+			j.close()
 			return err
 		}
 		if now, err := os.Stat(j.Path); err == nil && os.SameFile(now, about) {
@@ -105,17 +137,12 @@ func (j *journal) begin() error {
 
 // heal has the file end in a whole line, if somebody has written to it since this process did.
 func (j *journal) heal(about fs.FileInfo) error {
-	if about.Size() == j.size || !about.Mode().IsRegular() {
+	if about.Size() == j.size {
 		return nil
 	}
 	j.size = about.Size()
-	f, err := os.Open(j.Path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // only read from
 	last := []byte{'\n'}
-	if _, err := f.ReadAt(last, j.size-1); j.size > 0 && err != nil {
+	if _, err := j.file.ReadAt(last, j.size-1); j.size > 0 && err != nil {
 		return err
 	}
 	if last[0] == '\n' {
@@ -126,12 +153,17 @@ func (j *journal) heal(about fs.FileInfo) error {
 	return err
 }
 
-// open opens the file if it is not open. Only its owner may read it: it names applications and addresses.
+// open opens the file if it is not open, or if another is at its place by now. Only its owner may read it: it names applications and addresses.
 func (j *journal) open() error {
 	if j.file != nil {
-		return nil
+		there, gone := os.Stat(j.Path)
+		mine, err := j.file.Stat()
+		if gone == nil && err == nil && os.SameFile(there, mine) {
+			return nil
+		}
+		j.close() // somebody has moved or removed it
 	}
-	f, err := os.OpenFile(j.Path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(j.Path, os.O_CREATE|os.O_APPEND|os.O_RDWR|syscall.O_NONBLOCK, 0o600) // else a pipe would wait for its reader
 	if err != nil {
 		return err
 	}

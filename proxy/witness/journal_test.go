@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +64,103 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	if first, second := j.write(one), j.write(one); first == nil || second != nil {
 		t.Error(fmt.Sprint(first, second))
 	}
+}
+
+// numbers are those of the events in a file, which must have nothing but whole lines.
+func numbers(t *testing.T, path string) (list []uint64) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var l Line
+		if err := json.Unmarshal([]byte(line), &l); err == nil && l.Event != nil {
+			list = append(list, l.Event.Seq)
+		}
+	}
+	return list
+}
+
+// again writes an event of this number, as if retryEvery were over.
+func (j *journal) again(n uint64) error {
+	j.failed = time.Time{}
+	return j.write([]Line{{Event: &event.Event{Seq: n}}})
+}
+
+// TestJournalKeepsWhatCannotBeWrittenYet: once there is a place again, all of it is there, in order; but not without bound.
+func TestJournalKeepsWhatCannotBeWrittenYet(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "absent")
+	j := &journal{Journal: Journal{Path: filepath.Join(dir, "x"), Size: 1 << 20}}
+	defer j.close()
+	for n := range uint64(maxWaiting + 10) {
+		if err := j.again(n); err == nil {
+			t.Fatal("there is no place yet")
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.again(maxWaiting + 10); err != nil {
+		t.Fatal(err)
+	}
+	if got := numbers(t, j.Path); len(got) != maxWaiting || got[0] != 11 || got[maxWaiting-1] != maxWaiting+10 {
+		t.Errorf("%d lines, from %d to %d", len(got), got[0], got[len(got)-1])
+	}
+}
+
+// TestJournalGoesOnInANewLine after one that was cut off.
+func TestJournalGoesOnInANewLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, []byte(`{"event":{"seq":1,"ki`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := &journal{Journal: Journal{Path: path, Size: 1 << 20}}
+	defer j.close()
+	if err := j.again(2); err != nil {
+		t.Fatal(err)
+	}
+	if got := numbers(t, path); len(got) != 1 || got[0] != 2 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestJournalFollowsItsName: a file that is moved or removed is not written to any more.
+func TestJournalFollowsItsName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	j := &journal{Journal: Journal{Path: path, Size: 1 << 20}}
+	defer j.close()
+	for n, away := range []func() error{func() error { return os.Rename(path, path+".old") }, func() error { return os.Remove(path) }, func() error { return nil }} {
+		if err := j.again(uint64(n)); err != nil {
+			t.Fatal(err)
+		}
+		if got := numbers(t, path); len(got) != 1 || got[0] != uint64(n) {
+			t.Errorf("%d: got %v", n, got)
+		}
+		if err := away(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestJournalSaysAtTheStartThatItCannotBe: before the first incident, and without waiting for a pipe's reader.
+func TestJournalSaysAtTheStartThatItCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, dir, filepath.Join(dir, "absent", "x"), os.DevNull} {
+		j := &journal{Journal: Journal{Path: path, Size: 1 << 20}}
+		if err := j.begin(); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+	fine := &journal{Journal: Journal{Path: filepath.Join(dir, "x"), Size: 1 << 20}}
+	if err := fine.begin(); err != nil {
+		t.Error(err)
+	}
+	fine.close()
 }
 
 // wary is a Guard that has decided something about a statement.

@@ -75,6 +75,7 @@ func (w *Witness) Run(ctx context.Context, take func(*Frame)) {
 	t := time.NewTicker(LookEvery)
 	defer t.Stop()
 	defer w.file.close()
+	w.tellFile(w.file.begin())
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,7 +154,12 @@ func (w *Witness) write(turned []*diagnosis.Incident) {
 			lines = append(lines, Line{Incident: in})
 		}
 	}
-	if err := w.file.write(lines); err != nil {
+	w.tellFile(w.file.write(lines))
+}
+
+// tellFile logs what is wrong with the file of incidents.
+func (w *Witness) tellFile(err error) {
+	if err != nil {
 		w.cfg.Log.Error("the file of incidents cannot be written", "file", w.cfg.Journal.Path, "error", err)
 	}
 }
