@@ -51,20 +51,24 @@ func (b *bouncerFlags) load(c *serveCmd) (*pgbouncer.Conversion, *reading, error
 
 // run serves until a signal ends it.
 func (b *bouncerFlags) run(e *env, c *serveCmd) error {
+	background := inBackground()
+	starts := b.Daemon && !background
+	var hangups <-chan os.Signal
+	if !starts {
+		hangups = e.serves()
+	}
 	out, first, err := b.load(c)
 	if err != nil {
 		return err
 	}
-	background := inBackground()
-	if b.Daemon && !background {
+	if starts {
 		return daemonize(out.Process)
 	}
-	e.serves()
 	file := &logFile{path: out.Process.LogFile}
 	if !b.Quiet && !background {
 		file.also = e.err
 	}
-	again := &live{read: func(set []pgbouncer.Assignment) (*reading, error) {
+	again := &live{hangups: hangups, read: func(set []pgbouncer.Assignment) (*reading, error) {
 		r, _, err := b.readAgain(c, set)
 		return r, err
 	}}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -32,11 +35,20 @@ type env struct {
 	log *spool            // nil: what is written to err is written at once
 }
 
-// serves has everything that is written to err go by a spool from now on: a guard that serves does not wait for who reads that.
-func (e *env) serves() {
+// serves has everything that is written to err go by a spool from now on: a guard that serves does not wait for who reads that. It returns where
+// hangups are told: one that comes while the guard starts does not end it.
+func (e *env) serves() <-chan os.Signal {
 	outliveReader()
 	e.log = newSpool(e.err)
 	e.err = e.log
+	return hangups()
+}
+
+// hangups returns where each SIGHUP is told from now on; of many at once, one.
+func hangups() <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
 }
 
 // cli is the command line.

@@ -28,7 +28,9 @@ type live struct {
 	path  string // of the file; "": there is none
 	log   *slog.Logger
 	level slog.LevelVar
-	known atomic.Pointer[string] // the token of the pages; nil: it has not been read
+
+	hangups <-chan os.Signal       // who asks for that; nil: nobody
+	known   atomic.Pointer[string] // the token of the pages; nil: it has not been read
 
 	now atomic.Pointer[reading]
 

@@ -70,12 +70,12 @@ func (c *serveCmd) Run(e *env) error {
 	if c.Bouncer.given() {
 		return c.Bouncer.run(e, c)
 	}
+	hangups := e.serves()
 	first, err := c.readAgain(nil)
 	if err != nil {
 		return usageError{err}
 	}
-	e.serves()
-	again := &live{read: c.readAgain, path: c.Config}
+	again := &live{read: c.readAgain, path: c.Config, hangups: hangups}
 	log := again.begin(first, e.err)
 	e.log.tellBy(log)
 	return serve(e.ctx, again, log, nil, c.Takeover)
@@ -137,24 +137,24 @@ func serve(ctx context.Context, again *live, log *slog.Logger, b *bouncer, take 
 		orders.before = func() { boss.reloading(); _ = b.file.reopen() } // which logs what is wrong
 		defer beside(func(ctx context.Context) { obeyUserSignals(ctx, log, g) })()
 	}
-	defer obeyHangups(orders.reload)()
+	defer obeyHangups(again.hangups, orders.reload)()
 	defer again.watch(orders.reload)()
 	s := service{file: f, live: again, guard: g, pages: pages, boss: boss, handed: cfg.Handed, heritage: heritage, signals: signals, ends: orders.ends, see: &orders.see, log: cfg.Log, bouncer: b, traces: traces}
 	return s.run(ctx)
 }
 
-// obeyHangups has the configuration read again at each SIGHUP, until stop is called.
-func obeyHangups(reload func(by string) ([]string, error)) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() { // ends with stop
-		defer close(done)
-		for range hangups {
-			_, _ = reload("SIGHUP") // which logs what has changed, and what is wrong
+// obeyHangups has the configuration read again at each SIGHUP, until stop is called. After that one changes nothing: the end has come.
+func obeyHangups(hangups <-chan os.Signal, reload func(by string) ([]string, error)) (stop func()) {
+	return beside(func(ctx context.Context) {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				_, _ = reload("SIGHUP") // which logs what has changed, and what is wrong
+			}
 		}
-	}()
-	return func() { signal.Stop(hangups); close(hangups); <-done }
+	})
 }
 
 // newLog returns the log that l describes, written to w; its level is in level, which may change.

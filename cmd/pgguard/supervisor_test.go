@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -135,7 +136,7 @@ func TestReloadIsToldFromItsStartToItsEnd(t *testing.T) {
 	if boss.every != 0 {
 		t.Errorf("without a watchdog it is told every %s", boss.every)
 	}
-	stop := obeyHangups(func(string) ([]string, error) { boss.reloading(); boss.reloaded(); return nil, nil })
+	stop := obeyHangups(hangups(), func(string) ([]string, error) { boss.reloading(); boss.reloaded(); return nil, nil })
 	defer stop()
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
@@ -177,5 +178,26 @@ func TestSocketsOfAnotherProcessAreNotTaken(t *testing.T) {
 	t.Setenv("LISTEN_FDS", "nonsense")
 	if _, err := handedSockets(); err == nil {
 		t.Error("nonsense is a number of sockets")
+	}
+}
+
+// TestHangupWhileTheGuardStartsIsObeyedLater: who changes the configuration then must not end it, nor be forgotten.
+func TestHangupWhileTheGuardStartsIsObeyedLater(t *testing.T) {
+	e := &env{streams: streams{err: io.Discard}}
+	early := e.serves()
+	defer e.log.close()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan string, 1)
+	stop := obeyHangups(early, func(by string) ([]string, error) { asked <- by; return nil, nil })
+	defer stop()
+	select {
+	case by := <-asked:
+		if by != "SIGHUP" {
+			t.Errorf("got %q", by)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the hangup is forgotten")
 	}
 }
