@@ -21,10 +21,23 @@ func (p *Pool) seenLocked(class int) {
 // have by turns, and none where nobody has done interactive work lately.
 func (p *Pool) keptLocked() int {
 	l := p.limitLocked()
-	if !p.mixed || p.free || l < 2 || p.account.at.Sub(p.interactive) >= keptFor {
+	if !p.mixed || p.free || l < 2 || !p.interactsLocked() {
 		return 0
 	}
 	return max(1, l/keptPart)
+}
+
+// interactsLocked says whether interactive work runs, or has been seen lately.
+func (p *Pool) interactsLocked() bool {
+	if p.account.at.Sub(p.interactive) < keptFor {
+		return true
+	}
+	for i, c := range p.cfg.Classes {
+		if c.Interactive && p.ran[i] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // restLocked is how many of the free tokens jobs may have: what is kept is left untouched, or they have no more than the rest.
