@@ -368,3 +368,19 @@ func TestSmallerCapTakesEffectAsServersComeBack(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatClientsKeepComesWithThem: as many servers may be kept by clients as before, while another process has some of them still; and one is left for
+// those who keep none.
+func TestWhatClientsKeepComesWithThem(t *testing.T) {
+	for _, c := range []struct{ whole, away, keepable int }{
+		{97, 0, 48}, {97, 20, 48}, {97, 60, 36}, {97, 96, 1}, {20, 10, 9}, {2, 0, 1}, {1, 0, 1},
+	} {
+		in(t, small(0), 4, func(t *testing.T, h *harness) {
+			h.SetCaps(pool.Caps{Total: c.whole})
+			h.SetAway(c.away)
+			if n := h.Keepable(); n != c.keepable {
+				t.Errorf("%d of %d are another process's: %d may be kept, want %d", c.away, c.whole, n, c.keepable)
+			}
+		})
+	}
+}

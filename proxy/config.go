@@ -83,7 +83,7 @@ type Config struct {
 	PreparedMemory int64
 	// PrepareUnnamed prepares unnamed statements that come again once for all clients, too.
 	PrepareUnnamed bool
-	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
+	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap (pool.Keepable).
 	MaxPinned int
 	// SyncApplicationName gives servers the application_name of the client they serve; false leaves theirs.
 	SyncApplicationName bool

@@ -22,7 +22,7 @@ type Config struct {
 	Limit int
 	// MostServers bounds the cap that is measured; 0: nothing does.
 	MostServers int
-	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap.
+	// MaxPinned is how many clients may keep a server between transactions; 0: half of the cap (pool.Keepable).
 	MaxPinned int
 	// KeepAlive and Secure are upstream.Door's.
 	KeepAlive net.KeepAliveConfig

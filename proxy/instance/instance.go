@@ -310,7 +310,7 @@ func (in *Instance) Restarting(now time.Time) bool {
 func (in *Instance) Pin() bool {
 	most := in.cfg().MaxPinned
 	if most <= 0 {
-		most = max(1, in.Pool.Cap()/2)
+		most = in.Pool.Keepable()
 	}
 	return in.pinned.Add(1) <= int64(most)
 }
