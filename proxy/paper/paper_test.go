@@ -46,10 +46,31 @@ func TestReadDoesNotWaitForWhoNeverWrites(t *testing.T) {
 	}
 	defer func() { _ = silent.Close() }()
 	within(t, func() {
-		if text, err := read(path, Small, 10*time.Millisecond); err == nil || !strings.Contains(err.Error(), "has not ended within") {
+		if text, err := read(path, Small, absence, 10*time.Millisecond); err == nil || !strings.Contains(err.Error(), "has not ended within") {
 			t.Errorf("got %q, %v", text, err)
 		}
 	})
+}
+
+// TestReadTakesWhatComesLate: who writes to a pipe may come after who reads it.
+func TestReadTakesWhatComesLate(t *testing.T) {
+	path := pipe(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if got, err := read(path, Small, 20*time.Second, 20*time.Second); err != nil || string(got) != "late" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}()
+	w, err := os.OpenFile(path, os.O_WRONLY, 0) // waits for the reader
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteString("late"); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	<-done
 }
 
 // TestReadTakesWhatComesByAPipe: pgguard check <(sed … pgguard.yaml).
