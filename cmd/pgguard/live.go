@@ -258,7 +258,7 @@ func own(set []pgbouncer.Assignment) (list []config.Override, err error) {
 // whyNot says why a key cannot be SET.
 func whyNot(key string) string {
 	switch {
-	case config.WhenOf(key) != "":
+	case config.WhenOf(key) != "" || config.HasKeys(key):
 		return "change it in the file, and RELOAD"
 	case pgbouncer.Knows(key):
 		return "it is PgBouncer's, and nothing here stands for it"

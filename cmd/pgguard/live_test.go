@@ -74,7 +74,7 @@ func TestSetHoldsUntilReload(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{
-		"pool.limits": "there is none of that name", "databases.x.user": "change it in the file", "dns_max_ttl": "nothing here stands for it", "listen": "there is none",
+		"pool.limits": "there is none of that name", "databases.x.user": "change it in the file", "dns_max_ttl": "nothing here stands for it", "listen": "change it in the file",
 	} {
 		if _, err := c.assign("ops", key, "1"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("SET %s: %v, want %s", key, err, want)
@@ -225,6 +225,18 @@ func TestTokenIsReadForPagesAlone(t *testing.T) {
 		write(t, file, "http: \""+http+"\"\nadmin: {token_file: /absent}\n")
 		if _, err := c.reload("ops"); (err != nil) != fails {
 			t.Errorf("http: %s: %v", http, err)
+		}
+	}
+}
+
+// TestSetSaysWhereElseAKeyIsChanged, of everything that a configuration has.
+func TestSetSaysWhereElseAKeyIsChanged(t *testing.T) {
+	for key, want := range map[string]string{
+		"listen": "change it in the file", "classes": "change it in the file", "auth.rules": "change it in the file", "databases": "change it in the file", "pool": "change it in the file",
+		"upstream_password.command": "change it in the file", "classes[0].weight": "change it in the file", "nonsense": "there is none", "poo": "there is none", "listen.": "there is none",
+	} {
+		if _, err := own([]pgbouncer.Assignment{{Key: key, Value: "1"}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", key, err, want)
 		}
 	}
 }

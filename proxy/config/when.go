@@ -62,6 +62,16 @@ func WhenOf(key string) When {
 	return whens[schemaOf(key)]
 }
 
+// HasKeys is true for what has keys or a list below it, such as listen or auth.rules.
+func HasKeys(path string) bool {
+	for key := range whens {
+		if key != path && under(key, path) {
+			return true
+		}
+	}
+	return false
+}
+
 // schemaOf is a key with * and [] in the place of what people choose.
 func schemaOf(key string) string {
 	var b strings.Builder

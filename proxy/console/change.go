@@ -205,6 +205,9 @@ func (s *session) set(key, value string) (result, error) {
 		f.detail = err.Error()
 		return result{}, f
 	}
+	if hidden(value) != value {
+		value = "***"
+	}
 	return result{tag: "SET " + key + "=" + value, notices: notices(lines)}, nil
 }
 

@@ -134,9 +134,15 @@ func TestReloadAndSetTellWhatTheyChange(t *testing.T) {
 	k, _ := call(t, "tcp", desk(t, g), "ops", "pgbouncer")
 	const notice = `notice NOTICE 00000: pool.limit: 10 -> 20 (at once) ""; `
 	for command, want := range map[string]string{
-		"reload":              notice + "tag RELOAD; ready I",
-		"SET max_clients = 9": notice + "tag SET max_clients=9; ready I",
-		"set nothing = 'x'":   "error ERROR ERROR 08P01: SET failed; ready I",
+		"reload":                                     notice + "tag RELOAD; ready I",
+		"SET max_clients = 9":                        notice + "tag SET max_clients=9; ready I",
+		"SET pool.limit = 9":                         notice + "tag SET pool.limit=9; ready I",
+		"SET pool.idle_timeout to 1.5s":              notice + "tag SET pool.idle_timeout=1.5s; ready I",
+		"SET upstream = 'postgres://a:hunter2@h/x'":  notice + "tag SET upstream=***; ready I",
+		"SET upstream = 'host=h PassWord = hunter2'": notice + "tag SET upstream=***; ready I",
+		"SET upstream = postgres://a:hunter2@h/x":    "error ERROR ERROR 08P01: invalid command 'SET upstream = postgres***', use SHOW HELP;; ready I",
+		"SET upstream = 'host=h password=hunter2":    "error ERROR ERROR 08P01: invalid command 'SET upstream = 'host=h password***', use SHOW HELP;; ready I",
+		"set nothing = 'x'":                          "error ERROR ERROR 08P01: SET failed; ready I",
 	} {
 		if got := strings.Join(k.ask(t, command), "; "); got != want {
 			t.Errorf("%s: %s, want %s", command, got, want)

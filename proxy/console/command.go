@@ -21,12 +21,14 @@ const (
 	space  = `[ \t\n\r]`
 	word   = `("(?:[^"]|"")*"|[0-9a-zA-Z_]+)`
 	quoted = `'(?:[^']|'')*'`
+	key    = `("(?:[^"]|"")*"|[0-9a-zA-Z_.]+)` // of pgguard's keys, which PgBouncer would want between quotes
+	value  = `("(?:[^"]|"")*"|[0-9a-zA-Z_.+-]+|` + quoted + `)`
 	end    = space + `*;?` + space + `*$`
 )
 
 var (
 	plainForm = regexp.MustCompile(`^` + space + `*` + word + `(?:` + space + `+` + word + `)?` + end)
-	setForm   = regexp.MustCompile(`^` + space + `*(?i:set)` + space + `+` + word + space + `*(?i:=|to)` + space + `*(` + word + `|` + quoted + `)` + end)
+	setForm   = regexp.MustCompile(`^` + space + `*(?i:set)` + space + `+` + key + space + `*(?i:=|to)` + space + `*` + value + end)
 )
 
 // longestWord is how long a word may be; PgBouncer has the same bound.
@@ -47,6 +49,19 @@ func read(text string) command {
 		return command{text: text}
 	}
 	return c
+}
+
+// secret finds what may be a connection string, in which there may be a password: from there to the end.
+var secret = regexp.MustCompile(`(?is)(://|password\s*=).*`)
+
+// hidden is a text that somebody has typed, without what may be a password in it: he knows it, and who sees his screen or his script's log need not.
+func hidden(text string) string {
+	return secret.ReplaceAllStringFunc(text, func(m string) string {
+		if strings.HasPrefix(m, "://") {
+			return "***"
+		}
+		return m[:len("password")] + "***"
+	})
 }
 
 // maxReadable bounds what is looked at: two words, with room for white space between them.

@@ -245,7 +245,7 @@ func receive(c *Console, g *fakeGuard, nc net.Conn, id uint64) {
 // set notes what it is told.
 func (g *fakeGuard) set(by, key, value string) ([]string, error) {
 	g.Tell(event.Event{Cause: "set", Subject: key + "=" + value, By: by})
-	if key != "max_clients" {
+	if !slices.Contains([]string{"max_clients", "upstream", "pool.limit", "pool.idle_timeout"}, key) {
 		return nil, errors.New("there is none of that name")
 	}
 	return g.changes, g.broken

@@ -22,7 +22,7 @@ func (s *session) prepare(text string) (*statement, error) {
 
 // invalid says that nothing is known of a command. PgBouncer cuts its words at 1,023 bytes, and so are these.
 func (s *session) invalid(text string) error {
-	f := failed("invalid command '%s', use SHOW HELP;", text)
+	f := failed("invalid command '%s', use SHOW HELP;", hidden(text))
 	if len(f.message) > longestError {
 		f.message = strings.ToValidUTF8(f.message[:longestError], "")
 	}
