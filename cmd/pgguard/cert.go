@@ -16,6 +16,9 @@ type certCmd struct {
 	Days  int      `default:"365" help:"For how many days they are valid."`
 }
 
+// mostDays is a hundred years.
+const mostDays = 36_500
+
 // Run implements the command. It leaves nothing behind if a file exists already.
 func (c *certCmd) Run(e *env) error {
 	if len(c.Hosts) == 0 {
@@ -23,6 +26,8 @@ func (c *certCmd) Run(e *env) error {
 	}
 	if c.Days < 1 {
 		return usageError{fmt.Errorf("--days: %d is less than 1", c.Days)}
+	} else if c.Days > mostDays {
+		return usageError{fmt.Errorf("--days: %d is more than %d", c.Days, mostDays)}
 	}
 	valid := time.Duration(c.Days) * 24 * time.Hour
 	ca, err := auth.NewAuthority("pgguard cert", valid)

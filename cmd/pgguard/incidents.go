@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -25,7 +26,7 @@ type incidentsCmd struct {
 
 // Run implements the command.
 func (c *incidentsCmd) Run(e *env) error {
-	incidents, events, err := c.read(e.ctx)
+	incidents, events, err := c.read(e.ctx, e.err)
 	if err != nil {
 		return err
 	}
@@ -39,27 +40,40 @@ func (c *incidentsCmd) Run(e *env) error {
 }
 
 // read returns the incidents, the last one first, and the decisions.
-func (c *incidentsCmd) read(ctx context.Context) (incidents []diagnosis.Incident, events []event.Event, err error) {
+func (c *incidentsCmd) read(ctx context.Context, say io.Writer) (incidents []diagnosis.Incident, events []event.Event, err error) {
 	if c.File != "" {
-		return readIncidents(c.File)
+		return readIncidents(c.File, say)
 	}
 	var page admin.Events
 	err = errors.Join(c.get(ctx, "/api/v1/incidents", &incidents), c.get(ctx, "/api/v1/events", &page))
 	return incidents, page.Events, err
 }
 
-// readIncidents reads a file of incidents. A line that was cut off, as by a full disk, is left out.
-func readIncidents(path string) (incidents []diagnosis.Incident, events []event.Event, err error) {
+// maxIncidentLine bounds a line in bytes: pgguard writes some hundred.
+const maxIncidentLine = 1 << 20
+
+// readIncidents reads a file of incidents. Lines that cannot be read, as one that was cut off, are left out, and counted to say; a file of nothing else
+// is an error.
+func readIncidents(path string, say io.Writer) (incidents []diagnosis.Incident, events []event.Event, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = f.Close() }()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	unread := 0
+	for lines := bufio.NewReaderSize(f, maxIncidentLine); err == nil; {
+		var text []byte
+		text, err = lines.ReadSlice('\n')
+		long := errors.Is(err, bufio.ErrBufferFull)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = lines.ReadSlice('\n')
+		}
+		if len(text) == 0 {
+			break
+		}
 		var l witness.Line
-		if json.Unmarshal(lines.Bytes(), &l) != nil {
+		if long || json.Unmarshal(text, &l) != nil || l.Event == nil && l.Incident == nil {
+			unread++
 			continue
 		}
 		if l.Event != nil {
@@ -69,6 +83,14 @@ func readIncidents(path string) (incidents []diagnosis.Incident, events []event.
 			incidents = append(incidents, *l.Incident)
 		}
 	}
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, nil, err
+	case unread > 0 && len(incidents)+len(events) == 0:
+		return nil, nil, fmt.Errorf("%s: no line of it is a decision or an incident; the file is the one that incidents.file names", path)
+	case unread > 0:
+		_, _ = fmt.Fprintf(say, "%d lines of %s cannot be read\n", unread, path)
+	}
 	slices.SortStableFunc(incidents, func(a, b diagnosis.Incident) int { return cmp.Compare(b.Begin.UnixNano(), a.Begin.UnixNano()) })
-	return incidents, events, lines.Err()
+	return incidents, events, nil
 }
