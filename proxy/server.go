@@ -339,6 +339,7 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	}
 	if tell { // before the client knows: it may look for its line
 		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
+		runtime.Gosched() // to whoever writes that
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
