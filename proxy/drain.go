@@ -108,7 +108,7 @@ func (s *session) sendOff(paused bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	like := s.srv.cfg().LikePgBouncer
-	if (paused || like) && s.state == queued && s.local == wire.Idle { // it would wait until the end, and has begun nothing; PgBouncer lets nobody wait
+	if (paused || like) && s.state == queued { // it would wait until the end, and has begun nothing; PgBouncer lets nobody wait
 		s.endLocked(errDrained)
 		return true
 	}
