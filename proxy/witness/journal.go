@@ -190,7 +190,7 @@ func (j *journal) rotate() error {
 			return err
 		}
 	}
-	return j.begin()
+	return j.hold()
 }
 
 // close closes the file, if it is open.

@@ -236,6 +236,29 @@ func TestJournalOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestJournalHoldsTheFileThatItBegins: no other process writes to it, or puts it aside, before this one has written what it was begun for.
+func TestJournalHoldsTheFileThatItBegins(t *testing.T) {
+	j := &journal{Journal: Journal{Path: filepath.Join(t.TempDir(), "x"), Size: 1, Keep: 1}}
+	defer j.close()
+	err := j.held(func() error {
+		if err := j.rotate(); err != nil {
+			return err
+		}
+		other, err := os.Open(j.Path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = other.Close() }()
+		if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EWOULDBLOCK {
+			t.Errorf("another opening of the file gets its lock: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestJournalGoesOnBehindATornLine: what a process could not finish spoils no line but its own.
 func TestJournalGoesOnBehindATornLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "incidents.json")
