@@ -125,8 +125,9 @@ func (h *heir) hear(kind byte, body []byte) error {
 		if err != nil {
 			return err
 		}
-		h.silent.Store(false)
-		if answer := h.forget(r.ID); answer != nil {
+		answer := h.forget(r.ID)
+		h.silent.Store(false) // behind that: see give
+		if answer != nil {
 			answer <- r.Why
 		}
 	case passCancel:
@@ -190,12 +191,15 @@ func (h *heir) give(a *arrival, socket net.Conn) error {
 	select {
 	case why = <-answer: // comes when the passage ends, at the latest
 	case <-bound.C:
-		h.forget(a.ID)
-		if !h.deeds.Take(a.ID) {
-			return nil // it has taken it, and has not come to say so
+		h.silent.Store(true) // before the arrival is forgotten: whatever comes after that ends the silence
+		if h.forget(a.ID) != nil {
+			if !h.deeds.Take(a.ID) {
+				return nil // it has taken it, and has not come to say so
+			}
+			return errUnanswered
 		}
-		h.silent.Store(true)
-		return errUnanswered
+		h.silent.Store(false)
+		why = <-answer // which is there, or on its way
 	}
 	if why != "" {
 		return errors.New(why)
