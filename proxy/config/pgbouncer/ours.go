@@ -19,7 +19,7 @@ var ours = map[string]struct {
 	"transaction_timeout":         {key: "disconnect_after.transaction", as: inSeconds},
 	"idle_transaction_timeout":    {key: "disconnect_after.idle_in_transaction", as: inSeconds},
 	"client_idle_timeout":         {key: "disconnect_after.idle", as: inSeconds},
-	"auth_dbname":                 {key: "auth.query_database"},
+	"auth_dbname":                 {key: "auth.query_at"},
 	"auth_type":                   {key: "auth.method", as: func(v string) string { return strings.Replace(lower(v), "plain", "password", 1) }},
 	"client_login_timeout":        {key: "login_timeout", as: inSeconds},
 	"client_tls_ca_file":          {key: "tls.client_ca"},

@@ -20,6 +20,7 @@ func TestKeysOfPgBouncerStandForOurs(t *testing.T) {
 		{"pool_mode", "Session", "pool.mode", "session"}, {"default_pool_size", "0", "pool.max_servers_per_login", "auto"},
 		{"server_lifetime", "2.5", "pool.lifetime", "2.5s"}, {"admin_users", "a, b", "admin.users", "a|b"}, {"client_tls_sslmode", "disable", "tls.mode", "off"},
 		{"verbose", "2", "log.level", "debug"}, {"auth_type", "plain", "auth.method", "password"},
+		{"auth_dbname", "users", "auth.query_at", "users"},
 	} {
 		o, ok := Ours(Assignment{c.key, c.value})
 		if got := strings.Join(o.Values, "|"); !ok || o.Path != c.path || got != c.want {
