@@ -105,9 +105,7 @@ func (p *Pool) SetAway(n int) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.cap.away = n
-	if p.cap.lowered.IsZero() || p.cap.full() < p.cap.now {
-		p.cap.now = p.cap.full()
-	}
+	p.cap.settle()
 	p.grantAll(now)
 }
 
