@@ -36,7 +36,7 @@ func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
 			return LackServer, nil
 		}
 	}
-	if !w.Login && (!p.tokenLocked() || p.keptFromLocked(w.Class)) {
+	if !w.Login && (!p.tokenLocked() || !w.Urgent && p.keptFromLocked(w.Class)) {
 		return LackToken, nil
 	}
 	if !w.Login && !p.printLocked(w.Print) {
