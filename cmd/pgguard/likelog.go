@@ -130,5 +130,6 @@ func oneLine(text string) string {
 	if !strings.ContainsFunc(text, unicode.IsControl) {
 		return text
 	}
-	return strings.Trim(strconv.Quote(text), `"`)
+	quoted := strconv.Quote(text)
+	return quoted[1 : len(quoted)-1]
 }
