@@ -77,8 +77,8 @@ func (srv *Server) endOverdue() {
 			if least := cfg.shortestTimeout(); least > 0 {
 				pause = max(20*time.Millisecond, min(pause, least/mostLooks))
 				for _, s := range srv.all() {
-					if o := s.overdue(cfg.Timeouts, cfg.Users[s.user].Timeouts, now); o.told != nil {
-						s.kick(o.words(cfg))
+					if told := s.endOverdue(cfg, now); told != nil {
+						s.kick(told)
 					}
 				}
 			}
@@ -98,11 +98,23 @@ func (c *Config) shortestTimeout() time.Duration {
 	return least
 }
 
-// overdue says for what the session takes too long. It is called by endOverdue alone.
-func (s *session) overdue(all, own Timeouts, now time.Time) overdue {
-	t, over := own.or(all), func(since time.Time, d time.Duration) bool { return d > 0 && !since.IsZero() && now.Sub(since) > d }
+// endOverdue ends the session if it takes too long, before what its client asks for next can begin: nobody is told that a transaction was idle whose
+// COMMIT runs. It returns what the client is to be told; nil: it goes on. It is called by the Server's endOverdue alone.
+func (s *session) endOverdue(cfg *Config, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	o := s.overdueLocked(cfg.Users[s.user].Timeouts.or(cfg.Timeouts), now)
+	if o.told == nil {
+		return nil
+	}
+	told := o.words(cfg)
+	s.endLocked(told)
+	return told
+}
+
+// overdueLocked says for what the session takes too long.
+func (s *session) overdueLocked(t Timeouts, now time.Time) overdue {
+	over := func(since time.Time, d time.Duration) bool { return d > 0 && !since.IsZero() && now.Sub(since) > d }
 	if s.close != nil || s.walsender != nil {
 		return overdue{}
 	}
