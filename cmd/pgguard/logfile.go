@@ -82,8 +82,11 @@ func (l *logFile) writeLocked(p []byte) (n int, err error) {
 	return n, err
 }
 
+// close closes the file, unless somebody writes to it, whom a disk that hangs may hold up for ever: the end of the process comes nevertheless, and closes it.
 func (l *logFile) close() {
-	l.mu.Lock()
+	if !l.mu.TryLock() {
+		return
+	}
 	defer l.mu.Unlock()
 	if l.file != nil {
 		_ = l.file.Close() // everything has been written
