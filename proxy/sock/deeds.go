@@ -13,7 +13,7 @@ type Deeds struct {
 	mem []byte // guarded by mu; nil: closed
 }
 
-// MostDeeds is how many there are. It is more than a process has clients; what is not written takes no memory.
+// MostDeeds is how many there are. It is more than a process has clients; they take 4 MiB.
 const MostDeeds = 1 << 20
 
 // deedSize is what one takes: the least that every processor changes at once.

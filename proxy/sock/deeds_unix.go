@@ -17,7 +17,10 @@ func NewDeeds() (*Deeds, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	err = errors.Join(os.Remove(f.Name()), f.Truncate(MostDeeds*deedSize))
+	err = os.Remove(f.Name())
+	if err == nil { // written, and not only made long: where there is no room for them later, who takes one would die (SIGBUS)
+		_, err = f.Write(make([]byte, MostDeeds*deedSize))
+	}
 	var d *Deeds
 	if err == nil {
 		d, err = openDeeds(f)
