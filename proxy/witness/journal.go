@@ -55,18 +55,20 @@ func (j *journal) begin() error {
 
 // write appends the lines, after those that could not be written before. After a failure it does not try, and says so no more, until retryEvery is over.
 func (j *journal) write(lines []Line) error {
+	var never error // of lines that cannot be written, and will not become such that can
 	for i := range lines {
 		text, err := json.Marshal(&lines[i])
 		if err != nil {
-			return err // a line that cannot be written will not become one that can
+			never = errors.Join(never, err)
+			continue
 		}
 		j.waiting = append(j.waiting, append(text, '\n'))
 	}
 	j.waiting = j.waiting[max(0, len(j.waiting)-maxWaiting):]
 	if len(j.waiting) == 0 || time.Since(j.failed) < retryEvery {
-		return nil
+		return never
 	}
-	return j.told(j.held(j.append))
+	return errors.Join(never, j.told(j.held(j.append)))
 }
 
 // told remembers a failure.
