@@ -89,7 +89,7 @@ func newLookups(how Lookup) *lookups {
 	return &lookups{how: how, turn: make(chan struct{}, 1), next: map[string]*inquiry{}, answers: map[string]auth.Secret{}, absent: map[string]time.Time{}}
 }
 
-// lookupsOf are the lookups of this kind; nil: the instance has ended.
+// lookupsOf are the lookups of this kind; nil: the instance has ended. Those of who began to log in before a reload, which names them no more, leave nothing.
 func (in *Instance) lookupsOf(how Lookup) *lookups {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -99,7 +99,9 @@ func (in *Instance) lookupsOf(how Lookup) *lookups {
 	l := in.lookups[how]
 	if l == nil {
 		l = newLookups(how)
-		in.lookups[how] = l
+		if l.over = !slices.Contains(in.cfg().Lookups, how); !l.over {
+			in.lookups[how] = l
+		}
 	}
 	return l
 }
