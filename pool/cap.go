@@ -177,12 +177,12 @@ func spare(most int) int {
 // limitedLocked says whether there may be less servers of a user or a database than the cap allows.
 func (p *Pool) limitedLocked() bool { return p.bounded || len(p.caps.Users)+len(p.caps.Databases) > 0 }
 
-// Keepable returns how many servers clients may keep between their transactions: half of all that there may be, those that another process has now too,
+// Keepable returns how many servers clients may keep between their transactions: half of all that there may be now, those that another process has too,
 // since its clients come here with what they keep; but one is left for who keeps none. Any goroutine may call it.
 func (p *Pool) Keepable() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return max(1, min((p.cap.full()+p.cap.away)/2, p.cap.now-1))
+	return max(1, min((p.cap.now+p.cap.away)/2, p.cap.now-1))
 }
 
 // Cap returns how many servers may exist now. Any goroutine may call it.
