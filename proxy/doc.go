@@ -30,7 +30,9 @@
 // place. pin: keeping a server between transactions. residue: what a transaction left in its server. drain: ending
 // without interrupting. side channel: the guard's own connection to the server. operator: somebody in the console, who is no client. state: what a session is doing.
 // expectation: an answer that the server owes, and to whom. dedicate: to give a client a server of its own, in which its
-// statements have their own names.
+// statements have their own names. head: a client or an operator, as it is counted. heir, ancestor: the process that takes
+// this one's place, and the one whose place this one has taken. deed: what only one of two processes can take, once, and
+// with it whom or what it is about.
 //
 // # Locks
 //

@@ -16,7 +16,7 @@ import (
 // from their next transaction on.
 //
 // A database that is at another PostgreSQL now goes there with its clients, each when its transaction has ended. PAUSE before, and RESUME after, has no transaction be at the
-// old one when the first is at the new one. Stragglers are those who have servers at the old one afterwards.
+// old one when the first is at the new one. Stragglers names those who have servers at the old one afterwards.
 func (srv *Server) Reload(cfg Config) error {
 	srv.reloading.Lock() // until it is over nothing changes, not even users or certificates
 	defer srv.reloading.Unlock()
