@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // logFile is a log in a file, which may be taken away from it (logrotate) and opened anew. What is written before it is opened is kept. Any goroutine
@@ -39,23 +42,36 @@ func (l *logFile) open() error {
 	return err
 }
 
-// reopen opens the file of that name anew; if that cannot be, the one that is open stays, and is told.
+// reopen opens the file of that name anew; if that cannot be, the one that is open stays, and is told. It waits for a write to that, but not longer than
+// spoolPatience.
 func (l *logFile) reopen() error {
 	if l.path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o644) // else a pipe would wait for its reader
+	if err == nil && !l.lockWithin(spoolPatience) {
+		err = errors.Join(errors.New("the one that is open takes nothing"), f.Close())
+	}
 	if err != nil {
 		l.log.Warn("the logfile cannot be opened anew; the one that is open stays in use", "error", err)
 		return err
 	}
-	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file != nil {
 		_ = l.file.Close() // everything has been written
 	}
 	l.file = f
 	return nil
+}
+
+// lockWithin locks mu, unless somebody who writes holds it for longer than this.
+func (l *logFile) lockWithin(patience time.Duration) bool {
+	for end := time.Now().Add(patience); !l.mu.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // Write implements io.Writer.
