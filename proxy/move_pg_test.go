@@ -223,7 +223,11 @@ func TestReloadTellsWhoStaysBehind(t *testing.T) {
 		c.Databases["app"], c.Databases["ses"] = Database{Upstream: to}, Database{Upstream: to, Mode: PoolModeSession}
 	})
 	want := []Straggler{{"app", at, []uint64{1, 2}}, {"ses", at, []uint64{3}}}
-	for i, s := range g.Stragglers() {
+	behind := g.Stragglers()
+	if len(behind) != len(want) {
+		t.Errorf("got %+v, want %+v", behind, want)
+	}
+	for i, s := range behind {
 		if i >= len(want) || s.Database != want[i].Database || s.At != at || len(s.Clients) != len(want[i].Clients) {
 			t.Errorf("got %+v, want %+v", s, want)
 		}
