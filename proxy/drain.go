@@ -97,7 +97,7 @@ func (srv *Server) sendOff(now time.Time, idle time.Duration) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	for nc := range srv.lobby.guests {
-		if srv.shut || srv.lastCall.Load() && nc.LocalAddr().Network() != "unix" { // there operators come
+		if srv.shut || srv.closedToClients.Load() && nc.LocalAddr().Network() != "unix" { // there operators come
 			_ = nc.SetDeadline(past)
 		}
 	}
@@ -158,7 +158,7 @@ func (srv *Server) closeToClients() error {
 	if !srv.cfg().LikePgBouncer {
 		return srv.closeListeners()
 	}
-	srv.lastCall.Store(true)
+	srv.closedToClients.Store(true)
 	return srv.closeSome(func(l *listener) bool { return l.socket.Addr().Network() != "unix" })
 }
 

@@ -48,11 +48,11 @@ type Server struct {
 
 	ids atomic.Uint64 // given to clients, servers and operators
 
-	draining atomic.Bool
-	lastCall atomic.Bool  // only operators are let in any more
-	leaves   atomic.Bool  // a reload may have left an instance that no database is at
-	sendsOff atomic.Bool  // who is between transactions is told to go
-	accepts  atomic.Int32 // loops of accept: one more connection may come of each
+	draining        atomic.Bool
+	closedToClients atomic.Bool  // only operators are let in any more
+	leaves          atomic.Bool  // a reload may have left an instance that no database is at
+	sendsOff        atomic.Bool  // who is between transactions is told to go
+	accepts         atomic.Int32 // loops of accept: one more connection may come of each
 
 	heir     atomic.Pointer[heir]     // nil: this process has not handed over
 	ancestor atomic.Pointer[ancestor] // nil: no process is left whose place this one has taken

@@ -97,7 +97,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 	if srv.cfg().Console != nil && slices.Contains(Consoles, h.database) {
 		return srv.logOperatorIn(nc, socket, h)
 	}
-	if srv.lastCall.Load() {
+	if srv.closedToClients.Load() {
 		return nil, &Refusal{Reason: ReasonDraining, Message: "server shutting down"}
 	}
 	class, err := srv.classify(l, h)
