@@ -144,8 +144,8 @@ func TestServersOfADatabaseLiveAsLongAsItSays(t *testing.T) {
 	}
 	now := pid(brief)
 	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
-		if again := pid(brief); again != now {
-			t.Fatalf("after the reload: another server, %s in the place of %s", again, now)
+		if n := brief.one(t, "select count(*) from pg_stat_activity where pid = "+now); n != "1" { // another may be there, too
+			t.Fatalf("after the reload server %s has gone", now)
 		}
 	}
 }
