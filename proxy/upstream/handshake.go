@@ -342,7 +342,20 @@ func (h *Handshake) say(m pgproto3.FrontendMessage) error {
 		return fmt.Errorf("encode: %w", err)
 	}
 	if _, err := h.Conn.Write(p); err != nil {
+		if refused := h.refused(); refused != nil {
+			return refused
+		}
 		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// refused is the alert with which the server has closed a connection that cannot be written to any more, nil if there is none: under TLS 1.3 a certificate
+// that it does not take is refused after the client's part of the handshake.
+func (h *Handshake) refused() error {
+	var alert *net.OpError
+	if _, _, err := h.next(); errors.As(err, &alert) && alert.Op == "remote error" {
+		return err
 	}
 	return nil
 }
