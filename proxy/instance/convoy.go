@@ -146,7 +146,7 @@ func (in *Instance) nameConvoys(ctx context.Context, c *pgx.Conn, witness map[ui
 		}
 		var text, id *string
 		err := c.QueryRow(ctx, calledQuery, pid).Scan(&text, &id)
-		if errors.Is(err, pgx.ErrNoRows) || text == nil {
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && (text == nil || in.cfg().Prints.ran([]byte(*text), print) != print) {
 			continue // it has ended; the next sample has another
 		}
 		if err != nil {

@@ -64,6 +64,18 @@ func (p *Prints) find(fingerprint uint64) uint16 {
 	return 0
 }
 
+// textWhole is the length of a text below which PostgreSQL, with an ordinary track_activity_query_size, shows all of it, and not only its start.
+const textWhole = 1000
+
+// ran returns the number of the statement whose text a server was seen at; 0: it has none. now is the number of what the server runs by now,
+// which is another where it was at the statement for a moment only: that tells for texts of which there is only the start.
+func (p *Prints) ran(text []byte, now uint16) uint16 {
+	if len(text) == 0 || len(text) >= textWhole {
+		return now
+	}
+	return p.find(sql.Fingerprint(text))
+}
+
 // printWays is how many numbers a fingerprint may get. With four, nine in ten of the numbers are given before a fingerprint
 // gets none.
 const printWays = 4

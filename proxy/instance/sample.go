@@ -20,11 +20,13 @@ const SampleEvery = time.Second
 // sampleQuery reads what sessions that run something wait for. The function behind pg_stat_activity is asked, because the
 // view joins two catalogues. What sessions of other roles wait for is NULL without pg_read_all_stats: then nothing is
 // known to be blocked, and the law goes by its other signals.
-const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), '')
-  from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
+//
+// The start of the text comes with it: by the time that the answer is here a server may run another statement.
+const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''),
+  coalesce(pg_catalog.left(query, 1024), '') from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
   and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()
-  union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, '', ''
-  union all select -1, pg_catalog.count(*)::text, '', '' from pg_catalog.pg_stat_get_activity(null) where backend_type = 'client backend'`
+  union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, '', '', ''
+  union all select -1, pg_catalog.count(*)::text, '', '', '' from pg_catalog.pg_stat_get_activity(null) where backend_type = 'client backend'`
 
 // standby is what the row of no process has in the place of a wait if the server is one.
 const standby = "standby"
@@ -91,8 +93,8 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	s := &Seen{At: time.Now(), Active: make(map[*pool.Server]Activity, len(ours))}
 	var n count
 	var pid int32
-	var waits, name, client string
-	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name, &client}, func() error {
+	var waits, name, client, text string
+	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name, &client, &text}, func() error {
 		b := ours[uint32(pid)]
 		switch {
 		case pid == 0:
@@ -100,8 +102,9 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 		case pid < 0:
 			n.all, _ = strconv.Atoi(waits)
 		case b != nil:
-			if works, blocked := n.own(s, b, waits); works {
-				in.convoys.saw(b.Print(), blocked)
+			print := in.cfg().Prints.ran([]byte(text), b.Print())
+			if works, blocked := n.own(s, b, waits, print); works {
+				in.convoys.saw(print, blocked)
 			}
 		default:
 			n.other(s, name, client, pid)

@@ -48,8 +48,8 @@ type count struct {
 }
 
 // own counts one of our servers that is active, and says whether it is at work, which it is not while it waits for its client, and whether it
-// waits for a lock.
-func (n *count) own(s *Seen, b Server, waits string) (works, blocked bool) {
+// waits for a lock. print is the number of the statement that it was seen at.
+func (n *count) own(s *Seen, b Server, waits string, print uint16) (works, blocked bool) {
 	if waits == "Client" {
 		s.Active[b.Slot()] = ActiveForClient
 		s.Waits.Client++
@@ -67,7 +67,7 @@ func (n *count) own(s *Seen, b Server, waits string) (works, blocked bool) {
 	if n.witness == nil {
 		n.witness = map[uint16]int32{}
 	}
-	n.witness[b.Print()] = pid
+	n.witness[print] = pid
 	b.Blocked()
 	return true, true
 }
