@@ -40,10 +40,12 @@ func (p *Pool) interactsLocked() bool {
 	return false
 }
 
+// freeLocked is how many run tokens are free.
+func (p *Pool) freeLocked() int { return p.limitLocked() - p.running + p.refundLocked() }
+
 // restLocked is how many of the free tokens jobs may have: what is kept is left untouched, or they have no more than the rest.
 func (p *Pool) restLocked() int {
-	kept := p.keptLocked()
-	free := p.limitLocked() - p.running + p.refundLocked()
+	kept, free := p.keptLocked(), p.freeLocked()
 	if kept == 0 {
 		return free
 	}
@@ -79,7 +81,7 @@ func (p *Pool) freeForLocked(k *Key) int {
 	if p.keptLocked() > 0 {
 		for class := range k.lines {
 			if k.lines[class].n > 0 && p.cfg.Classes[class].Interactive {
-				return p.limitLocked() - p.running + p.refundLocked()
+				return p.freeLocked()
 			}
 		}
 	}
