@@ -129,14 +129,15 @@ func (c *Conn) Gone() bool { return c.polls(pollRDHUP) }
 // Unread is true if something that the peer has sent, or its end, is still to be read. Any goroutine may call it.
 func (c *Conn) Unread() bool { return c.raw != nil && c.polls(pollIN) }
 
-// polls is true if the kernel has one of these events for the socket, or an error.
+// polls is true if the kernel has one of these events for the socket, or an error. It does not wait, so the scheduler is not told of it:
+// a thread that is preempted in such a call would otherwise lose its processor to another, and wake the runtime's monitor every few microseconds.
 func (c *Conn) polls(events int16) bool {
 	has := false
 	_ = c.raw.Control(func(fd uintptr) {
 		p := pollFd{fd: int32(fd), events: events}
 		var wait syscall.Timespec // none
 		// ppoll: arm64 has no poll.
-		n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&wait)), 0, 0, 0)
+		n, _, _ := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&wait)), 0, 0, 0)
 		has = n == 1
 	})
 	return has
@@ -152,7 +153,7 @@ func (c *Conn) unanswered() bool {
 	size := uint32(len(info))
 	var errno syscall.Errno
 	err := c.raw.Control(func(fd uintptr) {
-		_, _, errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+		_, _, errno = syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	})
 	return err == nil && errno == 0 && (info[retransmits] > 0 || info[probes] > 0)
