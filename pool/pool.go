@@ -227,6 +227,7 @@ func (p *Pool) leftLocked(w *Waiter) {
 	if w.Login {
 		p.logging--
 	}
+	p.seenLocked(w.Class)
 }
 
 func (p *Pool) wouldLocked(reason string, class int) {
