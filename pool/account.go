@@ -71,7 +71,7 @@ func (p *Pool) noteLocked() {
 	if p.free { // nobody waits for a token; whoever is beyond the limit would
 		p.account.waiting = p.running-p.refundLocked() > p.limitLocked()
 	}
-	p.account.slotless = waits && p.running-p.refundLocked() < p.limitLocked() && p.queue.Len() > p.logging+held+p.queue.HeldUp()
+	p.account.slotless = waits && p.tokensLocked()-p.refundLocked() < p.limitLocked() && p.queue.Len() > p.logging+held+p.queue.HeldUp()
 }
 
 // watchLocked notes whether slots are exhausted. It is called at each tick instead of at each change: what is made of it

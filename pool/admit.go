@@ -25,6 +25,7 @@ func (p *Pool) SetBlocked(n int, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.refund = refund{max(0, n), now.Add(refundFor)}
+	p.conflictLocked(n)
 	p.grantAll(now)
 }
 
@@ -65,7 +66,8 @@ func (p *Pool) tokenLocked() bool {
 		return true
 	}
 	l := p.limitLocked()
-	return p.running < l || p.refund.blocked > 0 && p.running-p.refundLocked() < l
+	n := p.tokensLocked()
+	return n < l || p.refund.blocked > 0 && n-p.refundLocked() < l
 }
 
 // growingLocked says whether servers are missing, not run tokens: there are none, they are being opened to begin with, clients

@@ -29,13 +29,13 @@ func served(clients []*client) int {
 	return n
 }
 
-// stall has one ask after the other; those that are served go idle in their transaction at once.
+// stall has one ask after the other; those that are served go idle in their transaction at once, for longer than a short gap.
 func (h *harness) stall(clients []*client) {
 	for _, c := range clients {
 		h.get(c)
 		if c.has().Server != nil {
 			h.idle(c)
-			pass(time.Millisecond)
+			pass(pool.GapMost)
 		}
 	}
 }

@@ -12,6 +12,23 @@ func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
 	p.grantAll(now)
 }
 
+// GapMost is the longest gap that can be short.
+const GapMost = gapMost
+
+// SetShortGap says up to which length a gap is short, and that transactions hold each other up.
+func (p *Pool) SetShortGap(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gaps.short, p.gaps.conflicts = d, true
+}
+
+// ShortGap is up to which length a gap is short.
+func (p *Pool) ShortGap() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gaps.short
+}
+
 // Expire does what Run does at each tick.
 func (p *Pool) Expire() { p.expire() }
 

@@ -41,7 +41,7 @@ func (p *Pool) interactsLocked() bool {
 }
 
 // freeLocked is how many run tokens are free.
-func (p *Pool) freeLocked() int { return p.limitLocked() - p.running + p.refundLocked() }
+func (p *Pool) freeLocked() int { return p.limitLocked() - p.tokensLocked() + p.refundLocked() }
 
 // restLocked is how many of the free tokens jobs may have: what is kept is left untouched, or they have no more than the rest.
 func (p *Pool) restLocked() int {

@@ -6,7 +6,7 @@ import "time"
 func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) error {
 	e := &RefusedError{
 		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
-		Waiting: p.queue.Waiting(w.Class), Active: p.running, Limit: p.limitLocked(),
+		Waiting: p.queue.Waiting(w.Class), Active: p.tokensLocked(), Limit: p.limitLocked(),
 		Lent: p.count[Lent], Own: p.lent[w.Class], Cap: p.cap.now, Idle: p.count[Lent] - p.working - p.parked,
 		Expected: p.queue.Wait(w.Class, w.place.Lane), InTime: p.queue.InTime(&w.place),
 	}
@@ -19,7 +19,7 @@ func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) err
 
 // lackLocked says what w lacks now, what it would have the least of first.
 func (p *Pool) lackLocked(w *Waiter) (Lack, error) {
-	if p.ceiling != NoCeiling && p.running >= p.ceiling {
+	if p.ceiling != NoCeiling && p.tokensLocked() >= p.ceiling {
 		return LackCeiling, p.backoff.err
 	}
 	if w.own.Server == nil && len(w.Key.idle) == 0 {

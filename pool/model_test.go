@@ -20,7 +20,8 @@ type member struct {
 	waits  bool
 	again  bool // waits for a token for the server it has
 	token  bool
-	seq    int // order of asking
+	gap    time.Time // when its last statement ended, in a transaction; zero: it has not
+	seq    int       // order of asking
 	server pool.Lease
 	ended  pool.Lease // the last that it gave back
 }
@@ -30,6 +31,7 @@ type world struct {
 	*harness
 	cfg     pool.Config
 	limit   int
+	short   time.Duration // a gap is short up to this
 	members []*member
 	seq     int
 	total   int // servers after the last step
@@ -56,8 +58,8 @@ func (m *member) granted(w *world, s pool.Lease) {
 	if !m.waits {
 		w.failf("%s was granted something it does not wait for", m.name)
 	}
-	if running > w.limit {
-		w.failf("new work began as number %d at a limit of %d", running, w.limit)
+	if n := running + w.gaps(); n > w.limit {
+		w.failf("new work began as number %d at a limit of %d", n, w.limit)
 	}
 	if !m.again {
 		w.served = append(w.served, m)
@@ -70,7 +72,17 @@ func (m *member) granted(w *world, s pool.Lease) {
 			w.failf("%s was lent the server that %s has", m.name, o.name)
 		}
 	}
-	m.waits, m.again, m.token, m.server = false, false, true, s
+	m.waits, m.again, m.token, m.gap, m.server = false, false, true, time.Time{}, s
+}
+
+// gaps is how many members have a run token in a short gap. It is called with state held.
+func (w *world) gaps() (n int) {
+	for _, m := range w.members {
+		if !m.gap.IsZero() && time.Since(m.gap) < w.short {
+			n++
+		}
+	}
+	return n
 }
 
 // grantee joins a member to its world.
@@ -129,7 +141,7 @@ func (w *world) step(t *rapid.T) {
 	case act == "leave" && m.server.Server != nil:
 		discard := rapid.Bool().Draw(t, "discard") // before anything is done: rapid may end the story here
 		s := m.server
-		m.server, m.token, m.ended = pool.Lease{}, false, s
+		m.server, m.token, m.gap, m.ended = pool.Lease{}, false, time.Time{}, s
 		pause()
 		if discard {
 			w.Discard(s, "discarded", now)
@@ -137,7 +149,7 @@ func (w *world) step(t *rapid.T) {
 			w.Release(s, now)
 		}
 	case act == "idle" && m.token:
-		m.token = false
+		m.token, m.gap = false, now
 		s := m.server
 		pause()
 		w.Idle(s, now)
@@ -158,7 +170,7 @@ func (w *world) step(t *rapid.T) {
 		pause()
 		late(w.Pool, l, now)
 	case act == "busy" && m.server.Server != nil && !m.token && !m.waits:
-		m.token = true
+		m.token, m.gap = true, time.Time{}
 		s := m.server
 		pause()
 		w.Busy(s, 0, time.Now())
@@ -258,7 +270,7 @@ func (w *world) check() {
 	// While a slot is free nobody waits for one, but for what his class's share leaves to others.
 	for _, m := range w.members {
 		room := float64(slots[m.Class]) < max(1, math.Ceil(w.cfg.Classes[m.Class].MaxShare*float64(st.Cap)))
-		if m.waits && running < w.limit && (m.again || (idle[m.Key] > 0 && room)) {
+		if m.waits && running+w.gaps() < w.limit && (m.again || (idle[m.Key] > 0 && room)) {
 			w.failf("%s waits beside a run token and %d idle servers", m.name, idle[m.Key])
 		}
 	}
@@ -271,10 +283,12 @@ func TestPoolAgreesWithModel(t *testing.T) {
 		var fault string
 		var stopped any
 		servers, limit := rapid.IntRange(1, 7).Draw(rt, "servers"), rapid.IntRange(1, 4).Draw(rt, "limit")
+		short := time.Duration(rapid.SampledFrom([]int{0, 1, 5, 20, 2000}).Draw(rt, "short")) * time.Millisecond
 		synctest.Test(t, func(t *testing.T) {
 			cfg := small(servers)
 			run(t, cfg, limit, false, func(_ *testing.T, h *harness) {
-				w := &world{harness: h, cfg: cfg, limit: limit, retired: map[pool.Conn]bool{}}
+				h.SetShortGap(short)
+				w := &world{harness: h, cfg: cfg, limit: limit, short: short, retired: map[pool.Conn]bool{}}
 				for i := range 8 {
 					m := &member{client: &client{name: fmt.Sprint("m", i)}}
 					m.Waiter = pool.Waiter{Key: h.key("app"), Grantee: grantee{m, w}}

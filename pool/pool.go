@@ -39,7 +39,7 @@ type Pool struct {
 	count   [states]int
 	running int
 	working int   // servers with a run token
-	ran     []int // run tokens, by class
+	ran     []int // run tokens in use, by class
 	// interactive is when interactive work was seen last.
 	interactive time.Time
 	// late and lateErrs are of expire, which has one caller.
@@ -50,8 +50,8 @@ type Pool struct {
 	prints   prints
 	account  account
 	hold     hold
-	gap      quantile.Estimate // the 99th percentile of the time between two statements of a transaction
-	parked   int               // servers lent and kept between transactions
+	gaps     gaps
+	parked   int // servers lent and kept between transactions
 	changes  uint64
 	culprit  time.Time // when one was named last
 	logging  int       // logins of clients that wait for a server
@@ -82,7 +82,7 @@ func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 		cfg: cfg, dial: dial, limit: l, free: observe,
 		queue: queue.New[*Waiter](cfg.Classes), keys: map[string]*Key{}, servers: map[*Server]struct{}{},
 		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)), ran: make([]int, len(cfg.Classes)),
-		parkedBy: make([]int, len(cfg.Classes)), ceiling: NoCeiling, gap: quantile.Of(0.99),
+		parkedBy: make([]int, len(cfg.Classes)), ceiling: NoCeiling, gaps: gaps{usual: quantile.Of(0.99)},
 		wait: make([]histogram, len(cfg.Classes)), logins: map[string]uint64{}, would: map[string][]uint64{},
 		gates: map[*Gate]struct{}{},
 	}
@@ -293,13 +293,14 @@ func (p *Pool) Decline(l Lease, now time.Time) {
 	p.Release(l, now)
 }
 
-// Idle gives the run token back: a statement has ended, the server is kept, a transaction open. It does nothing if the
-// lease has ended.
+// Idle gives the run token back, at once or when the gap until the next statement is not short any more: a statement has ended, the
+// server is kept, a transaction open. It does nothing if the lease has ended.
 func (p *Pool) Idle(l Lease, now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
-	if l.lastsLocked() {
+	if l.lastsLocked() && l.running > 0 {
 		p.idleLocked(l.Server, now)
+		p.beginGapLocked(l.Server)
 	}
 	p.grantAll(now)
 }
@@ -339,7 +340,7 @@ func (p *Pool) Busy(l Lease, index uint16, now time.Time) {
 		return
 	}
 	if idle := l.Server.idle; !idle.IsZero() {
-		p.gap.Add(now.Sub(idle))
+		p.gaps.usual.Add(now.Sub(idle))
 	}
 	p.runLocked(l.Server, index)
 }
@@ -403,6 +404,7 @@ func (p *Pool) Discard(l Lease, why string, now time.Time) {
 
 func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 	p.haltLocked(s, s.running)
+	p.endGapLocked(s)
 	p.unparkLocked(s)
 	declined := s.declined
 	s.idle, s.pinned, s.reaped, s.declined = time.Time{}, false, false, false
@@ -414,6 +416,7 @@ func (p *Pool) endLeaseLocked(s *Server, now time.Time) {
 
 // grantAll grants what can be granted, starts the dials that are wanted, and unlocks. It is called with mu held.
 func (p *Pool) grantAll(now time.Time) {
+	p.endGapsLocked(now)
 	p.queue.Suspend(p.growingLocked(), now)
 	p.queue.Advance(now)
 	for {
@@ -430,6 +433,7 @@ func (p *Pool) grantAll(now time.Time) {
 	}
 	evicted := p.growLocked(now)
 	p.noteLocked()
+	p.timeGapLocked(now)
 	p.mu.Unlock()
 	if evicted != nil {
 		evicted.Conn.Close("room for another user or database")

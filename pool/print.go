@@ -168,6 +168,7 @@ func (p *Pool) runLocked(s *Server, index uint16) {
 		return
 	}
 	p.unparkLocked(s)
+	p.endGapLocked(s)
 	s.idle = time.Time{}
 	if s.running == 0 {
 		p.working++
@@ -209,6 +210,7 @@ func (p *Pool) haltLocked(s *Server, n int) {
 	if n > 0 && s.running == n {
 		p.working--
 	}
+	p.gaps.ended += n
 	s.running -= n
 	p.running -= n
 	p.ran[s.class] -= n

@@ -44,7 +44,7 @@ func (p *Pool) Reap(now time.Time, blocks map[*Server]int) Reapable {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watchLocked(now)
-	r := Reapable{Why: "no_pressure", After: min(max(reapGaps*p.gap.Value(), reapMin), reapMax)}
+	r := Reapable{Why: "no_pressure", After: min(max(reapGaps*p.gaps.usual.Value(), reapMin), reapMax)}
 	if p.account.pressed.IsZero() {
 		return r
 	}

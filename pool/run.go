@@ -14,11 +14,18 @@ const tick = 50 * time.Millisecond
 func (p *Pool) Run(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	over := time.NewTimer(time.Hour)
+	defer over.Stop()
+	p.timeBy(over)
+	defer p.timeBy(nil)
 	var second time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-over.C:
+			p.gapOver()
+			continue
 		case <-t.C:
 		}
 		p.expire()
@@ -85,6 +92,7 @@ func (p *Pool) tidy(now time.Time) {
 	p.mu.Lock()
 	p.tallyLocked(now)
 	p.learnLocked(now)
+	p.learnGapLocked()
 	p.cap.raise(now)
 	var s *Server
 	why := ""

@@ -109,7 +109,10 @@ type Server struct {
 	kind     uint16        // of the first statement of the lease
 	declined bool          // nothing was done with the lease
 	patience time.Duration // of that client; 0: it has not said
+	gap      bool          // it keeps a run token in a short gap of its transaction
 	asked    time.Time     // when the client asked for what has not been answered yet, since it was granted; zero: it has been
+
+	before, behind *Server // in a short gap, as it is; guarded by Pool.mu
 
 	// Trait is what the server has been made fit for by who had it last. It belongs to whom the server is lent.
 	Trait Trait
