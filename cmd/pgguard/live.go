@@ -314,7 +314,7 @@ func toGuard(f *config.File, log *slog.Logger, b *bouncer) (proxy.Config, error)
 	cfg := f.ToProxy()
 	cfg.Log, cfg.LearnedDir = log, f.LearnedDir()
 	if b != nil {
-		cfg.Grace, cfg.LikePgBouncer = forever, true
+		cfg.Grace = forever
 	}
 	return cfg, provideFiles(&cfg, log)
 }

@@ -149,6 +149,7 @@ func (f *File) chooseMethod(given bool) {
 }
 
 func (f *File) checkAuth(c *checker) {
+	f.checkQueryAt(c, "auth.query_at", f.Auth.QueryAt)
 	for name, u := range f.Auth.Users {
 		path := join("auth.users", name)
 		n := 0
@@ -186,6 +187,36 @@ func (f *File) checkAuth(c *checker) {
 			c.bad(path+".map", "is for the methods peer and cert")
 		}
 	}
+}
+
+// checkLookup refuses what nobody could be looked up by, of one database.
+func (f *File) checkLookup(c *checker, path string, own Lookup) {
+	if q := own.Query; q != "" && q != "auto" && !strings.Contains(q, "$1") {
+		c.bad(path+".auth.query", "has no $1, in whose place the name of the user is put")
+	}
+	if own.Query == "" && f.Auth.Query == "" {
+		for key, given := range map[string]string{"query_user": own.QueryUser, "query_at": own.QueryAt} {
+			if given != "" {
+				c.bad(path+".auth."+key, "is of no use without a query; give %s.auth.query: auto, or auth.query for all databases", path)
+			}
+		}
+	}
+	if slices.Contains(proxy.Consoles, own.QueryAt) {
+		c.bad(path+".auth.query_at", "cannot use the reserved %q database as an auth_dbname", own.QueryAt)
+	}
+	f.checkQueryAt(c, path+".auth.query_at", own.QueryAt)
+}
+
+// checkQueryAt refuses a database that is nowhere. In PgBouncer's place that is told at a login, as PgBouncer does.
+func (f *File) checkQueryAt(c *checker, path, name string) {
+	if _, ok := f.Databases[name]; name == "" || ok || !f.Upstream.missing() || slices.Contains(proxy.Consoles, name) || f.LikePgBouncer {
+		return
+	}
+	c.faults = append(c.faults, Fault{
+		Path:    path,
+		Message: fmt.Sprintf("there is no database %q, nor an upstream for every database", name),
+		because: "upstream",
+	})
 }
 
 // parseAddresses reads networks and unix; all stands for every one, and so does none.

@@ -17,6 +17,9 @@ func schemaKeys(t reflect.Type, path string) []string {
 	case reflect.Struct:
 		var keys []string
 		for i := range t.NumField() {
+			if t.Field(i).Tag.Get("yaml") == noKey {
+				continue
+			}
 			keys = append(keys, schemaKeys(t.Field(i).Type, join(path, t.Field(i).Tag.Get("yaml")))...)
 		}
 		return keys

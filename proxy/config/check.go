@@ -279,9 +279,7 @@ func (f *File) checkDatabases(c *checker) {
 		if name == "" {
 			c.bad(path, "a database must have a name")
 		}
-		if q := db.Auth.Query; q != "" && q != "auto" && !strings.Contains(q, "$1") {
-			c.bad(path+".auth.query", "has no $1, in whose place the name of the user is put")
-		}
+		f.checkLookup(c, path, db.Auth)
 		for setting := range db.Settings {
 			if !settingName.MatchString(setting) || slices.Contains(notSettings, strings.ToLower(setting)) {
 				c.bad(join(path+".settings", setting), "is no setting of PostgreSQL that servers can be started with")

@@ -25,6 +25,9 @@ type place struct {
 	source       string
 }
 
+// noKey marks a field that is no key.
+const noKey = "-"
+
 // fresh is a type whose elements of a list begin with defaults.
 type fresh interface{ fresh() }
 
@@ -120,6 +123,9 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 	var known []string
 	for i := range v.NumField() {
 		key := v.Type().Field(i).Tag.Get("yaml")
+		if key == noKey {
+			continue
+		}
 		fields[key] = v.Field(i)
 		known = append(known, key)
 	}

@@ -119,6 +119,7 @@ func (f *File) ToProxy() proxy.Config {
 		AcceptWhileDraining: f.Shutdown.AcceptWhileDraining,
 		Grace:               f.Shutdown.Grace.Std(),
 		IdleGrace:           f.Shutdown.IdleGrace.Std(),
+		LikePgBouncer:       f.LikePgBouncer,
 		TLS: proxy.TLS{Mode: proxy.TLSMode(f.TLS.Mode), Files: auth.Files{
 			Cert: f.TLS.Cert, Key: f.TLS.Key, ClientCA: f.TLS.ClientCA, ClientCRL: f.TLS.ClientCRL,
 		}},

@@ -42,6 +42,8 @@ type File struct {
 	Exemplars          bool                `yaml:"exemplars"`
 	OTLP               OTLP                `yaml:"otlp"`
 	Reload             bool                `yaml:"reload_on_change"`
+
+	LikePgBouncer bool `yaml:"-"` // no key: the file is PgBouncer's, and the guard in its place
 }
 
 // OTLP says where metrics and spans are sent to.

@@ -45,10 +45,21 @@ func tooLarge(name string) Fault {
 
 // Parse reads a configuration; name stands in its faults. The error is Faults, and holds all of them.
 func Parse(name string, data []byte, over ...Override) (*File, error) {
+	return parseInto(Default(), name, data, over)
+}
+
+// ParseLikePgBouncer is Parse for a guard in PgBouncer's place, which takes what PgBouncer tells of at a login only.
+func ParseLikePgBouncer(name string, data []byte, over ...Override) (*File, error) {
+	f := Default()
+	f.LikePgBouncer = true
+	return parseInto(f, name, data, over)
+}
+
+// parseInto is Parse into f, which has the defaults.
+func parseInto(f *File, name string, data []byte, over []Override) (*File, error) {
 	if len(data) > maxSize {
 		return nil, Faults{tooLarge(name)}
 	}
-	f := Default()
 	d := &decoder{name: name, where: map[string]place{}}
 	d.file(f, data)
 	for _, o := range over {

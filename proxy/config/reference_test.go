@@ -80,6 +80,9 @@ func keysOf(t reflect.Type, path string) []string {
 		var keys []string
 		for i := range t.NumField() {
 			f := t.Field(i)
+			if f.Tag.Get("yaml") == noKey {
+				continue
+			}
 			keys = append(keys, keysOf(f.Type, join(path, f.Tag.Get("yaml")))...)
 		}
 		return keys

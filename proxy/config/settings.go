@@ -41,8 +41,9 @@ func flatten(v reflect.Value, path, schema string, add func(fact)) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			key := v.Type().Field(i).Tag.Get("yaml")
-			flatten(v.Field(i), join(path, key), join(schema, key), add)
+			if key := v.Type().Field(i).Tag.Get("yaml"); key != noKey {
+				flatten(v.Field(i), join(path, key), join(schema, key), add)
+			}
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {

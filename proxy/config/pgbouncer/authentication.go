@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pgguard/proxy"
 	"pgguard/proxy/auth"
 )
 
@@ -136,7 +137,7 @@ func (c *converter) lookups(list []*database) {
 		}
 	}
 	for _, d := range list {
-		c.lookup(d)
+		c.lookup(d, list)
 	}
 	e, ok := c.given("auth_dbname")
 	switch {
@@ -144,12 +145,20 @@ func (c *converter) lookups(list []*database) {
 	case e.value == "pgbouncer":
 		c.bad(e.valueAt, "auth_dbname", "cannot use the reserved %q database as an auth_dbname", e.value)
 	case c.looksUp:
-		c.set(a.child("query_at"), quote(e.value), e.valueAt)
+		c.queryAt(a, pair{value: e.value, valueAt: e.valueAt}, list)
+	}
+}
+
+// queryAt writes in which of the databases users are looked up.
+func (c *converter) queryAt(a *node, p pair, list []*database) {
+	n := c.set(a.child("query_at"), quote(p.value), p.valueAt)
+	if !slices.ContainsFunc(list, func(d *database) bool { return d.key == p.value || d.key == proxy.AnyDatabase }) {
+		c.remark(n, p.valueAt, "auth_dbname", "%q is no database here: who is to be looked up there is refused", p.value)
 	}
 }
 
 // lookup says how users of one database are looked up, where that is not as it is for all.
-func (c *converter) lookup(d *database) {
+func (c *converter) lookup(d *database, list []*database) {
 	general, all := c.given("auth_user")
 	user, own := d.fields["auth_user"]
 	if !all && !own {
@@ -175,7 +184,7 @@ func (c *converter) lookup(d *database) {
 		c.query(n, query, is)
 	}
 	if p, ok := d.fields["auth_dbname"]; ok {
-		c.set(n.child("query_at"), quote(p.value), p.valueAt)
+		c.queryAt(n, p, list)
 	}
 }
 

@@ -40,13 +40,29 @@ type Process struct {
 }
 
 // Convert reads the file of this name, and those that it names. The error is config.Faults: every line that cannot be kept, or that PgBouncer
-// itself would refuse.
-func Convert(name string) (*Conversion, error) { return ConvertWith(name, nil) }
+// itself would refuse, or tell of at a login.
+func Convert(name string) (*Conversion, error) {
+	out, err := ConvertWith(name, nil)
+	if err != nil {
+		return nil, err
+	}
+	return out.strict()
+}
+
+// strict returns c if its YAML is a configuration that pgguard takes in its own place, too.
+func (c *Conversion) strict() (*Conversion, error) {
+	_, err := config.Parse(c.name, c.YAML)
+	if faults, ok := err.(config.Faults); ok {
+		return nil, moved(faults, c.where)
+	}
+	return c, err
+}
 
 // Assignment is a value for a key of [pgbouncer] in the place of what the file says.
 type Assignment struct{ Key, Value string }
 
-// ConvertWith is Convert with values that go before those of the file, as SET in PgBouncer's console gives them.
+// ConvertWith is Convert for a guard in PgBouncer's place, with values that go before those of the file, as SET in PgBouncer's console gives them. What PgBouncer tells of at a
+// login only is no fault.
 func ConvertWith(name string, set []Assignment) (*Conversion, error) {
 	f, err := read(name, openFile)
 	if err != nil {
@@ -63,14 +79,14 @@ func Knows(key string) bool { return settingOf(key) != nil }
 
 // Load returns the configuration as serve uses it; its faults have the places of PgBouncer's lines.
 func (c *Conversion) Load(over ...config.Override) (*config.File, error) {
-	f, err := config.Parse(c.name, c.YAML, over...)
+	f, err := config.ParseLikePgBouncer(c.name, c.YAML, over...)
 	if faults, ok := err.(config.Faults); ok {
 		return nil, moved(faults, c.where)
 	}
 	return f, err
 }
 
-// convertFrom is Convert with another way to open files.
+// convertFrom is ConvertWith, of nothing, with another way to open files.
 func convertFrom(name string, open func(string) ([]byte, error)) (*Conversion, error) {
 	f, err := read(name, open)
 	if err != nil {

@@ -59,3 +59,29 @@ func TestAssignmentsGoBeforeTheFile(t *testing.T) {
 		t.Errorf("a wrong value: %v", err)
 	}
 }
+
+// TestAuthDbnameThatIsNoDatabase is told of at a login in PgBouncer's place, as PgBouncer does, with a remark; it is a fault of a configuration of pgguard's own.
+func TestAuthDbnameThatIsNoDatabase(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pgbouncer.ini")
+	text := "[databases]\nshop = host=db auth_user=app auth_dbname=away\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = md5\n"
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := ConvertWith(name, []Assignment{{"auth_user", "app"}, {"auth_dbname", "gone"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := out.Load(); err != nil || f.Databases["shop"].Auth.QueryAt != "away" || f.Auth.QueryAt != "gone" {
+		t.Errorf("in PgBouncer's place: %v, %v", f, err)
+	}
+	said := strings.Join(out.Remarks, "\n")
+	for _, want := range []string{`pgbouncer.ini:2: auth_dbname: "away" is no database here`, `SET auth_dbname:1: auth_dbname: "gone" is no database here`} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no remark %s in:\n%s", want, said)
+		}
+	}
+	_, err = Convert(name)
+	if want := `pgbouncer.ini:2:42: databases.shop.auth.query_at: there is no database "away"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("of its own: %v, want %s", err, want)
+	}
+}
