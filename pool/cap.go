@@ -138,7 +138,7 @@ func (p *Pool) spareLimitsLocked(k *Key) spares {
 		return s
 	}
 	for _, other := range p.list {
-		user, name := other.User == k.User, other.name() == k.name()
+		user, name := other.User == k.User, k.countsWith(other)
 		if user {
 			s.user -= other.open
 		}
@@ -155,8 +155,10 @@ func (p *Pool) spareLimitsLocked(k *Key) spares {
 	return s
 }
 
-// name is that of k's database.
-func (k *Key) name() string { return cmp.Or(k.Name, k.Database) }
+// countsWith is true for a key whose servers are counted for the same database as k's, by the name that clients use.
+func (k *Key) countsWith(other *Key) bool {
+	return k == other || !k.Shared && !other.Shared && cmp.Or(k.Name, k.Database) == cmp.Or(other.Name, other.Database)
+}
 
 // least is the lower of two limits, of which 0 is none; b is one.
 func least(a, b int) int {

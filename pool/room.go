@@ -63,7 +63,7 @@ func (p *Pool) evictLocked(k *Key, allowed bool, now time.Time) *Server {
 
 // helpsLocked says whether one server less of key other lets one of k be opened that the limit of its user or database forbids.
 func (p *Pool) helpsLocked(k, other *Key) bool {
-	return p.spareLimitsLocked(k).lets(k.User == other.User, k.Database == other.Database, k.name() == other.name())
+	return p.spareLimitsLocked(k).lets(k.User == other.User, k.Database == other.Database, k.countsWith(other))
 }
 
 // yieldsLocked says whether a server that comes back must make room for one of another key: there is no room otherwise, its turn is

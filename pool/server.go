@@ -32,6 +32,8 @@ type Key struct {
 	Name string
 	// Lifetime, if not 0, is in the place of the Config's. It is set with them.
 	Lifetime time.Duration
+	// Shared is true if databases of several names may have its servers, which are then counted for none of them. It is set with them.
+	Shared bool
 
 	// guarded by Pool.mu
 	refs     int

@@ -85,7 +85,7 @@ func (s *session) reroute() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.route.inst, s.route.site, s.route.key, s.route.terms = r.inst, r.site, r.key, r.terms // what others read without mu stays
+	s.route.inst, s.route.site, s.route.key, s.route.terms, s.route.cfg = r.inst, r.site, r.key, r.terms, r.cfg // what others read without mu stays
 	s.client.Settle(r.terms)
 	s.waiter.Key, s.waiter.Gate = r.key, &r.site.gate
 	return nil

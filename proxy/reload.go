@@ -97,9 +97,7 @@ func (srv *Server) follow(cfg *Config) {
 			ups[0], ups[i] = ups[i], ups[0]
 		}
 		in.Reload(told, ups[0], ups[1:])
-		in.Pool.Bound(func(k *pool.Key) (pool.Most, time.Duration) {
-			return srv.mostOf(k.Name, k.User), srv.lifetimeOf(k.Name)
-		})
+		in.Pool.Bound(srv.boundsOf)
 	}
 	if cfg.Upstream.Host != "" {
 		srv.instanceFor(cfg.Upstream)

@@ -268,3 +268,66 @@ func TestReloadMovesDatabases(t *testing.T) {
 	_ = c.Close()
 	eventually(t, "the instance that nothing names ended", func() bool { return len(g.Stats().Pools) == 1 })
 }
+
+// TestReloadedBoundsAreOfTheirNames: two names of one database have servers in common. What a reload says of one of them holds for its clients, those who are in and those to
+// come, and for nobody else's.
+func TestReloadedBoundsAreOfTheirNames(t *testing.T) {
+	at := func(c *Config) Database {
+		up := c.Upstream
+		up.Database = "other"
+		return Database{Upstream: up}
+	}
+	for _, bounded := range []string{"first", "second"} { // of whom the first has logged in first
+		t.Run(bounded, func(t *testing.T) {
+			g := newGuard(t, address(shared), func(c *Config) {
+				c.Databases = map[string]Database{"first": at(c), "second": at(c)}
+			})
+			free := map[string]string{"first": "second", "second": "first"}[bounded]
+			clients := map[string][]*caller{}
+			pid := func(c *caller) string { return c.one(t, "select pg_backend_pid()") }
+			for range 2 {
+				for _, name := range []string{"first", "second"} {
+					c := mustCall(t, g.addr, "postgres", name)
+					clients[name] = append(clients[name], c)
+					if pid(c) != pid(clients["first"][0]) {
+						t.Fatal("the two names have no server in common")
+					}
+				}
+			}
+			g.with(t, func(c *Config) {
+				d := at(c)
+				d.Lifetime, d.MaxServers = 100*time.Millisecond, 1
+				c.Databases[bounded] = d
+			})
+			clients[bounded] = append(clients[bounded], mustCall(t, g.addr, "postgres", bounded))
+			clients[free] = append(clients[free], mustCall(t, g.addr, "postgres", free))
+			for i, c := range clients[bounded] {
+				now := pid(c)
+				eventually(t, "another server, of client "+strconv.Itoa(i), func() bool { return pid(c) != now })
+			}
+			stays := pid(clients[free][0])
+			for range 20 { // as long as servers of the other come and go
+				now := pid(clients[bounded][0])
+				eventually(t, "another server", func() bool { return pid(clients[bounded][0]) != now })
+				for i, c := range clients[free] {
+					if now := pid(c); now != stays {
+						t.Fatalf("the server of client %d of %s has changed from %s to %s", i, free, stays, now)
+					}
+				}
+			}
+			for _, c := range clients[free] {
+				c.want(t, c.query, "begin; select 1", "", 'T')
+			}
+			in := clients[bounded]
+			in[0].want(t, in[0].query, "begin; select 1", "", 'T')
+			answered := make(chan struct{})
+			go func() { defer close(answered); in[1].want(t, in[1].query, "select 1", "", 'I') }()
+			eventually(t, "one that waits", func() bool { return g.pool().Classes[0].Waiting == 1 })
+			in[0].want(t, in[0].query, "commit", "", 'I')
+			<-answered
+			for _, c := range clients[free] {
+				c.want(t, c.query, "commit", "", 'I')
+			}
+		})
+	}
+}

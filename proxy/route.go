@@ -100,6 +100,38 @@ func (srv *Server) lifetimeOf(name string) time.Duration {
 	return d.Lifetime
 }
 
+// isApart is true if a user's servers in a database that clients call so are not those of another name, too: something holds for them alone.
+func (srv *Server) isApart(name, user string) bool {
+	most := srv.mostOf(name, user)
+	return most.Login != 0 || most.Database != 0 || srv.lifetimeOf(name) != 0
+}
+
+// boundsOf are how many servers there may be of a key, and how old they may be.
+func (srv *Server) boundsOf(k *pool.Key) (pool.Most, time.Duration) {
+	most := srv.mostOf(k.Name, k.User)
+	if k.Shared {
+		return pool.Most{User: most.User}, 0
+	}
+	return most, srv.lifetimeOf(k.Name)
+}
+
+// keyOf is that of clients who call a database so, and log in to servers as l says. It is used once more.
+func (srv *Server) keyOf(l *login, name string) *pool.Key {
+	var text strings.Builder
+	for _, o := range l.options {
+		fmt.Fprintf(&text, "%s\x00%s\x00", o.Name, o.Value)
+	}
+	fmt.Fprintf(&text, "\x00%d", l.turn)
+	apart := srv.isApart(name, l.entry.User)
+	if apart {
+		fmt.Fprintf(&text, "\x00%s", name)
+	}
+	return l.inst.Pool.Key(l.entry.Database, l.entry.User, text.String(), func(k *pool.Key) {
+		k.Value, k.Name, k.Shared = l, name, !apart
+		k.Most, k.Lifetime = srv.boundsOf(k) // anew: a reload sees the key, or is seen by it
+	})
+}
+
 // with returns the settings that a client's servers have: its own, and those of its database that it does not choose.
 func (d *Database) with(own []translate.Pair) []translate.Pair {
 	if len(d.Settings) == 0 {
@@ -117,44 +149,46 @@ func (d *Database) with(own []translate.Pair) []translate.Pair {
 
 // routeFor finds the instance and the key of a client.
 func (srv *Server) routeFor(h *hello) (*route, error) {
-	d, database, ok := srv.destination(h.database)
+	cfg := srv.cfg()
+	d, database, ok := cfg.destination(h.database)
 	if !ok {
 		return nil, srv.noSuchDatabase(h.database)
 	}
-	r := &route{mode: d.Mode, database: h.database}
+	r := &route{mode: d.Mode, database: h.database, cfg: cfg}
 	r.at = srv.databaseFor(h.database, srv.instanceFor(d.Upstream))
 	r.site = r.at.site.Load()
 	r.inst = r.site.inst
 	r.defers = srv.cfg().DeferBegin && r.mode == PoolModeTransaction
 	user := cmp.Or(d.User, h.user)
 	h.settings = d.with(h.settings)
-	var name strings.Builder
-	for _, o := range h.settings {
-		fmt.Fprintf(&name, "%s\x00%s\x00", o.Name, o.Value)
-	}
 	r.inst.Settled()
 	entry := r.inst.Entry(database, user)
-	turn := entry.Turn()
-	fmt.Fprintf(&name, "\x00%d", turn)
-	most := srv.mostOf(h.database, user)
-	if most.Login != 0 || most.Database != 0 || d.Lifetime != 0 {
-		fmt.Fprintf(&name, "\x00%s", h.database) // which has servers of its own then
-	}
-	r.key = r.inst.Pool.Key(database, user, name.String(), func(k *pool.Key) {
-		k.Value, k.Name = srv.newLogin(r.inst, entry, turn, h.settings), h.database
-		k.Most, k.Lifetime = srv.mostOf(h.database, user), srv.lifetimeOf(h.database) // anew: a reload sees the key, or is seen by it
-	})
-	l := r.key.Value.(*login)
-	r.terms = srv.termsIn(l, r.mode)
+	r.key = srv.keyOf(srv.newLogin(r.inst, entry, entry.Turn(), h.settings), h.database)
+	r.terms = srv.termsIn(r.key.Value.(*login), r.mode)
 	return r, nil
+}
+
+// rekey has a route be by the key that is right now: a reload may have servers of its name be apart, or shared.
+func (s *session) rekey(now *Config) {
+	l, in, was := s.route.key.Value.(*login), s.route.inst, s.route.key
+	k := s.srv.keyOf(l, s.route.database)
+	s.mu.Lock()
+	s.route.cfg, s.route.key, s.waiter.Key = now, k, k
+	s.mu.Unlock()
+	s.srv.release(in, was)
 }
 
 // forget ends a client's use of its route. Servers that no client to come may have go with the last who may.
 func (srv *Server) forget(r *route) {
 	srv.unused(r.at)
-	last := r.inst.Pool.Forget(r.key)
-	if l := r.key.Value.(*login); last && l.turn != l.entry.Turn() {
-		r.inst.Pool.Retire(time.Now(), "role or database is not what it was", func(s *pool.Server) bool { return s.Key == r.key })
+	srv.release(r.inst, r.key)
+}
+
+// release ends a client's use of a key.
+func (srv *Server) release(in *instance.Instance, k *pool.Key) {
+	last := in.Pool.Forget(k)
+	if l := k.Value.(*login); last && l.turn != l.entry.Turn() {
+		in.Pool.Retire(time.Now(), "role or database is not what it was", func(s *pool.Server) bool { return s.Key == k })
 	}
 }
 

@@ -67,6 +67,9 @@ func (s *session) offer(r *request, end int) error {
 		s.Refused(errElsewhere)
 		return nil
 	}
+	if cfg := s.srv.cfg(); cfg != s.route.cfg {
+		s.rekey(cfg)
+	}
 	if !r.Urgent() && !in.Passes() {
 		if err := in.Refusing(); err != nil {
 			s.Refused(err)

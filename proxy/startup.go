@@ -31,7 +31,8 @@ type route struct {
 	database string // as the client calls it
 	defers   bool   // BEGIN is deferred
 	at       *database
-	site     *site // of at, when the route was made
+	site     *site   // of at, when the route was made
+	cfg      *Config // the last by which its key was looked at
 }
 
 // hello is what a client's start-up packet says.
