@@ -72,7 +72,7 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 func (srv *Server) overtake(d *database) {
 	away := func() (*instance.Instance, bool) {
 		at, _, ok := srv.destination(d.name)
-		if !ok || at.Upstream.Identity() == d.inst().Door().Upstream.Identity() {
+		if !ok || at.isAt(d.inst()) {
 			return nil, false
 		}
 		return srv.instanceFor(at.Upstream), true
@@ -83,22 +83,11 @@ func (srv *Server) overtake(d *database) {
 	srv.settling.Lock()
 	old := d.inst()
 	if in, is := away(); is {
-		introduceTo(in, old)
 		d.rehouse(in, time.Now())
 	}
 	srv.settling.Unlock()
 	srv.settle(d)
 	old.Pool.Retire(time.Now(), retiredElsewhere, func(s *pool.Server) bool { return srv.isLent(d, s.Conn) })
-}
-
-// introduceTo has an instance know of the users of another what it does not know yet: clients who come from there do not prove anew who they are.
-func introduceTo(in, from *instance.Instance) {
-	there, here := from.Door().Memory, in.Door().Memory
-	for user, known := range there.All() {
-		if here.Of(user).Nothing() {
-			here.Learn(user, known)
-		}
-	}
 }
 
 // retiredElsewhere is why a server is retired whose database has left its PostgreSQL.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgproto3/v2"
@@ -75,7 +77,7 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, id: srv.ids.Add(1), session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: srv.passwordOf(in, s.Key.Name, s.Key.User), Question: in.OriginQuestion()}
+	h := upstream.Handshake{User: s.Key.User, Password: srv.passwordOf(in, srv.nameOf(in, s.Key), s.Key.User), Question: in.OriginQuestion()}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
 		for _, o := range as.settings {
@@ -98,10 +100,31 @@ func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.S
 	return b, h.Answer, nil
 }
 
+// nameOf is what clients call the database of a key: what who made it did, unless that is elsewhere by now, and others have its servers.
+func (srv *Server) nameOf(in *instance.Instance, k *pool.Key) string {
+	leads := func(name string) bool {
+		d, real, ok := srv.destination(name)
+		return ok && real == k.Database && d.isAt(in)
+	}
+	if !leads(k.Name) {
+		for _, name := range slices.Sorted(maps.Keys(srv.cfg().Databases)) {
+			if leads(name) {
+				return name
+			}
+		}
+	}
+	return k.Name
+}
+
+// isAt is true for a database that is at an instance.
+func (d *Database) isAt(in *instance.Instance) bool {
+	return d.Upstream.Identity() == in.Door().Upstream.Identity()
+}
+
 // passwordOf is the password with which a user logs in for a database that clients call so: that of its own line; else what is known of the user, for which it is empty; else
 // that of another upstream that names the instance and the user.
 func (srv *Server) passwordOf(in *instance.Instance, database, user string) string {
-	if d, _, ok := srv.destination(database); ok && d.Upstream.User == user && d.Upstream.Password != "" {
+	if d, _, ok := srv.destination(database); ok && d.Upstream.User == user && d.Upstream.Password != "" && d.isAt(in) {
 		return d.Upstream.Password
 	}
 	if d := srv.knownUser(user); !d.Nothing() {

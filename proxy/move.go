@@ -83,10 +83,21 @@ func (s *session) reroute() error {
 	if err != nil {
 		return err
 	}
+	for _, user := range []string{s.user, r.key.User} { // who has proved himself, and whom his database logs in as
+		introduce(user, s.route.inst, r.inst)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.route.inst, s.route.site, s.route.key, s.route.terms, s.route.cfg = r.inst, r.site, r.key, r.terms, r.cfg // what others read without mu stays
 	s.client.Settle(r.terms)
 	s.waiter.Key, s.waiter.Gate = r.key, &r.site.gate
 	return nil
+}
+
+// introduce has an instance know of a user of another what it does not know yet: a client who comes from there does not prove anew who it is.
+func introduce(user string, from, to *instance.Instance) {
+	there, here := from.Door().Memory, to.Door().Memory
+	if known := there.Of(user); here.Of(user).Nothing() {
+		here.Learn(user, known)
+	}
 }

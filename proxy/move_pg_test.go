@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"pgguard/proxy/auth"
 	"pgguard/proxy/pgtest"
 	"pgguard/proxy/upstream"
 )
@@ -259,5 +262,57 @@ func TestReloadTellsWhoStaysBehind(t *testing.T) {
 	stays.want(t, stays.query, "commit", "", 'I')
 	if got := stays.one(t, "select current_setting('port')"); got != strconv.Itoa(shared.Port()) {
 		t.Errorf("a client of another database is at port %s", got)
+	}
+}
+
+// TestMoveTakesNoPasswordsOfOthers: the PostgreSQL that a database goes to is told of the users who come with it, and of nobody else; what stays behind is logged in to as before, though
+// the name that servers are shared by has another password now.
+func TestMoveTakesNoPasswordsOfOthers(t *testing.T) {
+	here, there := strict(t, nil), strict(t, nil)
+	run(t, there, "alter role app password 'hunter2'")
+	run(t, here, "create role own login password 'here'")
+	run(t, there, "create role own login password 'there'")
+	set := asks(auth.MethodPassword)
+	at := func(addr, password string) Database {
+		up := upstreamAt(t, addr)
+		up.Database, up.User, up.Password = "d_password", "own", password
+		return Database{Upstream: up}
+	}
+	g := newGuard(t, address(here), func(c *Config) {
+		set(c)
+		c.Auth.Users = map[string]User{"own": {Secret: auth.Plain("in")}, "app": {Secret: auth.Plain("hunter2")}, "old": {Secret: auth.Plain("hunter2")}}
+		c.Databases = map[string]Database{"goes": at(address(here), "here"), "stays": at(address(here), "here")}
+	})
+	login := func(user, password, database string) *pgconn.PgConn {
+		t.Helper()
+		p, said := comeIn(t, g.addr, user, password, database)
+		if said != "" {
+			t.Fatalf("%s of %s: %s", user, database, said)
+		}
+		return p
+	}
+	app := login("app", "hunter2", "goes")
+	first := login("own", "in", "goes") // whose key stays has servers by, too
+	login("old", "hunter2", "stays")
+	own := login("own", "in", "stays")
+	_ = first.Close(t.Context())
+	g.with(t, func(c *Config) { c.Databases["goes"] = at(address(there), "there") })
+	if got, want := value(t, app, "select current_setting('port')"), strconv.Itoa(there.Port()); got != want {
+		t.Errorf("who came with the database is at %s, want %s", got, want)
+	}
+	known := g.instanceFor(at(address(there), "").Upstream).Door().Memory.All()
+	for user := range known {
+		if user != "app" {
+			t.Errorf("the new PostgreSQL is told of %s, who has not come", user)
+		}
+	}
+	if known["app"].Nothing() {
+		t.Error("nothing is known of who has come")
+	}
+	if _, err := g.Reconnect("stays"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := value(t, own, "select current_setting('port')"), strconv.Itoa(here.Port()); got != want {
+		t.Errorf("who stays is at %s, want %s", got, want)
 	}
 }
