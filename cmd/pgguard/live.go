@@ -139,7 +139,7 @@ func (l *live) turn(by string, next *reading) ([]config.Change, error) {
 			continue
 		}
 		l.log.Info("setting changed", "key", c.Key, "from", c.From, "to", c.To, "has_effect", string(c.When), "by", by)
-		l.note(l.event(next.file, c, by))
+		l.note(changed(c, by))
 	}
 	l.log.Info("the configuration has been read again", "by", by, "changed", len(changes)-waits, "needs_restart", waits)
 	return changes, nil
@@ -220,15 +220,26 @@ func (l *live) hides(f *config.File, key string) string {
 	return config.WhoOf(key)
 }
 
-// event is a change as the pages may tell it.
-func (l *live) event(f *config.File, c config.Change, by string) event.Event {
-	e := event.Event{
+// changed is a change as an event: whole, for operators and the file of incidents.
+func changed(c config.Change, by string) event.Event {
+	return event.Event{
 		Time: time.Now(), Kind: event.Setting, Subject: c.Key, Cause: string(c.When), From: short(c.From), To: short(c.To), Mode: event.Enforce, By: by,
 	}
-	if who := l.hides(f, c.Key); who != "" {
-		e.Subject, e.From, e.To = who, "", ""
+}
+
+// shown are events as the pages may tell them, as of now. It changes the list, which is the caller's.
+func (l *live) shown(events []event.Event, missed uint64) ([]event.Event, uint64) {
+	f := l.file()
+	for i := range events {
+		e := &events[i]
+		if e.Kind != event.Setting {
+			continue
+		}
+		if who := l.hides(f, e.Subject); who != "" {
+			e.Subject, e.From, e.To = who, "", ""
+		}
 	}
-	return e
+	return events, missed
 }
 
 // source is the flag or variable that a key comes from; "": the file.

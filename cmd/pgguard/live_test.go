@@ -114,6 +114,14 @@ func TestWhatCannotBeAppliedChangesNothing(t *testing.T) {
 	}
 }
 
+// decided is a guard that has decided something.
+type decided struct {
+	guard
+	events *[]event.Event
+}
+
+func (d decided) Events(uint64) ([]event.Event, uint64) { return slices.Clone(*d.events), 0 }
+
 // refusing is a guard that takes no other configuration.
 type refusing struct{ guard }
 
@@ -190,8 +198,10 @@ func TestUsersAreShownToWhoHasTheToken(t *testing.T) {
 	c, file := newChanging(t, who+"pool: {limit: 5}\n")
 	write(t, file, strings.ReplaceAll(who, "3", "4")+"pool: {limit: 6}\n")
 	names := []string{"ann", "10.9.8", "carl", "dora"}
+	pages := &service{live: c.live, guard: decided{events: &c.events}}
 	shown := func() string {
-		text, err := json.Marshal([]any{c.page(), c.events})
+		events, _ := pages.events(0)
+		text, err := json.Marshal([]any{c.page(), events})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,11 +218,20 @@ func TestUsersAreShownToWhoHasTheToken(t *testing.T) {
 	if got := shown(); !strings.Contains(got, `"hidden":["admin.stats_users","admin.users","auth.query_user","auth.rules","auth.users"`) || !strings.Contains(got, `"key":"pool.limit","value":"6"`) {
 		t.Errorf("without a token: %s", got)
 	}
-	token := "secret"
+	token, none := "secret", ""
 	c.known.Store(&token)
 	for _, name := range names {
 		if got := shown(); !strings.Contains(got, name) || strings.Contains(got, "hidden") {
 			t.Errorf("to who knows the token %s is not shown: %s", name, got)
+		}
+	}
+	if got := shown(); !strings.Contains(got, `"subject":"users.dora.max_servers"`) {
+		t.Errorf("to who knows the token a change from before is not shown: %s", got)
+	}
+	c.known.Store(&none)
+	for _, name := range names {
+		if got := shown(); strings.Contains(got, name) {
+			t.Errorf("when no token is asked for any more %s is shown: %s", name, got)
 		}
 	}
 }

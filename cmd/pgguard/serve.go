@@ -342,9 +342,14 @@ func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop fun
 		s.see.Store(see)
 	}
 	board = dashboard.New(dashboard.Source{
-		Incidents: see.Incidents, Events: s.guard.Events, Version: versionName(), Mode: func() string { return string(s.now().Mode) }, Paused: s.guard.Paused,
+		Incidents: see.Incidents, Events: s.events, Version: versionName(), Mode: func() string { return string(s.now().Mode) }, Paused: s.guard.Paused,
 	})
 	return see, board, beside(func(ctx context.Context) { see.Run(ctx, board.Take) })
+}
+
+// events are the decisions after the one with this number, as the pages may tell them, and how many are forgotten.
+func (s *service) events(since uint64) ([]event.Event, uint64) {
+	return s.live.shown(s.guard.Events(since))
 }
 
 // listenerOfPages is what the pages are served on: l, or as soon as a guard that drains has left their address; nil: ctx has ended before.
@@ -387,7 +392,7 @@ func (s *service) serveHTTP(ctx context.Context, see *witness.Witness, board *da
 			return st
 		},
 		Events: func(since uint64) any {
-			return admin.NewEvents(s.guard.Events(since))
+			return admin.NewEvents(s.events(since))
 		},
 		Verdict:   func() any { return see.Verdict() },
 		Incidents: func() any { return see.Incidents() },

@@ -136,7 +136,8 @@ func known(secret func() string) string {
 
 // knows is true for a caller that shows the token.
 func knows(r *http.Request, token string) bool {
-	given, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scheme, given, is := strings.Cut(r.Header.Get("Authorization"), " ")
+	given, is = strings.TrimLeft(given, " "), is && strings.EqualFold(scheme, "Bearer")
 	got, want := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && is
 }

@@ -76,6 +76,8 @@ func TestOnlyWhoKnowsTheTokenHasSomethingDone(t *testing.T) {
 		{path: "/api/v1/cancel", body: `{"confirm": true, "pid": 4711}`, status: 200, did: "signal 4711 false"},
 		{path: "/api/v1/cancel", body: `{"confirm": true, "pid": 4711, "end": true}`, status: 200, did: "signal 4711 true"},
 		{kind: "application/json; charset=utf-8", status: 200, did: "pause"},
+		{authorization: "bearer s3cret", status: 200, did: "pause"},
+		{authorization: "BEARER  s3cret", status: 200, did: "pause"},
 
 		{method: "GET", status: 405},
 		{method: "HEAD", status: 405},
@@ -89,6 +91,7 @@ func TestOnlyWhoKnowsTheTokenHasSomethingDone(t *testing.T) {
 		{authorization: "Bearer wrong", status: 401},
 		{authorization: "Bearer ", status: 401},
 		{authorization: "s3cret", status: 401},
+		{authorization: "Basic s3cret", status: 401},
 		{origin: "http://evil.example", status: 403},
 		{origin: "http://evil.example:9432", status: 403},
 		{origin: "http://127.0.0.1", status: 403},
