@@ -28,7 +28,7 @@ func count(of map[string]int, name string, n int) {
 func (srv *Server) roomLocked(database, user string) error {
 	cfg := srv.cfg()
 	d, ok := cfg.Databases[database]
-	if !ok {
+	if !ok && database != Consoles[0] {
 		d = cfg.Databases[AnyDatabase]
 	}
 	if most := cmp.Or(d.MaxClients, cfg.ClientsPerDatabase); most > 0 && srv.heads.databases[database] >= most {

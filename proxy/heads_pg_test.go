@@ -69,10 +69,32 @@ func TestBoundsOnClients(t *testing.T) {
 	mustCall(t, g.addr, "head2", "postgres")
 }
 
-// TestBoundsOnOperators: an operator who may only look is bounded as a client of a database is, one who may change something is not.
+// TestBoundsOnOperators: in PgBouncer's place an operator who may only look is bounded as a client of a database is, one who may change something is not. In its own place the console
+// has places that no bound on clients takes, and some of them are for who may change something.
 func TestBoundsOnOperators(t *testing.T) {
+	for name, c := range map[string]struct {
+		set    func(*Config)
+		guests int
+		words  string
+	}{
+		"in PgBouncer's place": {func(cfg *Config) { cfg.ClientsPerDatabase, cfg.LikePgBouncer = 2, true }, 2, "client connections exceeded (max_db_client_connections)"},
+		"a bound of PgBouncer's for names without one": {func(cfg *Config) {
+			cfg.ClientsPerDatabase, cfg.LikePgBouncer = 3, true
+			cfg.Databases = map[string]Database{AnyDatabase: {MaxClients: 1}}
+		}, 3, "client connections exceeded (max_db_client_connections)"},
+		"in its own": {func(cfg *Config) {
+			cfg.MaxClients, cfg.ClientsPerDatabase, cfg.ClientsPerUser = 1, 1, 1
+			cfg.Databases, cfg.Users = map[string]Database{AnyDatabase: {MaxClients: 1}}, map[string]UserLimits{"guest": {MaxClients: 1}}
+		}, MaxOperators - MaxOperators/4, "as many operators are in the console as may be"},
+	} {
+		t.Run(name, func(t *testing.T) { boundOperators(t, c.set, c.guests, c.words) })
+	}
+}
+
+// boundOperators has guests come in, who may only look, one too many, and one who may change something.
+func boundOperators(t *testing.T, set func(*Config), guests int, words string) {
 	g := newGuard(t, address(shared), func(cfg *Config) {
-		cfg.ClientsPerDatabase, cfg.LikePgBouncer = 2, true
+		set(cfg)
 		cfg.Admin = Admin{Users: []string{"chief"}, StatsUsers: []string{"guest"}}
 		cfg.Console = func(_ *Server, o *Operator) {
 			_, _ = o.Conn.Write([]byte{'Z', 0, 0, 0, 5, 'I'})
@@ -86,13 +108,13 @@ func TestBoundsOnOperators(t *testing.T) {
 		}
 		return c, err
 	}
-	for i, name := range Consoles {
-		if _, err := visit("guest", name); err != nil {
+	for i := range guests {
+		if _, err := visit("guest", Consoles[i%2]); err != nil {
 			t.Fatalf("guest %d: %v", i, err)
 		}
 	}
-	if _, err := visit("guest", Consoles[0]); err == nil || !strings.Contains(err.Error(), "client connections exceeded (max_db_client_connections)") {
-		t.Errorf("a third guest is told %v", err)
+	if _, err := visit("guest", Consoles[0]); err == nil || !strings.Contains(err.Error(), words) {
+		t.Errorf("one guest more is told %v", err)
 	}
 	if _, err := visit("chief", Consoles[0]); err != nil {
 		t.Errorf("the chief is told %v", err)

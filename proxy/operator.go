@@ -16,6 +16,9 @@ var Consoles = []string{"pgguard", "pgbouncer"}
 // refused, whatever they are up to, so that the file descriptors and the processor are the clients'.
 const MaxOperators = 32
 
+// maxLookers is how many of them may be such that only look: programs, mostly, which may leave connections behind. Who must see to it that there is room again comes in.
+const maxLookers = MaxOperators - MaxOperators/4
+
 // Admin says who may come to the console, and who among them may change something.
 type Admin struct {
 	// Users may look and change, StatsUsers may look. They prove who they are as Auth says.
@@ -99,13 +102,8 @@ func (o *Operator) head() head { return head{Consoles[0], o.User} }
 func (srv *Server) seat(o *Operator, socket net.Conn) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if len(srv.operators) >= MaxOperators {
-		return &Refusal{Reason: ReasonClients, Message: "guard: as many operators are in the console as may be"}
-	}
-	if !o.Changes { // who must see to it that there is room again comes in
-		if err := srv.roomLocked(o.head().database, o.User); err != nil {
-			return err
-		}
+	if err := srv.seatsLocked(o.Changes, o.head()); err != nil {
+		return err
 	}
 	srv.heads.add(o.head(), 1)
 	o.leave = func() { _ = socket.Close() }
@@ -114,6 +112,24 @@ func (srv *Server) seat(o *Operator, socket net.Conn) error {
 		srv.lobby.counted(g, time.Now())
 	}
 	srv.leaveLobbyLocked(socket)
+	return nil
+}
+
+// seatsLocked is nil if one more operator may be in the console, who changes something or only looks; else the answer. Bounds on clients are none on operators, but in PgBouncer's place:
+// there they are, on who only looks.
+func (srv *Server) seatsLocked(changes bool, h head) error {
+	lookers := 0
+	for o := range srv.operators {
+		if !o.Changes {
+			lookers++
+		}
+	}
+	switch {
+	case len(srv.operators) >= MaxOperators, !changes && lookers >= maxLookers:
+		return &Refusal{Reason: ReasonClients, Message: "guard: as many operators are in the console as may be"}
+	case !changes && srv.cfg().LikePgBouncer:
+		return srv.roomLocked(h.database, h.user)
+	}
 	return nil
 }
 
