@@ -47,7 +47,7 @@ func (p *Pool) expire() {
 		p.mu.Lock()
 		now := time.Now()
 		p.tallyLocked(now)
-		late, errs := p.overdueLocked(now)
+		late, errs := p.takeLateLocked(now)
 		if len(late) == 0 {
 			if p.prints.turned {
 				p.sortLocked()
@@ -63,8 +63,8 @@ func (p *Pool) expire() {
 	}
 }
 
-// overdueLocked takes out some whose longest wait is over, with what they are to be told. The slices are good until it is called again.
-func (p *Pool) overdueLocked(now time.Time) ([]*Waiter, []error) {
+// takeLateLocked takes out some whose longest wait is over, with what they are to be told. The slices are good until it is called again.
+func (p *Pool) takeLateLocked(now time.Time) ([]*Waiter, []error) {
 	p.late, p.lateErrs = p.late[:0], p.lateErrs[:0]
 	for len(p.late) < lateAtOnce {
 		place := p.queue.Expire(now)

@@ -40,5 +40,6 @@
 // server. The order is backend.wmu after session.mu, and session.mu after session.wmu: who decides what goes to a client
 // holds the right to write to it first, so that a client that does not read holds up nobody who only needs its mu; who
 // decides what goes to a server locks that writer before it unlocks mu. So bytes leave in the order in which they were
-// decided, and mu is never held during a write. The pool is never called with mu held.
+// decided, and mu is never held during a write. The pool is never called with mu held. Server.mu stands alone: who holds it
+// takes no lock of a session, a link or the pool, and is never kept waiting for one.
 package proxy

@@ -25,12 +25,12 @@ type heir struct {
 	writing chan struct{} // holds one while a client is sent
 	silent  atomic.Bool   // it has not answered in time, and nothing since
 
-	mu     sync.Mutex
-	kept   bool                   // guarded by mu: this process has taken the deed of newcomers
-	taken  bool                   // guarded by mu: the successor has, and says so
-	doomed bool                   // guarded by mu: it is being ended
-	asked  map[uint64]chan string // guarded by mu: arrivals that are not answered yet; nil: it has gone
-	last   uint64                 // guarded by mu: the last ID
+	mu    sync.Mutex
+	kept  bool                   // guarded by mu: this process has taken the deed of newcomers
+	taken bool                   // guarded by mu: the successor has, and says so
+	ended bool                   // guarded by mu: it is being ended
+	asked map[uint64]chan string // guarded by mu: arrivals that are not answered yet; nil: it has gone
+	last  uint64                 // guarded by mu: the last ID
 }
 
 // newHeir returns one, and the file by which it opens the deeds.

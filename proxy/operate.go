@@ -293,30 +293,40 @@ func (srv *Server) kill(d *database) {
 			servers = append(servers, b)
 		}
 	}
-	for _, s := range srv.doomed(d) {
-		s.kick(errKilled)
-	}
+	srv.endClients(d, errKilled)
 	d.inst().Pool.Retire(time.Now(), "kill", func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, linked) })
 	for _, b := range servers {
 		b.Cut("kill")
 	}
 }
 
-// doomed are the clients of a database who are in, to be ended. Those who are about to enter are told to end, and do when they have.
-func (srv *Server) doomed(d *database) (list []*session) {
+// endClients ends the clients of a database. Who is about to enter is told, and ends when he has; who has entered meanwhile is in by the second look.
+func (srv *Server) endClients(d *database, why error) {
+	_, entering := srv.clientsOf(d)
+	for _, s := range entering {
+		s.end(why)
+	}
+	in, _ := srv.clientsOf(d)
+	for _, s := range in {
+		s.kick(why)
+	}
+}
+
+// clientsOf are those of a database who are in, and those who have been told that they may ask and are about to enter.
+func (srv *Server) clientsOf(d *database) (in, entering []*session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	for s := range srv.entered {
 		if s.route.at == d {
-			list = append(list, s)
+			in = append(in, s)
 		}
 	}
 	for s := range srv.greeted {
 		if s.route.at == d {
-			s.end(errKilled)
+			entering = append(entering, s)
 		}
 	}
-	return list
+	return in, entering
 }
 
 // KillClient ends the client, or the operator, with this ID; false: there is none.

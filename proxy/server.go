@@ -239,15 +239,13 @@ func (srv *Server) lookAround() {
 		case <-t.C:
 		}
 		stay := false
-		srv.mu.Lock()
-		for s := range srv.entered {
+		for _, s := range srv.all() {
 			s.conn.Look()
 			if s.heldUp.Load() && s.conn.Gone() {
 				s.end(io.EOF)
 			}
 			stay = stay || time.Since(s.since) >= staying
 		}
-		srv.mu.Unlock()
 		srv.logins.on.Store(stay)
 		for _, in := range srv.allInstances() {
 			in.Pool.Each(func(c pool.Conn) { c.(*backend).conn.Look() })

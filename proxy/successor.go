@@ -76,11 +76,11 @@ func (h *heir) late(ctx context.Context, end func()) {
 		return
 	}
 	h.mu.Lock()
-	h.doomed = end != nil && !h.taken
-	doomed, taken := h.doomed, h.taken
+	h.ended = end != nil && !h.taken
+	ended, taken := h.ended, h.taken
 	h.mu.Unlock()
 	switch {
-	case doomed:
+	case ended:
 		end()
 	case !taken:
 		h.srv.log.Warn("the process that takes over has stopped on the way; clients are served here until it goes on, or is ended")
@@ -196,7 +196,7 @@ func (h *heir) commit() error {
 func (h *heir) takes() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.taken = !h.kept && !h.doomed
+	h.taken = !h.kept && !h.ended
 	return h.taken
 }
 

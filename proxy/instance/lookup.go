@@ -36,8 +36,8 @@ const (
 	queryTheir = `SELECT * FROM pgbouncer.get_auth($1)`
 )
 
-// overdue finds a user whose password is no longer valid, whatever auth.query says of him.
-const overdue = `SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolvaliduntil < pg_catalog.now()`
+// lapsed finds a user whose password is no longer valid, whatever auth.query says of him.
+const lapsed = `SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolvaliduntil < pg_catalog.now()`
 
 // LookupFunction is SQL for a function with which a role that is no superuser may look up users.
 func LookupFunction(role string) string {
@@ -274,7 +274,7 @@ func (in *Instance) lookUpOnce(ctx context.Context, l *lookups, user string) (s 
 		}
 	}()
 	var both pgconn.Batch
-	both.ExecParams(overdue, [][]byte{[]byte(user)}, nil, nil, nil)
+	both.ExecParams(lapsed, [][]byte{[]byte(user)}, nil, nil, nil)
 	both.ExecParams(l.text, [][]byte{[]byte(user)}, nil, nil, nil)
 	r, err := l.conn.PgConn().ExecBatch(ctx, &both).ReadAll()
 	if err != nil {
