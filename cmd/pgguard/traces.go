@@ -35,7 +35,7 @@ func newTraces(f *config.File) (t traces) {
 // registry has everything that is in /metrics.
 func (s *service) registry(see *witness.Witness) *prometheus.Registry {
 	return metrics.Registry(s.guard.Stats, func() metrics.Said {
-		return metrics.Said{Verdicts: see.Verdicts(), Incidents: uint64(see.Begun())}
+		return metrics.Said{Verdicts: see.Verdicts(), Incidents: uint64(see.Begun()), LinesLost: see.Lost()}
 	}, s.traces.exemplars, versionName())
 }
 

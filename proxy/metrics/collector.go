@@ -20,6 +20,7 @@ type Collector struct {
 type Said struct {
 	Verdicts  []diagnosis.Verdict
 	Incidents uint64 // that have begun
+	LinesLost uint64 // of their file
 }
 
 // New returns a Collector of what stats and said return; each is called once for each scrape. traces may be nil.
@@ -115,6 +116,7 @@ func (s sink) said(said Said) {
 		}
 	}
 	s.counter(incidents, said.Incidents)
+	s.counter(linesLost, said.LinesLost)
 }
 
 // pool sends the samples of one PostgreSQL instance.

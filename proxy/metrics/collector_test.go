@@ -51,7 +51,7 @@ func sample() proxy.Stats {
 
 // said is what a witness says of it.
 func said() Said {
-	return Said{Verdicts: []diagnosis.Verdict{{State: diagnosis.Locks, Database: "db:5432"}}, Incidents: 3}
+	return Said{Verdicts: []diagnosis.Verdict{{State: diagnosis.Locks, Database: "db:5432"}}, Incidents: 3, LinesLost: 7}
 }
 
 // page returns what a scrape of c shows.

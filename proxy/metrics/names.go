@@ -15,6 +15,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	verdict   = desc("verdict", "1 for the state that the verdict on a database is.", "database", "state")
 	incidents = desc("incidents_total", "Times in which something was wrong, that have begun.")
+	linesLost = desc("incident_lines_lost_total", "Lines that the file of incidents has not taken, and never will.")
 
 	clients       = desc("clients", "Client connections by state.", "state")
 	pinnedClients = desc("pinned_clients", "Clients that keep their server, by what they left in it.", "reason")

@@ -36,39 +36,50 @@ const (
 	maxWaiting = 2000
 )
 
-// journal writes a Journal. It belongs to one goroutine, which a slow disk holds up, and nobody else.
+// journal writes a Journal. It belongs to one goroutine, the scribe's, which a slow disk holds up, and nobody else.
 type journal struct {
 	Journal
 	file    *os.File
 	size    int64
 	failed  time.Time
 	waiting [][]byte // lines that are not in the file yet
+	lost    int      // lines that have been dropped
 }
 
 // begin opens the file before there is anything to write: what is wrong with it is better known before an incident than after.
-func (j *journal) begin() error {
-	if j == nil {
+func (j *journal) begin() error { return j.told(j.held(func() error { return nil })) }
+
+// put appends the lines, after those that could not be written before. After a failure it does not try, and says so no more, until retryEvery is over, or if it is the last time.
+func (j *journal) put(lines [][]byte, last bool) error {
+	j.waiting = append(j.waiting, lines...)
+	over := max(0, len(j.waiting)-maxWaiting)
+	j.waiting, j.lost = j.waiting[over:], j.lost+over
+	if len(j.waiting) == 0 || time.Since(j.failed) < retryEvery && !last {
 		return nil
 	}
-	return j.told(j.held(func() error { return nil }))
+	return j.told(j.held(j.append))
 }
 
-// write appends the lines, after those that could not be written before. After a failure it does not try, and says so no more, until retryEvery is over.
-func (j *journal) write(lines []Line) error {
-	var never error // of lines that cannot be written, and will not become such that can
+// dropped implements book.
+func (j *journal) dropped(last bool) int {
+	n := j.lost
+	if j.lost = 0; last {
+		n += len(j.waiting)
+	}
+	return n
+}
+
+// texts are lines as they stand in the file. The error is about those that cannot be, and are left out.
+func texts(lines []Line) (list [][]byte, err error) {
 	for i := range lines {
-		text, err := json.Marshal(&lines[i])
-		if err != nil {
-			never = errors.Join(never, err)
+		text, never := json.Marshal(&lines[i])
+		if never != nil {
+			err = errors.Join(err, never)
 			continue
 		}
-		j.waiting = append(j.waiting, append(text, '\n'))
+		list = append(list, append(text, '\n'))
 	}
-	j.waiting = j.waiting[max(0, len(j.waiting)-maxWaiting):]
-	if len(j.waiting) == 0 || time.Since(j.failed) < retryEvery {
-		return never
-	}
-	return errors.Join(never, j.told(j.held(j.append)))
+	return list, err
 }
 
 // told remembers a failure.
@@ -197,7 +208,7 @@ func (j *journal) rotate() error {
 
 // close closes the file, if it is open.
 func (j *journal) close() {
-	if j != nil && j.file != nil {
+	if j.file != nil {
 		_ = j.file.Close() // each write has told what was wrong
 		j.file = nil
 	}

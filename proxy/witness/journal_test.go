@@ -3,6 +3,7 @@ package witness
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,6 +81,12 @@ func numbers(t *testing.T, path string) (list []uint64) {
 		}
 	}
 	return list
+}
+
+// write puts lines into the file.
+func (j *journal) write(lines []Line) error {
+	list, err := texts(lines)
+	return errors.Join(err, j.put(list, false))
 }
 
 // again writes an event of this number, as if retryEvery were over.
@@ -176,7 +183,8 @@ func TestJournalHasNoTextOfAQuery(t *testing.T) {
 	w := New(Config{Guard: wary{}, Journal: Journal{Path: path, Size: 1 << 20}})
 	through := &diagnosis.Culprit{Query: "alter table orders"}
 	in := &diagnosis.Incident{Number: 7, End: time.Unix(1, 0), Culprit: diagnosis.Culprit{Statement: "select orders", Query: "select a from orders", Through: through}}
-	w.write([]*diagnosis.Incident{in})
+	w.file.start()
+	w.write([]*diagnosis.Incident{in}, time.Now())
 	w.file.close()
 	text, err := os.ReadFile(path)
 	if err != nil {

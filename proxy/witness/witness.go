@@ -42,7 +42,7 @@ type Witness struct {
 
 	judges map[string]*diagnosis.Judge // of Run's goroutine, by database
 	house  house                       // of Run's goroutine
-	file   *journal                    // of Run's goroutine; nil: there is none
+	file   *scribe                     // Run starts and ends it; nil: there is none
 	read   uint64                      // of Run's goroutine: the last event that is in the file
 
 	mu       sync.Mutex
@@ -57,7 +57,7 @@ func New(c Config) *Witness {
 	}
 	w := &Witness{cfg: c, judges: map[string]*diagnosis.Judge{}}
 	if c.Journal.Path != "" {
-		w.file = &journal{Journal: c.Journal}
+		w.file = newScribe(&journal{Journal: c.Journal}, w.tellFile)
 	}
 	return w
 }
@@ -70,12 +70,17 @@ type Frame struct {
 	Verdicts []diagnosis.Verdict // the worst first
 }
 
-// Run looks once a second, and has take take what was seen, until ctx ends.
+// Run looks once a second, and has take take what was seen, until ctx ends. What has been decided by then is written, if the file takes it.
 func (w *Witness) Run(ctx context.Context, take func(*Frame)) {
 	t := time.NewTicker(LookEvery)
 	defer t.Stop()
-	defer w.file.close()
-	w.tellFile(w.file.begin())
+	if w.file != nil {
+		w.file.start()
+		defer func() {
+			w.write(nil, time.Now())
+			w.file.close()
+		}()
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,7 +128,7 @@ func (w *Witness) Look(now time.Time) *Frame {
 	for _, in := range turned {
 		w.tellIncident(in)
 	}
-	w.write(turned)
+	w.write(turned, now)
 	return f
 }
 
@@ -137,8 +142,8 @@ func (w *Witness) tellIncident(in *diagnosis.Incident) {
 	w.cfg.Log.Warn("incident ended", append(about, "seconds", in.End.Sub(in.Begin).Seconds(), "waiting", in.Peak.Waiting, "refused", in.RefusedInAll())...)
 }
 
-// write puts the decisions since the last look into the file, and incidents that are over.
-func (w *Witness) write(turned []*diagnosis.Incident) {
+// write has the decisions since the last look be put into the file, and incidents that are over.
+func (w *Witness) write(turned []*diagnosis.Incident, now time.Time) {
 	if w.file == nil {
 		return
 	}
@@ -154,7 +159,9 @@ func (w *Witness) write(turned []*diagnosis.Incident) {
 			lines = append(lines, Line{Incident: in})
 		}
 	}
-	w.tellFile(w.file.write(lines))
+	list, err := texts(lines)
+	w.tellFile(err)
+	w.file.add(list, now)
 }
 
 // tellFile logs what is wrong with the file of incidents.
@@ -162,6 +169,14 @@ func (w *Witness) tellFile(err error) {
 	if err != nil {
 		w.cfg.Log.Error("the file of incidents cannot be written", "file", w.cfg.Journal.Path, "error", err)
 	}
+}
+
+// Lost is how many lines the file of incidents has not taken, and never will.
+func (w *Witness) Lost() uint64 {
+	if w.file == nil {
+		return 0
+	}
+	return w.file.lose(0)
 }
 
 // Begun is how many incidents have begun since the guard started.
