@@ -62,16 +62,16 @@ func (p *Pool) tallyLocked(now time.Time) {
 // noteLocked notes what lasts from now on.
 func (p *Pool) noteLocked() {
 	waits := p.queue.Len() > p.logging
-	token := p.tokenLocked()
-	held := 0
-	if waits && token {
-		held = p.heldUpLocked()
+	token := waits && p.tokenLocked()
+	p.account.waiting, p.account.slotless = waits && !token, false
+	if token && p.freeLocked() > 0 {
+		byKept, byOwn := p.heldUpLocked()
+		p.account.waiting = byKept > 0
+		p.account.slotless = p.queue.Len() > p.logging+byKept+byOwn
 	}
-	p.account.waiting = waits && !token || held > 0
 	if p.free { // nobody waits for a token; whoever is beyond the limit would
-		p.account.waiting = p.running-p.refundLocked() > p.limitLocked()
+		p.account.waiting = p.freeLocked() < 0
 	}
-	p.account.slotless = waits && p.tokensLocked()-p.refundLocked() < p.limitLocked() && p.queue.Len() > p.logging+held+p.queue.HeldUp()
 }
 
 // watchLocked notes whether slots are exhausted. It is called at each tick instead of at each change: what is made of it

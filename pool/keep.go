@@ -43,11 +43,11 @@ func (p *Pool) interactsLocked() bool {
 // freeLocked is how many run tokens are free.
 func (p *Pool) freeLocked() int { return p.limitLocked() - p.tokensLocked() + p.refundLocked() }
 
-// restLocked is how many of the free tokens jobs may have: what is kept is left untouched, or they have no more than the rest.
-func (p *Pool) restLocked() int {
-	kept, free := p.keptLocked(), p.freeLocked()
-	if kept == 0 {
-		return free
+// restLocked is how many of the free tokens jobs may have: what is kept is left untouched, or they have no more than the rest. kept: something is.
+func (p *Pool) restLocked() (rest int, kept bool) {
+	keep, free := p.keptLocked(), p.freeLocked()
+	if keep == 0 {
+		return free, false
 	}
 	jobs := 0
 	for i, c := range p.cfg.Classes {
@@ -55,35 +55,39 @@ func (p *Pool) restLocked() int {
 			jobs += p.ran[i]
 		}
 	}
-	return min(free, max(free-kept, p.limitLocked()-kept-jobs))
+	return min(free, max(free-keep, p.limitLocked()-keep-jobs)), true
 }
 
 // keptFromLocked says whether a class may not have the tokens that are left.
 func (p *Pool) keptFromLocked(class int) bool {
-	return !p.cfg.Classes[class].Interactive && p.keptLocked() > 0 && p.restLocked() <= 0
+	if p.cfg.Classes[class].Interactive {
+		return false
+	}
+	rest, kept := p.restLocked()
+	return kept && rest <= 0
 }
 
-// heldUpLocked is how many jobs wait that nothing but what is kept holds up, where a token is free.
-func (p *Pool) heldUpLocked() (n int) {
-	if p.keptLocked() == 0 || p.restLocked() > 0 {
-		return 0
+// heldUpLocked is how many jobs wait that nothing but what is kept holds up, and how many wait whom a bound of their own does, where a token is free.
+func (p *Pool) heldUpLocked() (byKept, byOwn int) {
+	if rest, kept := p.restLocked(); !kept || rest > 0 {
+		return 0, p.queue.Ready(nil)
 	}
+	byOwn = p.queue.Ready(p.ready)
 	for i, c := range p.cfg.Classes {
 		if !c.Interactive {
-			n += p.queue.Ready(i)
+			byKept += p.ready[i]
 		}
 	}
-	return n
+	return byKept, byOwn
 }
 
 // freeForLocked is how many tokens are free for those who wait for a server of a key.
 func (p *Pool) freeForLocked(k *Key) int {
-	if p.keptLocked() > 0 {
-		for class := range k.lines {
-			if k.lines[class].n > 0 && p.cfg.Classes[class].Interactive {
-				return p.freeLocked()
-			}
+	rest, kept := p.restLocked()
+	for class := range k.lines {
+		if kept && k.lines[class].n > 0 && p.cfg.Classes[class].Interactive {
+			return p.freeLocked()
 		}
 	}
-	return p.restLocked()
+	return rest
 }

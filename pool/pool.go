@@ -56,6 +56,7 @@ type Pool struct {
 	culprit  time.Time // when one was named last
 	logging  int       // logins of clients that wait for a server
 	own      []int     // waiters that have a server and want a token, by class
+	ready    []int     // of noteLocked: who waits in open lanes, by class
 	lent     []int     // slots held, by class
 	// parkedBy is parked by class.
 	parkedBy []int
@@ -81,7 +82,7 @@ func New(cfg Config, l limit.Limit, observe bool, dial Dialer) *Pool {
 	p := &Pool{
 		cfg: cfg, dial: dial, limit: l, free: observe,
 		queue: queue.New[*Waiter](cfg.Classes), keys: map[string]*Key{}, servers: map[*Server]struct{}{},
-		own: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)), ran: make([]int, len(cfg.Classes)),
+		own: make([]int, len(cfg.Classes)), ready: make([]int, len(cfg.Classes)), lent: make([]int, len(cfg.Classes)), ran: make([]int, len(cfg.Classes)),
 		parkedBy: make([]int, len(cfg.Classes)), ceiling: NoCeiling, gaps: gaps{usual: quantile.Of(0.99)},
 		wait: make([]histogram, len(cfg.Classes)), logins: map[string]uint64{}, would: map[string][]uint64{},
 		gates: map[*Gate]struct{}{},

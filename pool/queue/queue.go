@@ -433,8 +433,11 @@ func (q *Queue[T]) Sort(lane func(*Waiter[T]) uint8) {
 // Len is how many wait in all, not counting those on the porch.
 func (q *Queue[T]) Len() int { return q.total }
 
-// HeldUp is how many wait in lanes that are not open.
-func (q *Queue[T]) HeldUp() (n int) {
+// Ready has ready say how many of each class wait in lanes that are open, if it is not nil: it has a place for each. heldUp is how many wait in others.
+func (q *Queue[T]) Ready(ready []int) (heldUp int) {
+	for i := range ready {
+		ready[i] = q.classes[i].n
+	}
 	if q.own == 0 || q.open == nil {
 		return 0
 	}
@@ -443,24 +446,13 @@ func (q *Queue[T]) HeldUp() (n int) {
 			continue
 		}
 		for i := range q.classes {
-			n += q.classes[i].lanes[k].n
+			n := q.classes[i].lanes[k].n
+			if heldUp += n; ready != nil {
+				ready[i] -= n
+			}
 		}
 	}
-	return n
-}
-
-// Ready is how many of a class wait in lanes that are open.
-func (q *Queue[T]) Ready(class int) int {
-	n := q.classes[class].n
-	if q.own == 0 || q.open == nil {
-		return n
-	}
-	for k := FirstOwn - 1; k < Lanes; k++ {
-		if held := q.classes[class].lanes[k].n; held > 0 && !q.open(k) {
-			n -= held
-		}
-	}
-	return n
+	return heldUp
 }
 
 // Waiting is how many of a class wait, not counting urgent ones.

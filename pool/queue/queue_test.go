@@ -311,3 +311,22 @@ func names(d *datadriven.TestData) []string {
 	}
 	return out
 }
+
+// TestReadyIsByClass: who waits in a lane that is not open is held up, of whichever class, and the others of his class are not.
+func TestReadyIsByClass(t *testing.T) {
+	q := New[int]([]Class{{Name: "web", Weight: 1, MaxWait: time.Hour, MaxLength: 10, MaxShare: 1}, {Name: "job", Weight: 1, MaxWait: time.Hour, MaxLength: 10, MaxShare: 1}})
+	for i, lane := range []uint8{Common, FirstOwn, FirstOwn + 1, FirstOwn, Common} {
+		q.Push(&Waiter[int]{Class: i % 2, Lane: lane}, time.Unix(1, 0))
+	}
+	ready := make([]int, 2)
+	if n := q.Ready(ready); n != 0 || ready[0] != 3 || ready[1] != 2 {
+		t.Errorf("with every lane open %d are held up, %v are not", n, ready)
+	}
+	q.Bound(func(lane int) bool { return lane != FirstOwn })
+	if n := q.Ready(ready); n != 2 || ready[0] != 3 || ready[1] != 0 {
+		t.Errorf("with one lane shut %d are held up, %v are not; want 2, and 3 and 0", n, ready)
+	}
+	if n := q.Ready(nil); n != 2 {
+		t.Errorf("%d are held up, want 2", n)
+	}
+}

@@ -290,8 +290,9 @@ func TestLanesHoldUpNobodyElse(t *testing.T) {
 					held++
 				}
 			}
-			if q.Len() != len(waiting) || q.HeldUp() != held {
-				t.Fatalf("%d wait and %d are held up, want %d and %d", q.Len(), q.HeldUp(), len(waiting), held)
+			var ready [1]int
+			if got := q.Ready(ready[:]); q.Len() != len(waiting) || got != held || ready[0] != len(waiting)-held {
+				t.Fatalf("%d wait, %d are held up and %d not, want %d and %d", q.Len(), got, ready[0], len(waiting), held)
 			}
 		}
 	})
