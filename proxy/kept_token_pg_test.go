@@ -4,14 +4,17 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"pgguard/proxy/pgtest"
 )
 
-// TestPagesDoNotWaitForReports: more reports than may run at once, of half a second each, and pages beside them. But for the first, which comes when
-// nobody knew of pages, each is served at once.
+// endless is a report that ends when it is cancelled.
+const endless = "select pg_sleep(3600)"
+
+// TestPagesDoNotWaitForReports: more reports than may run at once, none of which ends by itself, and pages beside them. But for the first, which comes when nobody knew of pages, each is
+// answered while every report goes on that runs.
 func TestPagesDoNotWaitForReports(t *testing.T) {
 	c := pgtest.New(t, pgtest.Options{})
 	g := newGuard(t, address(c), func(cfg *Config) {
@@ -19,40 +22,57 @@ func TestPagesDoNotWaitForReports(t *testing.T) {
 		cfg.Limit = 4
 	})
 	g.measured(t)
-	over := make(chan struct{})
+	admin := direct(t, c)
+	running := func() string {
+		return admin.one(t, "select count(*) from pg_stat_activity where state = 'active' and query = '"+endless+"'")
+	}
+	end := func(most string) {
+		admin.want(t, admin.query, "select pg_cancel_backend(pid) from pg_stat_activity where state = 'active' and query = '"+endless+"' order by query_start limit "+most, "", 'I')
+	}
+	var over atomic.Bool
 	var reports sync.WaitGroup
 	for range 12 {
 		job := g.low(t)
 		reports.Go(func() {
-			for {
-				select {
-				case <-over:
+			for !over.Load() {
+				if a, err := job.query(endless); err != nil || a.code() != "57014" {
+					t.Errorf("a report: %s, %v", a, err)
 					return
-				default:
-					if a, err := job.query("select pg_sleep(0.5)"); err != nil || a.code() != "" {
-						t.Errorf("a report: %s, %v", a, err)
-						return
-					}
 				}
 			}
 		})
 	}
+	eventually(t, "the limit full of reports", func() bool { return running() == "4" })
 	page := g.call(t)
-	took := func() time.Duration {
-		began := time.Now()
-		page.want(t, page.query, "select 1", "", 'I')
-		return time.Since(began)
-	}
-	took()
-	var slow []time.Duration
-	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(20 * time.Millisecond) {
-		if d := took(); time.Since(begin) > time.Second && d > 200*time.Millisecond {
-			slow = append(slow, d)
+	first := make(chan struct{})
+	go func() { defer close(first); page.want(t, page.query, "select 1", "", 'I') }()
+	eventually(t, "the first page", func() bool {
+		select {
+		case <-first:
+			return true
+		default:
+			end("1")
+			return false
 		}
+	})
+	for round := range 20 {
+		if round == 0 { // what the first has left behind is not seen before a report has ended
+			end("1")
+		}
+		eventually(t, "all the reports that may run beside pages", func() bool { return running() == "3" })
+		page.want(t, page.query, "select 1", "", 'I')
+		end("1")
 	}
-	close(over)
-	reports.Wait()
-	if len(slow) > 0 {
-		t.Errorf("%d pages waited beside reports, for up to half a second: %v", len(slow), slow)
-	}
+	over.Store(true)
+	ended := make(chan struct{})
+	go func() { defer close(ended); reports.Wait() }()
+	eventually(t, "no report", func() bool {
+		end("all")
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
 }

@@ -335,9 +335,8 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	if !errors.Is(err, errCancelRequest) {
 		tell, untold = srv.denials.allow(time.Now())
 	}
-	if tell { // before the client knows: it may look for its line
+	if tell { // handed over before the client knows; when it is written is the log's affair
 		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
-		runtime.Gosched() // to whoever writes that
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))
