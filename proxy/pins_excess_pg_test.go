@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// TestWhatNothingTakesBackEndsWithItsServer also where it comes with one pin too many: the client is told, keeps its connection, and has another server next; nobody else gets that one.
+// TestWhatNothingTakesBackEndsWithItsServer also where it is, or comes with, one pin too many: the client is told, keeps its connection, and has another server next; nobody else gets that one.
 func TestWhatNothingTakesBackEndsWithItsServer(t *testing.T) {
 	for name, text := range map[string]string{
+		"a library alone": "load 'plpgsql'", "a seed alone": "select setseed(0.5)", "a seed in a transaction": "begin; select setseed(0.5); commit",
 		"a library": "load 'plpgsql'; create temp table leftover (a int)", "a seed": "select setseed(0.5), pg_advisory_lock(11)",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -254,6 +254,10 @@ func (l *Lease) ready(status byte) Fate {
 		l.out = question
 		return Drop
 	}
+	if l.unaskedExcess() {
+		l.held = forClient
+		return Drop
+	}
 	return passIf(forClient)
 }
 

@@ -258,10 +258,7 @@ func (l *Lease) askAnswered() Fate {
 		}
 	}
 	l.verdict(q.asks, q.found|q.suspect&unasked)
-	if l.excess && l.pins != 0 && l.Quiet() {
-		l.discarded, l.s.unnamed = false, none
-		l.owed.add(expectation{kind: query, whose: guard, why: discard})
-		l.out = discardAll
+	if l.discardsExcess() {
 		return Drop
 	}
 	forClient := l.held

@@ -1,6 +1,9 @@
 package translate
 
-import "pgguard/proxy/sql"
+import (
+	"pgguard/proxy/sql"
+	"pgguard/proxy/wire"
+)
 
 // Room is where the clients that keep their servers are counted. Any goroutine may call its methods.
 type Room interface {
@@ -56,6 +59,26 @@ func (l *Lease) Unpin() {
 		l.c.Room.Unpin()
 	}
 	l.pins, l.suspect, l.undo, l.forgotten, l.flux, l.excess = 0, 0, 0, 0, false, false
+}
+
+// unaskedExcess is true if a transaction has ended that left what nobody need be asked about, by which the client keeps its server, and may not: its state is being discarded.
+func (l *Lease) unaskedExcess() bool {
+	if l.suspect&unasked&^PinSequence == 0 || l.status != wire.Idle || !l.Quiet() || l.c.Session || l.gone {
+		return false
+	}
+	l.Transaction()
+	return l.discardsExcess()
+}
+
+// discardsExcess has the state of a client be discarded that may not keep its server; false: it may, or keeps none.
+func (l *Lease) discardsExcess() bool {
+	if !l.excess || l.pins == 0 || !l.Quiet() {
+		return false
+	}
+	l.discarded, l.s.unnamed = false, none
+	l.owed.add(expectation{kind: query, whose: guard, why: discard})
+	l.out = discardAll
+	return true
 }
 
 // endExcess ends what a client has left that may not keep its server: its state is discarded, or, if that does not take all of it back, it ends; and the client is to be told.
