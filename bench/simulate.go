@@ -1,6 +1,10 @@
 package bench
 
 import (
+	"os"
+	"os/signal"
+	"syscall"
+
 	"pgguard/bench/sim"
 )
 
@@ -16,6 +20,10 @@ type simCommand struct {
 
 // Run is called by the parser.
 func (c *simCommand) Run(s *session) error {
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // they end it at once: there is nothing to tidy up, and what is computed does not look up for minutes
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
 	bests, err := sim.LoadBests(c.Best)
 	if err != nil {
 		return err

@@ -205,6 +205,9 @@ func cutHosts(s string) (hosts, ports string, err error) {
 			if !closed || (rest != "" && rest[0] != ':') {
 				return "", "", errors.New("has an IPv6 address without its closing bracket")
 			}
+			if host == "" {
+				return "", "", errors.New("has nothing between brackets, where an IPv6 address belongs, such as [::1]")
+			}
 			port = strings.TrimPrefix(rest, ":")
 		} else {
 			host, port, _ = strings.Cut(one, ":")

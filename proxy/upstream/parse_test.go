@@ -109,6 +109,8 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"postgres://app:hunter2@db/d?options=-cfoo=1":                               "options is not available for an upstream: settings are",
 		"postgres://app:hunter2@db:99999/d":                                         "port is not a number",
 		"postgres://app:hunter2@[::1/d":                                             "closing bracket",
+		"postgres://app:hunter2@[]/d":                                               "nothing between brackets",
+		"postgres://app:hunter2@db,[]:5433/d":                                       "nothing between brackets",
 		"postgres://app:hunter2%zz@db/d":                                            "the password has a %",
 		"postgres://app:hunter2%00@db/d":                                            "zero byte",
 		"postgres://app:hunter2/x@db/d":                                             "has an @ after the host",
