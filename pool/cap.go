@@ -157,8 +157,11 @@ func (p *Pool) spareLimitsLocked(k *Key) spares {
 
 // countsWith is true for a key whose servers are counted for the same database as k's, by the name that clients use.
 func (k *Key) countsWith(other *Key) bool {
-	return k == other || !k.Shared && !other.Shared && cmp.Or(k.Name, k.Database) == cmp.Or(other.Name, other.Database)
+	return k == other || !k.Shared && !other.Shared && k.name() == other.name()
 }
+
+// name is that of k's database.
+func (k *Key) name() string { return cmp.Or(k.Name, k.Database) }
 
 // least is the lower of two limits, of which 0 is none; b is one.
 func least(a, b int) int {

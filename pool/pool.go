@@ -64,6 +64,7 @@ type Pool struct {
 	pass     uint64 // searches for the key that is next to have a server
 	caps     Caps
 	bounded  bool // there is, or was, a key with a Most
+	readies  bool // servers are kept ready of some key
 	backoff  backoff
 	closed   bool
 	gates    map[*Gate]struct{} // that are shut

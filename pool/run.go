@@ -96,12 +96,17 @@ func (p *Pool) tidy(now time.Time) {
 	p.cap.raise(now)
 	var s *Server
 	why := ""
+	var open map[pair]int
+	if p.readies {
+		open = p.openByPairLocked()
+	}
 	for _, k := range p.keys {
+		standby := p.standbyLocked(k, open)
 		for _, c := range k.idle {
 			if s != nil && !c.since.Before(s.since) {
 				break
 			}
-			if reason := p.spareLocked(c, now); reason != "" {
+			if reason := p.spareLocked(c, standby, now); reason != "" {
 				s, why = c, reason
 			}
 		}
@@ -115,12 +120,12 @@ func (p *Pool) tidy(now time.Time) {
 	}
 }
 
-// spareLocked says why an idle server should be closed, or "".
-func (p *Pool) spareLocked(s *Server, now time.Time) string {
+// spareLocked says why an idle server should be closed, or "". One that stands by may be idle for as long as it likes.
+func (p *Pool) spareLocked(s *Server, standby bool, now time.Time) string {
 	switch {
 	case p.overLocked():
 		return "over the cap"
-	case p.cfg.IdleTimeout > 0 && now.Sub(s.since) > p.cfg.IdleTimeout-spreadLocked(s, p.cfg.IdleTimeout):
+	case !standby && p.cfg.IdleTimeout > 0 && now.Sub(s.since) > p.cfg.IdleTimeout-spreadLocked(s, p.cfg.IdleTimeout):
 		return "idle"
 	case !s.expires.IsZero() && now.After(s.expires):
 		return "lifetime"

@@ -40,6 +40,7 @@ type Key struct {
 	idle     []*Server // oldest first; lent from the end
 	opening  int
 	open     int    // servers in every state
+	ready    int    // how many there are to be at least of its pair; 0: none
 	lines    []line // who waits, by class
 	rejected error  // the server's own answer to the last login, while it is remembered
 	full     error  // its answer that the user or the database has as many connections as it may have; nil after a success

@@ -45,6 +45,8 @@ type Config struct {
 	// PerLogin, PerDatabase and PerUser are how many servers a user has in one database, a database and a user in all; 0: as many as
 	// PostgreSQL allows.
 	PerLogin, PerDatabase, PerUser int
+	// Ready is how many servers are kept ready of each user in each database while a client of his is there, or always where the database has a User of its own; 0: none.
+	Ready int
 	// Users are exceptions by the name of a user.
 	Users map[string]UserLimits
 	// Password is where the passwords of the upstreams' own users come from that are not in them.
@@ -152,6 +154,8 @@ type Database struct {
 	Settings map[string]string
 	// MaxServers and PerLogin, if not 0, are in the places of PerDatabase and PerLogin.
 	MaxServers, PerLogin int
+	// Ready, if not 0, is in the place of the Config's.
+	Ready int
 	// Lifetime, if not 0, is in the place of Pool.Lifetime.
 	Lifetime time.Duration
 	// MaxClients, if not 0, is in the place of ClientsPerDatabase.
@@ -286,6 +290,9 @@ func (c Config) Validate() []error {
 		if n < 0 {
 			bad("pool.max_servers_per_%s: %d is negative; give a number of connections or auto", key, n)
 		}
+	}
+	if c.Ready < 0 {
+		bad("pool.min_servers_per_login: %d is negative; 0 keeps no server ready", c.Ready)
 	}
 	if c.Databases[AnyDatabase].Upstream.Host != "" {
 		bad("databases[\"*\"].upstream: that of names which are not here is upstream, above")

@@ -103,7 +103,7 @@ func (srv *Server) lifetimeOf(name string) time.Duration {
 // isApart is true if a user's servers in a database that clients call so are not those of another name, too: something holds for them alone.
 func (srv *Server) isApart(name, user string) bool {
 	most := srv.mostOf(name, user)
-	return most.Login != 0 || most.Database != 0 || srv.lifetimeOf(name) != 0
+	return most.Login != 0 || most.Database != 0 || srv.lifetimeOf(name) != 0 || srv.cfg().readyOf(name) != 0
 }
 
 // boundsOf are how many servers there may be of a key, and how old they may be.

@@ -39,6 +39,7 @@ type Server struct {
 	slows   ration                      // of lines about slow statements
 	denials ration                      // of lines about logins that failed
 	lent    []*backend                  // of lookAround: room for those that it looks at
+	standby standby                     // of lookAround
 	library *library.Library            // statements of all clients
 	users   atomic.Pointer[users]       // that the configuration names
 	prints  instance.Prints             // numbers of statements, for the law
@@ -105,7 +106,7 @@ func New(cfg Config) (*Server, error) {
 		instances: map[string]*instance.Instance{}, endings: map[*instance.Instance]func(){}, entered: map[*session]struct{}{}, greeted: map[*session]struct{}{},
 		databases: map[string]*database{}, operators: map[*Operator]struct{}{},
 		served: make(chan struct{}), refused: map[Reason]refusalsTold{}, library: library.New(cfg.PreparedMemory),
-		events: event.New(event.Size),
+		events: event.New(event.Size), standby: standby{routes: map[string]*route{}},
 	}
 	srv.conf.Store(&cfg)
 	srv.source.Store(cfg.Password.source())
@@ -252,6 +253,7 @@ func (srv *Server) lookAround() {
 		}
 		srv.tellRefusals(time.Now())
 		srv.endSilent(time.Now())
+		srv.keepReady(time.Now())
 		srv.endEmptied()
 	}
 }

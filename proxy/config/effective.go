@@ -93,7 +93,7 @@ func (f *File) ToProxy() proxy.Config {
 		Upstream:  f.Upstream.Upstream,
 		Password:  proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
 		Databases: map[string]proxy.Database{},
-		PerLogin:  int(f.Pool.MaxServersPerLogin), PerDatabase: int(f.Pool.MaxServersPerDatabase), PerUser: int(f.Pool.MaxServersPerUser),
+		PerLogin:  int(f.Pool.MaxServersPerLogin), PerDatabase: int(f.Pool.MaxServersPerDatabase), PerUser: int(f.Pool.MaxServersPerUser), Ready: f.Pool.MinServersPerLogin,
 		Mode:  f.Pool.Mode.toProxy(),
 		Limit: int(f.Pool.Limit),
 		Pool: pool.Config{
@@ -135,7 +135,7 @@ func (f *File) ToProxy() proxy.Config {
 	for name, db := range f.Databases {
 		c.Databases[name] = proxy.Database{
 			Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy(), User: db.User, Settings: db.Settings,
-			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin), MaxClients: int(db.MaxClients),
+			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin), Ready: db.Pool.MinServersPerLogin, MaxClients: int(db.MaxClients),
 			Lifetime: db.Pool.Lifetime.Std(),
 			Lookup:   proxy.Lookup{Query: db.Auth.Query, User: db.Auth.QueryUser, At: db.Auth.QueryAt},
 		}

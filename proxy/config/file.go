@@ -107,6 +107,7 @@ type Pool struct {
 	MaxServersPerLogin    Auto     `yaml:"max_servers_per_login"`
 	MaxServersPerDatabase Auto     `yaml:"max_servers_per_database"`
 	MaxServersPerUser     Auto     `yaml:"max_servers_per_user"`
+	MinServersPerLogin    int      `yaml:"min_servers_per_login"`
 	Limit                 Auto     `yaml:"limit"`
 	Dials                 int      `yaml:"dials"`
 	IdleTimeout           Duration `yaml:"idle_timeout"`
@@ -159,7 +160,8 @@ type DatabasePool struct {
 	Mode               PoolMode `yaml:"mode"`
 	MaxServers         Auto     `yaml:"max_servers"`
 	MaxServersPerLogin Auto     `yaml:"max_servers_per_login"`
-	Lifetime           Duration `yaml:"lifetime"` // 0: as Pool's
+	MinServersPerLogin int      `yaml:"min_servers_per_login"` // 0: as Pool's
+	Lifetime           Duration `yaml:"lifetime"`              // 0: as Pool's
 }
 
 // User is an exception for one user: numbers of servers by the name under which those are logged in to, of clients by how they call themselves.

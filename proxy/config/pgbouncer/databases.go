@@ -27,7 +27,7 @@ var fieldsOfDatabase = []field{
 	{key: "application_name", says: "servers have the application_name of their clients"},
 	{key: "pool_size", kind: number}, {key: "reserve_pool", kind: number}, {key: "reserve_pool_size", kind: number},
 	{key: "max_db_connections", kind: number},
-	{key: "min_pool_size", kind: number, says: standby},
+	{key: "min_pool_size", kind: number},
 	{key: "max_db_client_connections", kind: number},
 	{key: "server_lifetime", kind: number},
 	{key: "load_balance_hosts", kind: word, words: "disable round-robin"},
@@ -100,6 +100,7 @@ func (c *converter) databases() {
 	if len(list) == 0 && len(c.faults) == 0 {
 		c.bad(place{c.where[""].file, 1, 1}, "[databases]", "there is none: nobody could be served")
 	}
+	c.listed = list
 	for _, d := range list {
 		c.database(d)
 	}

@@ -32,6 +32,37 @@ func (c *converter) limit(d *database, pool *node, l limit) {
 	if l.database != base.database {
 		c.set(pool.child("max_servers"), auto(l.database), d.place("max_db_connections"))
 	}
+	if n := c.readyOf(d); n != c.ready() {
+		at := d.fields["min_pool_size"].valueAt
+		if at.line == 0 {
+			at = c.at("min_pool_size")
+		}
+		c.keepReady(pool, n, at)
+	}
+}
+
+// ready is how many servers are kept ready where a database says nothing. One that is to have none cannot say so beside that number: then each has its own.
+func (c *converter) ready() int {
+	for _, d := range c.listed {
+		if n, err := parseNumber(d.text("min_pool_size", "-1")); err == nil && n == 0 {
+			return 0
+		}
+	}
+	return max(0, c.number("min_pool_size"))
+}
+
+// readyOf is how many are kept ready in a database.
+func (c *converter) readyOf(d *database) int {
+	if n, err := parseNumber(d.text("min_pool_size", "-1")); err == nil && n >= 0 {
+		return n
+	}
+	return max(0, c.number("min_pool_size"))
+}
+
+// keepReady writes how many servers are kept ready, and once how.
+func (c *converter) keepReady(pool *node, n int, at place) {
+	key := c.set(pool.child("min_servers_per_login"), strconv.Itoa(n), at)
+	c.remarkOnce(key, at, "min_pool_size", "is kept by several logins at a time, in no other server's place, and not while anybody waits; when the last client has left, as server_idle_timeout says")
 }
 
 // userLimits writes how many servers there may be, for all and for each user who has limits of his own.
@@ -51,6 +82,9 @@ func (c *converter) userLimits() {
 	}
 	if n := c.number("max_user_connections"); n > 0 {
 		c.set(pool.child("max_servers_per_user"), auto(n), c.at("max_user_connections"))
+	}
+	if n := c.ready(); n > 0 {
+		c.keepReady(pool, n, c.at("min_pool_size"))
 	}
 	for _, e := range c.file.entries {
 		if e.section != sectionUsers {

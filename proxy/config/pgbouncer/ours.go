@@ -33,6 +33,7 @@ var ours = map[string]struct {
 	"max_prepared_statements":     {key: "pool.max_prepared_statements"},
 	"max_user_client_connections": {key: "max_clients_per_user", as: unbounded},
 	"max_user_connections":        {key: "pool.max_servers_per_user", as: unbounded},
+	"min_pool_size":               {key: "pool.min_servers_per_login"},
 	"pool_mode":                   {key: "pool.mode", as: lower},
 	"server_idle_timeout":         {key: "pool.idle_timeout", as: inSeconds},
 	"server_lifetime":             {key: "pool.lifetime", as: inSeconds},

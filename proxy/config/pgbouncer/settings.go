@@ -57,7 +57,6 @@ const (
 	noDNS     = "a name is looked up for each login to a server, by the system's resolver, and a change is noticed"
 	noStats   = "there are no lines of statistics in the log; /metrics and /api/v1/state have them"
 	goCiphers = "Go chooses among ciphers that are safe; there is no list"
-	standby   = "servers are opened when they are needed, several at a time; none is kept ahead"
 )
 
 // settings are all keys of [pgbouncer] of PgBouncer 1.25, in the order of its SHOW CONFIG.
@@ -109,7 +108,7 @@ var settings = []setting{
 	{key: "max_prepared_statements", value: "200", kind: number, same: anything},
 	{key: "max_user_client_connections", value: "0", kind: number, same: anything},
 	{key: "max_user_connections", value: "0", kind: number, same: anything},
-	{key: "min_pool_size", value: "0", kind: number, same: zero, says: standby},
+	{key: "min_pool_size", value: "0", kind: number, same: anything},
 	{key: "peer_id", value: "0", kind: number, same: zero, says: "there is one process here, which cancels for its own clients: behind a balancer that spreads clients over several pgguards, cancel requests must come to the one that has the client"},
 	{key: "pidfile", same: unset},
 	{key: "pkt_buf", value: "4096", kind: number, says: "buffers are borrowed while something is under way, and grow"},

@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"cmp"
+	"time"
+)
+
+// readyOf is how many servers are kept ready of each user in a database that clients call so.
+func (c *Config) readyOf(name string) int {
+	d, ok := c.Databases[name]
+	if !ok {
+		d = c.Databases[AnyDatabase]
+	}
+	return cmp.Or(d.Ready, c.Ready)
+}
+
+// readies is true if servers of any database are kept ready.
+func (c *Config) readies() bool {
+	for _, d := range c.Databases {
+		if d.Ready > 0 {
+			return true
+		}
+	}
+	return c.Ready > 0
+}
+
+// standby is what lookAround knows of servers that are kept ready.
+type standby struct {
+	on     bool              // some were when it looked last
+	routes map[string]*route // of databases of which they are without any client, by name
+}
+
+// keepReady says to each pool how many servers it is to keep ready now: of a database that is paused none, and none of any when the guard ends or another process takes
+// its place. Only lookAround calls it.
+func (srv *Server) keepReady(now time.Time) {
+	cfg := srv.cfg()
+	on := cfg.readies() && !srv.draining.Load() && srv.heir.Load() == nil
+	if !on && !srv.standby.on {
+		return
+	}
+	srv.standby.on = on
+	srv.stand(cfg, on)
+	for _, in := range srv.allInstances() {
+		least := map[string]int{}
+		if on {
+			for _, d := range srv.known("") {
+				if d.inst() == in && !srv.isPaused(d) {
+					least[d.name] = cfg.readyOf(d.name)
+				}
+			}
+		}
+		in.Pool.Ready(least, now)
+	}
+}
+
+// stand has a database with a user of its own be used as by a client of that user with no settings, so that servers are ready before the first comes.
+func (srv *Server) stand(cfg *Config, on bool) {
+	for name, r := range srv.standby.routes {
+		d, named := cfg.Databases[name]
+		if !on || !named || d.User == "" || cfg.readyOf(name) == 0 {
+			srv.forget(r)
+			delete(srv.standby.routes, name)
+		}
+	}
+	for name, d := range cfg.Databases {
+		if !on || name == AnyDatabase || d.User == "" || cfg.readyOf(name) == 0 {
+			continue
+		}
+		r, err := srv.routeFor(&hello{user: d.User, database: name})
+		if err != nil {
+			continue
+		}
+		if was := srv.standby.routes[name]; was != nil {
+			srv.forget(was)
+		}
+		srv.standby.routes[name] = r // made anew each time: its PostgreSQL, or what its user is given there, may be another
+	}
+}
