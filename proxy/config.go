@@ -110,6 +110,8 @@ type Config struct {
 	IdleGrace time.Duration
 	// LikePgBouncer has the log, and refusals at a login, use PgBouncer's words: programs read them.
 	LikePgBouncer bool
+	// NoticeAfter is after how long a client whose request waits is told so, in PgBouncer's words; 0: never.
+	NoticeAfter time.Duration
 	// Log receives one line per connection's end and per event; never the text of a query.
 	Log *slog.Logger
 }

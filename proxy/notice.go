@@ -20,23 +20,41 @@ func (n *notice) append(dst []byte) []byte {
 func (srv *Server) Advise(upstream, sentence string, after time.Duration) {
 	now := time.Now()
 	for _, s := range srv.all() {
-		if s.instance().Name() == upstream && s.advise(sentence, after, now) {
-			s.conn.Interrupt()
+		if s.instance().Name() != upstream {
+			continue
 		}
+		s.advise(after, now, func(waited time.Duration) *notice {
+			return &notice{sentence, fmt.Sprintf("This statement has waited for %.1f s; class %s.", waited.Seconds(), srv.cfg().Pool.Classes[s.class].Name)}
+		})
 	}
 }
 
-// advise has the session's goroutine tell its client, and reports whether it is to be woken for that.
-func (s *session) advise(sentence string, after time.Duration, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	waited := now.Sub(s.offered)
-	if s.state != queued || s.advised || waited < after || !s.client.MayWarn() {
-		return false
+// noServerNow is what PgBouncer tells a client that waits.
+var noServerNow = &notice{message: "No server connection available in postgres backend, client being queued"}
+
+// tellWaiting tells each client whose request has waited for Config.NoticeAfter or longer that it waits, once for each wait, as Advise does.
+func (srv *Server) tellWaiting(now time.Time) {
+	after := srv.cfg().NoticeAfter
+	if after == 0 {
+		return
 	}
-	s.advised = true
-	s.notice = &notice{sentence, fmt.Sprintf("This statement has waited for %.1f s; class %s.", waited.Seconds(), s.srv.cfg().Pool.Classes[s.class].Name)}
-	return true
+	for _, s := range srv.all() {
+		s.advise(after, now, func(time.Duration) *notice { return noServerNow })
+	}
+}
+
+// advise has the session's goroutine tell its client, if it has waited for after and may be told.
+func (s *session) advise(after time.Duration, now time.Time, what func(waited time.Duration) *notice) {
+	s.mu.Lock()
+	waited := now.Sub(s.offered)
+	tells := s.state == queued && !s.advised && waited >= after && s.client.MayWarn()
+	if tells {
+		s.advised, s.notice = true, what(waited)
+	}
+	s.mu.Unlock()
+	if tells {
+		s.conn.Interrupt()
+	}
 }
 
 // tellNotice tells the client n. It does not if the client's request waits no more, or if the client is in the middle of a message or sends on meanwhile: then it may

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pgguard/proxy/sock"
 )
 
 // adviceTest is a guard whose clients wait.
@@ -98,6 +100,29 @@ func TestWhoWaitsIsToldWhatIsWrong(t *testing.T) {
 	p, _ := enter(t, g.addr)
 	a.advise(0)
 	p.expect("select 7", "T ?column?:23:0; D 7; C SELECT 1; Z I") // who does not wait is told nothing
+}
+
+// TestWhoWaitsIsToldInPgBouncersWords: once for each wait that is long enough, from when the configuration says so.
+func TestWhoWaitsIsToldInPgBouncersWords(t *testing.T) {
+	g := crowded(t, time.Minute, 10)
+	p, _ := enter(t, g.addr)
+	const told, answer = "N SNOTICE VNOTICE C00000 MNo server connection available in postgres backend, client being queued; ", "T ?column?:23:0; D 7; C SELECT 1; Z I"
+	for _, after := range []time.Duration{0, 50 * time.Millisecond, 50 * time.Millisecond, time.Hour} {
+		g.with(t, func(c *Config) { c.NoticeAfter = after })
+		release := g.hold(t)
+		(&adviceTest{g, t}).waits(p, simple("select 7"))
+		want := answer
+		if after == 50*time.Millisecond {
+			want = told + answer
+			p.read("N")
+		}
+		<-time.After(2 * sock.LookEvery) // in which it would be told what it should not, or again
+		release()
+		p.read("Z")
+		if got := strings.Join(p.lines(), "; "); got != want {
+			t.Errorf("after %s: %s", after, got)
+		}
+	}
 }
 
 // wellFormed is an answer to select 7 by either protocol, before which its client may have been told something.

@@ -253,6 +253,7 @@ func (srv *Server) lookAround() {
 		}
 		srv.tellRefusals(time.Now())
 		srv.endSilent(time.Now())
+		srv.tellWaiting(time.Now())
 		srv.keepReady(time.Now())
 		srv.endEmptied()
 	}

@@ -306,14 +306,15 @@ func (b *bouncerFlags) readAgain(c *serveCmd, set []pgbouncer.Assignment) (*read
 		return nil, nil, err
 	}
 	fixed := c.overrides()
+	over := []config.Override{{Path: "notice_after", Values: []string{config.Duration(out.Process.Notify).String()}, Source: "query_wait_notify"}} // also its default
 	if b.Verbose > 0 {
 		fixed = append(fixed, config.Override{Path: "log.level", Values: []string{"debug"}, Source: "-v"})
 	}
-	over, err := own(mine)
+	more, err := own(mine)
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := out.Load(append(slices.Clone(fixed), over...)...)
+	f, err := out.Load(slices.Concat(over, fixed, more)...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -325,7 +326,7 @@ func toGuard(f *config.File, log *slog.Logger, b *bouncer) (proxy.Config, error)
 	cfg := f.ToProxy()
 	cfg.Log, cfg.LearnedDir = log, f.LearnedDir()
 	if b != nil {
-		cfg.Grace = forever
+		cfg.Grace, cfg.NoticeAfter = forever, f.NoticeAfter.Std()
 	}
 	return cfg, provideFiles(&cfg, log)
 }

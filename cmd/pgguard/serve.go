@@ -334,8 +334,12 @@ func (s *service) look() (see *witness.Witness, board *dashboard.Board, stop fun
 	c := witness.Config{Guard: s.guard, Observe: func() bool { return s.now().Mode == "observe" }, Log: s.log, Journal: witness.Journal{
 		Path: s.file.Incidents.File, Size: int64(s.file.Incidents.Size) << 20, Keep: s.file.Incidents.Keep,
 	}}
-	if after := s.file.NoticeAfter.Std(); after > 0 {
-		c.Advise = func(upstream, sentence string) { s.guard.Advise(upstream, sentence, after) }
+	if s.bouncer == nil { // else the guard tells who waits, in PgBouncer's words
+		c.Advise = func(upstream, sentence string) {
+			if after := s.now().NoticeAfter.Std(); after > 0 {
+				s.guard.Advise(upstream, sentence, after)
+			}
+		}
 	}
 	see = witness.New(c)
 	if s.see != nil {

@@ -51,7 +51,7 @@ var whens = map[string]When{
 	"admin.users": NewClients, "admin.stats_users": NewClients, "admin.token_file": AtOnce,
 	"admin.tls.cert": Restart, "admin.tls.key": Restart, "admin.tls.client_ca": Restart, "admin.tls.client_crl": Restart,
 	"incidents.file": Restart, "incidents.size": Restart, "incidents.keep": Restart, "reload_on_change": Restart,
-	"show_queries": Restart, "notice_after": Restart, "exemplars": Restart, "otlp.url": Restart, "otlp.interval": Restart,
+	"show_queries": Restart, "notice_after": AtOnce, "exemplars": Restart, "otlp.url": Restart, "otlp.interval": Restart,
 	"takeover.socket": Restart, "takeover.timeout": Restart, "takeover.grace": Restart,
 }
 

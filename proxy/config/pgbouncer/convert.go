@@ -37,6 +37,8 @@ type Setting struct {
 type Process struct {
 	LogFile, PIDFile, User string // empty: not given
 	Verbose                int
+	// Notify is after how long a client that waits is told so; 0: never.
+	Notify time.Duration
 }
 
 // Convert reads the file of this name, and those that it names. The error is config.Faults: every line that cannot be kept, or that PgBouncer
@@ -146,7 +148,7 @@ func (r remark) compare(o remark) int {
 }
 
 // order is that of the keys that come out.
-var order = []string{"listen", "upstream", "pool", "classes", "databases", "users", "max_clients", "max_clients_per_database", "max_clients_per_user", "login_timeout", "disconnect_after", "log", "auth", "tls", "admin"}
+var order = []string{"listen", "upstream", "pool", "classes", "databases", "users", "max_clients", "max_clients_per_database", "max_clients_per_user", "login_timeout", "disconnect_after", "log", "auth", "tls", "admin", "notice_after"}
 
 func convert(name string, f *file, open func(string) ([]byte, error), insecure bool) (*Conversion, config.Faults) {
 	c := &converter{file: f, open: open, main: map[string]entry{}, where: map[string]place{"": {name, 1, 1}}, known: map[string]bool{}, once: map[string]bool{}, insecure: insecure}
@@ -171,7 +173,7 @@ func convert(name string, f *file, open func(string) ([]byte, error), insecure b
 	for _, s := range settings {
 		out.Settings = append(out.Settings, Setting{s.key, c.value(s.key), s.value, s.fixed()})
 	}
-	out.Process = Process{LogFile: c.value("logfile"), PIDFile: c.value("pidfile"), User: c.value("user"), Verbose: c.number("verbose")}
+	out.Process = Process{LogFile: c.value("logfile"), PIDFile: c.value("pidfile"), User: c.value("user"), Verbose: c.number("verbose"), Notify: c.seconds("query_wait_notify")}
 	return out, c.faults
 }
 

@@ -35,6 +35,7 @@ var ours = map[string]struct {
 	"max_user_connections":        {key: "pool.max_servers_per_user", as: unbounded},
 	"min_pool_size":               {key: "pool.min_servers_per_login"},
 	"pool_mode":                   {key: "pool.mode", as: lower},
+	"query_wait_notify":           {key: "notice_after", as: inSeconds},
 	"server_idle_timeout":         {key: "pool.idle_timeout", as: inSeconds},
 	"server_lifetime":             {key: "pool.lifetime", as: inSeconds},
 	"stats_users":                 {key: "admin.stats_users"},

@@ -119,26 +119,32 @@ func (c *converter) log() {
 	}
 }
 
-// classes says how long clients wait. PgBouncer's time is an upper bound; without one that is lower pgguard's own hold.
+// always is how long a client waits that PgBouncer lets wait without a bound: nobody is still there.
+const always = 24 * time.Hour
+
+// classes says how long clients wait: the built-in classes, with PgBouncer's time.
 func (c *converter) classes() {
 	n, at := c.root.child("classes"), c.at("query_wait_timeout")
 	most := c.seconds("query_wait_timeout")
-	const remains = "who waits for a server has an ERROR after 5 s (class high) or 30 s (class low, Sidekiq), and keeps its connection"
+	const kept = "who waits longer has an ERROR, and keeps its connection; without these classes pgguard's own times hold, 5 s and 30 s (low, Sidekiq)"
 	switch {
-	case at.line == 0:
-		return
 	case most == 0:
-		c.remark(n, at, "query_wait_timeout", "a wait always has a bound here: %s", remains)
-		return
-	case most >= 30*time.Second:
-		c.remark(n, at, "query_wait_timeout", "is an upper bound, below which %s", remains)
-		return
+		most = always
+		c.remark(n, at, "query_wait_timeout", "a wait always has a bound here, which is a day then; %s", kept)
+	case at.line == 0:
+		n.remarks = append(n.remarks, "query_wait_timeout: 120 s is PgBouncer's default; "+kept)
+	default:
+		c.remark(n, at, "query_wait_timeout", "%s", kept)
 	}
 	c.from(n, at)
-	c.remark(n, at, "query_wait_timeout", "these are the built-in classes with at most this wait; who waits longer has an ERROR, and keeps its connection")
-	wait := func(own time.Duration) string { return config.Duration(min(most, own)).String() }
-	n.item("{name: high, weight: 4, max_wait: " + wait(5*time.Second) + ", interactive: true}")
-	n.item("{name: low, weight: 1, max_wait: " + wait(30*time.Second) + `, max_share: 0.75, match: [{application_name: '(^|/)sidekiq(\s|$)'}]}`)
+	wait := config.Duration(most).String()
+	n.item("{name: high, weight: 4, max_wait: " + wait + ", interactive: true}")
+	n.item("{name: low, weight: 1, max_wait: " + wait + `, max_share: 0.75, match: [{application_name: '(^|/)sidekiq(\s|$)'}]}`)
+	if d := c.seconds("query_wait_notify"); d > 0 && c.at("query_wait_notify").line > 0 {
+		n := c.set(c.root.child("notice_after"), config.Duration(d).String(), c.at("query_wait_notify"))
+		c.remark(n, c.at("query_wait_notify"), "query_wait_notify", "who waits is told what is wrong, if anything is, in words that name applications and tables; "+
+			"pgguard serve --pgbouncer has PgBouncer's words in their place")
+	}
 }
 
 // tls says how clients come over TLS.

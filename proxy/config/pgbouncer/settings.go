@@ -114,7 +114,7 @@ var settings = []setting{
 	{key: "pkt_buf", value: "4096", kind: number, says: "buffers are borrowed while something is under way, and grow"},
 	{key: "pool_mode", value: "session", kind: word, words: modes, same: anything},
 	{key: "query_timeout", value: "0", kind: seconds, same: anything},
-	{key: "query_wait_notify", value: "5", kind: number, same: zero, says: "notice_after tells a client that waits long, with what is wrong"},
+	{key: "query_wait_notify", value: "5", kind: number, same: anything},
 	{key: "query_wait_timeout", value: "120", kind: seconds, same: anything},
 	{key: "reserve_pool_size", value: "0", kind: number, same: anything},
 	{key: "reserve_pool_timeout", value: "5", kind: seconds, says: "a pool may be as large as both sizes together, when work waits and the database gains by it"},
