@@ -137,6 +137,7 @@ func (p *Pool) spareLimitsLocked(k *Key) spares {
 	if ofUser == 0 && ofDatabase == 0 && k.Most == (Most{}) {
 		return s
 	}
+	reserve := false
 	for _, other := range p.list {
 		user, name := other.User == k.User, k.countsWith(other)
 		if user {
@@ -150,7 +151,11 @@ func (p *Pool) spareLimitsLocked(k *Key) spares {
 		}
 		if user && name {
 			s.login -= other.open
+			reserve = reserve || k.Most.Reserve > 0 && p.waitsLocked(other, k.Most.After)
 		}
+	}
+	if reserve && k.Most.Login > 0 {
+		s.login += k.Most.Reserve
 	}
 	return s
 }
@@ -158,6 +163,12 @@ func (p *Pool) spareLimitsLocked(k *Key) spares {
 // countsWith is true for a key whose servers are counted for the same database as k's, by the name that clients use.
 func (k *Key) countsWith(other *Key) bool {
 	return k == other || !k.Shared && !other.Shared && k.name() == other.name()
+}
+
+// waitsLocked says whether somebody has waited for a server of key k for so long.
+func (p *Pool) waitsLocked(k *Key, long time.Duration) bool {
+	n, since := p.waitingLocked(k)
+	return n > 0 && p.account.at.Sub(since) >= long
 }
 
 // name is that of k's database.

@@ -123,6 +123,9 @@ func (p *Pool) bareLocked() bool {
 
 func (p *Pool) openLocked(k *Key, now time.Time) {
 	s := &Server{Key: k, since: now, began: now}
+	if k.Most.Reserve > 0 && k.Most.Login > 0 {
+		s.Reserve = p.openByPairLocked()[k.pair()] >= k.Most.Login
+	}
 	p.servers[s] = struct{}{}
 	p.count[Opening]++
 	k.open++

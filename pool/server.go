@@ -52,7 +52,12 @@ type Key struct {
 
 // Most is what an operator allows beside the cap: how many servers a user has in one database, a database and a user in all. 0: as many as
 // PostgreSQL allows. Databases are those that have one Name. Replication connections, which are not the pool's, do not count.
-type Most struct{ Login, Database, User int }
+type Most struct {
+	Login, Database, User int
+	// Reserve is by how much there may be more than Login while somebody has waited for After.
+	Reserve int
+	After   time.Duration
+}
 
 // Unused is true if nobody uses the key. It is for functions that Pool.Retire calls.
 func (k *Key) Unused() bool { return k.refs == 0 }
@@ -91,6 +96,8 @@ type Server struct {
 	Conn Conn // set before the first grant
 
 	began time.Time // when its login began; never changes
+	// Reserve is true if it is beyond Most.Login. It never changes.
+	Reserve bool
 
 	// guarded by Pool.mu
 	state    State

@@ -45,6 +45,9 @@ type Config struct {
 	// PerLogin, PerDatabase and PerUser are how many servers a user has in one database, a database and a user in all; 0: as many as
 	// PostgreSQL allows.
 	PerLogin, PerDatabase, PerUser int
+	// Reserve is by how many servers a user may have more than PerLogin in one database while one of his clients has waited for ReserveAfter; 0 of either: by none.
+	Reserve      int
+	ReserveAfter time.Duration
 	// Ready is how many servers are kept ready of each user in each database while a client of his is there, or always where the database has a User of its own; 0: none.
 	Ready int
 	// Users are exceptions by the name of a user.
@@ -156,8 +159,8 @@ type Database struct {
 	Settings map[string]string
 	// MaxServers and PerLogin, if not 0, are in the places of PerDatabase and PerLogin.
 	MaxServers, PerLogin int
-	// Ready, if not 0, is in the place of the Config's.
-	Ready int
+	// Reserve and Ready, if not nil, are in the place of the Config's.
+	Reserve, Ready *int
 	// Lifetime, if not 0, is in the place of Pool.Lifetime.
 	Lifetime time.Duration
 	// MaxClients, if not 0, is in the place of ClientsPerDatabase.
@@ -176,6 +179,8 @@ const AnyDatabase = "*"
 type UserLimits struct {
 	// MaxServers and PerLogin are how many servers there are that are logged in to by this name, in the places of PerUser and PerLogin.
 	MaxServers, PerLogin int
+	// Reserve, if not nil, is in the place of the Config's, and of a database's.
+	Reserve *int
 	// MaxClients is how many clients call themselves so, in the place of ClientsPerUser.
 	MaxClients int
 	// Timeouts are those of clients that call themselves so.
@@ -219,6 +224,7 @@ func Default() Config {
 		LoginTimeout:  60 * time.Second,
 		WriteTimeout:  30 * time.Second,
 		PeerTimeout:   20 * time.Second,
+		ReserveAfter:  5 * time.Second,
 		CancelTimeout: 5 * time.Second,
 		DeferBegin:    true,
 
@@ -295,6 +301,9 @@ func (c Config) Validate() []error {
 	}
 	if c.Ready < 0 {
 		bad("pool.min_servers_per_login: %d is negative; 0 keeps no server ready", c.Ready)
+	}
+	if c.Reserve < 0 {
+		bad("pool.reserve_servers_per_login: %d is negative; 0 is no reserve", c.Reserve)
 	}
 	if c.Databases[AnyDatabase].Upstream.Host != "" {
 		bad("databases[\"*\"].upstream: that of names which are not here is upstream, above")

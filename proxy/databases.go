@@ -181,8 +181,8 @@ type DatabaseInfo struct {
 	Clients  int
 	// MostClients is how many there may be; 0: as many as there may be of all.
 	MostClients int
-	// Ready is how many servers are kept ready of each user.
-	Ready int
+	// Ready is how many servers are kept ready of each user, Reserve by how many each may have more.
+	Ready, Reserve int
 	// Lifetime is how old its servers may be, where that is not as it is for others; 0: it is.
 	Lifetime time.Duration
 	Paused   bool // by its name: see Server.Pause
@@ -212,7 +212,7 @@ func (srv *Server) Databases() []DatabaseInfo {
 	for name, d := range all {
 		at, real, _ := srv.destination(name)
 		d.Upstream, d.Mode, d.Real, d.As, d.MostClients = at.Upstream, at.Mode, real, at.User, cmp.Or(at.MaxClients, srv.cfg().ClientsPerDatabase)
-		d.Lifetime, d.Ready = at.Lifetime, srv.cfg().readyOf(name)
+		d.Lifetime, d.Ready, d.Reserve = at.Lifetime, srv.cfg().readyOf(name), srv.cfg().reserveOf(name)
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })

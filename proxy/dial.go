@@ -24,6 +24,9 @@ import (
 // open logs in to a server for an instance's pool, as its key says. Errors are classified for the pool.
 func (srv *Server) open(ctx context.Context, in *instance.Instance, s *pool.Server) (instance.Server, error) {
 	start, era := time.Now(), in.Era()
+	if s.Reserve && srv.cfg().LikePgBouncer {
+		srv.log.Warn("taking connection from reserve_pool", "database", s.Key.Name, "user", s.Key.User)
+	}
 	b, err := srv.logIn(ctx, in, s)
 	srv.times.login.observe(time.Since(start))
 	l := s.Key.Value.(*login)

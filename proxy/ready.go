@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"cmp"
-	"time"
-)
+import "time"
 
 // readyOf is how many servers are kept ready of each user in a database that clients call so.
 func (c *Config) readyOf(name string) int {
@@ -11,13 +8,21 @@ func (c *Config) readyOf(name string) int {
 	if !ok {
 		d = c.Databases[AnyDatabase]
 	}
-	return cmp.Or(d.Ready, c.Ready)
+	return own(d.Ready, c.Ready)
+}
+
+// own is a number that an exception has, else what holds for all.
+func own(n *int, all int) int {
+	if n == nil {
+		return all
+	}
+	return *n
 }
 
 // readies is true if servers of any database are kept ready.
 func (c *Config) readies() bool {
 	for _, d := range c.Databases {
-		if d.Ready > 0 {
+		if own(d.Ready, 0) > 0 {
 			return true
 		}
 	}

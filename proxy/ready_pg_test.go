@@ -42,7 +42,7 @@ func TestServersAreKeptReady(t *testing.T) {
 	g := newGuard(t, address(shared), func(cfg *Config) {
 		up := cfg.Upstream
 		up.Database = "postgres"
-		cfg.Databases = map[string]Database{"own": {Upstream: up, User: "ready2", Ready: 3}, "asked": {Upstream: up, Ready: 4, PerLogin: 10}}
+		cfg.Databases = map[string]Database{"own": {Upstream: up, User: "ready2", Ready: new(3)}, "asked": {Upstream: up, Ready: new(4), PerLogin: 10}}
 		cfg.Pool.IdleTimeout = time.Second
 	})
 	connectionsOf(t, shared, "ready2", 3)
@@ -74,14 +74,14 @@ func TestReadyServersMove(t *testing.T) {
 	g := newGuard(t, address(shared), func(cfg *Config) {
 		up := cfg.Upstream
 		up.Database = "postgres"
-		cfg.Databases = map[string]Database{"app": {Upstream: up, User: "ready3", Ready: 2}}
+		cfg.Databases = map[string]Database{"app": {Upstream: up, User: "ready3", Ready: new(2)}}
 		cfg.Pool.IdleTimeout = time.Second // of those where it was
 	})
 	mustCall(t, g.addr, "ready3", "app")
 	connectionsOf(t, shared, "ready3", 2)
 	to := upstreamAt(t, address(other))
 	to.Database = "postgres"
-	g.with(t, func(c *Config) { c.Databases["app"] = Database{Upstream: to, User: "ready3", Ready: 2} })
+	g.with(t, func(c *Config) { c.Databases["app"] = Database{Upstream: to, User: "ready3", Ready: new(2)} })
 	connectionsOf(t, other, "ready3", 2)
 	connectionsOf(t, shared, "ready3", 0)
 }

@@ -87,11 +87,24 @@ func (srv *Server) mostOf(name, user string) pool.Most {
 		d = cfg.Databases[AnyDatabase]
 	}
 	u := cfg.Users[user]
-	return pool.Most{
+	most := pool.Most{
 		Login:    cmp.Or(u.PerLogin, d.PerLogin, cfg.PerLogin),
 		Database: cmp.Or(d.MaxServers, cfg.PerDatabase),
 		User:     cmp.Or(u.MaxServers, cfg.PerUser),
 	}
+	if cfg.ReserveAfter > 0 {
+		most.Reserve, most.After = own(u.Reserve, cfg.reserveOf(name)), cfg.ReserveAfter
+	}
+	return most
+}
+
+// reserveOf is by how many servers a user may have more in a database that clients call so.
+func (c *Config) reserveOf(name string) int {
+	d, ok := c.Databases[name]
+	if !ok {
+		d = c.Databases[AnyDatabase]
+	}
+	return own(d.Reserve, c.Reserve)
 }
 
 // lifetimeOf is how old servers may be of a database that clients call so; 0: as old as others.

@@ -279,9 +279,6 @@ func (f *File) checkDatabases(c *checker) {
 		if name == "" {
 			c.bad(path, "a database must have a name")
 		}
-		if n := db.Pool.MinServersPerLogin; n < 0 {
-			c.bad(path+".pool.min_servers_per_login", "%d is negative; 0 keeps as many servers ready as pool.min_servers_per_login", n)
-		}
 		f.checkLookup(c, path, db.Auth)
 		for setting := range db.Settings {
 			if !settingName.MatchString(setting) || slices.Contains(notSettings, strings.ToLower(setting)) {

@@ -94,6 +94,7 @@ func (f *File) ToProxy() proxy.Config {
 		Password:  proxy.PasswordSource{File: f.Password.File, Command: f.Password.Command, Cache: f.Password.Cache.Std()},
 		Databases: map[string]proxy.Database{},
 		PerLogin:  int(f.Pool.MaxServersPerLogin), PerDatabase: int(f.Pool.MaxServersPerDatabase), PerUser: int(f.Pool.MaxServersPerUser), Ready: f.Pool.MinServersPerLogin,
+		Reserve: f.Pool.ReservePerLogin, ReserveAfter: f.Pool.ReserveAfter.Std(),
 		Mode:  f.Pool.Mode.toProxy(),
 		Limit: int(f.Pool.Limit),
 		Pool: pool.Config{
@@ -135,7 +136,7 @@ func (f *File) ToProxy() proxy.Config {
 	for name, db := range f.Databases {
 		c.Databases[name] = proxy.Database{
 			Upstream: db.Upstream.Upstream, Mode: db.Pool.Mode.toProxy(), User: db.User, Settings: db.Settings,
-			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin), Ready: db.Pool.MinServersPerLogin, MaxClients: int(db.MaxClients),
+			MaxServers: int(db.Pool.MaxServers), PerLogin: int(db.Pool.MaxServersPerLogin), Reserve: db.Pool.ReservePerLogin.toProxy(), Ready: db.Pool.MinServersPerLogin.toProxy(), MaxClients: int(db.MaxClients),
 			Lifetime: db.Pool.Lifetime.Std(),
 			Lookup:   proxy.Lookup{Query: db.Auth.Query, User: db.Auth.QueryUser, At: db.Auth.QueryAt},
 		}
@@ -144,7 +145,7 @@ func (f *File) ToProxy() proxy.Config {
 		if c.Users == nil {
 			c.Users = map[string]proxy.UserLimits{}
 		}
-		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin), MaxClients: int(u.MaxClients), Timeouts: u.DisconnectAfter.toProxy()}
+		c.Users[name] = proxy.UserLimits{MaxServers: int(u.MaxServers), PerLogin: int(u.MaxServersPerLogin), Reserve: u.ReservePerLogin.toProxy(), MaxClients: int(u.MaxClients), Timeouts: u.DisconnectAfter.toProxy()}
 	}
 	for _, k := range f.Classes {
 		c.Pool.Classes = append(c.Pool.Classes, queue.Class{

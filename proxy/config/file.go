@@ -107,6 +107,8 @@ type Pool struct {
 	MaxServersPerLogin    Auto     `yaml:"max_servers_per_login"`
 	MaxServersPerDatabase Auto     `yaml:"max_servers_per_database"`
 	MaxServersPerUser     Auto     `yaml:"max_servers_per_user"`
+	ReservePerLogin       int      `yaml:"reserve_servers_per_login"`
+	ReserveAfter          Duration `yaml:"reserve_after"`
 	MinServersPerLogin    int      `yaml:"min_servers_per_login"`
 	Limit                 Auto     `yaml:"limit"`
 	Dials                 int      `yaml:"dials"`
@@ -160,14 +162,16 @@ type DatabasePool struct {
 	Mode               PoolMode `yaml:"mode"`
 	MaxServers         Auto     `yaml:"max_servers"`
 	MaxServersPerLogin Auto     `yaml:"max_servers_per_login"`
-	MinServersPerLogin int      `yaml:"min_servers_per_login"` // 0: as Pool's
-	Lifetime           Duration `yaml:"lifetime"`              // 0: as Pool's
+	ReservePerLogin    Own      `yaml:"reserve_servers_per_login"`
+	MinServersPerLogin Own      `yaml:"min_servers_per_login"`
+	Lifetime           Duration `yaml:"lifetime"` // 0: as Pool's
 }
 
 // User is an exception for one user: numbers of servers by the name under which those are logged in to, of clients by how they call themselves.
 type User struct {
 	MaxServers         Auto `yaml:"max_servers"`
 	MaxServersPerLogin Auto `yaml:"max_servers_per_login"`
+	ReservePerLogin    Own  `yaml:"reserve_servers_per_login"`
 	MaxClients         Auto `yaml:"max_clients"`
 
 	DisconnectAfter DisconnectAfter `yaml:"disconnect_after"`
@@ -211,9 +215,12 @@ func Default() *File {
 		HTTP: "127.0.0.1:9432",
 		Mode: "enforce",
 		Pool: Pool{
-			Mode:        "transaction",
-			MaxServers:  Auto(d.Pool.MaxServers),
-			Limit:       Auto(d.Limit),
+			Mode:       "transaction",
+			MaxServers: Auto(d.Pool.MaxServers),
+			Limit:      Auto(d.Limit),
+
+			ReserveAfter: Duration(d.ReserveAfter),
+
 			Dials:       d.Pool.Dials,
 			IdleTimeout: Duration(d.Pool.IdleTimeout),
 			Lifetime:    Duration(d.Pool.Lifetime),

@@ -83,6 +83,41 @@ func (a Auto) MarshalYAML() (any, error) {
 	return int(a), nil
 }
 
+// Own is a number from 0 that an exception has, or auto, the zero value: what holds for all.
+type Own int // the number and one
+
+func (o *Own) set(text string) error {
+	if text == "auto" {
+		*o = 0
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is not auto or a whole number from 0", text)
+	}
+	if n > maxNumber {
+		return fmt.Errorf("%d is more than %d", n, maxNumber)
+	}
+	*o = Own(n + 1)
+	return nil
+}
+
+// MarshalYAML returns the number or auto.
+func (o Own) MarshalYAML() (any, error) {
+	if o == 0 {
+		return "auto", nil
+	}
+	return int(o) - 1, nil
+}
+
+// toProxy is the number, nil for auto.
+func (o Own) toProxy() *int {
+	if o == 0 {
+		return nil
+	}
+	return new(int(o) - 1)
+}
+
 // Mode says whether refusals happen (enforce) or are only reported (observe).
 type Mode string
 

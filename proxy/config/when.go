@@ -20,6 +20,7 @@ var whens = map[string]When{
 	"mode": AtOnce, "upstream": AtOnce, "upstream_password.file": AtOnce, "upstream_password.command": AtOnce, "upstream_password.cache": AtOnce,
 
 	"pool.mode": NewClients, "pool.max_servers": AtOnce, "pool.max_servers_per_login": AtOnce, "pool.max_servers_per_database": AtOnce, "pool.max_servers_per_user": AtOnce,
+	"pool.reserve_servers_per_login": AtOnce, "pool.reserve_after": AtOnce, "databases.*.pool.reserve_servers_per_login": AtOnce, "users.*.reserve_servers_per_login": AtOnce,
 	"pool.min_servers_per_login": AtOnce, "databases.*.pool.min_servers_per_login": AtOnce,
 	"pool.limit": AtOnce, "pool.dials": AtOnce, "pool.idle_timeout": AtOnce, "pool.lifetime": AtOnce, "pool.max_prepared_statements": NewClients, "pool.statement_age": NewClients,
 	"pool.prepared_memory": Restart, "pool.prepare_unnamed": NewClients, "pool.max_pinned": AtOnce, "pool.sync_application_name": NewClients, "pool.learned": AtOnce,

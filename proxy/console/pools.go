@@ -36,7 +36,7 @@ func showDatabases(s *session) []row {
 	for _, d := range s.guard.Databases() {
 		most := caps[d.Upstream.Address()]
 		rows = append(rows, row{
-			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, orNull(d.As), most, d.Ready, 0, int(cmp.Or(d.Lifetime, cfg.Pool.Lifetime).Seconds()), d.Mode.String(), balancing(d.Upstream), most,
+			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, orNull(d.As), most, d.Ready, d.Reserve, int(cmp.Or(d.Lifetime, cfg.Pool.Lifetime).Seconds()), d.Mode.String(), balancing(d.Upstream), most,
 			servers[place{d.Upstream.Address(), d.Real}], d.MostClients, d.Clients, bit(d.Paused), bit(d.Disabled),
 		})
 	}

@@ -120,7 +120,6 @@ type converter struct {
 	file     *file
 	open     func(string) ([]byte, error)
 	main     map[string]entry // of [pgbouncer]
-	listed   []*database      // of [databases]
 	root     node
 	nowhere  []remark // on lines that nothing comes of
 	where    map[string]place

@@ -100,7 +100,6 @@ func (c *converter) databases() {
 	if len(list) == 0 && len(c.faults) == 0 {
 		c.bad(place{c.where[""].file, 1, 1}, "[databases]", "there is none: nobody could be served")
 	}
-	c.listed = list
 	for _, d := range list {
 		c.database(d)
 	}
@@ -339,13 +338,11 @@ func (c *converter) limitOf(d *database) limit {
 		v, _ := parseNumber(d.text(key, c.value(general)))
 		return max(v, 0)
 	}
-	size := n("pool_size", "default_pool_size")
-	reserve := n("reserve_pool_size", "reserve_pool_size")
-	if _, ok := d.fields["reserve_pool"]; ok {
-		reserve = n("reserve_pool", "reserve_pool_size")
-	}
-	if size > 0 && c.seconds("reserve_pool_timeout") > 0 {
-		size += reserve
-	}
-	return limit{login: size, database: n("max_db_connections", "max_db_connections")}
+	return limit{login: n("pool_size", "default_pool_size"), database: n("max_db_connections", "max_db_connections")}
+}
+
+// number is the value of a field of its own: it is given, and not negative, which is for what holds for all.
+func (d *database) number(key string) (n int, ok bool) {
+	n, err := parseNumber(d.text(key, "-1"))
+	return n, err == nil && n >= 0
 }

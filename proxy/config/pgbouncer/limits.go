@@ -2,6 +2,7 @@ package pgbouncer
 
 import (
 	"strconv"
+	"time"
 
 	"pgguard/proxy/config"
 )
@@ -32,36 +33,25 @@ func (c *converter) limit(d *database, pool *node, l limit) {
 	if l.database != base.database {
 		c.set(pool.child("max_servers"), auto(l.database), d.place("max_db_connections"))
 	}
-	if n := c.readyOf(d); n != c.ready() {
-		at := d.fields["min_pool_size"].valueAt
-		if at.line == 0 {
-			at = c.at("min_pool_size")
-		}
-		c.keepReady(pool, n, at)
+	if n, ok := d.number("reserve_pool_size"); ok && c.reserves() {
+		c.set(pool.child("reserve_servers_per_login"), strconv.Itoa(n), d.place("reserve_pool_size"))
+	} else if n, ok := d.number("reserve_pool"); ok && c.reserves() {
+		c.set(pool.child("reserve_servers_per_login"), strconv.Itoa(n), d.place("reserve_pool"))
+	}
+	if n, ok := d.number("min_pool_size"); ok {
+		c.keepReady(pool, n, d.place("min_pool_size"))
 	}
 }
 
-// ready is how many servers are kept ready where a database says nothing. One that is to have none cannot say so beside that number: then each has its own.
-func (c *converter) ready() int {
-	for _, d := range c.listed {
-		if n, err := parseNumber(d.text("min_pool_size", "-1")); err == nil && n == 0 {
-			return 0
-		}
-	}
-	return max(0, c.number("min_pool_size"))
-}
-
-// readyOf is how many are kept ready in a database.
-func (c *converter) readyOf(d *database) int {
-	if n, err := parseNumber(d.text("min_pool_size", "-1")); err == nil && n >= 0 {
-		return n
-	}
-	return max(0, c.number("min_pool_size"))
-}
+// reserves is true where there can be a reserve: with a time of 0 there is none.
+func (c *converter) reserves() bool { return c.seconds("reserve_pool_timeout") > 0 }
 
 // keepReady writes how many servers are kept ready, and once how.
 func (c *converter) keepReady(pool *node, n int, at place) {
 	key := c.set(pool.child("min_servers_per_login"), strconv.Itoa(n), at)
+	if n == 0 {
+		return
+	}
 	c.remarkOnce(key, at, "min_pool_size", "is kept by several logins at a time, in no other server's place, and not while anybody waits; when the last client has left, as server_idle_timeout says")
 }
 
@@ -73,9 +63,6 @@ func (c *converter) userLimits() {
 		if c.at("default_pool_size").line == 0 {
 			n.remarks = append(n.remarks, "default_pool_size: 20 is PgBouncer's default, for each pair of user and database; pgguard finds the right number below it")
 		}
-		if e, ok := c.main["reserve_pool_size"]; ok && c.number("reserve_pool_size") > 0 {
-			c.remark(n, e.at, e.key, "is in this number: it is an upper bound, and pgguard finds the right number below it")
-		}
 	}
 	if base.database > 0 {
 		c.set(pool.child("max_servers_per_database"), auto(base.database), c.at("max_db_connections"))
@@ -83,7 +70,13 @@ func (c *converter) userLimits() {
 	if n := c.number("max_user_connections"); n > 0 {
 		c.set(pool.child("max_servers_per_user"), auto(n), c.at("max_user_connections"))
 	}
-	if n := c.ready(); n > 0 {
+	if n := c.number("reserve_pool_size"); n > 0 && c.reserves() {
+		c.set(pool.child("reserve_servers_per_login"), strconv.Itoa(n), c.at("reserve_pool_size"))
+	}
+	if d := c.seconds("reserve_pool_timeout"); d > 0 && d != 5*time.Second {
+		c.set(pool.child("reserve_after"), config.Duration(d).String(), c.at("reserve_pool_timeout"))
+	}
+	if n := c.number("min_pool_size"); n > 0 {
 		c.keepReady(pool, n, c.at("min_pool_size"))
 	}
 	for _, e := range c.file.entries {
@@ -128,17 +121,13 @@ func (c *converter) user(e entry, fields map[string]pair) {
 			}
 		}
 	}
-	p, ok := fields["pool_size"]
-	if _, more := fields["reserve_pool_size"]; !ok && !more {
-		return
-	}
 	d := &database{entry: e, fields: fields}
-	size := c.limitOf(d).login
-	at := d.place("reserve_pool_size")
-	if ok {
-		at = p.valueAt
+	if size, ok := d.number("pool_size"); ok {
+		c.set(n.child("max_servers_per_login"), auto(size), d.place("pool_size"))
 	}
-	c.set(n.child("max_servers_per_login"), auto(size), at)
+	if more, ok := d.number("reserve_pool_size"); ok && c.reserves() {
+		c.set(n.child("reserve_servers_per_login"), strconv.Itoa(more), d.place("reserve_pool_size"))
+	}
 }
 
 // auto is a number, or auto for 0.

@@ -36,6 +36,8 @@ var ours = map[string]struct {
 	"min_pool_size":               {key: "pool.min_servers_per_login"},
 	"pool_mode":                   {key: "pool.mode", as: lower},
 	"query_wait_notify":           {key: "notice_after", as: inSeconds},
+	"reserve_pool_size":           {key: "pool.reserve_servers_per_login"},
+	"reserve_pool_timeout":        {key: "pool.reserve_after", as: inSeconds},
 	"server_idle_timeout":         {key: "pool.idle_timeout", as: inSeconds},
 	"server_lifetime":             {key: "pool.lifetime", as: inSeconds},
 	"stats_users":                 {key: "admin.stats_users"},

@@ -117,7 +117,7 @@ var settings = []setting{
 	{key: "query_wait_notify", value: "5", kind: number, same: anything},
 	{key: "query_wait_timeout", value: "120", kind: seconds, same: anything},
 	{key: "reserve_pool_size", value: "0", kind: number, same: anything},
-	{key: "reserve_pool_timeout", value: "5", kind: seconds, says: "a pool may be as large as both sizes together, when work waits and the database gains by it"},
+	{key: "reserve_pool_timeout", value: "5", kind: seconds, same: anything},
 	{key: "resolv_conf", same: unset, says: noDNS},
 	{key: "sbuf_loopcnt", value: "5", kind: number, says: "no connection holds up another"},
 	{key: "scram_iterations", value: "4096", kind: number, says: "pgguard makes no secrets of passwords"},
