@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ type bouncerFlags struct {
 	Quiet   bool   `short:"q" help:"With --pgbouncer: do not log to standard error."`
 	Verbose int    `short:"v" type:"counter" help:"With --pgbouncer: log more."`
 	User    string `short:"u" placeholder:"USER" help:"With --pgbouncer: become this user of the system."`
-	Reboot  bool   `short:"R" hidden:""`
+	Reboot  bool   `short:"R" help:"With --pgbouncer: take the place of the pgguard that runs with this configuration, and its clients."`
 }
 
 // given is true if one of them is.
@@ -36,12 +37,13 @@ func (b *bouncerFlags) load(c *serveCmd) (*pgbouncer.Conversion, *reading, error
 		return nil, nil, usageError{errors.New("-d, -q, -v, -u and -R are for use with --pgbouncer")}
 	case c.Config != "":
 		return nil, nil, usageError{errors.New("--config (PGGUARD_CONFIG) and --pgbouncer are both given; one file is the configuration")}
-	case b.Reboot:
-		return nil, nil, usageError{errors.New("-R is not available: a new pgguard waits for the addresses of one that has been told to end (SIGTERM, SIGINT)")}
 	}
 	first, out, err := b.readAgain(c, nil)
 	if err != nil {
 		return nil, nil, usageError{err}
+	}
+	if b.Reboot && first.file.Takeover.Socket == "" {
+		return nil, nil, usageError{errors.New("-R needs a unix_socket_dir in the configuration, in which the pgguard that runs is found")}
 	}
 	if b.User != "" {
 		out.Process.User = b.User
@@ -78,7 +80,7 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	log := again.begin(first, lines)
 	file.log = log
 	lines.tellBy(log)
-	return serve(e.ctx, again, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, false)
+	return serve(e.ctx, again, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, b.Reboot)
 }
 
 // forever is how long PgBouncer waits for its clients.
@@ -94,16 +96,12 @@ type bouncer struct {
 	removePID func()
 }
 
-// begin becomes the user, opens the log file and writes the pidfile.
+// begin becomes the user and opens the log file.
 func (b *bouncer) begin(log *slog.Logger) error {
 	if err := become(b.process.User); err != nil {
 		return err
 	}
-	err := b.file.open()
-	if err != nil {
-		return err
-	}
-	if b.removePID, err = writePID(b.process.PIDFile); err != nil {
+	if err := b.file.open(); err != nil {
 		return err
 	}
 	if b.remarks > 0 {
@@ -112,8 +110,37 @@ func (b *bouncer) begin(log *slog.Logger) error {
 	return nil
 }
 
-// close removes the pidfile.
-func (b *bouncer) close() { b.removePID() }
+// pid writes the pidfile; took: this process has the place of the one whose number is there.
+func (b *bouncer) pid(took bool) (err error) {
+	write := writePID
+	if took {
+		write = replacePID
+	}
+	b.removePID, err = write(b.process.PIDFile)
+	return err
+}
+
+// close removes the pidfile, if there is one of this process.
+func (b *bouncer) close() {
+	if b.removePID != nil {
+		b.removePID()
+	}
+}
+
+// sought writes the pidfile where this process takes nobody's place: as without -R, if there is nobody. err is why that failed.
+func (b *bouncer) sought(log *slog.Logger, found bool, err error) error {
+	if b == nil || found {
+		return err
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		log.Info("old process not found, try to continue normally")
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.pid(false)
+}
 
 // serving tells whoever started this process in the background that clients can connect.
 func (b *bouncer) serving() {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -307,6 +308,9 @@ func (b *bouncerFlags) readAgain(c *serveCmd, set []pgbouncer.Assignment) (*read
 	}
 	fixed := c.overrides()
 	over := []config.Override{{Path: "notice_after", Values: []string{config.Duration(out.Process.Notify).String()}, Source: "query_wait_notify"}} // also its default
+	if path, err := filepath.Abs(out.Process.Socket); out.Process.Socket != "" && err == nil && config.FitsSocket(path) {
+		over = append(over, config.Override{Path: "takeover.socket", Values: []string{path}, Source: "unix_socket_dir"})
+	}
 	if b.Verbose > 0 {
 		fixed = append(fixed, config.Override{Path: "log.level", Values: []string{"debug"}, Source: "-v"})
 	}

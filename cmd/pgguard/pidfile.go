@@ -38,5 +38,29 @@ func writePID(path string) (remove func(), err error) {
 		_ = os.Remove(path)
 		return nil, fmt.Errorf("pidfile: %w", err)
 	}
-	return func() { _ = os.Remove(path) }, nil
+	return func() { removePID(path) }, nil
+}
+
+// replacePID is writePID where the file is that of a process whose place this one has taken.
+func replacePID(path string) (remove func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	next := path + ".next"
+	_ = os.Remove(next)
+	if remove, err = writePID(next); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(next, path); err != nil {
+		remove()
+		return nil, fmt.Errorf("pidfile: %w", err)
+	}
+	return func() { removePID(path) }, nil
+}
+
+// removePID removes a pidfile, unless another process has written its number there.
+func removePID(path string) {
+	if text, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(os.Getpid()) {
+		_ = os.Remove(path)
+	}
 }

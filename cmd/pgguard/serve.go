@@ -110,7 +110,7 @@ func serve(ctx context.Context, again *live, log *slog.Logger, b *bouncer, take 
 		return err
 	}
 	heritage, err := inherit(ctx, f, take)
-	if err != nil {
+	if err = b.sought(cfg.Log, heritage != nil, err); err != nil {
 		return err
 	}
 	if heritage != nil {
@@ -271,6 +271,11 @@ func (s *service) settleIn(ctx context.Context) (*succession, error) {
 		return nil, err
 	}
 	s.handed.Close()
+	if s.bouncer != nil && s.heritage != nil {
+		if err := s.bouncer.pid(true); err != nil {
+			s.log.Error("the pidfile names the process before", "error", err)
+		}
+	}
 	return next, nil
 }
 

@@ -79,15 +79,26 @@ func (s *service) listenForSuccessors() (*succession, error) {
 	if path == "" {
 		return n, nil
 	}
-	var err error
-	if n.control, err = proxy.TakeSocket(s.handed, path); err != nil {
+	control, err := controlAt(s.handed, path)
+	if err != nil && s.bouncer != nil { // which has not asked for it
+		s.log.Warn("no process can take the place of this one by -R", "error", err)
+		return n, nil
+	}
+	n.control = control
+	return n, err
+}
+
+// controlAt is the socket at a path, for processes of this user.
+func controlAt(handed *sock.Handed, path string) (net.Listener, error) {
+	l, err := proxy.TakeSocket(handed, path)
+	if err != nil {
 		return nil, fmt.Errorf("takeover.socket %s: %w", path, err)
 	}
 	if err = os.Chmod(path, 0o600); err != nil {
-		_ = n.control.Close()
+		_ = l.Close()
 		return nil, fmt.Errorf("takeover.socket: %w", err)
 	}
-	return n, nil
+	return l, nil
 }
 
 // run serves who comes, and starts one at each SIGUSR2, until one has taken over or ctx ends.

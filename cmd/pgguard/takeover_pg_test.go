@@ -7,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,52 +28,85 @@ import (
 // upgraded is a line of processes, each of which takes the place of the one before. All write to one log.
 type upgraded struct {
 	t     *testing.T
+	ctx   context.Context // of the clients; ends with the test, or in three minutes
 	env   []string
 	args  []string
 	addr  string
 	dir   string // of a unix socket
 	first *exec.Cmd
+	log   *os.File
 	lines chan string // of the log
 }
 
 // serveUpgradable starts a guard in front of a cluster, with this configuration added, and returns when it serves.
 func serveUpgradable(t *testing.T, c *pgtest.Cluster, extra string) *upgraded {
 	t.Helper()
-	addr := unusedAddr(t)
-	dir := t.TempDir()
-	file := filepath.Join(t.TempDir(), "pgguard.yaml")
-	if err := os.WriteFile(file, []byte(fmt.Sprintf("listen: [%q, %q]\nhttp: off\n%s", addr, "unix:"+dir, extra)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	u := &upgraded{
-		t: t, addr: addr, dir: dir, args: []string{"serve", "-c", file}, lines: make(chan string, 100_000),
-		env: append(os.Environ(), asPgguard+"=1", "PGGUARD_UPSTREAM="+c.URL("postgres"), "XDG_CACHE_HOME="+t.TempDir()),
-	}
+	u := newUpgraded(t, c)
+	u.serve("-c", "pgguard.yaml", fmt.Sprintf("listen: [%q, %q]\nhttp: off\n%s", u.addr, "unix:"+u.dir, extra))
+	return u
+}
+
+// newUpgraded is one that has not started.
+func newUpgraded(t *testing.T, c *pgtest.Cluster) *upgraded {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+	t.Cleanup(stop)
 	log, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.Close() })
+	u := &upgraded{t: t, ctx: ctx, addr: unusedAddr(t), dir: t.TempDir(), log: w, lines: make(chan string, 100_000)}
+	u.env = append(os.Environ(), asPgguard+"=1", "PGGUARD_UPSTREAM="+c.URL("postgres"), "XDG_CACHE_HOME="+t.TempDir())
 	go func() { // ends when all processes have, and the test
 		for s := bufio.NewScanner(log); s.Scan(); {
 			u.lines <- s.Text()
 		}
 	}()
-	u.first = u.start(w)
-	u.await(`msg=serving`)
 	return u
 }
 
-// start starts a process that logs to w.
-func (u *upgraded) start(w *os.File, more ...string) *exec.Cmd {
+// serve starts the first, with a configuration that this flag is for, and returns when it serves.
+func (u *upgraded) serve(flag, name, config string) {
+	u.t.Helper()
+	file := filepath.Join(u.t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+	u.args = []string{"serve", flag, file}
+	u.first = u.start()
+	u.await(`(msg=|LOG )serving`)
+}
+
+// start starts a process.
+func (u *upgraded) start(more ...string) *exec.Cmd {
 	u.t.Helper()
 	cmd := exec.Command(os.Args[0], append(u.args, more...)...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = u.env, w, w
+	cmd.Env, cmd.Stdout, cmd.Stderr = u.env, u.log, u.log
 	if err := cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}
 	u.t.Cleanup(func() { _ = cmd.Process.Kill() }) // if the test has not ended it
 	return cmd
+}
+
+// call is a client, to the end of the test.
+func (u *upgraded) call() *pgx.Conn {
+	u.t.Helper()
+	conn, err := pgx.Connect(u.ctx, "postgres://postgres@"+u.addr+"/postgres?sslmode=disable")
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { _ = conn.Close(u.ctx) })
+	return conn
+}
+
+// firstEnds waits for the first process, which has nothing to complain of.
+func (u *upgraded) firstEnds() {
+	u.t.Helper()
+	if err := u.first.Wait(); err != nil {
+		u.t.Errorf("the first process ends with %v", err)
+	}
 }
 
 // await returns the first part of the log that matches, and logs what comes before it.
@@ -132,12 +165,11 @@ func TestUpgradeCostsNobodyAnything(t *testing.T) {
 	if text := os.Getenv("PGGUARD_UPGRADE_CLIENTS"); text != "" {
 		clients, _ = strconv.Atoi(text)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer stop()
-	if err := c.Exec(ctx, fmt.Sprintf("create table counted as select id, 0 as n from generate_series(0, %d) id", clients)); err != nil {
+	if err := c.Exec(t.Context(), fmt.Sprintf("create table counted as select id, 0 as n from generate_series(0, %d) id", clients)); err != nil {
 		t.Fatal(err)
 	}
 	u := serveUpgradable(t, c, patientClasses)
+	ctx := u.ctx
 	l := &upgradeLoad{addr: u.addr, commits: make([]atomic.Int64, clients)}
 	l.all.Go(func() { l.newcomers(ctx) })
 	for id := range clients {
@@ -149,9 +181,7 @@ func TestUpgradeCostsNobodyAnything(t *testing.T) {
 		pid = u.upgrade(pid)
 	}
 	l.more(int64(4 * clients))
-	if err := u.first.Wait(); err != nil {
-		t.Errorf("the first process ends with %v", err)
-	}
+	u.firstEnds()
 	l.over.Store(true)
 	l.all.Wait()
 	if err := l.failed(); err != nil {
@@ -312,13 +342,7 @@ func (l *upgradeLoad) held(ctx context.Context, conn *pgx.Conn, id int) error {
 func TestStoppedSuccessorChangesNothing(t *testing.T) {
 	c := pgtest.New(t, pgtest.Options{})
 	u := serveUpgradable(t, c, "takeover: {timeout: 2s}\n")
-	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
-	defer stop()
-	conn, err := pgx.Connect(ctx, "postgres://postgres@"+u.addr+"/postgres?sslmode=disable")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
+	ctx, conn := u.ctx, u.call()
 	if err := syscall.Kill(u.first.Process.Pid, syscall.SIGUSR2); err != nil {
 		t.Fatal(err)
 	}
@@ -341,9 +365,7 @@ func TestStoppedSuccessorChangesNothing(t *testing.T) {
 	over.Store(true)
 	all.Wait()
 	last := u.upgrade(u.first.Process.Pid)
-	if err := u.first.Wait(); err != nil {
-		t.Errorf("the first process ends with %v", err)
-	}
+	u.firstEnds()
 	if _, err := conn.Exec(ctx, "select 1"); err != nil {
 		t.Error(err)
 	}
@@ -361,13 +383,7 @@ func TestTakeoverBySocket(t *testing.T) {
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket is %v, %v", info, err)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
-	defer stop()
-	conn, err := pgx.Connect(ctx, "postgres://postgres@"+u.addr+"/postgres?sslmode=disable")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
+	ctx, conn := u.ctx, u.call()
 	ask := func() {
 		t.Helper()
 		if _, err := conn.Exec(ctx, "select 1"); err != nil {
@@ -380,21 +396,14 @@ func TestTakeoverBySocket(t *testing.T) {
 		}
 	}
 	ask()
-	out, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = io.Copy(t.Output(), out) }()
 	for _, wrong := range [][]string{{"--log-level", "loud"}, {"--http", "256.0.0.1:1"}, {"--upstream", "postgres://postgres@127.0.0.1:1/postgres"}} {
-		if err := u.start(w, append([]string{"--takeover"}, wrong...)...).Wait(); err == nil {
+		if err := u.start(append([]string{"--takeover"}, wrong...)...).Wait(); err == nil {
 			t.Errorf("with %v it has taken over", wrong)
 		}
 		ask()
 	}
-	next := u.start(w, "--takeover")
-	if err := u.first.Wait(); err != nil {
-		t.Errorf("the first process ends with %v", err)
-	}
+	next := u.start("--takeover")
+	u.firstEnds()
 	ask()
 	if err := next.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -402,9 +411,86 @@ func TestTakeoverBySocket(t *testing.T) {
 	if err := next.Wait(); err != nil {
 		t.Errorf("the second process ends with %v", err)
 	}
-	_ = w.Close()
 	left, err := filepath.Glob(u.dir + "/.s.PGSQL.*")
 	if _, gone := os.Stat(socket); gone == nil || err != nil || len(left) > 0 {
 		t.Errorf("sockets are left: %v, %v, %v", gone, left, err)
+	}
+}
+
+// TestReboot: with PgBouncer's configuration and -R a process takes the place of the one that runs, and its pidfile. Who is idle goes to it with settings and statements; who is in a
+// transaction ends that where it was.
+func TestReboot(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{})
+	u := newUpgraded(t, c)
+	u.env = append(u.env, "PGGUARD_HTTP=off", "PGGUARD_UPSTREAM=")
+	host, port, _ := net.SplitHostPort(u.addr)
+	pidfile := filepath.Join(u.dir, "pid")
+	u.serve("--pgbouncer", "pgbouncer.ini", fmt.Sprintf(`[databases]
+postgres = host=%s port=%d user=postgres
+[pgbouncer]
+listen_addr = %s
+listen_port = %s
+unix_socket_dir = %s
+auth_type = any
+pool_mode = transaction
+pidfile = %s
+`, c.Host(), c.Port(), host, port, u.dir, pidfile))
+	holder := func() int {
+		t.Helper()
+		text, err := os.ReadFile(pidfile)
+		pid, wrong := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || wrong != nil {
+			t.Fatal(err, wrong)
+		}
+		return pid
+	}
+	idle, busy := u.call(), u.call()
+	var n int
+	ask := func(conn *pgx.Conn) {
+		t.Helper()
+		if err := conn.QueryRow(u.ctx, "select $1::int", 7).Scan(&n); err != nil || n != 7 {
+			t.Fatal(n, err)
+		}
+	}
+	if _, err := idle.Exec(u.ctx, "set work_mem to '123kB'"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := busy.Begin(u.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask(idle)
+	ask(busy)
+	if pid := holder(); pid != u.first.Process.Pid {
+		t.Errorf("the pidfile says %d, want %d", pid, u.first.Process.Pid)
+	}
+	next := u.start("-R")
+	u.await(`LOG taken over`)
+	u.await(`LOG serving`)
+	if pid := holder(); pid != next.Process.Pid {
+		t.Errorf("the pidfile says %d, want %d", pid, next.Process.Pid)
+	}
+	ask(idle)
+	ask(busy)
+	if err := tx.Commit(u.ctx); err != nil {
+		t.Error(err)
+	}
+	u.firstEnds()
+	ask(busy)
+	var mem string
+	if err := idle.QueryRow(u.ctx, "show work_mem").Scan(&mem); err != nil || mem != "123kB" {
+		t.Errorf("work_mem is %q: %v", mem, err)
+	}
+	if pid := holder(); pid != next.Process.Pid {
+		t.Errorf("in the end the pidfile says %d, want %d", pid, next.Process.Pid)
+	}
+	if err := next.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Wait(); err != nil {
+		t.Errorf("the second process ends with %v", err)
+	}
+	if left, _ := filepath.Glob(u.dir + "/*"); len(left) > 0 {
+		t.Errorf("files are left: %v", left)
 	}
 }

@@ -126,11 +126,16 @@ func (f *File) checkAddresses(c *checker) {
 	}
 }
 
-// socketPath refuses a path that the system has no room for in the address of a socket.
+// longestSocket is how long a path may be in the address of a socket.
+const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// FitsSocket is true for a path that the system has room for in the address of a socket.
+func FitsSocket(path string) bool { return len(path) <= longestSocket }
+
+// socketPath refuses one that it has no room for.
 func (c *checker) socketPath(key, path string) {
-	const longest = len(syscall.RawSockaddrUnix{}.Path) - 1
-	if len(path) > longest {
-		c.bad(key, "%q is too long for a socket: %d bytes, of at most %d", path, len(path), longest)
+	if !FitsSocket(path) {
+		c.bad(key, "%q is too long for a socket: %d bytes, of at most %d", path, len(path), longestSocket)
 	}
 }
 

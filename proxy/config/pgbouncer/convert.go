@@ -3,7 +3,9 @@ package pgbouncer
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +39,8 @@ type Setting struct {
 type Process struct {
 	LogFile, PIDFile, User string // empty: not given
 	Verbose                int
+	// Socket is by which another process may take this one's place, beside the unix socket that clients come to; empty: there is none of those.
+	Socket string
 	// Notify is after how long a client that waits is told so; 0: never.
 	Notify time.Duration
 }
@@ -173,6 +177,9 @@ func convert(name string, f *file, open func(string) ([]byte, error), insecure b
 		out.Settings = append(out.Settings, Setting{s.key, c.value(s.key), s.value, s.fixed()})
 	}
 	out.Process = Process{LogFile: c.value("logfile"), PIDFile: c.value("pidfile"), User: c.value("user"), Verbose: c.number("verbose"), Notify: c.seconds("query_wait_notify")}
+	if dir := c.value("unix_socket_dir"); dir != "" {
+		out.Process.Socket = filepath.Join(dir, ".s.PGGUARD."+strconv.Itoa(c.number("listen_port")))
+	}
 	return out, c.faults
 }
 
