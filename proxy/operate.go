@@ -16,6 +16,8 @@ var (
 	ErrNotPaused  = errors.New("not paused")
 	ErrPaused     = errors.New("already paused")
 	ErrShutDown   = errors.New("shutting down")
+	// ErrSomePaused is for what cannot be done while some database is paused.
+	ErrSomePaused = errors.New("a database is paused")
 )
 
 // errKilled ends a client at an operator's word.
@@ -38,6 +40,9 @@ func (srv *Server) databaseNamed(name string) (*database, error) {
 // Pause has the clients of a database, or of all (""), wait before their next transaction, for as long as it takes, and returns when none of them has
 // a server any more: nothing that is under way is interrupted. It stays so after an error, which is ctx's; until Resume.
 func (srv *Server) Pause(ctx context.Context, name string) error {
+	if srv.Suspended() {
+		return ErrPaused
+	}
 	if err := srv.markPaused(name, true); err != nil {
 		return err
 	}
@@ -157,10 +162,13 @@ func (srv *Server) await(ctx context.Context, ok func() bool) error {
 	return nil
 }
 
-// Resume ends Pause, for the same name. Who has waited goes on, in the order in which they came.
+// Resume ends Pause, for the same name, and Suspend. Who has waited goes on, in the order in which they came.
 func (srv *Server) Resume(name string) error {
 	if srv.draining.Load() && name == "" {
 		return ErrShutDown
+	}
+	if name == "" && srv.lift() {
+		return nil
 	}
 	if err := srv.markPaused(name, false); err != nil {
 		return err
@@ -262,7 +270,7 @@ func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 
 // Kill ends the clients and servers of a database, or of all (""), at once, and pauses it.
 func (srv *Server) Kill(name string) error {
-	if srv.Paused() {
+	if srv.Paused() || srv.Suspended() {
 		return ErrPaused
 	}
 	var databases []*database

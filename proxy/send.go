@@ -26,6 +26,11 @@ func (s *session) send(r *request, end int, before state) error {
 		putRequest(r)
 		return nil
 	}
+	if s.srv.suspended.Load() && s.restsLocked() { // since it was last looked
+		s.mu.Unlock()
+		putRequest(r)
+		return nil
+	}
 	s.did.received.Add(uint64(end - s.in.R))
 	s.stream.left, s.stream.typ = r.Left()
 	s.stream.scanner = r.Scanner()

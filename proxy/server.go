@@ -50,6 +50,7 @@ type Server struct {
 	ids atomic.Uint64 // given to clients, servers and operators
 
 	draining        atomic.Bool
+	suspended       atomic.Bool
 	closedToClients atomic.Bool  // only operators are let in any more
 	leaves          atomic.Bool  // a reload may have left an instance that no database is at
 	sendsOff        atomic.Bool  // who is between transactions is told to go

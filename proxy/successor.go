@@ -139,11 +139,14 @@ func (srv *Server) objection(g newcomer) string {
 	return ""
 }
 
-// errPaused is why nobody takes over now: who waits would be left with a process that no console reaches.
-var errPaused = errors.New("a database is paused; RESUME it first")
+// Why nobody takes over now: who waits would be left with a process that no console reaches.
+var (
+	errPaused    = errors.New("a database is paused; RESUME it first")
+	errSuspended = errors.New("clients are suspended; RESUME first")
+)
 
-// keepsWaiting is true while clients of any database are kept waiting.
-func (srv *Server) keepsWaiting() bool {
+// anyPaused is true while any database is paused.
+func (srv *Server) anyPaused() bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	waits := srv.paused
@@ -205,8 +208,10 @@ func (srv *Server) holdsBack() error {
 	switch {
 	case srv.draining.Load():
 		return errors.New("the running pgguard is ending")
-	case srv.keepsWaiting():
+	case srv.anyPaused():
 		return errPaused
+	case srv.Suspended():
+		return errSuspended
 	}
 	return nil
 }

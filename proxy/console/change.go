@@ -98,6 +98,8 @@ func inWords(err error, arg string) error {
 		return failed("no such database: %s", arg)
 	case errors.Is(err, proxy.ErrPaused):
 		return failed("already suspended/paused")
+	case errors.Is(err, proxy.ErrSomePaused):
+		return failed("cannot suspend with paused databases")
 	case errors.Is(err, proxy.ErrNotPaused) && arg != "":
 		return failed("database %s is not paused", arg)
 	case errors.Is(err, proxy.ErrNotPaused):
@@ -176,8 +178,26 @@ func reload(s *session) ([]string, error) {
 	return lines, nil
 }
 
-func suspend(*session, string) error {
-	return &failure{code: "0A000", message: "SUSPEND is not available; PAUSE has clients wait"}
+// suspend is undone by the end of its operator's session, too, as in PgBouncer: nobody is left who knows of it.
+func suspend(s *session, _ string) error {
+	err := s.wait(s.guard.Suspend)
+	for _, refused := range []error{proxy.ErrPaused, proxy.ErrSomePaused, proxy.ErrShutDown} {
+		if errors.Is(err, refused) {
+			return inWords(err, "")
+		}
+	}
+	if s.suspended = true; err != nil {
+		s.unsuspend()
+	}
+	return err
+}
+
+// unsuspend resumes what the session has suspended, if it still is.
+func (s *session) unsuspend() {
+	if s.suspended && s.guard.Suspended() {
+		_ = s.guard.Resume("") // somebody else may have
+	}
+	s.suspended = false
 }
 
 // ends are the ways to shut down, by the word behind the command.

@@ -127,6 +127,45 @@ func TestPauseEndsWithItsOperator(t *testing.T) {
 	await(true)
 }
 
+// TestSuspendEndsWithItsOperator: RESUME ends it, and the end of whoever has suspended; not that of another who could not.
+func TestSuspendEndsWithItsOperator(t *testing.T) {
+	g := world()
+	address := desk(t, g)
+	k, _ := call(t, "tcp", address, "ops", "pgbouncer")
+	other, _ := call(t, "tcp", address, "ops", "pgbouncer")
+	for _, step := range []struct {
+		by            *talk
+		command, want string
+	}{
+		{k, "pause app", "tag PAUSE; ready I"},
+		{k, "suspend", "error ERROR ERROR 08P01: cannot suspend with paused databases; ready I"},
+		{k, "resume app", "tag RESUME; ready I"},
+		{k, "suspend", "tag SUSPEND; ready I"},
+		{other, "suspend", "error ERROR ERROR 08P01: already suspended/paused; ready I"},
+		{other, "resume", "tag RESUME; ready I"},
+		{k, "suspend", "tag SUSPEND; ready I"},
+	} {
+		if got := last(step.by.ask(t, step.command)); got != step.want {
+			t.Fatalf("%s: %s, want %s", step.command, got, step.want)
+		}
+	}
+	_ = other.nc.Close()
+	for end := time.Now().Add(patience); len(g.Operators()) > 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("an operator who has left is still there")
+		}
+	}
+	if got := k.ask(t, "show state"); !slices.Contains(got, "row suspended|yes") || !slices.Contains(got, "row active|no") {
+		t.Errorf("the state is %q", got)
+	}
+	_ = k.nc.Close()
+	for end := time.Now().Add(patience); g.Suspended(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("suspended, though whoever did it has left")
+		}
+	}
+}
+
 // TestReloadAndSetTellWhatTheyChange in notices, ahead of their tags.
 func TestReloadAndSetTellWhatTheyChange(t *testing.T) {
 	g := world()

@@ -24,6 +24,8 @@ type Guard interface {
 	Events(seq uint64) (events []event.Event, missed uint64)
 	Statements() map[string][]proxy.Print
 	Paused() bool
+	Suspend(ctx context.Context) error
+	Suspended() bool
 
 	// What follows changes something. The empty name is all databases.
 	Pause(ctx context.Context, name string) error
@@ -95,5 +97,6 @@ func (c *Console) Serve(srv *proxy.Server, o *proxy.Operator) { c.serve(srv, o) 
 // serve is Serve for any Guard.
 func (c *Console) serve(g Guard, o *proxy.Operator) {
 	s := &session{console: c, guard: g, operator: o, statements: map[string]*statement{}, portals: map[string]*portal{}}
+	defer s.unsuspend()
 	s.run()
 }

@@ -62,6 +62,27 @@ func (g *fakeGuard) Paused() bool {
 	return g.paused[""]
 }
 
+func (g *fakeGuard) Suspended() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused["suspended"]
+}
+
+func (g *fakeGuard) Suspend(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.paused[""] || g.paused["suspended"]:
+		return proxy.ErrPaused
+	case g.paused["app"]:
+		return proxy.ErrSomePaused
+	case g.paused == nil:
+		g.paused = map[string]bool{}
+	}
+	g.paused["suspended"] = true
+	return nil
+}
+
 // find is nil if there is such a database.
 func (g *fakeGuard) find(name string) error {
 	if name == "" || name == "app" {
@@ -99,7 +120,15 @@ func (g *fakeGuard) Pause(ctx context.Context, name string) error {
 	}
 }
 
-func (g *fakeGuard) Resume(name string) error                 { return g.mark(name, false) }
+func (g *fakeGuard) Resume(name string) error {
+	if name == "" && g.Suspended() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.paused["suspended"] = false
+		return nil
+	}
+	return g.mark(name, false)
+}
 func (g *fakeGuard) Disable(name string, _ bool) error        { return g.find(name) }
 func (g *fakeGuard) Reconnect(name string) (n int, err error) { return 0, g.find(name) }
 func (g *fakeGuard) AwaitRetired(_ context.Context, name string) error {

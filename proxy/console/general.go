@@ -140,7 +140,8 @@ func VersionLine(version string) string {
 
 func showState(s *session) []row {
 	paused := s.guard.Paused()
-	return []row{{"active", yesNo(!paused)}, {"paused", yesNo(paused)}, {"suspended", "no"}}
+	suspended := s.guard.Suspended()
+	return []row{{"active", yesNo(!paused && !suspended)}, {"paused", yesNo(paused)}, {"suspended", yesNo(suspended)}}
 }
 
 // helpText lists the commands.

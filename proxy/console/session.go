@@ -25,6 +25,7 @@ type session struct {
 	statements map[string]*statement
 	portals    map[string]*portal
 	skip       bool // after an error in an extended message: everything up to Sync
+	suspended  bool // this operator has suspended the guard
 }
 
 // failure is an answer of the console against a command. The operator stays, unless it is fatal.

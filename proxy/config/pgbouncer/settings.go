@@ -143,7 +143,7 @@ var settings = []setting{
 	{key: "so_reuseport", value: "0", kind: truth, same: zero, says: "one pgguard uses all processors; start one in the place of the several, whose limits then hold for all"},
 	{key: "stats_period", value: "60", kind: number, says: noStats},
 	{key: "stats_users", same: unset},
-	{key: "suspend_timeout", value: "10", kind: seconds, says: "there is no SUSPEND"},
+	{key: "suspend_timeout", value: "10", kind: seconds, says: "SUSPEND waits for the statements that run, for as long as they take or its operator waits"},
 	{key: "syslog", value: "0", kind: truth, same: zero, says: "the log goes to standard error; systemd brings it to the journal, logger(1) to syslog"},
 	{key: "syslog_facility", value: "daemon", says: "the log goes to standard error"},
 	{key: "syslog_ident", value: "pgbouncer", says: "the log goes to standard error"},

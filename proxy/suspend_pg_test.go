@@ -1,0 +1,132 @@
+//go:build pg
+
+package proxy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestSuspend: no statement begins any more, in a transaction or not, and SUSPEND ends when none runs; transactions stay open, clients may come and go, and nobody has lost
+// anything when they go on.
+func TestSuspend(t *testing.T) {
+	g := crowded(t, time.Minute, 10) // one statement at a time: some wait when it begins
+	in, out, batch, leaves := g.call(t), g.call(t), g.call(t), g.call(t)
+	in.want(t, in.query, "begin", "", 'T')
+	in.want(t, in.query, "create temp table suspended as select 1 as n", "", 'T')
+	send := func(c *caller, b []byte) {
+		t.Helper()
+		if err := c.send(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hears := func(c *caller, want string, status byte) {
+		t.Helper()
+		if a, err := c.answer(); err != nil || len(a.rows) != 1 || a.rows[0] != want || a.status != status {
+			t.Fatalf("got %v %s, want %s %c", err, a, want, status)
+		}
+	}
+	release := g.hold(t)
+	send(out, simple("select 'waited'"))
+	eventually(t, "a client waiting", func() bool { return g.Stats().Clients["waiting"] == 1 })
+	suspended := make(chan error, 1)
+	go func() { suspended <- g.Suspend(context.Background()) }()
+	eventually(t, "the guard suspended", g.Suspended)
+	if err := g.Suspend(context.Background()); !errors.Is(err, ErrPaused) {
+		t.Errorf("twice: %v", err)
+	}
+	if err := g.Pause(context.Background(), ""); !errors.Is(err, ErrPaused) {
+		t.Errorf("PAUSE: %v", err)
+	}
+	select {
+	case err := <-suspended:
+		t.Fatalf("it has ended beside a statement that runs: %v", err)
+	case <-time.After(5 * settleEvery):
+	}
+	release()
+	if err := <-suspended; err != nil {
+		t.Fatal(err)
+	}
+	hears(out, "waited", 'I')
+	send(in, simple("select n from suspended"))
+	send(out, simple("select 2"))
+	send(batch, slices.Concat(parse("", "select 3"), bound("", ""), execute("", 0), msgSync))
+	send(leaves, simple("select pg_sleep(60)"))
+	late := g.call(t)
+	send(late, simple("select 4"))
+	heldUp := func() (n int) {
+		for _, s := range g.all() {
+			if s.heldUp.Load() {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "everybody held up", func() bool { return heldUp() == 5 })
+	admin := direct(t, shared)
+	if n := admin.one(t, "select count(*) from pg_stat_activity where application_name <> '' and query like 'select _' and state = 'active'"); n != "0" {
+		t.Errorf("%s statements run", n)
+	}
+	_ = leaves.Close()
+	eventually(t, "who has left gone", func() bool { return heldUp() == 4 })
+	if err := g.Resume(""); err != nil {
+		t.Fatal(err)
+	}
+	hears(out, "2", 'I')
+	hears(batch, "3", 'I')
+	hears(late, "4", 'I')
+	hears(in, "1", 'T')
+	in.want(t, in.query, "commit", "", 'I')
+	if err := g.Resume(""); !errors.Is(err, ErrNotPaused) {
+		t.Errorf("RESUME of what goes on: %v", err)
+	}
+}
+
+// TestSuspendedGuardEnds: who is held up is served first.
+func TestSuspendedGuardEnds(t *testing.T) {
+	g := newGuard(t, address(shared), nil)
+	c := g.call(t)
+	c.want(t, c.query, "begin", "", 'T')
+	c.want(t, c.query, "select 1", "", 'T')
+	if err := g.Suspend(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.send(simple("commit")); err != nil {
+		t.Fatal(err)
+	}
+	done := g.shutdown(t, context.Background())
+	if a, err := c.answer(); err != nil || a.status != 'I' {
+		t.Errorf("COMMIT: %v %s", err, a)
+	}
+	<-done
+}
+
+// TestSuspendUnderLoad: it comes and goes under clients who notice nothing but that they wait.
+func TestSuspendUnderLoad(t *testing.T) {
+	g := newGuard(t, address(shared), nil)
+	admin := direct(t, shared)
+	admin.want(t, admin.query, "create table if not exists kept (n int)", "", 'I')
+	stop, acknowledged := g.startLoad(t, 20)
+	for range 20 {
+		if err := g.Suspend(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		before := acknowledged.Load()
+		for _, s := range g.all() {
+			if s.isBusy() {
+				t.Error("a statement runs, though all are suspended")
+			}
+		}
+		if n := acknowledged.Load() - before; n > 20 { // whose answers were on their way
+			t.Errorf("%d statements were answered meanwhile", n)
+		}
+		if err := g.Resume(""); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "clients going on", func() bool { return acknowledged.Load() > before })
+	}
+	stop()
+}
