@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"pgguard/pool"
@@ -26,15 +27,27 @@ var errKilled = &Refusal{Reason: ReasonDraining, Message: "admin forced disconne
 // settleEvery is how often it is looked whether the servers of a database have gone. Each look costs a lock of each pool.
 const settleEvery = 20 * time.Millisecond
 
-// databaseNamed is the database of this name, if clients could ask for it.
+// databaseNamed is the database of this name, if an operator can mean it: the configuration names it, or somebody has used it. That clients could ask for it, as they
+// could for any name where there is one upstream for all, is not enough: it may be misspelt.
 func (srv *Server) databaseNamed(name string) (*database, error) {
 	up, _, ok := srv.destination(name)
-	if !ok {
+	if !ok || !srv.isKnown(name) {
 		return nil, ErrNoDatabase
 	}
 	d := srv.databaseFor(name, srv.instanceFor(up.Upstream))
 	srv.unused(d)
 	return d, nil
+}
+
+// isKnown is true for a database that the configuration names, or that somebody has used.
+func (srv *Server) isKnown(name string) bool {
+	if _, named := srv.cfg().Databases[name]; named && name != AnyDatabase {
+		return true
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	d := srv.databases[name]
+	return d != nil && (d.known || d.uses > 0 || d.paused || d.disabled)
 }
 
 // Pause has the clients of a database, or of all (""), wait before their next transaction, for as long as it takes, and returns when none of them has
@@ -268,7 +281,7 @@ func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 	})
 }
 
-// Kill ends the clients and servers of a database, or of all (""), at once, and pauses it.
+// Kill ends the clients and servers of a database, or of all (""), at once, and pauses it. It returns when the clients have gone, or after a second.
 func (srv *Server) Kill(name string) error {
 	if srv.Paused() || srv.Suspended() {
 		return ErrPaused
@@ -283,17 +296,26 @@ func (srv *Server) Kill(name string) error {
 	} else {
 		databases = srv.known("")
 	}
+	killed := map[*session]bool{}
 	for _, d := range databases {
 		srv.mu.Lock()
 		d.paused = true
 		srv.mu.Unlock()
 		srv.settle(d)
-		srv.kill(d)
+		for _, s := range srv.kill(d) {
+			killed[s] = true
+		}
 	}
+	ctx, stop := context.WithTimeout(srv.ctx, lastWait)
+	defer stop()
+	_ = srv.await(ctx, func() bool { // until they are not shown any more; who does not take his last words goes later
+		return !slices.ContainsFunc(srv.all(), func(s *session) bool { return killed[s] })
+	})
 	return nil
 }
 
-func (srv *Server) kill(d *database) {
+// kill ends those of one database, and returns the clients.
+func (srv *Server) kill(d *database) []*session {
 	linked := srv.shares(d)
 	var servers []*backend
 	for _, v := range d.inst().Pool.Views() {
@@ -301,15 +323,16 @@ func (srv *Server) kill(d *database) {
 			servers = append(servers, b)
 		}
 	}
-	srv.endClients(d, errKilled)
+	doomed := srv.endClients(d, errKilled)
 	d.inst().Pool.Retire(time.Now(), "kill", func(s *pool.Server) bool { return srv.isOf(d, s.Key, s.Conn, linked) })
 	for _, b := range servers {
 		b.Cut("kill")
 	}
+	return doomed
 }
 
-// endClients ends the clients of a database. Who is about to enter is told, and ends when he has; who has entered meanwhile is in by the second look.
-func (srv *Server) endClients(d *database, why error) {
+// endClients ends the clients of a database. Who is about to enter is told, and ends when he has; who has entered meanwhile is in by the second look. It returns them.
+func (srv *Server) endClients(d *database, why error) []*session {
 	_, entering := srv.clientsOf(d)
 	for _, s := range entering {
 		s.end(why)
@@ -318,6 +341,7 @@ func (srv *Server) endClients(d *database, why error) {
 	for _, s := range in {
 		s.kick(why)
 	}
+	return append(in, entering...)
 }
 
 // clientsOf are those of a database who are in, and those who have been told that they may ask and are about to enter.

@@ -224,7 +224,7 @@ func TestFailedTakeOverChangesNothing(t *testing.T) {
 
 // TestNobodyTakesOverWhilePaused: who waits would stay with a process that no console reaches.
 func TestNobodyTakesOverWhilePaused(t *testing.T) {
-	g := newGuard(t, address(shared), nil)
+	g := newGuard(t, address(shared), func(cfg *Config) { cfg.Databases = map[string]Database{"template1": {Upstream: cfg.Upstream}} })
 	if err := g.Pause(context.Background(), "template1"); err != nil {
 		t.Fatal(err)
 	}

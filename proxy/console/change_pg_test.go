@@ -113,7 +113,7 @@ func TestPauseWaitsForTransactionsAndHoldsClients(t *testing.T) {
 // TestPauseHoldsWhoLogsIn where nothing is known yet of what a client is told, and who is cancelled or leaves meanwhile is forgotten.
 func TestPauseHoldsWhoLogsIn(t *testing.T) {
 	cluster := pgtest.New(t, pgtest.Options{})
-	_, address, _ := guarded(t, cluster.URL("postgres"), nil)
+	_, address, _ := guarded(t, cluster.URL("postgres"), func(c *proxy.Config) { c.Databases = map[string]proxy.Database{"postgres": {Upstream: c.Upstream}} })
 	k := connectOps(t, address)
 	exec1(t, k, "pause postgres")
 	type came struct {
