@@ -2,7 +2,7 @@ package admin
 
 import (
 	"bufio"
-	"fmt"
+	"container/list"
 	"io"
 	"net"
 	"net/http"
@@ -44,10 +44,49 @@ func TestConnectionsThatDoNothingMakeRoom(t *testing.T) {
 			t.Errorf("%q: got %q, %v", says, body, err)
 		}
 		_ = resp.Body.Close()
-		for i, c := range all[:MaxConns] { // others may be there still
-			if _, err := io.Copy(io.Discard, c); err != nil && os.IsTimeout(err) {
-				t.Fatalf("%q: connection %d is still there: %v", says, i, fmt.Errorf("read: %w", err))
+		gone := make(chan struct{}, len(all))
+		for _, c := range all {
+			go func() { // ends with c
+				if _, err := io.Copy(io.Discard, c); !os.IsTimeout(err) {
+					gone <- struct{}{}
+				}
+			}()
+		}
+		for n := range len(all) - MaxConns {
+			select {
+			case <-gone:
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%q: of %d connections %d have been closed, and %d may stay", says, len(all), n, MaxConns)
 			}
 		}
+		for _, c := range all {
+			_ = c.Close()
+		}
+	}
+}
+
+// TestClosedConnectionTakesNobodysPlace: one that has made room, and reports what it had begun before, has no other closed for it, and is forgotten at its end.
+func TestClosedConnectionTakesNobodysPlace(t *testing.T) {
+	c := &conns{all: map[net.Conn]*list.Element{}}
+	var all []net.Conn
+	for range MaxConns + 1 {
+		here, there := net.Pipe()
+		defer func() { _ = there.Close() }()
+		all = append(all, here)
+		c.changed(here, http.StateNew)
+	}
+	for _, to := range []http.ConnState{http.StateActive, http.StateIdle} {
+		c.changed(all[0], to)
+	}
+	for i, nc := range all {
+		if err := nc.SetDeadline(time.Time{}); (err != nil) != (i == 0) {
+			t.Errorf("connection %d: %v", i, err)
+		}
+	}
+	for _, nc := range all {
+		c.changed(nc, http.StateClosed)
+	}
+	if n := len(c.all) + c.quiet.Len() + c.busy.Len(); n != 0 {
+		t.Errorf("%d are kept in mind", n)
 	}
 }

@@ -69,13 +69,13 @@ func (e *Exporter) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			for n := len(e.cfg.Spans); n > 0; n-- {
+				spans = e.take(spans, <-e.cfg.Spans)
+			}
 			e.sendSpans(context.WithoutCancel(ctx), spans)
 			return
 		case s := <-e.cfg.Spans:
-			if e.cfg.Took != nil {
-				e.cfg.Took(&s)
-			}
-			if spans = appendSpans(spans, &s); len(spans) < mostSpans {
+			if spans = e.take(spans, s); len(spans) < mostSpans {
 				continue
 			}
 		case <-flush.C:
@@ -83,24 +83,36 @@ func (e *Exporter) Run(ctx context.Context) {
 			e.sendMetrics(ctx, now)
 			continue
 		}
-		e.sendSpans(ctx, spans)
-		spans = spans[:0]
+		if e.sendSpans(ctx, spans) { // else ctx has ended under it
+			spans = spans[:0]
+		}
 	}
 }
 
-// send posts a message, and logs when the collector begins to fail, or takes messages again.
-func (e *Exporter) send(ctx context.Context, what string, message any) {
+// take puts the spans of an exchange to the others.
+func (e *Exporter) take(spans []span, s proxy.Span) []span {
+	if e.cfg.Took != nil {
+		e.cfg.Took(&s)
+	}
+	return appendSpans(spans, &s)
+}
+
+// send posts a message, and logs when the collector begins to fail, or takes messages again. false: ctx has ended before it was told whether it does.
+func (e *Exporter) send(ctx context.Context, what string, message any) bool {
 	if e.cfg.URL == "" {
-		return
+		return true
 	}
 	err := e.post(ctx, "/v1/"+what, message)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return false
 	case err != nil && !e.failing[what]:
 		e.cfg.Log.Warn("the collector does not take "+what+"; what cannot be sent is dropped", "error", err)
 	case err == nil && e.failing[what]:
 		e.cfg.Log.Info("the collector takes " + what + " again")
 	}
 	e.failing[what] = err != nil
+	return true
 }
 
 func (e *Exporter) post(ctx context.Context, path string, message any) error {

@@ -160,7 +160,8 @@ func TestExporterSends(t *testing.T) {
 	for range mostSpans {
 		spans <- exchange()
 	}
-	awaits(t, "sent", func() bool { return len(c.got("/v1/traces")) > 0 && len(c.got("/v1/metrics")) > 1 })
+	sent := func() int { return strings.Count(strings.Join(c.got("/v1/traces"), ""), `"name":"pgguard exchange"`) }
+	awaits(t, "sent", func() bool { return sent() == mostSpans && len(c.got("/v1/metrics")) > 1 }) // all of them: what is refused is lost
 	c.status.Store(http.StatusServiceUnavailable)
 	n := len(c.got("/v1/metrics"))
 	awaits(t, "refused", func() bool { return len(c.got("/v1/metrics")) > n+3 })
@@ -172,10 +173,52 @@ func TestExporterSends(t *testing.T) {
 	stop()
 	<-done
 	all := strings.Join(c.got("/v1/traces"), "")
-	if n := strings.Count(all, `"name":"pgguard exchange"`); n != mostSpans+1 || !strings.Contains(all, `{"key":"service.name","value":{"stringValue":"pgguard"}}`) {
+	if n := sent(); n != mostSpans+1 || !strings.Contains(all, `{"key":"service.name","value":{"stringValue":"pgguard"}}`) {
 		t.Errorf("%d spans", n)
 	}
 	if strings.Count(log.String(), "does not take metrics") != 1 || strings.Count(log.String(), "takes metrics again") != 1 {
 		t.Error(log.String())
+	}
+}
+
+// TestWhatIsUnderWayAtTheEndIsSent: spans that were being sent, and those that wait to be taken, are sent at the end, and nothing is said against a collector that had not answered yet.
+func TestWhatIsUnderWayAtTheEndIsSent(t *testing.T) {
+	var took atomic.Int64
+	came := make(chan struct{})
+	var first sync.Once
+	c := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		held := false
+		first.Do(func() { held = true })
+		if held {
+			close(came)
+			<-r.Context().Done()
+			return
+		}
+		took.Add(int64(strings.Count(string(body), `"name":"pgguard exchange"`)))
+	}))
+	defer c.Close()
+	spans := make(chan proxy.Span, MostWaiting)
+	var log bytes.Buffer // read when Run has ended
+	e := New(Config{URL: c.URL, Interval: time.Hour, Gather: families, Spans: spans, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); e.Run(ctx) }()
+	for range mostSpans {
+		spans <- exchange()
+	}
+	<-came
+	more := MostWaiting - len(spans)
+	for range more {
+		spans <- exchange()
+	}
+	left := len(spans)
+	stop()
+	<-done
+	if n := took.Load(); n < int64(left) || n != int64(mostSpans+more) {
+		t.Errorf("%d spans are sent, want %d, of which %d waited to be taken", n, mostSpans+more, left)
+	}
+	if log.Len() > 0 {
+		t.Errorf("it is said: %s", log.String())
 	}
 }

@@ -84,10 +84,10 @@ func appendSpans(list []span, s *proxy.Span) []span {
 	})
 }
 
-// sendSpans sends what there is.
-func (e *Exporter) sendSpans(ctx context.Context, spans []span) {
+// sendSpans sends what there is, as send does.
+func (e *Exporter) sendSpans(ctx context.Context, spans []span) bool {
 	if len(spans) == 0 {
-		return
+		return true
 	}
 	type scopeSpans struct {
 		Scope scope  `json:"scope"`
@@ -97,5 +97,5 @@ func (e *Exporter) sendSpans(ctx context.Context, spans []span) {
 		Resource   resource     `json:"resource"`
 		ScopeSpans []scopeSpans `json:"scopeSpans"`
 	}
-	e.send(ctx, "traces", map[string][]resourceSpans{"resourceSpans": {{e.resource, []scopeSpans{{scope{"pgguard"}, spans}}}}})
+	return e.send(ctx, "traces", map[string][]resourceSpans{"resourceSpans": {{e.resource, []scopeSpans{{scope{"pgguard"}, spans}}}}})
 }
