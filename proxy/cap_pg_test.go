@@ -47,6 +47,13 @@ func (g *guard) measured(t *testing.T) {
 	eventually(t, "measured", func() bool { all := g.allInstances(); return len(all) == 1 && all[0].Stats().Up })
 }
 
+// looked waits until the server has been looked at, too: what it had reported before is doubtful then, once.
+func (g *guard) looked(t *testing.T) {
+	t.Helper()
+	g.measured(t)
+	eventually(t, "looked at", func() bool { return g.allInstances()[0].Era() > 0 })
+}
+
 // TestCapOfRolesAndDatabases: connection limits of a role and of a database hold, and who waits for one of them does not
 // hold up others.
 func TestCapOfRolesAndDatabases(t *testing.T) {
