@@ -30,7 +30,7 @@ type backend struct {
 	cancels cancels                   // requests on their way
 	slow    atomic.Pointer[slowQuery] // that has just ended; nil: it was quick
 	print   atomic.Uint32             // number of the statement that it runs, for who looks from the side
-	blocked atomic.Bool               // that was seen to wait for a lock
+	blocked atomic.Pointer[time.Time] // when a look began by which it was seen to wait for a lock; nil: none has seen that lately
 	waits   atomic.Bool               // it has no run token, because it waits for its client in the middle of an exchange
 	why     atomic.Pointer[string]    // why the guard closes it; nil: the server did
 	silent  atomic.Bool               // it is closed because its machine does not answer

@@ -128,7 +128,7 @@ func (l *link) endLocked(now time.Time) ending {
 		s.did.prepareds.Add(n)
 	}
 	l.b.server.Sample = l.ran.sample(took)
-	l.b.server.Sample.Blocked = l.b.blocked.Load() && l.b.blocked.Swap(false)
+	l.b.server.Sample.Blocked = l.b.wasBlocked(l.started)
 	s.route.inst.Ended(l.ran.raised, took)
 	l.noteSlowLocked(took)
 	l.ran = ran{}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"pgguard/pool"
 	"pgguard/proxy/instance"
 )
@@ -20,4 +22,13 @@ func (b *backend) At() string { return b.at.String() }
 func (b *backend) Print() uint16 { return uint16(b.print.Load()) }
 
 // Blocked implements instance.Server.
-func (b *backend) Blocked() { b.blocked.Store(true) }
+func (b *backend) Blocked(asked time.Time) { b.blocked.Store(&asked) }
+
+// wasBlocked is true if a statement that began then, and has just ended, was seen to wait for a lock. What was seen of its server before it is forgotten with it.
+func (b *backend) wasBlocked(began time.Time) bool {
+	if b.blocked.Load() == nil {
+		return false
+	}
+	asked := b.blocked.Swap(nil)
+	return asked != nil && began.Before(*asked)
+}

@@ -60,8 +60,8 @@ type Server interface {
 	PID() uint32
 	// Print is the number of the statement that it runs.
 	Print() uint16
-	// Blocked is told that this statement was seen to wait for a lock.
-	Blocked()
+	// Blocked is told that it was seen to wait for a lock, by a look that began at asked: what has begun since is another statement.
+	Blocked(asked time.Time)
 	// ReadOnly is true if the server has said that it is a standby.
 	ReadOnly() bool
 	// Cut ends the connection at once, whoever has it: what the server answers from now on is told to nobody. It never blocks.

@@ -85,13 +85,13 @@ func (in *Instance) Seen() *Seen { return in.last.Load() }
 func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 	ctx, stop := context.WithTimeout(ctx, watchLimit)
 	defer stop()
+	n := count{asked: time.Now()}
 	rows, err := c.Query(ctx, sampleQuery)
 	if err != nil {
 		return fmt.Errorf("sample: %w", err)
 	}
 	ours := in.servers()
 	s := &Seen{At: time.Now(), Active: make(map[*pool.Server]Activity, len(ours))}
-	var n count
 	var pid int32
 	var waits, name, client, text string
 	_, err = pgx.ForEachRow(rows, []any{&pid, &waits, &name, &client, &text}, func() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -39,6 +40,7 @@ const maxStrangers = 64
 
 // count is what a sample counts.
 type count struct {
+	asked       time.Time
 	all, guards int // connections; those of other guards
 	strangers   map[[2]string]Party
 	running     int // of our servers
@@ -68,7 +70,7 @@ func (n *count) own(s *Seen, b Server, waits string, print uint16) (works, block
 		n.witness = map[uint16]int32{}
 	}
 	n.witness[print] = pid
-	b.Blocked()
+	b.Blocked(n.asked)
 	return true, true
 }
 
