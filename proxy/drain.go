@@ -171,13 +171,24 @@ func (srv *Server) closeListeners() error {
 	return srv.closeSome(func(*listener) bool { return true })
 }
 
-// closeSome closes the listeners of which is says so.
+// gone is true if another process serves who comes, or is about to: from here on this one does, if it does not yet.
+func (srv *Server) gone() bool {
+	h := srv.giving.Load()
+	return h != nil && !h.keeps()
+}
+
+// closeSome closes the listeners of which is says so, and leaves sockets in their place on which another process listens.
 func (srv *Server) closeSome(is func(*listener) bool) error {
+	gone := srv.gone()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	var errs []error
 	for _, l := range srv.listeners {
 		if !is(l) {
+			continue
+		}
+		if gone {
+			abandon(l.socket)
 			continue
 		}
 		if err := l.socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

@@ -151,7 +151,7 @@ func (a *arrival) check() error {
 		}
 	}
 	switch {
-	case a.ID == newcomersDeed, len(a.User) == 0, len(a.Database) == 0, a.KeyPID == 0, a.KeyPID > 0x7fffffff, len(a.Pending) > maxPending:
+	case a.ID == newcomersDeed, a.ID >= sock.MostDeeds, len(a.User) == 0, len(a.Database) == 0, a.KeyPID == 0, a.KeyPID > 0x7fffffff, len(a.Pending) > maxPending:
 		return errArrival
 	case len(a.KeySecret) != 4 && len(a.KeySecret) != keySize:
 		return errArrival

@@ -179,7 +179,7 @@ func (h *heir) give(a *arrival, socket net.Conn) error {
 	answer, ok := h.ask(a)
 	if !ok {
 		<-h.writing
-		return errors.New("it has gone")
+		return errors.New("it has gone, or takes no more")
 	}
 	h.srv.sessions.Go(func() { // ends when it is sent, or with the passage
 		defer func() { <-h.writing }()
@@ -207,12 +207,15 @@ func (h *heir) give(a *arrival, socket net.Conn) error {
 	return nil
 }
 
-// ask gives an arrival its number, and returns what its answer will come by; false: the successor has gone.
+// ask gives an arrival its number, and returns what its answer will come by; false: the successor has gone, or there is no deed left.
 func (h *heir) ask(a *arrival) (answer chan string, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.asked == nil {
 		return nil, false
+	}
+	if h.last+1 >= sock.MostDeeds {
+		return nil, false // whose it is could not be told
 	}
 	answer = make(chan string, 1)
 	h.last++

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,5 +244,115 @@ func TestSuccessorMeetsUsersBeforeAnybodyComes(t *testing.T) {
 	}
 	if c := in.Pool.Cap(); c != 1 {
 		t.Errorf("there is room for %d servers, want 1", c)
+	}
+}
+
+// TestEndingLeavesTheSocketToWhoServes: a process that is told to end while another is about to take its place removes the unix socket only if that does not serve there; and then it cannot
+// begin to.
+func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
+	for name, taken := range map[string]bool{"the successor has begun": true, "it has not": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			cfg := Default()
+			cfg.Listen = []Listener{{Addr: "unix:" + dir}}
+			cfg.Upstream.Host, cfg.Upstream.User = "127.0.0.1", "app"
+			srv, err := New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := srv.Listen(); err != nil {
+				t.Fatal(err)
+			}
+			old, young := passage(t)
+			gone := make(chan error, 1)
+			go func() { gone <- srv.HandOver(context.Background(), Successor{Passage: old, Within: time.Minute}) }()
+			in, err := Inherit(context.Background(), young, "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			if err := pass(young, passReady, struct{}{}); err != nil {
+				t.Fatal(err)
+			}
+			if kind, _, err := receive(young); err != nil || kind != passGo {
+				t.Fatal(kind, err)
+			}
+			if taken && !in.deeds.Take(newcomersDeed) {
+				t.Fatal("it cannot be taken")
+			}
+			if err := srv.Shutdown(context.Background()); err != nil { // SIGTERM, before passTaken
+				t.Fatal(err)
+			}
+			_, missing := os.Stat(SocketPath(dir, "6432"))
+			if there := missing == nil; there != taken {
+				t.Errorf("the socket is there: %t", there)
+			}
+			if !taken && in.deeds.Take(newcomersDeed) {
+				t.Error("the successor can begin to serve where there is no socket")
+			}
+			if taken {
+				err = pass(young, passTaken, struct{}{})
+			} else {
+				err = young.Close()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := <-gone; (err == nil) != taken {
+				t.Errorf("handing over ends with %v", err)
+			}
+		})
+	}
+}
+
+// TestWhoHasNoDeedStays: there are so many of them, and a client without one is served where it is.
+func TestWhoHasNoDeedStays(t *testing.T) {
+	h, client, _, _ := giving(t)
+	h.last = sock.MostDeeds - 1
+	if err := h.give(&arrival{}, client); err == nil || errors.Is(err, errUnanswered) {
+		t.Errorf("it is given: %v", err)
+	}
+	a := arrival{ID: sock.MostDeeds, User: []byte("a"), Database: []byte("b"), KeyPID: 1, KeySecret: make([]byte, 4)}
+	if a.check() == nil {
+		t.Error("one without a deed is understood")
+	}
+	if a.ID--; a.check() != nil {
+		t.Error("the last with a deed is not")
+	}
+}
+
+// TestTakeoverThatFailsKeepsNoDeeds: neither when what comes with them is not understood, nor when it is given up.
+func TestTakeoverThatFailsKeepsNoDeeds(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // what is mapped is not told elsewhere
+	}
+	mapped := func() int {
+		text, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), "/pgguard-")
+	}
+	before := mapped()
+	for _, body := range []string{"nonsense", "{}"} {
+		old, young := passage(t)
+		deeds, lent, err := sock.NewDeeds()
+		if err != nil {
+			t.Fatal(err)
+		}
+		deeds.Close()
+		if err := errors.Join(old.Send(passAll, []byte(body), lent), lent.Close()); err != nil {
+			t.Fatal(err)
+		}
+		in, err := Inherit(context.Background(), young, "test")
+		if (err == nil) != (body == "{}") {
+			t.Errorf("%s: %v", body, err)
+		}
+		if in != nil {
+			in.Close()
+		}
+		if n := mapped(); n != before {
+			t.Errorf("%s: %d deeds are mapped, want %d", body, n, before)
+		}
 	}
 }

@@ -53,6 +53,9 @@ func (in *Inheritance) receive() (err error) {
 			for _, f := range files {
 				_ = f.Close()
 			}
+			if in.deeds != nil {
+				in.deeds.Close()
+			}
 		}
 	}()
 	for {
@@ -102,8 +105,11 @@ func (in *Inheritance) receiveAll(body []byte, files []*os.File, own []int, deed
 	return nil
 }
 
-// Close gives everything up; the other process goes on as before, unless TakeOver has succeeded.
+// Close gives everything up, and the other process goes on as before; after TakeOver has succeeded it gives up the sockets that nobody has taken.
 func (in *Inheritance) Close() {
 	in.Handed.Close()
-	_ = in.p.Close()
+	if in.p != nil {
+		_ = in.p.Close()
+		in.deeds.Close()
+	}
 }

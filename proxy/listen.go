@@ -161,6 +161,12 @@ func abandon(l net.Listener) {
 	_ = l.Close()
 }
 
+func abandonAll(list []net.Listener) {
+	for _, l := range list {
+		abandon(l)
+	}
+}
+
 // socketOf is the socket of a listener, and whether it is to be removed from its place by whoever listens on it last.
 func socketOf(l net.Listener) (c syscall.Conn, own bool) {
 	if s, is := l.(*socketListener); is {

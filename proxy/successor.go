@@ -50,7 +50,12 @@ func (srv *Server) HandOver(ctx context.Context, n Successor, others ...net.List
 		err = h.commit()
 	}
 	if err != nil {
-		_, _ = h.keeps(), h.p.Close() // in this order: who finds the passage closed, and the deed free, takes it
+		kept := h.keeps()
+		_ = h.p.Close() // in this order: who finds the passage closed, and the deed free, takes it
+		if !kept && ctx.Err() != nil {
+			abandonAll(others) // it may serve, and this process ends
+		}
+		srv.giving.Store(nil)
 		h.deeds.Close()
 		return errors.Join(err, context.Cause(bound))
 	}
@@ -180,6 +185,7 @@ func (h *heir) commit() error {
 	if err := h.srv.holdsBack(); err != nil { // by now: a process takes its time to start
 		return err
 	}
+	h.srv.giving.Store(h)
 	_ = pass(h.p, passGo, commit{h.srv.keys.reserve()}) // if it is gone, that is found next
 	for {
 		kind, _, err := receive(h.p)
@@ -228,9 +234,7 @@ func (h *heir) letGo(others []net.Listener) {
 	for _, l := range listeners {
 		abandon(l.socket)
 	}
-	for _, l := range others {
-		abandon(l)
-	}
+	abandonAll(others)
 	for _, in := range srv.allInstances() {
 		in.Yield()
 		in.Pool.Retire(time.Now(), "handed over", func(*pool.Server) bool { return true })

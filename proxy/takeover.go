@@ -31,11 +31,12 @@ func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
 	in.Handed.Claim()
 	srv.keys.begin(c.NextKey)
 	a := &ancestor{in.p, in.deeds}
+	in.p, in.deeds = nil, nil
 	srv.ancestor.Store(a)
-	_ = pass(in.p, passTaken, struct{}{}) // to one that has gone: this process serves all the same
+	_ = pass(a.p, passTaken, struct{}{}) // to one that has gone: this process serves all the same
 	srv.log.Info("taken over", "clients", in.from.Clients)
 	srv.work.Go(func() { srv.receiveFrom(a) }) // ends when the passage does, which Close sees to
-	context.AfterFunc(srv.ctx, func() { _ = in.p.Close() })
+	context.AfterFunc(srv.ctx, func() { _ = a.p.Close() })
 	return nil
 }
 

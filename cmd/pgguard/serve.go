@@ -114,7 +114,7 @@ func serve(ctx context.Context, again *live, log *slog.Logger, b *bouncer, take 
 		return err
 	}
 	if heritage != nil {
-		defer heritage.Handed.Close()
+		defer heritage.Close()
 		cfg.Handed = heritage.Handed
 	}
 	g, err := proxy.New(cfg)
