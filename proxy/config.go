@@ -115,6 +115,8 @@ type Config struct {
 	LikePgBouncer bool
 	// NoticeAfter is after how long a client whose request waits is told so, in PgBouncer's words; 0: never.
 	NoticeAfter time.Duration
+	// Logged waits, for a moment at most, until what has been logged is written: who is refused may look for his line. Nil: nobody does.
+	Logged func()
 	// Log receives one line per connection's end and per event; never the text of a query.
 	Log *slog.Logger
 }

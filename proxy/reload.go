@@ -22,7 +22,7 @@ func (srv *Server) Reload(cfg Config) error {
 	defer srv.reloading.Unlock()
 	before := srv.cfg()
 	cfg.Listen, cfg.Handed, cfg.PreparedMemory = before.Listen, before.Handed, before.PreparedMemory
-	cfg.Log, cfg.Console, cfg.LikePgBouncer, cfg.Spans = before.Log, before.Console, before.LikePgBouncer, before.Spans
+	cfg.Log, cfg.Console, cfg.LikePgBouncer, cfg.Logged, cfg.Spans = before.Log, before.Console, before.LikePgBouncer, before.Logged, before.Spans
 	if err := sameClasses(before, &cfg); err != nil {
 		return err
 	}

@@ -342,6 +342,9 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 	}
 	if tell { // handed over before the client knows; when it is written is the log's affair
 		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
+		if logged := srv.cfg().Logged; logged != nil {
+			logged()
+		}
 	}
 	if len(out) > 0 {
 		_ = nc.SetWriteDeadline(time.Now().Add(lastWait))

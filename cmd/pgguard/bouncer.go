@@ -80,7 +80,7 @@ func (b *bouncerFlags) run(e *env, c *serveCmd) error {
 	log := again.begin(first, lines)
 	file.log = log
 	lines.tellBy(log)
-	return serve(e.ctx, again, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file}, b.Reboot)
+	return serve(e.ctx, again, log, &bouncer{process: out.Process, name: b.File, remarks: len(out.Remarks), file: file, lines: lines}, b.Reboot)
 }
 
 // forever is how long PgBouncer waits for its clients.
@@ -92,6 +92,7 @@ type bouncer struct {
 	name    string // of the configuration
 	remarks int    // on it
 	file    *logFile
+	lines   *spool // what is written to it
 
 	removePID func()
 }

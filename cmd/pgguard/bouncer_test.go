@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // startBouncer is start for a guard in PgBouncer's place.
 func startBouncer(t *testing.T, g guard) *running {
 	t.Helper()
-	return start(t, g, "http: off\n", func(s *service) { s.bouncer = &bouncer{} })
+	return start(t, g, "http: off\n", func(s *service) { s.bouncer = &bouncer{lines: newSpool(io.Discard)} })
 }
 
 // TestSignalsEndAsPgBouncerDoes: SIGTERM waits for clients to leave, SIGINT for their transactions, a second signal and SIGQUIT for nothing, and

@@ -330,7 +330,7 @@ func toGuard(f *config.File, log *slog.Logger, b *bouncer) (proxy.Config, error)
 	cfg := f.ToProxy()
 	cfg.Log, cfg.LearnedDir = log, f.LearnedDir()
 	if b != nil {
-		cfg.Grace, cfg.NoticeAfter = forever, f.NoticeAfter.Std()
+		cfg.Grace, cfg.NoticeAfter, cfg.Logged = forever, f.NoticeAfter.Std(), b.lines.settle
 	}
 	return cfg, provideFiles(&cfg, log)
 }

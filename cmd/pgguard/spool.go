@@ -16,6 +16,8 @@ const (
 	maxSpooled = 1 << 20
 	// spoolPatience is how long an end waits for what has not been written. Who reads the log takes it in milliseconds, or not at all.
 	spoolPatience = time.Second
+	// settlePatience is how long a client that is refused waits for its line. A disk takes it in less than a millisecond, a busy machine comes to it in some.
+	settlePatience = 50 * time.Millisecond
 )
 
 // spool writes a log by a goroutine of its own: where the log goes to a full pipe or a disk that hangs, lines are lost, and nobody waits for them.
@@ -29,13 +31,16 @@ type spool struct {
 	lines bytes.Buffer // guarded by mu; those that wait
 	lost  int          // guarded by mu; lines there was no room for, since that was told last
 	over  bool         // guarded by mu
-	log   *slog.Logger // guarded by mu; into which is told how many were lost; nil: they are not
+
+	wrote           sync.Cond    // of mu: something has been written
+	handed, written uint64       // guarded by mu: bytes, ever
+	log             *slog.Logger // guarded by mu; into which is told how many were lost; nil: they are not
 }
 
 // newSpool returns one that writes to w until it is closed.
 func newSpool(w io.Writer) *spool {
 	s := &spool{w: w, done: make(chan struct{})}
-	s.some.L = &s.mu
+	s.some.L, s.wrote.L = &s.mu, &s.mu
 	go s.run() // ends with close, once w has taken what it was given
 	return s
 }
@@ -55,6 +60,7 @@ func (s *spool) Write(p []byte) (int, error) {
 		s.lost += max(1, bytes.Count(p, []byte("\n")))
 	} else {
 		_, _ = s.lines.Write(p) // never fails
+		s.handed += uint64(len(p))
 	}
 	s.some.Signal()
 	return len(p), nil
@@ -67,6 +73,27 @@ func (s *spool) run() {
 	for s.take(&text) {
 		s.tellLost()                   // where there is room now, and before what comes next
 		_, _ = s.w.Write(text.Bytes()) // there is nowhere else to say that it cannot be
+		s.mu.Lock()
+		s.written += uint64(text.Len())
+		s.wrote.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+// settle waits until what has been handed over by now is written, but not longer than settlePatience.
+func (s *spool) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := false
+	t := time.AfterFunc(settlePatience, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		late = true
+		s.wrote.Broadcast()
+	})
+	defer t.Stop()
+	for upTo := s.handed; s.written < upTo && !late; {
+		s.wrote.Wait()
 	}
 }
 

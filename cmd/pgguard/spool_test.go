@@ -96,3 +96,27 @@ func TestSpoolWritesAllBeforeItCloses(t *testing.T) {
 		s.close()
 	}
 }
+
+// TestSettledLogIsWritten: what was handed over before is where it goes, and a place that takes nothing keeps nobody for long.
+func TestSettledLogIsWritten(t *testing.T) {
+	var out bytes.Buffer
+	s := newSpool(&out)
+	for i := range 1000 {
+		_, _ = fmt.Fprintln(s, i)
+		s.settle()
+		if got := strings.Count(out.String(), "\n"); got != i+1 { // by the lock of settle it may be looked at
+			t.Fatalf("%d lines are written, want %d", got, i+1)
+		}
+	}
+	s.close()
+	in, stuck := io.Pipe()
+	s = newSpool(stuck)
+	_, _ = fmt.Fprintln(s, "nobody reads this")
+	began := time.Now()
+	s.settle()
+	if took := time.Since(began); took < settlePatience || took > 20*settlePatience {
+		t.Errorf("it waits for %s", took)
+	}
+	_ = in.Close()
+	s.close()
+}
