@@ -46,6 +46,9 @@ func TestTransactionKeepsItsTokenThroughAShortGap(t *testing.T) {
 		if open := h.begin(cs); open != 6 {
 			t.Fatalf("%d transactions are open at a limit of 6", open)
 		}
+		if s := h.Stats(); s.InGap != 6 || s.Running != 0 {
+			t.Errorf("%d run and %d are in a gap, want 0 and 6", s.Running, s.InGap)
+		}
 		for range 100 { // a millisecond between two statements
 			pass(time.Millisecond)
 			for _, c := range cs[:6] {

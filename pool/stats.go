@@ -12,6 +12,7 @@ type Stats struct {
 	Cap     int            // H: servers never exceed it
 	Limit   int            // L, or the ceiling if that is lower
 	Blocked int            // statements running that are known to wait for a lock
+	InGap   int            // transactions that keep a run token in a short gap between two statements
 	Parked  int            // servers that clients keep between transactions
 	// Allowance is I, the slots beyond L for transactions between two statements, and Hold is h, the slot-seconds that go
 	// with each run-second, from which it comes.
@@ -44,7 +45,7 @@ func (p *Pool) Stats() Stats {
 	defer p.mu.Unlock()
 	st := Stats{
 		Servers: map[string]int{}, Cap: p.cap.now, Limit: p.limitLocked(), Running: p.running, Changes: p.changes,
-		Blocked: p.blockedLocked(), Parked: p.parked, Allowance: p.allowanceLocked(), Hold: p.hold.ratio(),
+		Blocked: p.blockedLocked(), InGap: p.gaps.n, Parked: p.parked, Allowance: p.allowanceLocked(), Hold: p.hold.ratio(),
 		Logins: map[string]uint64{"ok": 0, "failed": 0, "refused": 0}, Would: map[string]map[string]uint64{}, Down: p.backoff.err,
 	}
 	for state := range states {

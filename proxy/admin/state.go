@@ -43,6 +43,7 @@ type PoolState struct {
 	MaxServers   int               `json:"max_servers"`
 	Limit        int               `json:"limit"`
 	Running      int               `json:"running"`
+	InGap        int               `json:"in_gap"`    // transactions that keep a run token in a short gap between two statements
 	Blocked      int               `json:"blocked"`   // of those, waiting for a lock
 	Allowance    int               `json:"allowance"` // servers beyond the limit for transactions between two statements
 	Servers      map[string]int    `json:"servers"`   // by state
@@ -81,7 +82,7 @@ func NewState(st proxy.Stats, version, mode string, notReady error) State {
 	for _, p := range st.Pools {
 		ps := PoolState{
 			Name: p.Name, Up: p.Up, BreakerOpen: p.BreakerOpen, BreakerTrips: p.BreakerTrips,
-			Breaker: p.Breaker, MaxServers: p.Cap, Limit: p.Limit, Running: p.Running, Blocked: p.Blocked, Allowance: p.Allowance,
+			Breaker: p.Breaker, MaxServers: p.Cap, Limit: p.Limit, Running: p.Running, InGap: p.InGap, Blocked: p.Blocked, Allowance: p.Allowance,
 			Servers: filled(p.Servers), Logins: filled(p.Logins), Classes: []ClassState{},
 		}
 		if p.Down != nil {

@@ -11,7 +11,7 @@ import (
 	"pgguard/proxy"
 )
 
-var limitColumns = slices.Concat(columns(text, "instance"), columns(int4, "limit", "running", "blocked", "waiting", "max_servers", "servers", "idle_allowance", "parked"),
+var limitColumns = slices.Concat(columns(text, "instance"), columns(int4, "limit", "running", "in_gap", "blocked", "waiting", "max_servers", "servers", "idle_allowance", "parked"),
 	columns(text, "breaker"), columns(int8, "limit_changes"), columns(text, "up", "last_error"))
 
 // showLimits shows how many statements run on each PostgreSQL and may, and how many servers there are and may be.
@@ -30,7 +30,7 @@ func showLimits(s *session) []row {
 			down = p.Down.Error()
 		}
 		rows = append(rows, row{
-			p.Name, p.Limit, p.Running, p.Blocked, waiting, p.Cap, servers, p.Allowance, p.Parked, p.Breaker, p.Changes, yesNo(p.Up), down,
+			p.Name, p.Limit, p.Running, p.InGap, p.Blocked, waiting, p.Cap, servers, p.Allowance, p.Parked, p.Breaker, p.Changes, yesNo(p.Up), down,
 		})
 	}
 	sortRows(rows)
