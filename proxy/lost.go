@@ -28,7 +28,7 @@ type loss struct {
 	kept     bool     // the request that was not sent yet was for this server alone
 	open     bool     // a transaction was open
 	ended    bool     // its COMMIT was in the batch, and has been carried out
-	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own
+	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own, or the rest of copy data that nobody waits for
 	unsynced bool     // extended messages were sent, their Sync was not
 	skipping bool     // and an error in them has been told
 	owes     bool     // the client expects a ReadyForQuery
@@ -44,7 +44,7 @@ func (s *session) loseLocked() loss {
 	l := s.link
 	lease := &l.lease
 	was := loss{
-		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Status() != wire.Idle && !lease.Ended(), ended: lease.Ended(), quiet: !lease.Outstanding() && !lease.Partial(),
+		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Status() != wire.Idle && !lease.Ended(), ended: lease.Ended(), quiet: !lease.Outstanding(),
 		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), commit: lease.Commits(), write: lease.Writes(), state: lease.Keeps(),
 	}
 	if body := lease.Failed(); body != nil {

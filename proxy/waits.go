@@ -133,8 +133,8 @@ func (s *session) reapWaiting(b *backend, now time.Time) bool {
 // client is told at once. It is called with mu and wmu held.
 func (s *session) forsakeLocked() (o *link, answer []byte) {
 	lease := &s.link.lease
-	open, owes, skipping := lease.Status() != wire.Idle, lease.Owes(), lease.Skipping()
-	told := lease.Outstanding() || lease.Partial()
+	open, owes, skipping, unsynced := lease.Status() != wire.Idle, lease.Owes(), lease.Skipping(), lease.Unsynced()
+	told := lease.Outstanding()
 	lease.Forsake()
 	if o = s.orphanLocked(); o == nil {
 		return nil, nil
@@ -150,7 +150,7 @@ func (s *session) forsakeLocked() (o *link, answer []byte) {
 		s.skip = true // its ReadyForQuery follows the client's Sync
 	case skipping: // it has been told of an error, and waits for its Sync to be answered
 		s.skip = true
-	default:
+	case open || unsynced:
 		s.lost = refusedReaped
 	}
 	if told {

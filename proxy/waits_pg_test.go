@@ -20,7 +20,7 @@ type waiting struct {
 	told []string
 }
 
-// waitings are the ways. Table waited has one column of text.
+// waitings are the ways. Table waited has one column of text, counted one of numbers.
 func waitings() []waiting {
 	begin := func(p *speaker, messages ...[]byte) {
 		var all []byte
@@ -45,6 +45,25 @@ func waitings() []waiting {
 		}, slices.Concat(copyData("a\n"), msgCopyDone, msgSync), "Z", "Z I", []string{reapedWords, "Z I"}},
 		{"COPY, half a message", func(p *speaker) { begin(p, simple("copy waited from stdin")); p.read("G"); begin(p, long[:40<<10]) },
 			slices.Concat(long[40<<10:], msgCopyDone), "Z", "Z I", []string{reapedWords, "Z I"}},
+		{"half a message of a COPY that has failed", func(p *speaker) {
+			begin(p, simple("copy counted from stdin"))
+			p.read("G")
+			begin(p, copyData("no number\n"), long[:40<<10])
+			p.read("EZ")
+		}, slices.Concat(long[40<<10:], msgCopyDone, simple("select 3")), "Z", "Z I", []string{"T ?column?:23:0", "D 3", "C SELECT 1", "Z I"}},
+		{"half a message of a COPY that has failed, extended", func(p *speaker) {
+			begin(p, parse("", "copy counted from stdin"), bound("", ""), execute("", 0), msgFlush)
+			p.read("G")
+			begin(p, copyData("no number\n"), long[:40<<10])
+			p.read("E")
+		}, slices.Concat(long[40<<10:], msgCopyDone, msgSync), "Z", "Z I", []string{"Z I"}},
+		{"half a message of a COPY that has failed, in a transaction", func(p *speaker) {
+			p.ask("begin")
+			begin(p, simple("copy counted from stdin"))
+			p.read("G")
+			begin(p, copyData("no number\n"), long[:40<<10])
+			p.read("EZ")
+		}, slices.Concat(long[40<<10:], msgCopyDone, simple("select 3")), "Z", "Z E", []string{reapedWords, "Z E"}},
 		{"Execute and Flush", func(p *speaker) {
 			begin(p, parse("", "insert into waited values ('a')"), bound("", ""), execute("", 0), msgFlush)
 			p.read("C")
@@ -85,7 +104,7 @@ func (g *guard) waiter(t *testing.T, w waiting) *speaker {
 func TestServerThatWaitsForItsClientHoldsNoToken(t *testing.T) {
 	g := narrow(t, 4, func(c *Config) { c.Limit = 1 })
 	setup, _ := enter(t, g.addr)
-	setup.ask("create table if not exists waited (a text)")
+	setup.ask("create table if not exists waited (a text); create table if not exists counted (a int)")
 	for _, w := range waitings() {
 		t.Run(w.name, func(t *testing.T) {
 			p := g.waiter(t, w)
@@ -117,7 +136,7 @@ func TestServerThatWaitsForItsClientIsReapedUnderPressure(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			g := narrow(t, 1, func(c *Config) { c.Pool.Classes[0].MaxWait = 2500 * time.Millisecond })
 			setup, _ := enter(t, g.addr)
-			setup.ask("create table if not exists waited (a text)")
+			setup.ask("create table if not exists waited (a text); create table if not exists counted (a int)")
 			p := g.waiter(t, w)
 			other, _ := enter(t, g.addr)
 			other.expect("select 1", "T ?column?:23:0; D 1; C SELECT 1; Z I")
@@ -150,7 +169,7 @@ func TestServerThatWaitsForItsClientIsReapedUnderPressure(t *testing.T) {
 func TestIdleHoldersStopNobody(t *testing.T) {
 	g := narrow(t, 13, func(c *Config) { c.Limit = 4 })
 	setup, _ := enter(t, g.addr)
-	setup.ask("create table if not exists waited (a text)")
+	setup.ask("create table if not exists waited (a text); create table if not exists counted (a int)")
 	for range 9 {
 		p, _ := enter(t, g.addr)
 		p.write(simple("copy waited from stdin"))
