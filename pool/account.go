@@ -11,7 +11,8 @@ import (
 type Window struct {
 	Elapsed time.Duration
 	Run     float64 // run-seconds: the integral of statements running
-	Blocked float64 // of those, known to wait for a lock
+	Gap     float64 // the same of transactions that keep a run token in a short gap
+	Blocked float64 // of the statements, known to wait for a lock
 	Slot    float64 // slot-seconds: the integral of slots in a transaction
 	Bound   float64 // seconds with somebody waiting for a run token: only then does the limit tell anything
 	Peak    int     // most statements running at once
@@ -22,7 +23,7 @@ type Window struct {
 }
 
 // sums are integrals since the pool was made.
-type sums struct{ run, blocked, slot, bound float64 }
+type sums struct{ run, gap, blocked, slot, bound float64 }
 
 // account integrates. The states that last are noted after each change, and counted at the next.
 type account struct {
@@ -52,6 +53,7 @@ func (p *Pool) tallyLocked(now time.Time) {
 	dt := passed.Seconds()
 	a.at = now
 	a.run += dt * float64(p.running)
+	a.gap += dt * float64(p.gaps.n)
 	a.blocked += dt * float64(p.blockedLocked())
 	a.slot += dt * float64(p.inTransactionLocked())
 	if a.waiting {
@@ -114,7 +116,7 @@ func (p *Pool) Account(now time.Time) Window {
 	p.tallyLocked(now)
 	a := &p.account
 	w := Window{
-		Elapsed: now.Sub(a.since), Run: a.run - a.taken.run, Blocked: a.blocked - a.taken.blocked, Slot: a.slot - a.taken.slot,
+		Elapsed: now.Sub(a.since), Run: a.run - a.taken.run, Gap: a.gap - a.taken.gap, Blocked: a.blocked - a.taken.blocked, Slot: a.slot - a.taken.slot,
 		Bound: a.bound - a.taken.bound, Peak: a.peak, Running: p.running, Limit: p.limitLocked(),
 		Paces: make([]queue.Pace, len(p.cfg.Classes)),
 	}

@@ -37,7 +37,8 @@ type RefusedError struct {
 	// Expected is how long one will wait who comes now; 0 if that is not known. InTime is how long he may, for his client still to be there.
 	Expected, InTime time.Duration
 	Waiting          int // how many of its class wait, itself included if it did
-	Active           int // run tokens in use: by statements that run, and by transactions in a short gap between two
+	Active           int // statements running
+	InGap            int // transactions that keep a run token in a short gap between two
 	Limit            int // the run limit
 	Lent             int // servers lent
 	Idle             int // of them, in transactions that do nothing

@@ -15,12 +15,16 @@ func (p *Pool) SetPrint(index uint16, b Print, now time.Time) {
 // GapMost is the longest gap that can be short.
 const GapMost = gapMost
 
-// SetShortGap says up to which length a gap is short, and that transactions hold each other up.
+// SetShortGap says up to which length a gap is short, and that a look has just seen that transactions hold each other up.
 func (p *Pool) SetShortGap(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gaps.short, p.gaps.conflicts = d, true
+	p.refund.until = time.Now().Add(refundFor)
 }
+
+// LooksHold is how long a look is trusted.
+const LooksHold = refundFor
 
 // ShortGap is up to which length a gap is short.
 func (p *Pool) ShortGap() time.Duration {

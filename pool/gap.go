@@ -8,10 +8,10 @@ import (
 
 // A gap is the time between two statements of a transaction. Where transactions hold each other up, one keeps its run token in a short gap:
 // who took its place would be one more that has begun and not ended, with its locks, and the transaction's next statement takes a
-// token without waiting. So about as many transactions of brisk clients are open as statements may run, and not all that there are.
+// token without waiting. So as many transactions of brisk clients are open as statements may run, and as many more as wait for locks and are refunded; not all that there are.
 //
-// Short is a gap of up to gapTimes as long as statements take, waits for locks not counted: so at least one token of gapTimes+1 is with a statement that
-// runs, whatever clients do. A gap of gapMost is not short any more, however slow statements are; below gapLeast it is the machine that pauses.
+// Short is a gap of up to gapTimes as long as statements take, waits for locks not counted: so, unless statements take next to no time, at least
+// one token of gapTimes+1 is with one that runs, whatever clients do. A gap of gapMost is not short any more, however slow statements are; below gapLeast it is the machine that pauses.
 const (
 	gapTimes = 5
 	gapLeast = 2 * time.Millisecond
@@ -20,7 +20,7 @@ const (
 
 // Transactions hold each other up once a look of the side channel finds that conflictPart of conflictOf of the statements that run wait for
 // locks, and conflictLeast at least. With fewer open there are fewer conflicts: it is over when calmLooks looks running, one a second, find less
-// than one in calmOf of those with a token. Looks while nothing runs say nothing.
+// than one in calmOf of those with a token. Looks while nothing runs say nothing; what a look says holds for as long as its refund.
 const (
 	conflictPart  = 2
 	conflictOf    = 5
@@ -59,7 +59,8 @@ func (p *Pool) tokensLocked() int { return p.running + p.gaps.n }
 // beginGapLocked lets a server that has given its token back, in the middle of a transaction, keep one for a short gap.
 func (p *Pool) beginGapLocked(s *Server) {
 	g := &p.gaps
-	if g.short == 0 || p.free || !g.conflicts || s.running > 0 || s.gap {
+	seen := p.account.at.Before(p.refund.until)
+	if g.short == 0 || p.free || !g.conflicts || !seen || s.running > 0 || s.gap {
 		return
 	}
 	s.gap, s.before, s.behind = true, g.last, nil
@@ -129,8 +130,7 @@ func (p *Pool) timeBy(t *time.Timer) {
 	p.gaps.timer = t
 }
 
-// timeGapLocked has Run look again when the longest of the short gaps is over, if somebody waits for a token: nothing else may happen
-// until then.
+// timeGapLocked has Run look again when the longest of the short gaps is over, if somebody waits: nothing else may happen until then.
 func (p *Pool) timeGapLocked(now time.Time) {
 	g := &p.gaps
 	if g.first == nil || g.timed || g.timer == nil || p.queue.Len() == 0 {

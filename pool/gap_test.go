@@ -9,14 +9,21 @@ import (
 
 // work has clients run statements of this length, one after the other in transactions of two, until it is known how long they take.
 func (h *harness) work(clients []*client, took time.Duration) {
+	ends := func() {
+		for _, c := range clients {
+			c.has().Sample.Elapsed = took
+		}
+	}
 	for range 3 * 60 / len(clients) {
 		h.get(clients...)
 		pass(took)
+		ends()
 		h.idle(clients...)
 		for _, c := range clients {
 			h.Busy(c.has(), 0, time.Now())
 		}
 		pass(took)
+		ends()
 		h.release(clients...)
 	}
 	pass(2 * time.Second)
@@ -98,6 +105,40 @@ func TestTokensAreKeptInGapsWhileTransactionsHoldEachOtherUp(t *testing.T) {
 	}
 }
 
+// TestRefundHoldsBesideGaps: as many more begin as wait for locks, up to half of a limit that is given.
+func TestRefundHoldsBesideGaps(t *testing.T) {
+	for _, c := range []struct{ blocked, open int }{{0, 6}, {2, 8}, {6, 9}} {
+		in(t, small(40), 6, func(t *testing.T, h *harness) {
+			h.SetShortGap(time.Minute)
+			cs := h.many("c", 20)
+			h.get(cs[:6]...) // run, and some of them wait for locks
+			h.SetBlocked(c.blocked, time.Now())
+			h.SetShortGap(time.Minute)
+			h.begin(cs[6:])
+			if open := served(cs); open != c.open {
+				t.Errorf("%d transactions are open with %d blocked, at a limit of 6, want %d", open, c.blocked, c.open)
+			}
+		})
+	}
+}
+
+// TestTokensAreKeptNoLongerThanLooksAreTrusted: where the side channel is away nobody knows whether transactions hold each other up.
+func TestTokensAreKeptNoLongerThanLooksAreTrusted(t *testing.T) {
+	in(t, small(40), 6, func(t *testing.T, h *harness) {
+		h.SetShortGap(time.Second)
+		cs := h.many("c", 12)
+		if open := h.begin(cs[:7]); open != 6 {
+			t.Errorf("%d transactions are open at a limit of 6", open)
+		}
+		h.release(cs[:6]...)
+		h.release(cs[6])
+		pass(4 * time.Second)
+		if open := h.begin(cs); open != 12 {
+			t.Errorf("%d transactions of 12 are open when there has been no look for 4 s", open)
+		}
+	})
+}
+
 // TestLongGapGivesItsTokenBack: whose clients do something else in a transaction holds up nobody for longer than a short gap, whatever else
 // happens or does not.
 func TestLongGapGivesItsTokenBack(t *testing.T) {
@@ -169,7 +210,7 @@ func TestRefusalCountsTokensOfShortGaps(t *testing.T) {
 func checkRefused(t *testing.T, err error, lack pool.Lack, active int) {
 	t.Helper()
 	e, ok := err.(*pool.RefusedError)
-	if !ok || e.Lack != lack || e.Active != active {
+	if !ok || e.Lack != lack || e.Active+e.InGap != active {
 		t.Errorf("it was told %v, want that it lacks %s beside %d", err, lack, active)
 	}
 }

@@ -6,7 +6,7 @@ import "time"
 func (p *Pool) refusedLocked(w *Waiter, reason string, waited time.Duration) error {
 	e := &RefusedError{
 		Reason: reason, Class: p.cfg.Classes[w.Class].Name, Waited: waited,
-		Waiting: p.queue.Waiting(w.Class), Active: p.tokensLocked(), Limit: p.limitLocked(),
+		Waiting: p.queue.Waiting(w.Class), Active: p.running, InGap: p.gaps.n, Limit: p.limitLocked(),
 		Lent: p.count[Lent], Own: p.lent[w.Class], Cap: p.cap.now, Idle: p.count[Lent] - p.working - p.parked,
 		Expected: p.queue.Wait(w.Class, w.place.Lane), InTime: p.queue.InTime(&w.place),
 	}

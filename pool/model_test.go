@@ -32,6 +32,7 @@ type world struct {
 	cfg     pool.Config
 	limit   int
 	short   time.Duration // a gap is short up to this
+	until   time.Time     // tokens are kept in those that begin before
 	members []*member
 	seq     int
 	total   int // servers after the last step
@@ -149,7 +150,9 @@ func (w *world) step(t *rapid.T) {
 			w.Release(s, now)
 		}
 	case act == "idle" && m.token:
-		m.token, m.gap = false, now
+		if m.token, m.gap = false, (time.Time{}); now.Before(w.until) {
+			m.gap = now
+		}
 		s := m.server
 		pause()
 		w.Idle(s, now)
@@ -288,7 +291,7 @@ func TestPoolAgreesWithModel(t *testing.T) {
 			cfg := small(servers)
 			run(t, cfg, limit, false, func(_ *testing.T, h *harness) {
 				h.SetShortGap(short)
-				w := &world{harness: h, cfg: cfg, limit: limit, short: short, retired: map[pool.Conn]bool{}}
+				w := &world{harness: h, cfg: cfg, limit: limit, short: short, until: time.Now().Add(pool.LooksHold), retired: map[pool.Conn]bool{}}
 				for i := range 8 {
 					m := &member{client: &client{name: fmt.Sprint("m", i)}}
 					m.Waiter = pool.Waiter{Key: h.key("app"), Grantee: grantee{m, w}}

@@ -193,6 +193,7 @@ func (p *Pool) haltLocked(s *Server, n int) {
 	if n > 0 && s.Sample.Elapsed > 0 {
 		s.Sample.Now, s.Sample.Running, s.Sample.Fingerprint, s.Sample.Class = p.account.at, s.beside, s.print, uint8(s.class)
 		p.limit.Observe(s.Sample)
+		p.gaps.ended++
 		t := &p.prints.ended[s.print]
 		t.Calls, t.Took = t.Calls+1, t.Took+s.Sample.Elapsed
 		if s.Sample.Blocked {
@@ -210,7 +211,6 @@ func (p *Pool) haltLocked(s *Server, n int) {
 	if n > 0 && s.running == n {
 		p.working--
 	}
-	p.gaps.ended += n
 	s.running -= n
 	p.running -= n
 	p.ran[s.class] -= n

@@ -7,12 +7,12 @@ import (
 )
 
 // Step lets the law decide from what has happened since it was called last, to which the caller adds what only he knows:
-// the signals' fields but Run, Bound and Cap. It has one caller, about four times a second. If the limit has changed, who
+// the signals' fields but Run, Gap, Bound and Cap. It has one caller, about four times a second. If the limit has changed, who
 // waits is served by it when Step returns.
 func (p *Pool) Step(now time.Time, s limit.Signals) (Window, limit.Decision) {
 	w := p.Account(now)
 	p.mu.Lock()
-	s.Run, s.Bound, s.Cap = w.Run, time.Duration(w.Bound*float64(time.Second)), p.cap.now
+	s.Run, s.Gap, s.Bound, s.Cap = w.Run, w.Gap, time.Duration(w.Bound*float64(time.Second)), p.cap.now
 	d := p.limit.Step(now, s)
 	if d.Reason != "" {
 		p.changes++

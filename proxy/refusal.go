@@ -208,6 +208,9 @@ func refusalForPressure(e *pool.RefusedError) *Refusal {
 		r.Message += fmt.Sprintf(": class %q has %d of %d, and the rest is kept for interactive work", e.Class, e.Own, e.Cap)
 	case pool.LackToken:
 		r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: %d run, the limit is %d", ms, e.Active, e.Limit)
+		if e.InGap > 0 {
+			r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: %d run and %d transactions are about to go on, the limit is %d", ms, e.Active, e.InGap, e.Limit)
+		}
 	case pool.LackSlow:
 		r.Message = fmt.Sprintf("guard: statement could not begin within %d ms: slow statements have their share of the limit of %d", ms, e.Limit)
 	case pool.LackConvoy:

@@ -111,7 +111,7 @@ func (l *law) Step(now time.Time, s Signals) Decision {
 	l.last = now
 	reason := l.look(&s, length)
 	step := l.meter.take(length, &s, l.sight.blocked)
-	l.peak = max(l.peak*math.Exp(-length/peakTime), step.running())
+	l.peak = max(l.peak*math.Exp(-length/peakTime), step.running()+s.Gap/max(length, 0.001))
 	if step.n > 0 {
 		l.typical += typicalRate * (step.run/step.n - l.typical)
 	}

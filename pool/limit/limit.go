@@ -45,6 +45,8 @@ type Sample struct {
 type Signals struct {
 	// Run is the integral of the number of running statements over the time since the last step, in run-seconds.
 	Run float64
+	// Gap is the same of transactions that count against L in a short gap between two statements.
+	Gap float64
 	// Bound is how long somebody waited who could have been served but for the limit.
 	Bound time.Duration
 	// Blocked is how many of our statements waited for a lock when the side channel looked, Peers how many statements

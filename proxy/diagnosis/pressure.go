@@ -21,7 +21,7 @@ func refuses(j *Judge, s *Sight) (finding, bool) {
 	f.State, f.Cause, f.Confidence = Shedding, "refusals", 0.8
 	f.Culprit.Class = class
 	f.Sentence = fmt.Sprintf("More comes than PostgreSQL can do: %s %s refused within %s, most of class %s, while %d of %d that may run do; %s for up to %s.",
-		count(n, "statement"), verb(n, "was", "were"), seconds(j.length()), class, s.Running, s.Limit, waits(waiting), span(oldest))
+		count(n, "statement"), verb(n, "was", "were"), seconds(j.length()), class, s.tokens(), s.Limit, waits(waiting), span(oldest))
 	f.Advice = "What was refused was not sent, and may be tried again, later and with jitter. Send less of that class, or make its statements cheaper."
 	f.pressed(j, s, waiting, oldest)
 	f.Evidence = f.Evidence.With("refused", float64(n))
@@ -45,10 +45,10 @@ func guards(j *Judge, s *Sight) (finding, bool) {
 	case first.calls > 0 && last.name != first.name && first.mean < last.oldest.Seconds()/4:
 		f.Cause = causeYields
 		f.Sentence = fmt.Sprintf("%s waits %s so that %s waits %s: %d of %d that may run do, and %s.", last.name, span(last.oldest), first.name,
-			seconds(first.mean), s.Running, s.Limit, waits(waiting))
+			seconds(first.mean), s.tokens(), s.Limit, waits(waiting))
 	default:
 		f.Sentence = fmt.Sprintf("%s for up to %s: %d of %d that may run do, because more at once would finish nothing sooner.",
-			capital(waits(waiting)), span(oldest), s.Running, s.Limit)
+			capital(waits(waiting)), span(oldest), s.tokens(), s.Limit)
 	}
 	f.Advice = "Nothing needs to be done while the class that waits can wait. Otherwise make its statements cheaper, or send fewer at once: more connections or workers only make the line longer."
 	f.pressed(j, s, waiting, oldest)
@@ -113,16 +113,19 @@ func extremes(j *Judge) (last, first turn) {
 // busyPart is which part of the limit must be in use to be called busy.
 const busyPart = 0.9
 
+// tokens is how many of those that may run do.
+func (s *Sight) tokens() int { return s.Running + s.InGap }
+
 // fine is the verdict where nothing is wrong.
 func (j *Judge) fine() Verdict {
 	s := j.last()
 	waiting, oldest := s.waiting()
 	v := Verdict{State: Calm, Cause: "calm", Confidence: 0.9}
-	running := j.mean(func(s *Sight) float64 { return float64(s.Running) })
-	v.Sentence = fmt.Sprintf("Nothing is wrong: %d of %d that may run do, and nobody waits.", s.Running, s.Limit)
+	running := j.mean(func(s *Sight) float64 { return float64(s.tokens()) })
+	v.Sentence = fmt.Sprintf("Nothing is wrong: %d of %d that may run do, and nobody waits.", s.tokens(), s.Limit)
 	if waiting > 0 || (s.Limit > 0 && running >= busyPart*float64(s.Limit)) {
 		v.State, v.Cause = Busy, "busy"
-		v.Sentence = fmt.Sprintf("PostgreSQL is well used: %d of %d that may run do", s.Running, s.Limit)
+		v.Sentence = fmt.Sprintf("PostgreSQL is well used: %d of %d that may run do", s.tokens(), s.Limit)
 		if waiting > 0 {
 			v.Sentence += fmt.Sprintf(", and %s for up to %s", waits(waiting), span(oldest))
 		}

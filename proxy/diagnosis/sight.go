@@ -18,6 +18,7 @@ type Sight struct {
 	Cap, Limit, Allowance int // H, L and what transactions between two statements have beyond it
 	Lent, Idle            int // servers
 	Running               int // statements
+	InGap                 int // transactions that count as running in a short gap between two
 	Classes               []Class
 	Crowds                []Crowd
 	Prints                []Print

@@ -58,7 +58,7 @@ func pool(s *diagnosis.Sight, p *instance.Stats, st *proxy.Stats) {
 		s.Error = why.Error()
 	}
 	s.Cap, s.Limit, s.Allowance = p.Cap, p.Limit, p.Allowance
-	s.Lent, s.Idle, s.Running = p.Servers["active"], p.Servers["idle"], p.Running
+	s.Lent, s.Idle, s.Running, s.InGap = p.Servers["active"], p.Servers["idle"], p.Running, p.InGap
 	s.Guard.Lag = max(s.Guard.Lag, p.Lag)
 	s.Guard.Cores = float64(runtime.GOMAXPROCS(0))
 	for _, c := range p.Classes {
