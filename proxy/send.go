@@ -20,8 +20,9 @@ func (s *session) send(r *request, end int, before state) error {
 		putRequest(r)
 		return cause
 	}
-	if s.state == free && before != free {
-		// The server has been lost, or the transaction ended for others, meanwhile: what is in r may mean another thing now.
+	if s.state == free && before != free || s.state.hasRequest() {
+		// The server has been lost, or the transaction ended for others, meanwhile: what is in r may mean another thing now, or what was sent before waits
+		// for another server and goes first.
 		s.mu.Unlock()
 		putRequest(r)
 		return nil

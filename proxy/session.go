@@ -227,10 +227,10 @@ func (s *session) heldUpLocked() bool {
 	if s.close != nil || s.denied != nil {
 		return false
 	}
-	switch s.state {
-	case queued, awaiting, preparing:
+	switch {
+	case s.state.hasRequest():
 		return true
-	case running:
+	case s.state == running:
 		return s.stream.left == 0 && s.link.lease.Holds() && !s.leavesNow()
 	}
 	return s.srv.suspended.Load() && s.restsLocked() && !s.leavesNow()

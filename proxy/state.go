@@ -47,6 +47,9 @@ func (st state) may(to state) bool {
 	return false
 }
 
+// hasRequest is true while a request waits, for a server, a token or what goes ahead of it: the client's next is behind it.
+func (st state) hasRequest() bool { return st == queued || st == awaiting || st == preparing }
+
 // label is the state as it is counted. local is the transaction state that the client sees while it is free; quiet: the server owes
 // nothing.
 func (st state) label(local byte, quiet bool) string {
