@@ -247,10 +247,15 @@ func TestSuccessorMeetsUsersBeforeAnybodyComes(t *testing.T) {
 	}
 }
 
-// TestEndingLeavesTheSocketToWhoServes: a process that is told to end while another is about to take its place removes the unix socket only if that does not serve there; and then it cannot
-// begin to.
+// TestEndingLeavesTheSocketToWhoServes: a process that ends while another is about to take its place removes the unix socket only if that does not serve there; and then it cannot begin to.
+// So it is whether it ends as it is told to (SIGTERM), or at once (SIGQUIT), with which the takeover comes to nothing first.
 func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
-	for name, taken := range map[string]bool{"the successor has begun": true, "it has not": false} {
+	for name, c := range map[string]struct{ taken, atOnce bool }{
+		"the successor has begun":          {true, false},
+		"the successor has begun, at once": {true, true},
+		"it has not":                       {false, false},
+		"it has not, at once":              {false, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			cfg := Default()
@@ -264,8 +269,10 @@ func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
 				t.Fatal(err)
 			}
 			old, young := passage(t)
+			ctx, end := context.WithCancel(context.Background())
+			defer end()
 			gone := make(chan error, 1)
-			go func() { gone <- srv.HandOver(context.Background(), Successor{Passage: old, Within: time.Minute}) }()
+			go func() { gone <- srv.HandOver(ctx, Successor{Passage: old, Within: time.Minute}) }()
 			in, err := Inherit(context.Background(), young, "test")
 			if err != nil {
 				t.Fatal(err)
@@ -277,20 +284,29 @@ func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
 			if kind, _, err := receive(young); err != nil || kind != passGo {
 				t.Fatal(kind, err)
 			}
-			if taken && !in.deeds.Take(newcomersDeed) {
+			if c.taken && !in.deeds.Take(newcomersDeed) {
 				t.Fatal("it cannot be taken")
 			}
-			if err := srv.Shutdown(context.Background()); err != nil { // SIGTERM, before passTaken
+			if c.atOnce {
+				end()
+				if err := <-gone; err == nil {
+					t.Error("what has ended before passTaken is handed over")
+				}
+			}
+			if err := srv.Shutdown(context.Background()); err != nil { // before passTaken
 				t.Fatal(err)
 			}
 			_, missing := os.Stat(SocketPath(dir, "6432"))
-			if there := missing == nil; there != taken {
+			if there := missing == nil; there != c.taken {
 				t.Errorf("the socket is there: %t", there)
 			}
-			if !taken && in.deeds.Take(newcomersDeed) {
+			if !c.taken && in.deeds.Take(newcomersDeed) {
 				t.Error("the successor can begin to serve where there is no socket")
 			}
-			if taken {
+			if c.atOnce {
+				return
+			}
+			if c.taken {
 				err = pass(young, passTaken, struct{}{})
 			} else {
 				err = young.Close()
@@ -298,7 +314,7 @@ func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := <-gone; (err == nil) != taken {
+			if err := <-gone; (err == nil) != c.taken {
 				t.Errorf("handing over ends with %v", err)
 			}
 		})

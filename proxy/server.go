@@ -57,7 +57,7 @@ type Server struct {
 	accepts         atomic.Int32 // loops of accept: one more connection may come of each
 
 	heir     atomic.Pointer[heir]     // nil: this process has not handed over
-	giving   atomic.Pointer[heir]     // who may take the right to serve from it now; nil: nobody
+	giving   atomic.Pointer[heir]     // who may take the right to serve from it now, or may have when it was told to end; nil: nobody
 	ancestor atomic.Pointer[ancestor] // nil: no process is left whose place this one has taken
 
 	ctx      context.Context // ends with Close

@@ -53,9 +53,10 @@ func (srv *Server) HandOver(ctx context.Context, n Successor, others ...net.List
 		kept := h.keeps()
 		_ = h.p.Close() // in this order: who finds the passage closed, and the deed free, takes it
 		if !kept && ctx.Err() != nil {
-			abandonAll(others) // it may serve, and this process ends
+			abandonAll(others) // it may serve, and this process ends: giving stays, for its own listeners
+		} else {
+			srv.giving.Store(nil)
 		}
-		srv.giving.Store(nil)
 		h.deeds.Close()
 		return errors.Join(err, context.Cause(bound))
 	}
