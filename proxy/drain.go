@@ -232,7 +232,7 @@ func (srv *Server) close(servers time.Duration) error {
 		srv.sessions.Wait()
 		ctx, stop := context.WithTimeout(context.Background(), servers)
 		defer stop()
-		for _, in := range srv.instances {
+		for _, in := range srv.allInstances() {
 			_ = in.Pool.Close(ctx)
 		}
 		close(srv.served)

@@ -39,7 +39,7 @@ type standby struct {
 // its place. Only lookAround calls it.
 func (srv *Server) keepReady(now time.Time) {
 	cfg := srv.cfg()
-	on := cfg.readies() && !srv.draining.Load() && srv.heir.Load() == nil
+	on := cfg.readies() && !srv.draining.Load() && srv.ctx.Err() == nil && srv.heir.Load() == nil
 	if !on && !srv.standby.on {
 		return
 	}
