@@ -79,7 +79,7 @@ func (s *session) rehome() error {
 // reroute has the session's route be the one of who logs in now.
 func (s *session) reroute() error {
 	h := &hello{user: s.user, database: s.route.database, settings: append([]translate.Pair(nil), s.route.terms.Began...)}
-	r, err := s.srv.routeFor(h)
+	r, err := s.srv.routeFor(h, true)
 	if err != nil {
 		return err
 	}

@@ -71,13 +71,13 @@ func (srv *Server) stand(cfg *Config, on bool) {
 		if !on || name == AnyDatabase || d.User == "" || cfg.readyOf(name) == 0 {
 			continue
 		}
-		r, err := srv.routeFor(&hello{user: d.User, database: name})
+		r, err := srv.routeFor(&hello{user: d.User, database: name}, false)
 		if err != nil {
 			continue
 		}
 		if was := srv.standby.routes[name]; was != nil {
 			srv.forget(was)
 		}
-		srv.standby.routes[name] = r // made anew each time: its PostgreSQL, or what its user is given there, may be another
+		srv.standby.routes[name] = r // made anew each time: its PostgreSQL, or what its user is given there, may be another; what was missed is seen the next time
 	}
 }

@@ -85,3 +85,28 @@ func TestReadyServersMove(t *testing.T) {
 	connectionsOf(t, other, "ready3", 2)
 	connectionsOf(t, shared, "ready3", 0)
 }
+
+// TestNobodyWaitsForReadyServers: what looks after clients keeps servers ready, too, so it does not wait until the side channel knows what clients have changed.
+func TestNobodyWaitsForReadyServers(t *testing.T) {
+	cfg := Default()
+	up := upstreamAt(t, address(shared))
+	up.Database = "postgres"
+	cfg.Databases = map[string]Database{"own": {Upstream: up, User: "postgres", Ready: new(1)}}
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = srv.Close() }()
+	srv.keepReady(time.Now())
+	in := srv.instanceFor(up)
+	eventually(t, "the side channel looks", in.Sees)
+	admin := direct(t, shared)
+	admin.want(t, admin.query, "begin; lock table pg_catalog.pg_authid", "", 'T') // which it reads
+	in.Stirred()
+	began := time.Now()
+	srv.keepReady(began)
+	if waited := time.Since(began); waited > 500*time.Millisecond { // half of what a login waits
+		t.Errorf("it has waited %s", waited)
+	}
+	admin.want(t, admin.query, "rollback", "", 'I')
+}

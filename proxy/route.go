@@ -160,8 +160,8 @@ func (d *Database) with(own []translate.Pair) []translate.Pair {
 	return all
 }
 
-// routeFor finds the instance and the key of a client.
-func (srv *Server) routeFor(h *hello) (*route, error) {
+// routeFor finds the instance and the key of a client. If it is to be settled, what clients have changed up to now, and a login gets by it, is waited for.
+func (srv *Server) routeFor(h *hello, settled bool) (*route, error) {
 	cfg := srv.cfg()
 	d, database, ok := cfg.destination(h.database)
 	if !ok {
@@ -174,7 +174,9 @@ func (srv *Server) routeFor(h *hello) (*route, error) {
 	r.defers = srv.cfg().DeferBegin && r.mode == PoolModeTransaction
 	user := cmp.Or(d.User, h.user)
 	h.settings = d.with(h.settings)
-	r.inst.Settled()
+	if settled {
+		r.inst.Settled()
+	}
 	entry := r.inst.Entry(database, user)
 	r.key = srv.keyOf(srv.newLogin(r.inst, entry, entry.Turn(), h.settings), h.database)
 	r.terms = srv.termsIn(r.key.Value.(*login), r.mode)

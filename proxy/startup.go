@@ -114,7 +114,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 	if err := srv.admit(s, h.database); err != nil {
 		return nil, err
 	}
-	if s.route, err = srv.routeFor(h); err != nil {
+	if s.route, err = srv.routeFor(h, true); err != nil {
 		return nil, err
 	}
 	if h.replicates {

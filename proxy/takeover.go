@@ -204,7 +204,7 @@ func (s *session) arrive(m *arrival, nc net.Conn) (err error) {
 	s.own = srv.classOfArrival(m, h)
 	s.class, s.rules = s.own, srv.tagRules(srv.listenerAt(m.Listener), h)
 	s.waiter.Client = srv.application(nc, h)
-	if s.route, err = srv.routeFor(h); err != nil {
+	if s.route, err = srv.routeFor(h, true); err != nil {
 		return err
 	}
 	if _, err = srv.comesTo(s.route.at); err != nil {
