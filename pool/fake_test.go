@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -48,7 +49,7 @@ type fakes struct {
 	// guarded by mu
 	login   time.Duration    // how long a login takes
 	fail    error            // what a login answers; nil: a connection
-	rejects map[string]error // by user
+	rejects map[string]error // by user, or by settings
 	hold    bool             // closed connections do not end
 	dials   []time.Duration  // when each login began
 	now     int              // logins under way
@@ -65,7 +66,7 @@ func (f *fakes) dial(ctx context.Context, s *pool.Server) (pool.Conn, error) {
 	f.most = max(f.most, f.now)
 	login, err := f.login, f.fail
 	if err == nil {
-		err = f.rejects[s.Key.User]
+		err = cmp.Or(f.rejects[s.Key.User], f.rejects[s.Key.Settings])
 	}
 	f.mu.Unlock()
 	defer func() { f.mu.Lock(); f.now--; f.mu.Unlock() }()

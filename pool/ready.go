@@ -8,8 +8,8 @@ type pair struct{ user, name string }
 func (k *Key) pair() pair { return pair{k.User, k.name()} }
 
 // Ready has there be at least so many servers of each user in the databases of these names, while somebody uses a key of his: idle ones are kept however long
-// nobody uses them, and those that are missing are opened ahead of need, of the key that is used most. It is called every half second or so, and what it says
-// holds until it is called again.
+// nobody uses them, and those that are missing are opened ahead of need, of the key that is used most
+// among those that are let in. It is called every half second or so, and what it says holds until it is called again.
 //
 // It serves nobody who waits, so it gives way to all who do: nothing is opened while anybody waits, while the database is away or comes back, beyond the cap or a
 // limit of the user or database, or in the place of another server; and never by more than half of the logins that may be under way.
@@ -27,7 +27,7 @@ func (p *Pool) Ready(least map[string]int, now time.Time) {
 			continue
 		}
 		p.readies = true
-		if b := most[k.pair()]; b == nil || b.refs < k.refs {
+		if b := most[k.pair()]; b == nil || k.isLikelier(b) {
 			most[k.pair()] = k
 		}
 	}
@@ -40,6 +40,15 @@ func (p *Pool) Ready(least map[string]int, now time.Time) {
 		}
 	}
 	p.grantAll(now)
+}
+
+// isLikelier is true if a server of key k, rather than of b, can be had and is used by somebody. Where the last login was rejected, others come first even when
+// it may be tried again; where none is let in, one is tried, and not each in turn.
+func (k *Key) isLikelier(b *Key) bool {
+	if out := k.rejected != nil; out != (b.rejected != nil) {
+		return !out
+	}
+	return k.refs > b.refs
 }
 
 // mayPrepareLocked says whether a server of key k may be opened that nobody waits for.

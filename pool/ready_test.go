@@ -65,6 +65,39 @@ func TestReadyServersOfAPairAreCountedTogether(t *testing.T) {
 	})
 }
 
+// TestReadyServersAreOfSettingsThatAreLetIn: settings with which no login succeeds are passed over while others of the user's are there, and tried no more often for it when there are none.
+func TestReadyServersAreOfSettingsThatAreLetIn(t *testing.T) {
+	in(t, small(20), 10, func(t *testing.T, h *harness) {
+		no := &pool.RejectedError{Err: errors.New("unrecognized configuration parameter")}
+		h.set(func() { h.rejects["shopof two"] = no })
+		h.named("shop", "app", "of two")
+		h.named("shop", "app", "of two")
+		few := h.named("shop", "app", "of one")
+		h.prepare(shop(3), 10*time.Second)
+		h.expect(0, 3, 0, 0)
+		before := len(h.dials)
+		h.prepare(shop(4), 10*time.Second)
+		h.expect(0, 4, 0, 0)
+		if n := len(h.dials) - before; n > 1 {
+			t.Errorf("%d logins for one server more", n)
+		}
+		h.set(func() { h.rejects["app"] = no })
+		for _, c := range h.conns {
+			c.die()
+		}
+		h.prepare(shop(4), 10*time.Second) // until it is known of all
+		before = len(h.dials)
+		h.prepare(shop(4), time.Minute)
+		both := len(h.dials) - before
+		h.Forget(few)
+		before = len(h.dials)
+		h.prepare(shop(4), time.Minute)
+		if one := len(h.dials) - before; one == 0 || 2*both > 3*one {
+			t.Errorf("%d logins in a minute of a user who is not let in, and %d with settings of two kinds", one, both)
+		}
+	})
+}
+
 func TestReadyServersStayBelowEveryBound(t *testing.T) {
 	for name, c := range map[string]struct {
 		most pool.Most
