@@ -331,3 +331,58 @@ func TestReloadedBoundsAreOfTheirNames(t *testing.T) {
 		})
 	}
 }
+
+// TestServersOfWhoIsApartNowGo: when a reload gives a database servers of its own, those that it had in common with others, and that nobody is left for, do not stand beside its
+// bounds; nor do its own when it has some in common again. Those that others still have stay.
+func TestServersOfWhoIsApartNowGo(t *testing.T) {
+	at := func(c *Config, most int) Database {
+		up := c.Upstream
+		up.Database = "other"
+		return Database{Upstream: up, MaxServers: most}
+	}
+	for name, leaves := range map[string]bool{"with its clients": false, "after its clients": true} {
+		for _, from := range []int{0, 5} {
+			t.Run(name+" from "+strconv.Itoa(from), func(t *testing.T) {
+				g := newGuard(t, address(shared), func(c *Config) {
+					c.Databases = map[string]Database{"first": at(c, from), "second": at(c, 0)}
+					c.Pool.IdleTimeout = time.Hour
+				})
+				work := func(clients ...*caller) {
+					for _, text := range []string{"begin", "commit"} {
+						for _, c := range clients {
+							c.want(t, c.query, text+"; select 1", "", map[string]byte{"begin": 'T', "commit": 'I'}[text])
+						}
+					}
+				}
+				servers := func(n int) {
+					t.Helper()
+					eventually(t, strconv.Itoa(n)+" servers", func() bool { return len(g.ServerList()) == n })
+				}
+				a, b := mustCall(t, g.addr, "postgres", "first"), mustCall(t, g.addr, "postgres", "first")
+				work(a, b)
+				servers(2)
+				g.with(t, func(c *Config) { c.Databases["first"] = at(c, 5-from) })
+				if leaves {
+					_, _ = a.Close(), b.Close()
+					servers(0)
+					return
+				}
+				work(a)
+				servers(3) // of b, too, until it has a transaction
+				work(b)
+				servers(1)
+				stays := mustCall(t, g.addr, "postgres", "second")
+				pid := stays.one(t, "select pg_backend_pid()")
+				_ = stays.Close()
+				for range 3 {
+					stays = mustCall(t, g.addr, "postgres", "second")
+					if now := stays.one(t, "select pg_backend_pid()"); now != pid {
+						t.Errorf("the server of others has changed from %s to %s", pid, now)
+					}
+					_ = stays.Close()
+					eventually(t, "left", func() bool { return g.clients() == 2 })
+				}
+			})
+		}
+	}
+}

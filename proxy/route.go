@@ -190,20 +190,29 @@ func (s *session) rekey(now *Config) {
 	s.mu.Lock()
 	s.route.cfg, s.route.key, s.waiter.Key = now, k, k
 	s.mu.Unlock()
-	s.srv.release(in, was)
+	s.srv.release(in, was, s.route.database)
 }
 
 // forget ends a client's use of its route. Servers that no client to come may have go with the last who may.
 func (srv *Server) forget(r *route) {
 	srv.unused(r.at)
-	srv.release(r.inst, r.key)
+	srv.release(r.inst, r.key, r.database)
 }
 
-// release ends a client's use of a key.
-func (srv *Server) release(in *instance.Instance, k *pool.Key) {
-	last := in.Pool.Forget(k)
-	if l := k.Value.(*login); last && l.turn != l.entry.Turn() {
-		in.Pool.Retire(time.Now(), "role or database is not what it was", func(s *pool.Server) bool { return s.Key == k })
+// release ends the use of a key by a client that calls its database so.
+func (srv *Server) release(in *instance.Instance, k *pool.Key, name string) {
+	if !in.Pool.Forget(k) {
+		return
+	}
+	why := ""
+	switch l := k.Value.(*login); {
+	case l.turn != l.entry.Turn():
+		why = "role or database is not what it was"
+	case k.Shared == srv.isApart(name, k.User): // whoever comes by this name has another key
+		why = "its database has other servers since a reload"
+	}
+	if why != "" {
+		in.Pool.Retire(time.Now(), why, func(s *pool.Server) bool { return s.Key == k })
 	}
 }
 
