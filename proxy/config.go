@@ -113,7 +113,7 @@ type Config struct {
 	IdleGrace time.Duration
 	// LikePgBouncer has the log, and refusals at a login, use PgBouncer's words: programs read them.
 	LikePgBouncer bool
-	// NoticeAfter is after how long a client whose request waits is told so, in PgBouncer's words; 0: never.
+	// NoticeAfter is after how long a client whose request waits for a server is told so, in PgBouncer's words; 0: never.
 	NoticeAfter time.Duration
 	// Logged waits, for a moment at most, until what has been logged is written: who is refused may look for his line. Nil: nobody does.
 	Logged func()

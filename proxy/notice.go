@@ -15,8 +15,8 @@ func (n *notice) append(dst []byte) []byte {
 	return encode(dst, &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: n.message, Detail: n.detail})
 }
 
-// Advise tells each client of a PostgreSQL whose request has waited for after or longer what is wrong, once for each wait: as a NOTICE, if PostgreSQL would tell the
-// client its notices. It looks at each session, and waits for none.
+// Advise tells each client of a PostgreSQL whose request has waited for a server for after or longer what is wrong, once for each wait: as a NOTICE, if PostgreSQL would
+// tell the client its notices. Who keeps a server is told nothing: that may be in the middle of a message of its own to the client. It looks at each session, and waits for none.
 func (srv *Server) Advise(upstream, sentence string, after time.Duration) {
 	now := time.Now()
 	for _, s := range srv.all() {
@@ -32,7 +32,8 @@ func (srv *Server) Advise(upstream, sentence string, after time.Duration) {
 // noServerNow is what PgBouncer tells a client that waits.
 var noServerNow = &notice{message: "No server connection available in postgres backend, client being queued"}
 
-// tellWaiting tells each client whose request has waited for Config.NoticeAfter or longer that it waits, once for each wait, as Advise does.
+// tellWaiting tells each client whose request has waited for a server for Config.NoticeAfter or longer that it waits, once for each wait, as Advise does. Of who keeps one,
+// and waits for a run token, it would not be true; in PgBouncer he does not wait.
 func (srv *Server) tellWaiting(now time.Time) {
 	after := srv.cfg().NoticeAfter
 	if after == 0 {
