@@ -13,11 +13,12 @@ func TestRequestBehindOneThatWaitsAgainWaits(t *testing.T) {
 		for _, at := range []state{queued, preparing, awaiting} {
 			first := getRequest()
 			s := &session{srv: &Server{}, state: at, pending: pending{request: first}, in: sock.Borrow()}
-			s.in.W = 100
+			from := s.in.R
+			s.in.W = from + 100
 			if err := s.send(getRequest(), s.in.W, before); err != nil {
 				t.Error(err)
 			}
-			if s.request != first || s.in == nil || s.in.R != 0 || s.state != at {
+			if s.request != first || s.in == nil || s.in.R != from || s.state != at {
 				t.Errorf("read while %s, sent while %s: the request that waits has been replaced, or what was read is gone", before, at)
 			}
 		}
