@@ -10,11 +10,11 @@ import (
 // who took its place would be one more that has begun and not ended, with its locks, and the transaction's next statement takes a
 // token without waiting. So as many transactions of brisk clients are open as statements may run, and as many more as wait for locks and are refunded; not all that there are.
 //
-// Short is a gap of up to gapTimes as long as statements take, waits for locks not counted: so, unless statements take next to no time, at least
+// Short is a gap of up to gapTimes as long as statements take, waits for locks counted: so, unless statements take next to no time, at least
 // one token of gapTimes+1 is with one that runs, whatever clients do. A gap of gapMost is not short any more, however slow statements are; below gapLeast it is the machine that pauses.
 const (
 	gapTimes = 5
-	gapLeast = 2 * time.Millisecond
+	gapLeast = time.Millisecond
 	gapMost  = 20 * time.Millisecond
 )
 
@@ -46,9 +46,9 @@ type gaps struct {
 	first, last *Server // in a short one, the longest first
 	n           int
 
-	took  float64     // seconds that statements take without their waits for locks
+	took  float64     // seconds that statements take
 	ended int         // statements, since it was learned last
-	run   float64     // run-seconds without a wait for a lock, as of then
+	run   float64     // run-seconds, as of then
 	timer *time.Timer // of Run; nil: it does not run
 	timed bool        // it is set
 }
@@ -155,7 +155,7 @@ func (p *Pool) learnGapLocked() {
 	if g.ended < gapSeen {
 		return
 	}
-	run := p.account.run - p.account.blocked
+	run := p.account.run
 	took := (run - g.run) / float64(g.ended)
 	if g.short == 0 {
 		g.took = took
