@@ -26,8 +26,7 @@ func (srv *Server) Shutdown(ctx context.Context) error { return srv.Drain(ctx, s
 // Drain is Shutdown with another idle grace than the Config's.
 func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 	began := time.Now()
-	srv.draining.Store(true)
-	srv.lift()
+	srv.beginEnd()
 	if !srv.cfg().AcceptWhileDraining {
 		_ = srv.closeToClients()
 	}
@@ -64,8 +63,7 @@ func (srv *Server) Drain(ctx context.Context, idle time.Duration) error {
 
 // AwaitClients has nobody come in any more, and returns when all clients have left by themselves, or with ctx's error.
 func (srv *Server) AwaitClients(ctx context.Context) error {
-	srv.draining.Store(true)
-	srv.lift()
+	srv.beginEnd()
 	_ = srv.closeToClients()
 	return srv.await(ctx, srv.left)
 }

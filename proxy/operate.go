@@ -53,11 +53,12 @@ func (srv *Server) isKnown(name string) bool {
 // Pause has the clients of a database, or of all (""), wait before their next transaction, for as long as it takes, and returns when none of them has
 // a server any more: nothing that is under way is interrupted. It stays so after an error, which is ctx's; until Resume.
 func (srv *Server) Pause(ctx context.Context, name string) error {
-	if srv.Suspended() {
-		return ErrPaused
-	}
 	if err := srv.markPaused(name, true); err != nil {
 		return err
+	}
+	if srv.gone() { // behind the mark: see commit
+		_ = srv.markPaused(name, false)
+		return ErrShutDown
 	}
 	first := true
 	return srv.await(ctx, func() bool {
@@ -74,17 +75,17 @@ func (srv *Server) Pause(ctx context.Context, name string) error {
 // markPaused notes that a database, or all, is paused, or is not any more.
 func (srv *Server) markPaused(name string, paused bool) error {
 	var d *database
+	var err error
 	if name != "" {
-		var err error
-		if d, err = srv.databaseNamed(name); err != nil {
-			return err
-		}
+		d, err = srv.databaseNamed(name)
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	switch {
-	case paused && srv.paused:
+	case paused && (srv.paused || srv.Suspended()):
 		return ErrPaused
+	case err != nil:
+		return err
 	case !paused && d == nil && !srv.paused, !paused && d != nil && !d.paused:
 		return ErrNotPaused
 	case d == nil:
@@ -175,13 +176,14 @@ func (srv *Server) await(ctx context.Context, ok func() bool) error {
 	return nil
 }
 
-// Resume ends Pause, for the same name, and Suspend. Who has waited goes on, in the order in which they came.
+// Resume ends Pause, for the same name, and that of all ("") Suspend. Who has waited goes on, in the order in which they came.
 func (srv *Server) Resume(name string) error {
-	if srv.draining.Load() && name == "" {
-		return ErrShutDown
-	}
-	if name == "" && srv.lift() {
+	switch {
+	case name != "":
+	case srv.Lift(srv.suspended.Load()):
 		return nil
+	case srv.draining.Load():
+		return ErrShutDown
 	}
 	if err := srv.markPaused(name, false); err != nil {
 		return err
@@ -283,24 +285,12 @@ func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 
 // Kill ends the clients and servers of a database, or of all (""), at once, and pauses it. It returns when the clients have gone, or after a second.
 func (srv *Server) Kill(name string) error {
-	if srv.Paused() || srv.Suspended() {
-		return ErrPaused
-	}
-	var databases []*database
-	if name != "" {
-		d, err := srv.databaseNamed(name)
-		if err != nil {
-			return err
-		}
-		databases = []*database{d}
-	} else {
-		databases = srv.known("")
+	databases, err := srv.pauseEach(name)
+	if err != nil {
+		return err
 	}
 	killed := map[*session]bool{}
 	for _, d := range databases {
-		srv.mu.Lock()
-		d.paused = true
-		srv.mu.Unlock()
 		srv.settle(d)
 		for _, s := range srv.kill(d) {
 			killed[s] = true
@@ -312,6 +302,29 @@ func (srv *Server) Kill(name string) error {
 		return !slices.ContainsFunc(srv.all(), func(s *session) bool { return killed[s] })
 	})
 	return nil
+}
+
+// pauseEach notes that the database of this name, or each there is (""), is paused by itself, and returns them.
+func (srv *Server) pauseEach(name string) ([]*database, error) {
+	databases := srv.known(name)
+	var err error
+	if name != "" {
+		var d *database
+		d, err = srv.databaseNamed(name)
+		databases = []*database{d}
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	switch {
+	case srv.paused || srv.Suspended():
+		return nil, ErrPaused
+	case err != nil:
+		return nil, err
+	}
+	for _, d := range databases {
+		d.paused = true
+	}
+	return databases, nil
 }
 
 // kill ends those of one database, and returns the clients.

@@ -27,7 +27,7 @@ func (s *session) send(r *request, end int, before state) error {
 		putRequest(r)
 		return nil
 	}
-	if s.srv.suspended.Load() && s.restsLocked() { // since it was last looked
+	if s.srv.Suspended() && s.restsLocked() { // since it was last looked
 		s.mu.Unlock()
 		putRequest(r)
 		return nil

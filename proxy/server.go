@@ -50,11 +50,11 @@ type Server struct {
 	ids atomic.Uint64 // given to clients, servers and operators
 
 	draining        atomic.Bool
-	suspended       atomic.Bool
-	closedToClients atomic.Bool  // only operators are let in any more
-	leaves          atomic.Bool  // a reload may have left an instance that no database is at
-	sendsOff        atomic.Bool  // who is between transactions is told to go
-	accepts         atomic.Int32 // loops of accept: one more connection may come of each
+	suspended       atomic.Uint64 // the number of the Suspend under way; 0: none. It begins with mu held
+	closedToClients atomic.Bool   // only operators are let in any more
+	leaves          atomic.Bool   // a reload may have left an instance that no database is at
+	sendsOff        atomic.Bool   // who is between transactions is told to go
+	accepts         atomic.Int32  // loops of accept: one more connection may come of each
 
 	heir     atomic.Pointer[heir]     // nil: this process has not handed over
 	giving   atomic.Pointer[heir]     // who may take the right to serve from it now, or may have when it was told to end; nil: nobody
@@ -81,6 +81,7 @@ type Server struct {
 	greeted   map[*session]struct{}         // guarded by mu: whom an order is about that ends clients, and who have not entered yet
 	databases map[string]*database          // guarded by mu: those that are, or were, asked for
 	paused    bool                          // guarded by mu: all of them
+	suspends  uint64                        // guarded by mu: ever
 	operators map[*Operator]struct{}        // guarded by mu
 	past      Totals                        // guarded by mu: of clients that have left
 	admitted  int                           // guarded by mu: logins that may go on and have not entered

@@ -155,6 +155,10 @@ var (
 func (srv *Server) anyPaused() bool {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	return srv.anyPausedLocked()
+}
+
+func (srv *Server) anyPausedLocked() bool {
 	waits := srv.paused
 	for _, d := range srv.databases {
 		waits = waits || d.paused
@@ -183,10 +187,11 @@ func (h *heir) lend(l net.Listener) error {
 
 // commit gives the successor the right to serve, and returns when it has begun to.
 func (h *heir) commit() error {
+	// In this order: who holds clients back marks that, and then looks for who is given the right.
+	h.srv.giving.Store(h)
 	if err := h.srv.holdsBack(); err != nil { // by now: a process takes its time to start
 		return err
 	}
-	h.srv.giving.Store(h)
 	_ = pass(h.p, passGo, commit{h.srv.keys.reserve()}) // if it is gone, that is found next
 	for {
 		kind, _, err := receive(h.p)
@@ -227,7 +232,7 @@ func (srv *Server) holdsBack() error {
 func (h *heir) letGo(others []net.Listener) {
 	srv := h.srv
 	h.attend()
-	srv.draining.Store(true)
+	srv.beginEnd()
 	srv.mu.Lock()
 	srv.shut = true
 	listeners := srv.listeners

@@ -1,36 +1,61 @@
 package proxy
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
-// Suspend has no statement of any client begin any more, in a transaction or not, and returns when none runs: transactions stay open, and servers with who has them. Clients
-// may come in, and wait with their first request. It stays so until Resume(""), also after an error, which is ctx's; and until the guard begins to end. Replication goes on.
-func (srv *Server) Suspend(ctx context.Context) error {
-	switch {
-	case srv.Paused():
-		return ErrPaused
-	case srv.anyPaused():
-		return ErrSomePaused
-	case srv.draining.Load():
-		return ErrShutDown
-	case !srv.suspended.CompareAndSwap(false, true):
-		return ErrPaused
+// Suspend has no client begin anything any more, in a transaction or not: what comes from now on waits, also the first request of who comes in. What waits for a server or a
+// run token already is still served. It returns when nothing of it is left: transactions stay open, and servers with who has them. Replication goes on. It stays so until
+// Lift with its number, or Resume(""), or until the guard begins to end. With an error it is not so, or not any more: ctx's, ErrNotPaused if somebody has ended it
+// meanwhile, ErrShutDown if the guard ends, or another process serves who comes. One that is about to does not come to it.
+func (srv *Server) Suspend(ctx context.Context) (number uint64, err error) {
+	number, err = srv.markSuspended()
+	if err != nil {
+		return 0, err
 	}
-	return srv.await(ctx, func() bool {
-		for _, s := range srv.all() {
-			if srv.suspended.Load() && s.isBusy() {
-				return false
-			}
-		}
-		return true
+	if srv.gone() { // behind the mark: see commit
+		srv.Lift(number)
+		return 0, ErrShutDown
+	}
+	err = srv.await(ctx, func() bool {
+		return srv.suspended.Load() != number || !slices.ContainsFunc(srv.all(), (*session).isBusy)
 	})
+	switch {
+	case err != nil:
+		srv.Lift(number)
+		return 0, err
+	case srv.suspended.Load() == number:
+		return number, nil
+	case srv.draining.Load():
+		return 0, ErrShutDown
+	}
+	return 0, ErrNotPaused
 }
 
-// Suspended is true between Suspend and Resume.
-func (srv *Server) Suspended() bool { return srv.suspended.Load() }
+// markSuspended notes that the guard is suspended, if nothing is in the way of it, and returns the number of that.
+func (srv *Server) markSuspended() (number uint64, err error) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	switch {
+	case srv.paused || srv.Suspended():
+		return 0, ErrPaused
+	case srv.anyPausedLocked():
+		return 0, ErrSomePaused
+	case srv.draining.Load():
+		return 0, ErrShutDown
+	}
+	srv.suspends++
+	srv.suspended.Store(srv.suspends)
+	return srv.suspends, nil
+}
 
-// lift ends Suspend: who has waited goes on. False: there is nothing to end.
-func (srv *Server) lift() bool {
-	if !srv.suspended.CompareAndSwap(true, false) {
+// Suspended is true from Suspend until that is ended.
+func (srv *Server) Suspended() bool { return srv.suspended.Load() != 0 }
+
+// Lift ends the Suspend of this number, and no other: who has waited goes on. False: it has ended already.
+func (srv *Server) Lift(number uint64) bool {
+	if number == 0 || !srv.suspended.CompareAndSwap(number, 0) {
 		return false
 	}
 	for _, s := range srv.all() {
@@ -39,6 +64,14 @@ func (srv *Server) lift() bool {
 		s.mu.Unlock()
 	}
 	return true
+}
+
+// beginEnd notes that the guard begins to end. Nobody suspends it from then on, and whoever has does not any more.
+func (srv *Server) beginEnd() {
+	srv.mu.Lock()
+	srv.draining.Store(true)
+	srv.mu.Unlock()
+	srv.Lift(srv.suspended.Load())
 }
 
 // isBusy is true while the session has a request that waits or runs.

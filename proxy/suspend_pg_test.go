@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestSuspend: no statement begins any more, in a transaction or not, and SUSPEND ends when none runs; transactions stay open, clients may come and go, and nobody has lost
+// TestSuspend: nothing that comes from then on runs, in a transaction or not, and SUSPEND ends when what came before has run; transactions stay open, clients may come and go, and nobody has lost
 // anything when they go on.
 func TestSuspend(t *testing.T) {
 	g := crowded(t, time.Minute, 10) // one statement at a time: some wait when it begins
@@ -33,9 +33,12 @@ func TestSuspend(t *testing.T) {
 	send(out, simple("select 'waited'"))
 	eventually(t, "a client waiting", func() bool { return g.Stats().Clients["waiting"] == 1 })
 	suspended := make(chan error, 1)
-	go func() { suspended <- g.Suspend(context.Background()) }()
+	go func() {
+		_, err := g.Suspend(context.Background())
+		suspended <- err
+	}()
 	eventually(t, "the guard suspended", g.Suspended)
-	if err := g.Suspend(context.Background()); !errors.Is(err, ErrPaused) {
+	if _, err := g.Suspend(context.Background()); !errors.Is(err, ErrPaused) {
 		t.Errorf("twice: %v", err)
 	}
 	if err := g.Pause(context.Background(), ""); !errors.Is(err, ErrPaused) {
@@ -51,12 +54,12 @@ func TestSuspend(t *testing.T) {
 		t.Fatal(err)
 	}
 	hears(out, "waited", 'I')
-	send(in, simple("select n from suspended"))
-	send(out, simple("select 2"))
-	send(batch, slices.Concat(parse("", "select 3"), bound("", ""), execute("", 0), msgSync))
-	send(leaves, simple("select pg_sleep(60)"))
+	send(in, simple("select n as held_up from suspended"))
+	send(out, simple("select 2 as held_up"))
+	send(batch, slices.Concat(parse("", "select 3 as held_up"), bound("", ""), execute("", 0), msgSync))
+	send(leaves, simple("select pg_sleep(60) as held_up"))
 	late := g.call(t)
-	send(late, simple("select 4"))
+	send(late, simple("select 4 as held_up"))
 	heldUp := func() (n int) {
 		for _, s := range g.all() {
 			if s.heldUp.Load() {
@@ -67,8 +70,11 @@ func TestSuspend(t *testing.T) {
 	}
 	eventually(t, "everybody held up", func() bool { return heldUp() == 5 })
 	admin := direct(t, shared)
-	if n := admin.one(t, "select count(*) from pg_stat_activity where application_name <> '' and query like 'select _' and state = 'active'"); n != "0" {
-		t.Errorf("%s statements run", n)
+	ran := func() string { // it has the last of each server also when that has ended
+		return admin.one(t, "select count(*) from pg_stat_activity where query like '%as held_up%' and pid <> pg_backend_pid()")
+	}
+	if n := ran(); n != "0" {
+		t.Errorf("%s statements run, or have", n)
 	}
 	_ = leaves.Close()
 	eventually(t, "who has left gone", func() bool { return heldUp() == 4 })
@@ -79,9 +85,43 @@ func TestSuspend(t *testing.T) {
 	hears(batch, "3", 'I')
 	hears(late, "4", 'I')
 	hears(in, "1", 'T')
+	if n := ran(); n == "0" {
+		t.Error("statements that have run are not seen")
+	}
 	in.want(t, in.query, "commit", "", 'I')
 	if err := g.Resume(""); !errors.Is(err, ErrNotPaused) {
 		t.Errorf("RESUME of what goes on: %v", err)
+	}
+}
+
+// TestSuspendThatIsEndedIsNotDone: who waits for it is told who has been quicker, and nothing is left of it.
+func TestSuspendThatIsEndedIsNotDone(t *testing.T) {
+	for name, end := range map[string]struct {
+		by   func(g *guard, leave func())
+		want error
+	}{
+		"RESUME":          {func(g *guard, _ func()) { _ = g.Resume("") }, ErrNotPaused},
+		"the guard's end": {func(g *guard, _ func()) { g.beginEnd() }, ErrShutDown},
+		"its operator":    {func(_ *guard, leave func()) { leave() }, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGuard(t, address(shared), nil)
+			defer g.hold(t)()
+			ctx, leave := context.WithCancel(context.Background())
+			defer leave()
+			suspended := make(chan error, 1)
+			go func() {
+				_, err := g.Suspend(ctx)
+				suspended <- err
+			}()
+			eventually(t, "the guard suspended", g.Suspended)
+			end.by(g, leave)
+			if err := <-suspended; !errors.Is(err, end.want) {
+				t.Errorf("it says %v, want %v", err, end.want)
+			}
+			c := g.call(t)
+			c.want(t, c.query, "select 1", "", 'I')
+		})
 	}
 }
 
@@ -91,7 +131,7 @@ func TestSuspendedGuardEnds(t *testing.T) {
 	c := g.call(t)
 	c.want(t, c.query, "begin", "", 'T')
 	c.want(t, c.query, "select 1", "", 'T')
-	if err := g.Suspend(context.Background()); err != nil {
+	if _, err := g.Suspend(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.send(simple("commit")); err != nil {
@@ -111,7 +151,7 @@ func TestSuspendUnderLoad(t *testing.T) {
 	admin.want(t, admin.query, "create table if not exists kept (n int)", "", 'I')
 	stop, acknowledged := g.startLoad(t, 20)
 	for range 20 {
-		if err := g.Suspend(context.Background()); err != nil {
+		if _, err := g.Suspend(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		before := acknowledged.Load()

@@ -178,26 +178,16 @@ func reload(s *session) ([]string, error) {
 	return lines, nil
 }
 
-// suspend is undone by the end of its operator's session, too, as in PgBouncer: nobody is left who knows of it.
+// suspend is undone by the end of its operator's session, too.
 func suspend(s *session, _ string) error {
-	err := s.wait(s.guard.Suspend)
-	for _, refused := range []error{proxy.ErrPaused, proxy.ErrSomePaused, proxy.ErrShutDown} {
-		if errors.Is(err, refused) {
-			return inWords(err, "")
+	err := s.wait(func(ctx context.Context) error {
+		number, err := s.guard.Suspend(ctx)
+		if err == nil {
+			s.suspension = number
 		}
-	}
-	if s.suspended = true; err != nil {
-		s.unsuspend()
-	}
-	return err
-}
-
-// unsuspend resumes what the session has suspended, if it still is.
-func (s *session) unsuspend() {
-	if s.suspended && s.guard.Suspended() {
-		_ = s.guard.Resume("") // somebody else may have
-	}
-	s.suspended = false
+		return err
+	})
+	return inWords(err, "")
 }
 
 // ends are the ways to shut down, by the word behind the command.

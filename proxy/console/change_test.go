@@ -127,7 +127,7 @@ func TestPauseEndsWithItsOperator(t *testing.T) {
 	await(true)
 }
 
-// TestSuspendEndsWithItsOperator: RESUME ends it, and the end of whoever has suspended; not that of another who could not.
+// TestSuspendEndsWithItsOperator: RESUME ends it, and the end of whoever has suspended; not that of another who could not, or whose own has ended.
 func TestSuspendEndsWithItsOperator(t *testing.T) {
 	g := world()
 	address := desk(t, g)
@@ -143,6 +143,8 @@ func TestSuspendEndsWithItsOperator(t *testing.T) {
 		{k, "suspend", "tag SUSPEND; ready I"},
 		{other, "suspend", "error ERROR ERROR 08P01: already suspended/paused; ready I"},
 		{other, "resume", "tag RESUME; ready I"},
+		{other, "suspend", "tag SUSPEND; ready I"},
+		{k, "resume", "tag RESUME; ready I"},
 		{k, "suspend", "tag SUSPEND; ready I"},
 	} {
 		if got := last(step.by.ask(t, step.command)); got != step.want {

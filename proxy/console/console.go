@@ -24,8 +24,9 @@ type Guard interface {
 	Events(seq uint64) (events []event.Event, missed uint64)
 	Statements() map[string][]proxy.Print
 	Paused() bool
-	Suspend(ctx context.Context) error
+	Suspend(ctx context.Context) (number uint64, err error)
 	Suspended() bool
+	Lift(number uint64) bool
 
 	// What follows changes something. The empty name is all databases.
 	Pause(ctx context.Context, name string) error
@@ -97,6 +98,6 @@ func (c *Console) Serve(srv *proxy.Server, o *proxy.Operator) { c.serve(srv, o) 
 // serve is Serve for any Guard.
 func (c *Console) serve(g Guard, o *proxy.Operator) {
 	s := &session{console: c, guard: g, operator: o, statements: map[string]*statement{}, portals: map[string]*portal{}}
-	defer s.unsuspend()
+	defer func() { g.Lift(s.suspension) }() // as in PgBouncer: nobody is left who knows of it
 	s.run()
 }

@@ -34,6 +34,8 @@ type fakeGuard struct {
 
 	mu        sync.Mutex
 	paused    map[string]bool   // guarded by mu
+	suspended uint64            // guarded by mu: the number of the suspension under way
+	suspends  uint64            // guarded by mu: ever
 	done      []string          // guarded by mu: what operators did
 	operators []*proxy.Operator // guarded by mu
 }
@@ -65,22 +67,31 @@ func (g *fakeGuard) Paused() bool {
 func (g *fakeGuard) Suspended() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.paused["suspended"]
+	return g.suspended != 0
 }
 
-func (g *fakeGuard) Suspend(context.Context) error {
+func (g *fakeGuard) Suspend(context.Context) (uint64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.paused[""] || g.paused["suspended"]:
-		return proxy.ErrPaused
+	case g.paused[""] || g.suspended != 0:
+		return 0, proxy.ErrPaused
 	case g.paused["app"]:
-		return proxy.ErrSomePaused
-	case g.paused == nil:
-		g.paused = map[string]bool{}
+		return 0, proxy.ErrSomePaused
 	}
-	g.paused["suspended"] = true
-	return nil
+	g.suspends++
+	g.suspended = g.suspends
+	return g.suspended, nil
+}
+
+func (g *fakeGuard) Lift(number uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if number == 0 || number != g.suspended {
+		return false
+	}
+	g.suspended = 0
+	return true
 }
 
 // find is nil if there is such a database.
@@ -124,7 +135,7 @@ func (g *fakeGuard) Resume(name string) error {
 	if name == "" && g.Suspended() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.paused["suspended"] = false
+		g.suspended = 0
 		return nil
 	}
 	return g.mark(name, false)

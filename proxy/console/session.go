@@ -24,8 +24,8 @@ type session struct {
 
 	statements map[string]*statement
 	portals    map[string]*portal
-	skip       bool // after an error in an extended message: everything up to Sync
-	suspended  bool // this operator has suspended the guard
+	skip       bool   // after an error in an extended message: everything up to Sync
+	suspension uint64 // the number of what this operator has suspended last; 0: nothing
 }
 
 // failure is an answer of the console against a command. The operator stays, unless it is fatal.
