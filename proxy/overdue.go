@@ -59,6 +59,7 @@ type sighting struct {
 	since time.Time // they have been so many
 	begun uint64    // transactions without a statement, ever
 	block time.Time // since when the last of them has been there; zero: it is not
+	held  time.Time // when what its client had sent was held up by Suspend
 }
 
 // mostLooks is how often a time is looked at at most while it passes: somebody is disconnected so late as one of these parts.
@@ -112,13 +113,17 @@ func (s *session) endOverdue(cfg *Config, now time.Time) error {
 	return told
 }
 
-// overdueLocked says for what the session takes too long.
+// overdueLocked says for what the session takes too long. Who is held up by Suspend does not: that he is idle, and how long his transaction lasts, counts anew behind it.
 func (s *session) overdueLocked(t Timeouts, now time.Time) overdue {
 	over := func(since time.Time, d time.Duration) bool { return d > 0 && !since.IsZero() && now.Sub(since) > d }
 	if s.close != nil || s.walsender != nil {
 		return overdue{}
 	}
 	s.sightLocked(now)
+	if s.heldUp.Load() && s.restsLocked() {
+		s.seen.held = now
+		return overdue{}
+	}
 	l, runs := s.link, false
 	idle, block := s.seen.since, s.seen.block
 	switch s.state {
@@ -132,6 +137,10 @@ func (s *session) overdueLocked(t Timeouts, now time.Time) overdue {
 	default: // who waits has bounds of his own
 		return overdue{}
 	}
+	idle = later(idle, s.seen.held)
+	if !block.IsZero() {
+		block = later(block, s.seen.held)
+	}
 	switch {
 	case runs && over(l.started, t.Statement):
 		return overdueStatement
@@ -144,6 +153,13 @@ func (s *session) overdueLocked(t Timeouts, now time.Time) overdue {
 		return overdueIdle
 	}
 	return overdue{}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // sightLocked looks at the session.

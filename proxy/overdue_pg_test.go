@@ -112,6 +112,51 @@ func TestWhoIsInTimeStays(t *testing.T) {
 	clients.Wait()
 }
 
+// TestWhoIsHeldUpIsNotIdle: nobody is disconnected for time in which SUSPEND held up what he had sent.
+func TestWhoIsHeldUpIsNotIdle(t *testing.T) {
+	const soon = 400 * time.Millisecond
+	for name, want := range map[string]struct {
+		times Timeouts
+		does  []string
+	}{
+		"idle":                   {Timeouts{Idle: soon}, []string{"select 1"}},
+		"idle in a transaction":  {Timeouts{IdleInTransaction: soon}, []string{"begin", "select 1"}},
+		"idle in one of nothing": {Timeouts{IdleInTransaction: soon}, []string{"begin"}},
+		"in a transaction":       {Timeouts{Transaction: soon}, []string{"begin", "select 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGuard(t, address(shared), func(cfg *Config) { cfg.Timeouts = want.times })
+			silent, c := g.call(t), g.call(t)
+			for _, text := range want.does {
+				if a, err := c.query(text); err != nil || len(a.codes) > 0 {
+					t.Fatalf("%s: %v %v", text, a, err)
+				}
+			}
+			if err := suspend(g.Server); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.send(simple("select 'held up'")); err != nil {
+				t.Fatal(err)
+			}
+			if want.times.Idle > 0 {
+				if said := farewellOf(t, silent); !strings.Contains(said, "57P05") { // who sends nothing is idle as ever
+					t.Errorf("it is told %s", said)
+				}
+			}
+			<-time.After(2 * soon)
+			if err := g.Resume(""); err != nil {
+				t.Fatal(err)
+			}
+			if a, err := c.answer(); err != nil || len(a.rows) != 1 || a.rows[0] != "held up" {
+				t.Fatalf("%v %s", err, a)
+			}
+			if said := farewellOf(t, c); !strings.Contains(said, "timeout") { // as ever from then on
+				t.Errorf("it is told %s", said)
+			}
+		})
+	}
+}
+
 // TestOverdueInPgBouncersWords: the log and the client have the words that programs look for, and a reload changes the times for those who are in.
 func TestOverdueInPgBouncersWords(t *testing.T) {
 	told := Config{}
