@@ -233,7 +233,7 @@ func (s *session) heldUpLocked() bool {
 	case s.state == running:
 		return s.stream.left == 0 && s.link.lease.Holds() && !s.leavesNow()
 	}
-	return s.srv.Suspended() && s.restsLocked() && !s.leavesNow()
+	return s.srv.Suspended() && s.stream.left == 0 && s.restsLocked() && !s.leavesNow()
 }
 
 // leavesNow is true if the client's next message is its goodbye: what is under way need not be waited for.

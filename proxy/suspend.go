@@ -81,7 +81,7 @@ func (s *session) isBusy() bool {
 	return !s.restsLocked() && s.state != leaving && s.walsender == nil
 }
 
-// restsLocked is true for a session whose next bytes would begin something.
+// restsLocked is true for a session whose next message would begin something.
 func (s *session) restsLocked() bool {
-	return s.stream.left == 0 && (s.state == free || s.state == parked || s.state == idling)
+	return s.state == free || s.state == parked || s.state == idling
 }
