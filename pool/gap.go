@@ -8,10 +8,12 @@ import (
 
 // A gap is the time between two statements of a transaction. Where transactions hold each other up, one keeps its run token in a short gap:
 // who took its place would be one more that has begun and not ended, with its locks, and the transaction's next statement takes a
-// token without waiting. So as many transactions of brisk clients are open as statements may run, and as many more as wait for locks and are refunded; not all that there are.
+// token without waiting. So as many transactions of brisk clients are open as statements may run, and as many more as wait for locks and
+// are refunded; not all that there are.
 //
-// Short is a gap of up to gapTimes as long as statements take, waits for locks counted: so, unless statements take next to no time, at least
-// one token of gapTimes+1 is with one that runs, whatever clients do. A gap of gapMost is not short any more, however slow statements are; below gapLeast it is the machine that pauses.
+// Short is a gap of up to gapTimes as long as statements take, waits for locks counted: so, unless statements take next to no time,
+// at least one token of gapTimes+1 is with one that runs, whatever clients do. A gap of gapMost is not short any more, however slow statements
+// are; below gapLeast it is the machine that pauses.
 const (
 	gapTimes = 5
 	gapLeast = time.Millisecond
@@ -155,12 +157,11 @@ func (p *Pool) learnGapLocked() {
 	if g.ended < gapSeen {
 		return
 	}
-	run := p.account.run
-	took := (run - g.run) / float64(g.ended)
+	took := (p.account.run - g.run) / float64(g.ended)
 	if g.short == 0 {
 		g.took = took
 	}
 	g.took += (took - g.took) / gapPart
-	g.run, g.ended = run, 0
+	g.run, g.ended = p.account.run, 0
 	g.short = min(max(time.Duration(gapTimes*g.took*float64(time.Second)), gapLeast), gapMost)
 }
