@@ -45,8 +45,7 @@ type gaps struct {
 	conflicts bool // transactions hold each other up
 	calm      int  // looks running that have found hardly anybody who waits for a lock
 
-	first, last *Server // in a short one, the longest first
-	n           int
+	line[*Server] // in a short one, the longest first
 
 	took  float64     // seconds that statements take
 	ended int         // statements, since it was learned last
@@ -57,24 +56,6 @@ type gaps struct {
 
 // tokensLocked is how many run tokens are in use: by statements that run, and by transactions in a short gap.
 func (p *Pool) tokensLocked() int { return p.running + p.gaps.n }
-
-// beginGapLocked lets a server that has given its token back, in the middle of a transaction, keep one for a short gap.
-func (p *Pool) beginGapLocked(s *Server) {
-	g := &p.gaps
-	seen := p.account.at.Before(p.refund.until)
-	if g.short == 0 || p.free || !g.conflicts || !seen || s.running > 0 || s.gap {
-		return
-	}
-	s.gap, s.before, s.behind = true, g.last, nil
-	if g.last != nil {
-		g.last.behind = s
-	} else {
-		g.first = s
-	}
-	g.last = s
-	g.n++
-	p.ran[s.class]++
-}
 
 // conflictLocked is told by each look that so many of the statements that run wait for locks.
 func (p *Pool) conflictLocked(blocked int) {
@@ -96,32 +77,33 @@ func (p *Pool) conflictLocked(blocked int) {
 	}
 }
 
+// beginGapLocked lets a server that has given its token back, in the middle of a transaction, keep one for a short gap.
+func (p *Pool) beginGapLocked(s *Server) {
+	g := &p.gaps
+	seen := p.account.at.Before(p.refund.until)
+	if g.short == 0 || p.free || !g.conflicts || !seen || s.running > 0 || s.gap {
+		return
+	}
+	s.gap = true
+	g.push(&s.spot, s)
+	p.ran[s.class]++
+}
+
 // endGapLocked takes back what beginGapLocked has given, if anything.
 func (p *Pool) endGapLocked(s *Server) {
 	if !s.gap {
 		return
 	}
-	g := &p.gaps
-	if s.before != nil {
-		s.before.behind = s.behind
-	} else {
-		g.first = s.behind
-	}
-	if s.behind != nil {
-		s.behind.before = s.before
-	} else {
-		g.last = s.before
-	}
-	s.gap, s.before, s.behind = false, nil, nil
-	g.n--
+	s.gap = false
+	p.gaps.remove(&s.spot)
 	p.ran[s.class]--
 }
 
 // endGapsLocked ends the gaps that are not short any more.
 func (p *Pool) endGapsLocked(now time.Time) {
 	g := &p.gaps
-	for g.first != nil && now.Sub(g.first.idle) >= g.short {
-		p.endGapLocked(g.first)
+	for g.first != nil && now.Sub(g.first.of.idle) >= g.short {
+		p.endGapLocked(g.first.of)
 	}
 }
 
@@ -139,7 +121,7 @@ func (p *Pool) timeGapLocked(now time.Time) {
 		return
 	}
 	g.timed = true
-	g.timer.Reset(g.first.idle.Add(g.short).Sub(now))
+	g.timer.Reset(g.first.of.idle.Add(g.short).Sub(now))
 }
 
 // gapOver is called by Run when its timer has run out.

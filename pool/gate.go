@@ -7,7 +7,7 @@ import "time"
 type Gate struct {
 	shut bool
 	over error // who comes is refused with it; nil: it can be opened
-	held line
+	held line[*Waiter]
 }
 
 // Shut shuts a gate, and has who waits in the queue and came through it wait before it.
@@ -42,7 +42,8 @@ func (p *Pool) Open(g *Gate, now time.Time) {
 	p.tallyLocked(now)
 	g.shut = false
 	delete(p.gates, g)
-	for w := g.held.first; w != nil; w = g.held.first {
+	for g.held.first != nil {
+		w := g.held.first.of
 		g.release(w)
 		if err := p.admitLocked(w, now); err != nil {
 			refused, errs = append(refused, w), append(errs, err)
@@ -61,7 +62,8 @@ func (p *Pool) Remove(g *Gate, why error, now time.Time) {
 	p.tallyLocked(now)
 	g.shut, g.over = false, why
 	delete(p.gates, g)
-	for w := g.held.first; w != nil; w = g.held.first {
+	for g.held.first != nil {
+		w := g.held.first.of
 		g.release(w)
 		out = append(out, w)
 	}
@@ -74,19 +76,20 @@ func (p *Pool) Remove(g *Gate, why error, now time.Time) {
 // hold has a waiter wait before the gate. It is called with the pool's mu held.
 func (g *Gate) hold(w *Waiter) {
 	w.held = true
-	g.held.push(w)
+	g.held.push(&w.spot, w)
 }
 
 // release ends that. It is called with the pool's mu held.
 func (g *Gate) release(w *Waiter) {
 	w.held = false
-	g.held.remove(w)
+	g.held.remove(&w.spot)
 }
 
 // heldLocked takes everybody who waits before a gate.
 func (p *Pool) heldLocked() (all []*Waiter) {
 	for g := range p.gates {
-		for w := g.held.first; w != nil; w = g.held.first {
+		for g.held.first != nil {
+			w := g.held.first.of
 			g.release(w)
 			all = append(all, w)
 		}

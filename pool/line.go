@@ -2,35 +2,41 @@ package pool
 
 import "time"
 
-// line is who of one class waits for a server of a key, in the order in which they asked.
-type line struct {
-	first, last *Waiter
+// line is some of one kind in the order in which they came, linked through themselves: leaving it from the middle costs nothing.
+type line[T any] struct {
+	first, last *spot[T]
 	n           int
 }
 
-func (l *line) push(w *Waiter) {
-	w.before, w.behind = l.last, nil
+// spot is where somebody stands, in one line at most.
+type spot[T any] struct {
+	of             T
+	before, behind *spot[T]
+}
+
+func (l *line[T]) push(s *spot[T], of T) {
+	s.of, s.before, s.behind = of, l.last, nil
 	if l.last != nil {
-		l.last.behind = w
+		l.last.behind = s
 	} else {
-		l.first = w
+		l.first = s
 	}
-	l.last = w
+	l.last = s
 	l.n++
 }
 
-func (l *line) remove(w *Waiter) {
-	if w.before != nil {
-		w.before.behind = w.behind
+func (l *line[T]) remove(s *spot[T]) {
+	if s.before != nil {
+		s.before.behind = s.behind
 	} else {
-		l.first = w.behind
+		l.first = s.behind
 	}
-	if w.behind != nil {
-		w.behind.before = w.before
+	if s.behind != nil {
+		s.behind.before = s.before
 	} else {
-		l.last = w.before
+		l.last = s.before
 	}
-	w.before, w.behind = nil, nil
+	s.before, s.behind = nil, nil
 	l.n--
 }
 
@@ -42,7 +48,7 @@ func (p *Pool) waitingLocked(k *Key) (n int, since time.Time) {
 		if l.n == 0 || !p.roomLocked(class) && p.queue.Waiting(class) > 0 {
 			continue
 		}
-		if at := l.first.place.Since(); n == 0 || at.Before(since) {
+		if at := l.first.of.place.Since(); n == 0 || at.Before(since) {
 			since = at
 		}
 		n += l.n

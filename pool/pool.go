@@ -110,7 +110,7 @@ func (p *Pool) Key(database, user, settings string, init func(*Key)) *Key {
 		if len(p.keys) >= maxKeys {
 			p.dropKeysLocked()
 		}
-		k = &Key{Database: database, User: user, Settings: settings, lines: make([]line, len(p.cfg.Classes))}
+		k = &Key{Database: database, User: user, Settings: settings, lines: make([]line[*Waiter], len(p.cfg.Classes))}
 		init(k)
 		p.bounded = p.bounded || k.Most != Most{}
 		p.keys[name] = k
@@ -210,7 +210,7 @@ func (p *Pool) admitLocked(w *Waiter, now time.Time) error {
 	if w.own.Server != nil {
 		p.own[w.Class]++
 	} else {
-		w.Key.lines[w.Class].push(w)
+		w.Key.lines[w.Class].push(&w.spot, w)
 	}
 	if w.Login {
 		p.logging++
@@ -224,7 +224,7 @@ func (p *Pool) leftLocked(w *Waiter) {
 	if w.own.Server != nil {
 		p.own[w.Class]--
 	} else {
-		w.Key.lines[w.Class].remove(w)
+		w.Key.lines[w.Class].remove(&w.spot)
 	}
 	if w.Login {
 		p.logging--

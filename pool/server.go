@@ -39,11 +39,11 @@ type Key struct {
 	refs     int
 	idle     []*Server // oldest first; lent from the end
 	opening  int
-	open     int    // servers in every state
-	ready    int    // how many there are to be at least of its pair; 0: none
-	lines    []line // who waits, by class
-	rejected error  // the server's own answer to the last login, while it is remembered
-	full     error  // its answer that the user or the database has as many connections as it may have; nil after a success
+	open     int             // servers in every state
+	ready    int             // how many there are to be at least of its pair; 0: none
+	lines    []line[*Waiter] // who waits, by class
+	rejected error           // the server's own answer to the last login, while it is remembered
+	full     error           // its answer that the user or the database has as many connections as it may have; nil after a success
 	retry    time.Time
 	failures int
 	left     time.Time // when a server of it ended last
@@ -122,7 +122,7 @@ type Server struct {
 	gap      bool          // it keeps a run token in a short gap of its transaction
 	asked    time.Time     // when the client asked for what has not been answered yet, since it was granted; zero: it has been
 
-	before, behind *Server // in a short gap, as it is; guarded by Pool.mu
+	spot spot[*Server] // among those in a short gap; guarded by Pool.mu
 
 	// Trait is what the server has been made fit for by who had it last. It belongs to whom the server is lent.
 	Trait Trait
@@ -171,8 +171,8 @@ type Waiter struct {
 	// Gate is what it comes through; nil: it comes freely.
 	Gate *Gate
 
-	before, behind *Waiter // in its key's line, or its gate's; guarded by Pool.mu
-	held           bool    // it is in its gate's; guarded by Pool.mu
+	spot spot[*Waiter] // in its key's line, or its gate's; guarded by Pool.mu
+	held bool          // it is in its gate's; guarded by Pool.mu
 
 	own   Lease                 // kept since the last transaction; of the owner, who sets it by Get or Again
 	place queue.Waiter[*Waiter] // guarded by Pool.mu
