@@ -14,10 +14,7 @@ import (
 // lookupOf is how users are looked up that want to come to a database: what is asked, by whom, and the name of the database that is asked in, which is elsewhere than theirs;
 // empty: it is at their own.
 func (c *Config) lookupOf(database string) (how instance.Lookup, at string) {
-	d, ok := c.Databases[database]
-	if !ok {
-		d = c.Databases[AnyDatabase]
-	}
+	d := c.entryOf(database)
 	if slices.Contains(Consoles, database) {
 		d = Database{}
 	}

@@ -3,13 +3,7 @@ package proxy
 import "time"
 
 // readyOf is how many servers are kept ready of each user in a database that clients call so.
-func (c *Config) readyOf(name string) int {
-	d, ok := c.Databases[name]
-	if !ok {
-		d = c.Databases[AnyDatabase]
-	}
-	return own(d.Ready, c.Ready)
-}
+func (c *Config) readyOf(name string) int { return own(c.entryOf(name).Ready, c.Ready) }
 
 // own is a number that an exception has, else what holds for all.
 func own(n *int, all int) int {

@@ -60,6 +60,14 @@ func (srv *Server) destination(name string) (d Database, called string, ok bool)
 	return srv.cfg().destination(name)
 }
 
+// entryOf is the configuration's own entry for a database that clients call so, else that of any.
+func (c *Config) entryOf(name string) Database {
+	if d, ok := c.Databases[name]; ok {
+		return d
+	}
+	return c.Databases[AnyDatabase]
+}
+
 // destination is where a database of this name is, with everything that holds for it, and what it is called there; false: nowhere.
 func (c *Config) destination(name string) (d Database, called string, ok bool) {
 	d, ok = c.Databases[name]
@@ -82,11 +90,7 @@ func (c *Config) destination(name string) (d Database, called string, ok bool) {
 // mostOf is how many servers a user may have in a database that clients call so.
 func (srv *Server) mostOf(name, user string) pool.Most {
 	cfg := srv.cfg()
-	d, ok := cfg.Databases[name]
-	if !ok {
-		d = cfg.Databases[AnyDatabase]
-	}
-	u := cfg.Users[user]
+	d, u := cfg.entryOf(name), cfg.Users[user]
 	most := pool.Most{
 		Login:    cmp.Or(u.PerLogin, d.PerLogin, cfg.PerLogin),
 		Database: cmp.Or(d.MaxServers, cfg.PerDatabase),
@@ -99,13 +103,7 @@ func (srv *Server) mostOf(name, user string) pool.Most {
 }
 
 // reserveOf is by how many servers a user may have more in a database that clients call so.
-func (c *Config) reserveOf(name string) int {
-	d, ok := c.Databases[name]
-	if !ok {
-		d = c.Databases[AnyDatabase]
-	}
-	return own(d.Reserve, c.Reserve)
-}
+func (c *Config) reserveOf(name string) int { return own(c.entryOf(name).Reserve, c.Reserve) }
 
 // lifetimeOf is how old servers may be of a database that clients call so; 0: as old as others.
 func (srv *Server) lifetimeOf(name string) time.Duration {
@@ -171,7 +169,7 @@ func (srv *Server) routeFor(h *hello, settled bool) (*route, error) {
 	r.at = srv.databaseFor(h.database, srv.instanceFor(d.Upstream))
 	r.site = r.at.site.Load()
 	r.inst = r.site.inst
-	r.defers = srv.cfg().DeferBegin && r.mode == PoolModeTransaction
+	r.defers = cfg.DeferBegin && r.mode == PoolModeTransaction
 	user := cmp.Or(d.User, h.user)
 	h.settings = d.with(h.settings)
 	if settled {
