@@ -247,6 +247,25 @@ func TestSuccessorMeetsUsersBeforeAnybodyComes(t *testing.T) {
 	}
 }
 
+// offered is a successor to whom the right to serve has been offered; takes: and who has taken it, but has not said so.
+func offered(t *testing.T, young *sock.Passage, takes bool) *Inheritance {
+	t.Helper()
+	in, err := Inherit(context.Background(), young, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pass(young, passReady, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	if kind, _, err := receive(young); err != nil || kind != passGo {
+		t.Fatal(kind, err)
+	}
+	if takes && !in.deeds.Take(newcomersDeed) {
+		t.Fatal("it cannot be taken")
+	}
+	return in
+}
+
 // TestEndingLeavesTheSocketToWhoServes: a process that ends while another is about to take its place removes the unix socket only if that does not serve there; and then it cannot begin to.
 // So it is whether it ends as it is told to (SIGTERM), or at once (SIGQUIT), with which the takeover comes to nothing first.
 func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
@@ -273,20 +292,8 @@ func TestEndingLeavesTheSocketToWhoServes(t *testing.T) {
 			defer end()
 			gone := make(chan error, 1)
 			go func() { gone <- srv.HandOver(ctx, Successor{Passage: old, Within: time.Minute}) }()
-			in, err := Inherit(context.Background(), young, "test")
-			if err != nil {
-				t.Fatal(err)
-			}
+			in := offered(t, young, c.taken)
 			defer in.Close()
-			if err := pass(young, passReady, struct{}{}); err != nil {
-				t.Fatal(err)
-			}
-			if kind, _, err := receive(young); err != nil || kind != passGo {
-				t.Fatal(kind, err)
-			}
-			if c.taken && !in.deeds.Take(newcomersDeed) {
-				t.Fatal("it cannot be taken")
-			}
 			if c.atOnce {
 				end()
 				if err := <-gone; err == nil {

@@ -49,20 +49,8 @@ func TestNobodyIsHeldBackAndHandedOver(t *testing.T) {
 			old, young := passage(t)
 			gone := make(chan error, 1)
 			go func() { gone <- srv.HandOver(context.Background(), Successor{Passage: old, Within: time.Minute}) }()
-			in, err := Inherit(context.Background(), young, "test")
-			if err != nil {
-				t.Fatal(err)
-			}
+			in := offered(t, young, taken)
 			defer in.Close()
-			if err := pass(young, passReady, struct{}{}); err != nil {
-				t.Fatal(err)
-			}
-			if kind, _, err := receive(young); err != nil || kind != passGo {
-				t.Fatal(kind, err)
-			}
-			if taken && !in.deeds.Take(newcomersDeed) {
-				t.Fatal("it cannot be taken")
-			}
 			want := error(nil)
 			if taken {
 				want = ErrShutDown
@@ -76,12 +64,11 @@ func TestNobodyIsHeldBackAndHandedOver(t *testing.T) {
 			if !taken && in.deeds.Take(newcomersDeed) {
 				t.Errorf("%s: the successor can begin to serve", name)
 			}
+			said := young.Close
 			if taken {
-				err = pass(young, passTaken, struct{}{})
-			} else {
-				err = young.Close()
+				said = func() error { return pass(young, passTaken, struct{}{}) }
 			}
-			if err != nil {
+			if err := said(); err != nil {
 				t.Fatal(err)
 			}
 			if err := <-gone; (err == nil) != taken {
