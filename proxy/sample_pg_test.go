@@ -3,8 +3,13 @@
 package proxy
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
+
+	"pgguard/pool/limit"
+	"pgguard/proxy/pgtest"
 )
 
 // The side channel sees who waits for a lock, who holds it up, and who is a stranger.
@@ -41,4 +46,38 @@ func TestSideChannelSeesLocks(t *testing.T) {
 		p.read("Z")
 	}
 	within(t, 10*time.Second, "nobody waits", func() bool { return in.Seen().Blocked == 0 })
+}
+
+// TestCommitsWaitForTheDisk: where many commit, one writes the log to disk for all, and the others wait for it at a lock of PostgreSQL's own. That is
+// no crowding, which would lower the limit.
+func TestCommitsWaitForTheDisk(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{Durable: true, Settings: map[string]string{
+		"commit_delay": "100000", "commit_siblings": "1", // who writes holds the lock for a tenth of a second
+	}})
+	g := newGuard(t, address(c), func(c *Config) { c.Pool.MaxServers = 12 })
+	setup, _ := enter(t, g.addr)
+	setup.ask("create table committed as select i, 0 as n from generate_series(1, 8) i")
+	done := make(chan struct{})
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer close(done)
+	for i := range 8 {
+		p, _ := enter(t, g.addr)
+		clients.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					p.ask(fmt.Sprintf("update committed set n = n + 1 where i = %d", i+1))
+				}
+			}
+		})
+	}
+	in := g.the(t)
+	in.Pool.SetLimit(limit.Frozen(plenty))
+	within(t, 20*time.Second, "commits that wait for the disk", func() bool { s := in.Seen(); return s != nil && s.Waits.IO >= 4 })
+	if s := in.Seen(); s.LWLock >= 0.25 {
+		t.Errorf("%.2f of the statements are taken to wait for locks of PostgreSQL's own: %+v", s.LWLock, s.Waits)
+	}
 }

@@ -11,7 +11,7 @@ const (
 	// unusedLong is for how many seconds a limit must not have bound for what is known of it to be old.
 	unusedLong = 10.0
 	// crowding is the part of our statements waiting inside the server for its own locks from which the limit goes down by
-	// crowdingStep a window, to crowdingLeast of the last good limit.
+	// crowdingStep a window, to crowdingLeast of the last good limit, and not below the first: a quarter of a few is one by chance.
 	crowding      = 0.25
 	crowdingStep  = 0.05
 	crowdingLeast = 0.5
@@ -29,7 +29,7 @@ type hold struct {
 	base   window  // at the limit as it is, of the last weighing
 	past   window  // before base, perhaps at another limit; empty: none
 	baseL  int     // the limit it had
-	good   float64 // the limit of the last half minute in which it bound
+	good   float64 // the limit of the last half minute in which it bound and nothing crowded
 	unused float64 // seconds since the limit last bound
 }
 
@@ -87,12 +87,15 @@ func (l *law) hold(now time.Time, win *window) Reason {
 	if h.good == 0 {
 		h.good = l.limit
 	}
-	h.good += (l.limit - h.good) * min(1, win.length/goodTime)
+	contended := l.sight.lwlock >= crowding
+	if !contended { // else the half of it would be a half of the half in time
+		h.good += (l.limit - h.good) * min(1, win.length/goodTime)
+	}
 	slowed := l.slowed(now, h.usual(), win)
 	h.note(l.Current(), win)
 	l.world.note(win)
 	l.goal.calm(win.length)
-	if l.sight.lwlock >= crowding && l.limit > crowdingLeast*h.good {
+	if contended && l.limit > max(crowdingLeast*h.good, l.t.Start) {
 		l.goal.at -= crowdingStep
 		l.limit *= 1 - crowdingStep
 		return ReasonLWLock

@@ -32,6 +32,7 @@ type plant struct {
 	delay   float64 // of the network
 	demand  int     // statements that want to run
 	blocked int     // of those running, wait for a lock
+	lwlock  float64 // the part of those running that waits for the server's own locks
 	down    bool
 	blind   bool
 	late    int // each how many steps the guard gets no processor for half a second; 0: never
@@ -75,7 +76,7 @@ func (p *plant) step() Decision {
 		p.law.Observe(Sample{Now: p.now, Elapsed: time.Duration(elapsed * 1e9), Running: running,
 			Fingerprint: uint16(1 + p.count%10), Kind: kind})
 	}
-	s := Signals{Run: float64(running) * length, Sampled: !p.blind, Blocked: p.blocked, Cap: 100, Down: p.down}
+	s := Signals{Run: float64(running) * length, Sampled: !p.blind, Blocked: p.blocked, LWLock: p.lwlock, Cap: 100, Down: p.down}
 	if p.demand > running {
 		s.Bound = 250 * time.Millisecond
 	}
@@ -262,6 +263,28 @@ func TestLimitComesBackWheneverTheWorldChanges(t *testing.T) {
 			if mean := p.aMinuteLater(); mean < 4 || mean > 24 {
 				t.Errorf("%v cores at %v, changed after %d steps: a minute later the limit is %.1f on 8 cores", slow.cores, slow.factor, steps, mean)
 			}
+		}
+	}
+}
+
+// TestCrowdingTakesHalfAtMost: statements that wait for the server's own locks for as long as there are any lower the limit by half at most, and not below
+// where a few of them are a quarter.
+func TestCrowdingTakesHalfAtMost(t *testing.T) {
+	for _, cores := range []float64{2, 8, 32} {
+		var mean [2]float64
+		for i, lwlock := range []float64{0, 0.5} {
+			p := newPlant(NewAIMD(Config{}), 200)
+			p.cores = cores
+			for range 400 {
+				p.step()
+			}
+			p.lwlock = lwlock
+			for range 5 {
+				mean[i] = p.aMinuteLater()
+			}
+		}
+		if least := min(mean[0], max(mean[0]/2, 8)); mean[1] < 0.9*least {
+			t.Errorf("%v cores: the limit is %.1f, and %.1f where half of the statements wait for the server's own locks", cores, mean[0], mean[1])
 		}
 	}
 }

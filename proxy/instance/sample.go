@@ -21,8 +21,11 @@ const SampleEvery = time.Second
 // view joins two catalogues. What sessions of other roles wait for is NULL without pg_read_all_stats: then nothing is
 // known to be blocked, and the law goes by its other signals.
 //
+// A commit that waits until another has written the log to disk for both (WALWrite) waits for the disk: it is how PostgreSQL commits many at once,
+// and no sign of crowding, although what it waits at is a lock of the server's own.
+//
 // The start of the text comes with it: by the time that the answer is here a server may run another statement.
-const sampleQuery = `select pid, coalesce(wait_event_type, ''), coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''),
+const sampleQuery = `select pid, case when wait_event_type = 'LWLock' and wait_event = 'WALWrite' then 'IO' else coalesce(wait_event_type, '') end, coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''),
   coalesce(pg_catalog.left(query, 1024), '') from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
   and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()
   union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, '', '', ''
