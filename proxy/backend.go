@@ -201,8 +201,8 @@ func (b *backend) pass(l *link) error {
 	if len(todo) > 0 {
 		_ = b.conn.Send(todo)
 		b.wmu.Unlock()
-		putRequest(used)
 	}
+	putRequest(used)
 	if stops {
 		b.stop(s.srv)
 	}

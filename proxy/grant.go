@@ -110,7 +110,7 @@ func (l *link) sendFirst(prefix []byte, now time.Time) {
 const longRest = 100 * time.Millisecond
 
 // firstLocked takes the session's request and returns what must be written for it, with what goes ahead of it, and the
-// request, which may hold that, if it is not kept. out begins in scratch if it can. It is called with mu held.
+// request, which may hold that and is to be put when it is written. out begins in scratch if it can. It is called with mu held.
 func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, used *request) {
 	s := l.s
 	r := s.request
@@ -122,6 +122,7 @@ func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, u
 	s.local = 'I'
 	s.moveLocked(running)
 	if keep {
+		r.holders.Add(1)
 		l.kept, l.opens = r, opens
 		if repeats {
 			l.lease.Keep()
@@ -139,9 +140,6 @@ func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, u
 		out = buf.Bytes()
 	default:
 		out = append(prefix[:len(prefix):len(prefix)], out...)
-	}
-	if keep {
-		return out, nil
 	}
 	return out, r
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pgguard/pool/limit"
@@ -18,6 +19,10 @@ type request struct {
 	sent  time.Time    // first to a server, if that was going and it is to be sent again; else zero
 	opens bool         // BEGIN goes ahead of it when it is sent again
 	kept  bool         // the server at hand is the only one for it: a transaction or a batch is open, or the client keeps it
+
+	// holders are those who will put it: one, and while what may be sent again is being written for the first time, who writes it, too.
+	// Its link may be rid of it meanwhile, and its bytes are not to be anybody else's then.
+	holders atomic.Int32
 }
 
 // pending is the request of a session that waits for a server, or for a run token for the one it has, and what is said of it meanwhile.
@@ -35,12 +40,13 @@ var requests = sync.Pool{New: func() any { return new(request) }}
 func getRequest() *request {
 	r := requests.Get().(*request)
 	r.Reset()
+	r.holders.Store(1)
 	return r
 }
 
-// putRequest gives r back with its buffer.
+// putRequest gives r back with its buffer, once all of its holders have. What it held must not be used any more by who calls it.
 func putRequest(r *request) {
-	if r == nil {
+	if r == nil || r.holders.Add(-1) > 0 {
 		return
 	}
 	sock.Return(r.buf)

@@ -28,7 +28,11 @@ func Borrow() *Buffer {
 
 // Return gives b back, if it is not nil. What it held must not be used any more.
 func Return(b *Buffer) {
-	if b != nil && len(b.Data) == BufferSize {
+	if b == nil {
+		return
+	}
+	spoil(b.Data)
+	if len(b.Data) == BufferSize {
 		buffers.Put(b)
 	}
 }
