@@ -127,12 +127,12 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	text := strings.Join(queries, " UNION ALL ")
 	l.question = q
 	l.owed.add(expectation{kind: query, whose: guard, why: ask, own: true})
-	if again == patiently { // two statements
-		l.s.unnamed = none
-		return wire.AppendText(nil, wire.Query, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout'); `+
-			`SET LOCAL statement_timeout = 0; `+text)
+	var out []byte
+	if again == patiently { // up to the Sync it is one transaction
+		out = appendAsked(out, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout')`)
+		out = appendAsked(out, `SET LOCAL statement_timeout = 0`)
 	}
-	return appendQuestion(nil, text)
+	return wire.AppendEmpty(appendAsked(out, text), wire.Sync)
 }
 
 // settingQueries ask for what is set and not in pg_settings.
@@ -157,15 +157,14 @@ func (l *Lease) settingQueries(customs []string) []string {
 // askName is the residue query's name on a server. Its last is closed first, because one that fails stays.
 const askName = StatementPrefix + "ask"
 
-// appendQuestion appends a query of the extended protocol that leaves the client's unnamed statement as it is: what an
+// appendAsked appends a query of the extended protocol that leaves the client's unnamed statement as it is: what an
 // EXECUTE or a FETCH returns is settled when it is prepared, and another time it would be something else.
-func appendQuestion(dst []byte, text string) []byte {
+func appendAsked(dst []byte, text string) []byte {
 	dst = wire.AppendText(dst, wire.Close, "S"+askName)
 	dst = wire.AppendParse(dst, askName, text+"\x00\x00\x00")
 	dst = wire.AppendMessage(dst, wire.Bind, []byte("\x00"+askName+"\x00\x00\x00\x00\x00\x00\x00")) // no portal's name, formats or parameters
 	dst = wire.AppendMessage(dst, wire.Execute, make([]byte, 5))
-	dst = wire.AppendText(dst, wire.Close, "S"+askName)
-	return wire.AppendEmpty(dst, wire.Sync)
+	return wire.AppendText(dst, wire.Close, "S"+askName)
 }
 
 // row takes one row of the answer.

@@ -69,13 +69,16 @@ func (l *Lease) Send(r *Request, from, scratch []byte, now time.Time) []byte {
 	return append(w.out, from[w.done:]...)
 }
 
-// untouched notes a message that passes as it is because the client has the server to itself. Of its unnamed statement only the server
-// knows what it is.
+// untouched notes a message that passes as it is because the client has the server to itself. Its unnamed statement outlives that: DISCARD ALL and
+// DEALLOCATE ALL drop only those with names.
 func (l *Lease) untouched(st *step, m []byte) {
 	switch {
 	case st.anon:
-		is, e := &Statement{}, effect{unnamed: true, before: l.c.unnamed}
-		l.c.unnamed, l.s.unnamed, l.lingers = is, only(is), true
+		is, e := st.st, effect{unnamed: true, before: l.c.unnamed}
+		if l.lingers = is == nil; is == nil { // only the server knows what it is
+			is = &Statement{}
+		}
+		l.c.unnamed, l.s.unnamed = is, only(is)
 		l.extended(expectation{kind: parse, effect: e})
 		return
 	case st.typ == wire.Query:
