@@ -37,6 +37,9 @@ const (
 	OverPlain      // without
 )
 
+// Keywords are what the Databases of a Rule may have that names no database.
+var Keywords = []string{"all", "sameuser", "replication"}
+
 // Rule is about the clients that match all of its fields that are not empty, as a line of pg_hba.conf is.
 type Rule struct {
 	Addresses []netip.Prefix // of a client by TCP; a client on a unix socket matches if Local is true

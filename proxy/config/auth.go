@@ -180,6 +180,11 @@ func (f *File) checkAuth(c *checker) {
 				}
 			}
 		}
+		for _, name := range r.Database {
+			if !slices.Contains(auth.Keywords, name) && !slices.Contains(proxy.Consoles, name) {
+				f.checkNamed(c, path+".database", name)
+			}
+		}
 		if r.Known && auth.Method(r.Method).AsksPassword() {
 			c.bad(path+".known", "is of no use where clients are asked for passwords")
 		}
@@ -207,9 +212,16 @@ func (f *File) checkLookup(c *checker, path string, own Lookup) {
 	f.checkQueryAt(c, path+".auth.query_at", own.QueryAt)
 }
 
-// checkQueryAt refuses a database that is nowhere. In PgBouncer's place that is told at a login, as PgBouncer does.
+// checkQueryAt refuses a database that is nowhere; the console is told of elsewhere.
 func (f *File) checkQueryAt(c *checker, path, name string) {
-	if _, ok := f.Databases[name]; name == "" || ok || !f.Upstream.missing() || slices.Contains(proxy.Consoles, name) || f.LikePgBouncer {
+	if !slices.Contains(proxy.Consoles, name) {
+		f.checkNamed(c, path, name)
+	}
+}
+
+// checkNamed refuses the name of a database that is nowhere. In PgBouncer's place nobody does: it tells of some at a login, of others never.
+func (f *File) checkNamed(c *checker, path, name string) {
+	if _, ok := f.Databases[name]; name == "" || ok || !f.Upstream.missing() || f.LikePgBouncer {
 		return
 	}
 	c.faults = append(c.faults, Fault{

@@ -260,6 +260,7 @@ func (f *File) checkMatches(c *checker, path string, matches []Match, listenOver
 		if m.Listener != "" && !known && !listenOverridden {
 			c.bad(at+".listener", "%q is not one of the addresses under listen", m.Listener)
 		}
+		f.checkNamed(c, at+".database", m.Database)
 	}
 }
 
