@@ -283,11 +283,16 @@ func (srv *Server) AwaitRetired(ctx context.Context, name string) error {
 	})
 }
 
-// Kill ends the clients and servers of a database, or of all (""), at once, and pauses it. It returns when the clients have gone, or after a second.
+// Kill ends the clients and servers of a database, or of all (""), at once, and pauses it. It returns when the clients have gone, or after a second. ErrShutDown: nothing is
+// done, since another process serves who comes. One that is about to does not come to it.
 func (srv *Server) Kill(name string) error {
-	databases, err := srv.pauseEach(name)
+	databases, fresh, err := srv.pauseEach(name)
 	if err != nil {
 		return err
+	}
+	if srv.gone() { // behind the mark: see commit
+		srv.unpause(fresh)
+		return ErrShutDown
 	}
 	killed := map[*session]bool{}
 	for _, d := range databases {
@@ -304,10 +309,9 @@ func (srv *Server) Kill(name string) error {
 	return nil
 }
 
-// pauseEach notes that the database of this name, or each there is (""), is paused by itself, and returns them.
-func (srv *Server) pauseEach(name string) ([]*database, error) {
-	databases := srv.known(name)
-	var err error
+// pauseEach notes that the database of this name, or each there is (""), is paused by itself, and returns them, and which of them were not.
+func (srv *Server) pauseEach(name string) (databases, fresh []*database, err error) {
+	databases = srv.known(name)
 	if name != "" {
 		var d *database
 		d, err = srv.databaseNamed(name)
@@ -317,14 +321,28 @@ func (srv *Server) pauseEach(name string) ([]*database, error) {
 	defer srv.mu.Unlock()
 	switch {
 	case srv.paused || srv.Suspended():
-		return nil, ErrPaused
+		return nil, nil, ErrPaused
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
 	for _, d := range databases {
-		d.paused = true
+		if !d.paused {
+			d.paused, fresh = true, append(fresh, d)
+		}
 	}
-	return databases, nil
+	return databases, fresh, nil
+}
+
+// unpause takes back what pauseEach has noted.
+func (srv *Server) unpause(databases []*database) {
+	srv.mu.Lock()
+	for _, d := range databases {
+		d.paused = false
+	}
+	srv.mu.Unlock()
+	for _, d := range databases {
+		srv.settle(d)
+	}
 }
 
 // kill ends those of one database, and returns the clients.

@@ -43,9 +43,11 @@ func TestNobodyIsHeldBackAndHandedOver(t *testing.T) {
 	for name, order := range map[string]func(*Server) error{
 		"SUSPEND": suspend,
 		"PAUSE":   func(srv *Server) error { return srv.Pause(context.Background(), "") },
+		"KILL":    func(srv *Server) error { return srv.Kill("app") },
 	} {
 		for _, taken := range []bool{false, true} {
 			srv := unserved(t)
+			srv.databaseFor("app", srv.instanceFor(srv.cfg().Upstream))
 			old, young := passage(t)
 			gone := make(chan error, 1)
 			go func() { gone <- srv.HandOver(context.Background(), Successor{Passage: old, Within: time.Minute}) }()
@@ -58,7 +60,7 @@ func TestNobodyIsHeldBackAndHandedOver(t *testing.T) {
 			if err := order(srv); !errors.Is(err, want) {
 				t.Errorf("%s, taken %t: %v, want %v", name, taken, err, want)
 			}
-			if held := srv.Suspended() || srv.Paused(); held == taken {
+			if held := srv.Suspended() || srv.anyPaused(); held == taken {
 				t.Errorf("%s, taken %t: clients are held back: %t", name, taken, held)
 			}
 			if !taken && in.deeds.Take(newcomersDeed) {
