@@ -51,7 +51,7 @@ func (srv *Server) isKnown(name string) bool {
 }
 
 // Pause has the clients of a database, or of all (""), wait before their next transaction, for as long as it takes, and returns when none of them has
-// a server any more: nothing that is under way is interrupted. It stays so after an error, which is ctx's; until Resume.
+// a server any more: nothing that is under way is interrupted. It stays so until Resume, after an error of ctx's, too; ErrNotPaused if that has come meanwhile.
 func (srv *Server) Pause(ctx context.Context, name string) error {
 	if err := srv.markPaused(name, true); err != nil {
 		return err
@@ -60,16 +60,34 @@ func (srv *Server) Pause(ctx context.Context, name string) error {
 		_ = srv.markPaused(name, false)
 		return ErrShutDown
 	}
-	first := true
-	return srv.await(ctx, func() bool {
+	first, empty := true, false
+	err := srv.await(ctx, func() bool {
+		if !srv.isMarked(name) {
+			return true
+		}
 		n := 0
 		for _, d := range srv.known(name) {
 			srv.settle(d) // again, for those who asked just before
 			n += srv.empty(d, "pause", first)
 		}
-		first = false
-		return n == 0
+		first, empty = false, n == 0
+		return empty
 	})
+	if err == nil && !(empty && srv.isMarked(name)) {
+		return ErrNotPaused
+	}
+	return err
+}
+
+// isMarked is true while the database of this name, by itself, or all ("") are paused.
+func (srv *Server) isMarked(name string) bool {
+	if name == "" {
+		return srv.Paused()
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	d := srv.databases[name]
+	return d != nil && d.paused
 }
 
 // markPaused notes that a database, or all, is paused, or is not any more.

@@ -125,6 +125,29 @@ func TestSuspendThatIsEndedIsNotDone(t *testing.T) {
 	}
 }
 
+// TestPauseThatIsEndedIsNotDone: who waits for it is told that it was resumed, and no server is retired any more on its account.
+func TestPauseThatIsEndedIsNotDone(t *testing.T) {
+	for _, name := range []string{"", "postgres"} {
+		g := newGuard(t, address(shared), nil)
+		c := g.call(t)
+		c.want(t, c.query, "begin", "", 'T')
+		c.want(t, c.query, "select 1", "", 'T')
+		paused := make(chan error, 1)
+		go func() { paused <- g.Pause(context.Background(), name) }()
+		eventually(t, "the database paused", g.anyPaused)
+		if err := g.Resume(name); err != nil {
+			t.Fatal(err)
+		}
+		c.want(t, c.query, "commit", "", 'I')
+		if err := <-paused; !errors.Is(err, ErrNotPaused) {
+			t.Errorf("PAUSE %s says %v", name, err)
+		}
+		if err := g.Pause(context.Background(), name); err != nil {
+			t.Errorf("PAUSE %s, to its end: %v", name, err)
+		}
+	}
+}
+
 // TestSuspendedGuardEnds: who is held up is served first.
 func TestSuspendedGuardEnds(t *testing.T) {
 	g := newGuard(t, address(shared), nil)
