@@ -112,6 +112,15 @@ func (p *Pool) SetReaped(l Lease) {
 	l.reaped = l.reaped || l.lastsLocked()
 }
 
+// Excuse has a transaction that does nothing be idle from now on only: its client would have gone on, and has been kept from that.
+func (p *Pool) Excuse(l Lease, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l.lastsLocked() && l.idlesLocked() {
+		l.idle = now
+	}
+}
+
 // SetPinned marks a lease as holding what its client cannot lose (locks, LISTEN, temporary tables): it is not reaped.
 func (p *Pool) SetPinned(l Lease) {
 	p.mu.Lock()

@@ -181,3 +181,24 @@ func TestStallOfAnotherLeaseIsHarmless(t *testing.T) {
 		}
 	})
 }
+
+func TestExcusedTransactionIsIdleAnew(t *testing.T) {
+	in(t, small(2), 4, func(t *testing.T, h *harness) {
+		a, b := h.client("a").low(), h.client("b").low()
+		h.get(a, b)
+		h.idle(a)
+		pass(20 * time.Second)
+		h.get(h.client("w").low())
+		pass(3 * time.Second)
+		h.Excuse(b.has(), time.Now()) // which runs
+		h.Excuse(a.has(), time.Now())
+		pass(9 * time.Second)
+		if r := h.Reap(time.Now(), nil); r.Server != nil {
+			t.Errorf("%+v, want none: the only idle one has been excused", r)
+		}
+		pass(2 * time.Second)
+		if r := h.Reap(time.Now(), nil); r.Lease != a.has() || r.Idle > 12*time.Second {
+			t.Errorf("%+v, want it as one idle since then", r)
+		}
+	})
+}

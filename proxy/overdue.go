@@ -120,7 +120,7 @@ func (s *session) overdueLocked(t Timeouts, now time.Time) overdue {
 		return overdue{}
 	}
 	s.sightLocked(now)
-	if s.heldUp.Load() && s.restsLocked() {
+	if s.suspendedLocked() {
 		s.seen.held = now
 		return overdue{}
 	}

@@ -45,6 +45,9 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 	case s.keeps(b):
 		in.Pool.SetPinned(r.Lease) // the next look finds another
 		return true
+	case s.isHeldUp():
+		in.Pool.Excuse(r.Lease, now) // as above
+		return true
 	case srv.cfg().Observe:
 		if s.reported.CompareAndSwap(false, true) {
 			srv.count.wouldReap[r.Class].Add(1)
@@ -77,11 +80,11 @@ func (s *session) keeps(b *backend) bool {
 }
 
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
-// client's next statement is told, whatever it is. False means that the client has gone on, or cannot do without.
+// client's next statement is told, whatever it is. False means that the client has gone on, would have, or cannot do without.
 func (s *session) reap(b *backend, now time.Time) bool {
 	s.mu.Lock()
 	l := s.link
-	if l == nil || l.b != b || s.state != idling || s.close != nil || l.lease.Keeps() || l.lease.Lingers() {
+	if l == nil || l.b != b || s.state != idling || s.close != nil || s.suspendedLocked() || l.lease.Keeps() || l.lease.Lingers() {
 		s.mu.Unlock()
 		return false
 	}

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,42 @@ func TestPinnedTransactionHidesNoOther(t *testing.T) {
 	waiter.read("Z")
 	idle.expect("select 2", reapedWords+"; Z E")
 	holder.expect("commit", "C COMMIT; Z I")
+}
+
+// Who has gone on, and is held up by SUSPEND, is not idle, and hides no other.
+func TestHeldUpTransactionIsNotReaped(t *testing.T) {
+	g := narrow(t, 2, func(c *Config) {
+		c.Pool.Classes[0].Interactive, c.Pool.Classes[0].MaxWait = false, time.Minute
+	})
+	held, _ := enter(t, g.addr)
+	held.expect("begin; select 1 as one", "C BEGIN; T one:23:0; D 1; C SELECT 1; Z T")
+	idle, _ := enter(t, g.addr)
+	idle.expect("begin; select 1 as one", "C BEGIN; T one:23:0; D 1; C SELECT 1; Z T")
+	waiter, _ := enter(t, g.addr)
+	waiter.write(textQuery("select 2 as two"))
+	eventually(t, "somebody waits", func() bool { return g.the(t).Pool.Stats().Classes[0].Waiting == 1 })
+	suspended := make(chan error, 1)
+	go func() { suspended <- suspend(g.Server) }()
+	eventually(t, "the guard suspended", g.Suspended)
+	held.write(textQuery("select 3 as three"))
+	eventually(t, "a client held up", func() bool {
+		return slices.ContainsFunc(g.all(), func(s *session) bool { return !s.isBusy() && s.heldUp.Load() })
+	})
+	g.pressed(t)
+	g.reap(g.the(t), inAMinute())
+	waiter.read("Z")
+	if err := <-suspended; err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Resume(""); err != nil {
+		t.Fatal(err)
+	}
+	held.read("Z")
+	if got := strings.Join(held.lines(), "; "); !strings.Contains(got, "D 3;") {
+		t.Errorf("who was held up: %s", got)
+	}
+	held.expect("commit", "C COMMIT; Z I")
+	idle.expect("select 2", reapedWords+"; Z E")
 }
 
 // In observe mode it is only told, and once.

@@ -85,3 +85,13 @@ func (s *session) isBusy() bool {
 func (s *session) restsLocked() bool {
 	return s.state == free || s.state == parked || s.state == idling
 }
+
+// isHeldUp is true while Suspend keeps the session from beginning what its client has sent.
+func (s *session) isHeldUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.suspendedLocked()
+}
+
+// suspendedLocked is isHeldUp.
+func (s *session) suspendedLocked() bool { return s.heldUp.Load() && s.restsLocked() }
