@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/upstream"
 )
 
@@ -84,6 +85,7 @@ func (srv *Server) newMantle(before, after *Config) (*mantle, error) {
 
 // follow has everything go by cfg from now on. It cannot fail. It is called with reloading held.
 func (srv *Server) follow(cfg *Config) {
+	before := srv.cfg()
 	srv.mu.Lock()
 	srv.conf.Store(cfg)
 	srv.mu.Unlock()
@@ -108,9 +110,35 @@ func (srv *Server) follow(cfg *Config) {
 	for _, in := range srv.allInstances() {
 		if !srv.inUse(in) {
 			in.Pool.Retire(time.Now(), retiredElsewhere, func(*pool.Server) bool { return true })
+			continue
 		}
+		srv.regroup(in, before, cfg)
 	}
 	srv.leaves.Store(true)
+}
+
+// regroup retires the servers that nobody uses and that would stand beside those of whoever comes: in common with a name that has some of its own now, or the own ones of a name that
+// has none any more. Those that somebody uses end with the last who does: see release.
+func (srv *Server) regroup(in *instance.Instance, before, after *Config) {
+	names := map[string][]string{} // by the database to which they lead
+	note := func(name string) {
+		if d, called, ok := after.destination(name); ok && d.isAt(in) {
+			names[called] = append(names[called], name)
+		}
+	}
+	for name := range after.Databases {
+		note(name)
+	}
+	for _, d := range srv.known("") {
+		note(d.name)
+	}
+	in.Pool.Retire(time.Now(), retiredRegrouped, func(s *pool.Server) bool {
+		k := s.Key
+		if !k.Shared || !k.Unused() {
+			return k.Unused() && !after.isApart(k.Name, k.User)
+		}
+		return slices.ContainsFunc(names[k.Database], func(name string) bool { return after.isApart(name, k.User) && !before.isApart(name, k.User) })
+	})
 }
 
 // endEmptied ends the instances that no database is at since a reload, once the clients who had servers there are done with them.

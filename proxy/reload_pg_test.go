@@ -386,3 +386,37 @@ func TestServersOfWhoIsApartNowGo(t *testing.T) {
 		}
 	}
 }
+
+// TestServersThatNobodyUsesGoAtTheReload: when nobody is left whose leaving could end them, those in common go as soon as any of their names has servers of its own, by whichever name
+// they were opened; and a name's own when it has some in common again. A reload that changes nothing for them leaves them.
+func TestServersThatNobodyUsesGoAtTheReload(t *testing.T) {
+	for _, came := range []string{"first", "second"} {
+		for _, from := range []int{0, 5} {
+			if from > 0 && came != "first" {
+				continue
+			}
+			t.Run(came+" from "+strconv.Itoa(from), func(t *testing.T) {
+				g := newGuard(t, address(shared), func(c *Config) {
+					c.Pool.IdleTimeout = time.Hour
+					up := c.Upstream
+					up.Database = "other"
+					c.Databases = map[string]Database{"first": {Upstream: up, MaxServers: from}, "second": {Upstream: up}}
+				})
+				c := mustCall(t, g.addr, "postgres", came)
+				c.want(t, c.query, "select 1", "", 'I')
+				_ = c.Close()
+				eventually(t, "its client gone", func() bool { return g.clients() == 0 })
+				g.with(t, func(c *Config) { c.LoginTimeout++ })
+				if n := len(g.ServerList()); n != 1 {
+					t.Errorf("%d servers after a reload that is about others, want 1", n)
+				}
+				g.with(t, func(c *Config) {
+					d := c.Databases["first"]
+					d.MaxServers = 5 - from
+					c.Databases["first"] = d
+				})
+				eventually(t, "no server", func() bool { return len(g.ServerList()) == 0 })
+			})
+		}
+	}
+}

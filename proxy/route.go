@@ -88,16 +88,15 @@ func (c *Config) destination(name string) (d Database, called string, ok bool) {
 }
 
 // mostOf is how many servers a user may have in a database that clients call so.
-func (srv *Server) mostOf(name, user string) pool.Most {
-	cfg := srv.cfg()
-	d, u := cfg.entryOf(name), cfg.Users[user]
+func (c *Config) mostOf(name, user string) pool.Most {
+	d, u := c.entryOf(name), c.Users[user]
 	most := pool.Most{
-		Login:    cmp.Or(u.PerLogin, d.PerLogin, cfg.PerLogin),
-		Database: cmp.Or(d.MaxServers, cfg.PerDatabase),
-		User:     cmp.Or(u.MaxServers, cfg.PerUser),
+		Login:    cmp.Or(u.PerLogin, d.PerLogin, c.PerLogin),
+		Database: cmp.Or(d.MaxServers, c.PerDatabase),
+		User:     cmp.Or(u.MaxServers, c.PerUser),
 	}
-	if cfg.ReserveAfter > 0 {
-		most.Reserve, most.After = own(u.Reserve, cfg.reserveOf(name)), cfg.ReserveAfter
+	if c.ReserveAfter > 0 {
+		most.Reserve, most.After = own(u.Reserve, c.reserveOf(name)), c.ReserveAfter
 	}
 	return most
 }
@@ -105,25 +104,20 @@ func (srv *Server) mostOf(name, user string) pool.Most {
 // reserveOf is by how many servers a user may have more in a database that clients call so.
 func (c *Config) reserveOf(name string) int { return own(c.entryOf(name).Reserve, c.Reserve) }
 
-// lifetimeOf is how old servers may be of a database that clients call so; 0: as old as others.
-func (srv *Server) lifetimeOf(name string) time.Duration {
-	d, _, _ := srv.destination(name)
-	return d.Lifetime
-}
-
 // isApart is true if a user's servers in a database that clients call so are not those of another name, too: something holds for them alone.
-func (srv *Server) isApart(name, user string) bool {
-	most := srv.mostOf(name, user)
-	return most.Login != 0 || most.Database != 0 || srv.lifetimeOf(name) != 0 || srv.cfg().readyOf(name) != 0
+func (c *Config) isApart(name, user string) bool {
+	most := c.mostOf(name, user)
+	return most.Login != 0 || most.Database != 0 || c.entryOf(name).Lifetime != 0 || c.readyOf(name) != 0
 }
 
 // boundsOf are how many servers there may be of a key, and how old they may be.
 func (srv *Server) boundsOf(k *pool.Key) (pool.Most, time.Duration) {
-	most := srv.mostOf(k.Name, k.User)
+	cfg := srv.cfg()
+	most := cfg.mostOf(k.Name, k.User)
 	if k.Shared {
 		return pool.Most{User: most.User}, 0
 	}
-	return most, srv.lifetimeOf(k.Name)
+	return most, cfg.entryOf(k.Name).Lifetime
 }
 
 // keyOf is that of clients who call a database so, and log in to servers as l says. It is used once more.
@@ -133,7 +127,7 @@ func (srv *Server) keyOf(l *login, name string) *pool.Key {
 		fmt.Fprintf(&text, "%s\x00%s\x00", o.Name, o.Value)
 	}
 	fmt.Fprintf(&text, "\x00%d", l.turn)
-	apart := srv.isApart(name, l.entry.User)
+	apart := srv.cfg().isApart(name, l.entry.User)
 	if apart {
 		fmt.Fprintf(&text, "\x00%s", name)
 	}
@@ -197,6 +191,9 @@ func (srv *Server) forget(r *route) {
 	srv.release(r.inst, r.key, r.database)
 }
 
+// retiredRegrouped is why servers are retired that nobody has by the name by which they were had.
+const retiredRegrouped = "its database has other servers since a reload"
+
 // release ends the use of a key by a client that calls its database so.
 func (srv *Server) release(in *instance.Instance, k *pool.Key, name string) {
 	if !in.Pool.Forget(k) {
@@ -206,8 +203,8 @@ func (srv *Server) release(in *instance.Instance, k *pool.Key, name string) {
 	switch l := k.Value.(*login); {
 	case l.turn != l.entry.Turn():
 		why = "role or database is not what it was"
-	case k.Shared == srv.isApart(name, k.User): // whoever comes by this name has another key
-		why = "its database has other servers since a reload"
+	case k.Shared == srv.cfg().isApart(name, k.User): // whoever comes by this name has another key
+		why = retiredRegrouped
 	}
 	if why != "" {
 		in.Pool.Retire(time.Now(), why, func(s *pool.Server) bool { return s.Key == k })
