@@ -65,13 +65,23 @@ func (srv *Server) stand(cfg *Config, on bool) {
 		if !on || name == AnyDatabase || d.User == "" || cfg.readyOf(name) == 0 {
 			continue
 		}
+		was := srv.standby.routes[name]
+		if was != nil && was.stands(cfg) {
+			continue
+		}
 		r, err := srv.routeFor(&hello{user: d.User, database: name}, false)
 		if err != nil {
 			continue
 		}
-		if was := srv.standby.routes[name]; was != nil {
+		if was != nil {
 			srv.forget(was)
 		}
-		srv.standby.routes[name] = r // made anew each time: its PostgreSQL, or what its user is given there, may be another; what was missed is seen the next time
+		srv.standby.routes[name] = r
 	}
+}
+
+// stands is true while whoever came now would have the same route: nothing has been reloaded, its database has not moved, and its user is given there what he was.
+func (r *route) stands(cfg *Config) bool {
+	l := r.key.Value.(*login)
+	return r.cfg == cfg && !r.strayed() && l.entry == r.inst.Entry(l.entry.Database, l.entry.User) && l.turn == l.entry.Turn()
 }

@@ -86,6 +86,32 @@ func TestReadyServersMove(t *testing.T) {
 	connectionsOf(t, shared, "ready3", 0)
 }
 
+// TestReadyServersAreOfTheRoleAsItIs: those that are ready when a role is given a setting go, and others are.
+func TestReadyServersAreOfTheRoleAsItIs(t *testing.T) {
+	admin := direct(t, shared)
+	admin.want(t, admin.query, "drop role if exists ready4", "", 'I')
+	admin.want(t, admin.query, "create role ready4 login", "", 'I')
+	g := newGuard(t, address(shared), func(cfg *Config) {
+		up := cfg.Upstream
+		up.Database = "postgres"
+		cfg.Databases = map[string]Database{"own": {Upstream: up, User: "ready4", Ready: new(1)}}
+	})
+	var old uint32
+	eventually(t, "a server", func() bool {
+		list := g.ServerList()
+		if len(list) == 1 {
+			old = list[0].PID
+		}
+		return old != 0
+	})
+	g.looked(t)
+	admin.want(t, admin.query, "alter role ready4 set work_mem = '5MB'", "", 'I')
+	eventually(t, "another server", func() bool {
+		list := g.ServerList()
+		return len(list) == 1 && list[0].PID != 0 && list[0].PID != old
+	})
+}
+
 // TestNobodyWaitsForReadyServers: what looks after clients keeps servers ready, too, so it does not wait until the side channel knows what clients have changed.
 func TestNobodyWaitsForReadyServers(t *testing.T) {
 	cfg := Default()

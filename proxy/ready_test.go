@@ -30,6 +30,35 @@ func TestNothingIsKeptReadyByWhoEnds(t *testing.T) {
 	}
 }
 
+// TestOneRouteStandsForWhoIsNotThere: as long as the configuration is what it was, and another under the next.
+func TestOneRouteStandsForWhoIsNotThere(t *testing.T) {
+	cfg := Default()
+	cfg.Databases = map[string]Database{"own": {Upstream: upstream.Upstream{Host: "127.0.0.1", Port: 1, User: "guard"}, User: "app", Ready: new(1)}}
+	srv, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = srv.Close() }()
+	stands := func() *route {
+		srv.keepReady(time.Now())
+		r := srv.standby.routes["own"]
+		if r == nil || r.at.uses != 1 {
+			t.Fatalf("%+v stands for the database", r)
+		}
+		return r
+	}
+	first := stands()
+	if stands() != first {
+		t.Error("the second look has made another route")
+	}
+	if err := srv.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if stands() == first {
+		t.Error("a reload has left the route")
+	}
+}
+
 // TestInstancesComeWhileOthersClose: one may be opened by whoever looks one up then.
 func TestInstancesComeWhileOthersClose(t *testing.T) {
 	cfg := Default()
