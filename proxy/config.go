@@ -455,7 +455,7 @@ func (c Config) validateLookups() []error {
 	if a.QueryDatabase != "" && a.QueryAt != "" {
 		bad("auth.query_at: is another place than auth.query_database; give one of them")
 	}
-	if slices.Contains(Consoles, a.QueryAt) {
+	if IsConsole(a.QueryAt) {
 		bad("auth.query_at: cannot use the reserved %q database as an auth_dbname", a.QueryAt)
 	}
 	return faults

@@ -27,11 +27,7 @@ func count(of map[string]int, name string, n int) {
 // roomLocked is nil if one more client may come to a database as this user; else its answer.
 func (srv *Server) roomLocked(database, user string) error {
 	cfg := srv.cfg()
-	d, ok := cfg.Databases[database]
-	if !ok && database != Consoles[0] {
-		d = cfg.Databases[AnyDatabase]
-	}
-	if most := cmp.Or(d.MaxClients, cfg.ClientsPerDatabase); most > 0 && srv.heads.databases[database] >= most {
+	if most := cmp.Or(cfg.entryOf(database).MaxClients, cfg.ClientsPerDatabase); most > 0 && srv.heads.databases[database] >= most {
 		return srv.tooMany("guard: as many clients as may be are in this database", "client connections exceeded (max_db_client_connections)")
 	}
 	if most := cfg.MostClientsOf(user); most > 0 && srv.heads.users[user] >= most {

@@ -15,9 +15,6 @@ import (
 // empty: it is at their own.
 func (c *Config) lookupOf(database string) (how instance.Lookup, at string) {
 	d := c.entryOf(database)
-	if slices.Contains(Consoles, database) {
-		d = Database{}
-	}
 	how = instance.Lookup{Query: cmp.Or(d.Lookup.Query, c.Auth.Query), User: cmp.Or(d.Lookup.User, c.Auth.QueryUser)}
 	if at = cmp.Or(d.Lookup.At, c.Auth.QueryAt); at == "" {
 		how.Database = c.Auth.QueryDatabase
@@ -64,7 +61,7 @@ func (srv *Server) lookupFor(database string, in *instance.Instance) (*instance.
 	}
 	d, called, ok := srv.destination(at)
 	switch {
-	case slices.Contains(Consoles, at):
+	case IsConsole(at):
 		return nil, how, srv.noLookup(fmt.Sprintf("cannot use the reserved %q database as an auth_dbname", at))
 	case !ok:
 		return nil, how, srv.noLookup(fmt.Sprintf("authentication database %q is not configured", at))

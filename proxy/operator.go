@@ -12,6 +12,9 @@ import (
 // Consoles are the databases by which operators reach the console: the guard's own name, and PgBouncer's, which its tools ask for.
 var Consoles = []string{"pgguard", "pgbouncer"}
 
+// IsConsole is true for the names of the console, which is no database.
+func IsConsole(name string) bool { return slices.Contains(Consoles, name) }
+
 // MaxOperators is how many operators may be in the console at once, beside the clients that max_clients allows: a few people and exporters. More are
 // refused, whatever they are up to, so that the file descriptors and the processor are the clients'.
 const MaxOperators = 32

@@ -60,9 +60,9 @@ func (srv *Server) destination(name string) (d Database, called string, ok bool)
 	return srv.cfg().destination(name)
 }
 
-// entryOf is the configuration's own entry for a database that clients call so, else that of any.
+// entryOf is the configuration's own entry for a database that clients call so, else that of any, which the console does not have.
 func (c *Config) entryOf(name string) Database {
-	if d, ok := c.Databases[name]; ok {
+	if d, ok := c.Databases[name]; ok || IsConsole(name) {
 		return d
 	}
 	return c.Databases[AnyDatabase]

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -95,7 +94,7 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	h.cover = coverOf(nc, shown)
-	if srv.cfg().Console != nil && slices.Contains(Consoles, h.database) {
+	if srv.cfg().Console != nil && IsConsole(h.database) {
 		return srv.logOperatorIn(nc, socket, h)
 	}
 	if srv.closedToClients.Load() {

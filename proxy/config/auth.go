@@ -181,7 +181,7 @@ func (f *File) checkAuth(c *checker) {
 			}
 		}
 		for _, name := range r.Database {
-			if !slices.Contains(auth.Keywords, name) && !slices.Contains(proxy.Consoles, name) {
+			if !slices.Contains(auth.Keywords, name) && !proxy.IsConsole(name) {
 				f.checkNamed(c, path+".database", name)
 			}
 		}
@@ -206,7 +206,7 @@ func (f *File) checkLookup(c *checker, path string, own Lookup) {
 			}
 		}
 	}
-	if slices.Contains(proxy.Consoles, own.QueryAt) {
+	if proxy.IsConsole(own.QueryAt) {
 		c.bad(path+".auth.query_at", "cannot use the reserved %q database as an auth_dbname", own.QueryAt)
 	}
 	f.checkQueryAt(c, path+".auth.query_at", own.QueryAt)
@@ -214,7 +214,7 @@ func (f *File) checkLookup(c *checker, path string, own Lookup) {
 
 // checkQueryAt refuses a database that is nowhere; the console is told of elsewhere.
 func (f *File) checkQueryAt(c *checker, path, name string) {
-	if !slices.Contains(proxy.Consoles, name) {
+	if !proxy.IsConsole(name) {
 		f.checkNamed(c, path, name)
 	}
 }

@@ -279,7 +279,7 @@ func (f *File) checkDatabases(c *checker) {
 
 	for name, db := range f.Databases {
 		path := join("databases", name)
-		if name == "pgguard" || name == "pgbouncer" {
+		if proxy.IsConsole(name) {
 			c.bad(path, "is the name of the admin console")
 		}
 		if name == "" {

@@ -81,16 +81,6 @@ func (s *session) tell(verb, arg string) {
 	s.guard.Tell(event.Event{Time: time.Now(), Kind: event.Operate, Subject: subject, Cause: verb, By: s.operator.User})
 }
 
-// isConsole is true for the names of the console, which is no database.
-func isConsole(name string) bool {
-	for _, c := range proxy.Consoles {
-		if name == c {
-			return true
-		}
-	}
-	return false
-}
-
 // inWords is an error of the guard's in PgBouncer's words.
 func inWords(err error, arg string) error {
 	switch {
@@ -114,7 +104,7 @@ func pause(s *session, arg string) error {
 	if s.guard.Paused() {
 		return inWords(proxy.ErrPaused, arg)
 	}
-	if isConsole(arg) {
+	if proxy.IsConsole(arg) {
 		return failed("cannot pause admin db: %s", arg)
 	}
 	err := s.wait(func(ctx context.Context) error { return s.guard.Pause(ctx, arg) })
@@ -130,14 +120,14 @@ func (s *session) able(arg string, disabled bool) error {
 	switch {
 	case arg == "":
 		return failed("a database is required")
-	case isConsole(arg):
+	case proxy.IsConsole(arg):
 		return failed("cannot disable admin db: %s", arg)
 	}
 	return inWords(s.guard.Disable(arg, disabled), arg)
 }
 
 func reconnect(s *session, arg string) error {
-	if isConsole(arg) {
+	if proxy.IsConsole(arg) {
 		return failed("cannot reconnect admin db: %s", arg)
 	}
 	_, err := s.guard.Reconnect(arg)
@@ -145,7 +135,7 @@ func reconnect(s *session, arg string) error {
 }
 
 func kill(s *session, arg string) error {
-	if isConsole(arg) {
+	if proxy.IsConsole(arg) {
 		return failed("cannot kill admin db: %s", arg)
 	}
 	return inWords(s.guard.Kill(arg), arg)
@@ -163,7 +153,7 @@ func killClient(s *session, arg string) error {
 }
 
 func waitClose(s *session, arg string) error {
-	if isConsole(arg) {
+	if proxy.IsConsole(arg) {
 		return failed("cannot wait in admin db: %s", arg)
 	}
 	return inWords(s.wait(func(ctx context.Context) error { return s.guard.AwaitRetired(ctx, arg) }), arg)
