@@ -85,3 +85,25 @@ func TestAuthDbnameThatIsNoDatabase(t *testing.T) {
 		t.Errorf("of its own: %v, want %s", err, want)
 	}
 }
+
+// TestRuleAboutNoDatabase: a line of the HBA file about a database that is nowhere is a fault, with its place; PgBouncer takes it, and so does who is in its place.
+func TestRuleAboutNoDatabase(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "pgbouncer.ini")
+	for file, text := range map[string]string{
+		name:                        "[databases]\nshop = host=db user=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = hba\nauth_file = " + filepath.Join(dir, "users") + "\nauth_hba_file = " + filepath.Join(dir, "hba") + "\n",
+		filepath.Join(dir, "hba"):   "local all all trust\nlocal shop,shpo all reject\n",
+		filepath.Join(dir, "users"): "\"app\" \"x\"\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := ConvertWith(name, nil); err != nil {
+		t.Errorf("in PgBouncer's place: %v", err)
+	}
+	_, err := Convert(name)
+	if want := `hba:2:1: auth.rules[1].database: there is no database "shpo"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
