@@ -57,7 +57,7 @@ func (srv *Server) Pause(ctx context.Context, name string) error {
 		return err
 	}
 	if srv.gone() { // behind the mark: see commit
-		_ = srv.markPaused(name, false)
+		_ = srv.endPause(name)
 		return ErrShutDown
 	}
 	first, empty := true, false
@@ -203,6 +203,11 @@ func (srv *Server) Resume(name string) error {
 	case srv.draining.Load():
 		return ErrShutDown
 	}
+	return srv.endPause(name)
+}
+
+// endPause is Resume without Suspend.
+func (srv *Server) endPause(name string) error {
 	if err := srv.markPaused(name, false); err != nil {
 		return err
 	}

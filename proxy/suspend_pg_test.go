@@ -125,6 +125,31 @@ func TestSuspendThatIsEndedIsNotDone(t *testing.T) {
 	}
 }
 
+// TestPauseThatComesToNothingHoldsNobody: one that finds another process about to serve takes back what whoever logged in just then has done by its mark.
+func TestPauseThatComesToNothingHoldsNobody(t *testing.T) {
+	g := newGuard(t, address(shared), nil)
+	const name = "postgres" // that of all cannot be marked twice
+	c := g.call(t)
+	old, young := passage(t)
+	gone := make(chan error, 1)
+	go func() { gone <- g.HandOver(context.Background(), Successor{Passage: old, Within: time.Minute}) }()
+	defer offered(t, young, true).Close()
+	if err := g.markPaused(name, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range g.known("") {
+		g.settle(d)
+	}
+	if err := g.Pause(context.Background(), name); !errors.Is(err, ErrShutDown) {
+		t.Errorf("PAUSE: %v", err)
+	}
+	c.want(t, c.query, "select 1", "", 'I')
+	if err := young.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-gone
+}
+
 // TestPauseThatIsEndedIsNotDone: who waits for it is told that it was resumed, and no server is retired any more on its account.
 func TestPauseThatIsEndedIsNotDone(t *testing.T) {
 	for _, name := range []string{"", "postgres"} {
