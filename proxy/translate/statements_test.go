@@ -196,7 +196,7 @@ func (p *postgres) selects(s, low string, rows func(...string), head func()) (st
 		head()
 		rows("s", "statement_timeout", "0")
 		return "SELECT 1", nil
-	case strings.HasPrefix(s, "SELECT '"):
+	case strings.HasPrefix(s, "SELECT '"), strings.HasPrefix(s, "SELECT CASE "): // the guard's residue query
 		head()
 		n := 0
 		for _, r := range p.residue(s) {
