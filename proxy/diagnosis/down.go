@@ -26,6 +26,8 @@ func down(j *Judge, s *Sight) (finding, bool) {
 	refused, _ := j.refused()
 	f.Sentence = fmt.Sprintf("PostgreSQL at %s has not answered since %s", shown(s.Database), clock(since))
 	switch {
+	case s.Refused:
+		f.Sentence = fmt.Sprintf("PostgreSQL at %s does not let pgguard in", shown(s.Database))
 	case !s.Reached:
 		f.Sentence = fmt.Sprintf("PostgreSQL at %s has not been reached yet", shown(s.Database))
 	case s.Breaker == "half-open":
@@ -36,6 +38,9 @@ func down(j *Judge, s *Sight) (finding, bool) {
 	}
 	f.Sentence += "."
 	f.Advice = "See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by."
+	if s.Refused {
+		f.Advice = "PostgreSQL runs. Correct the user, password or database of the upstream; pgguard check --connect says what is wrong. Until then statements are refused at once."
+	}
 	if open {
 		f.Confidence = 1
 	}

@@ -132,7 +132,7 @@ func (st *story) line(line string, replaced map[string]bool) {
 		s.Lent, s.Idle, s.Observe = f.number("lent", s.Lent), f.number("idle", s.Idle), f.number("observe", 0) == 1
 	case "database":
 		s.Breaker, s.Error = f.text("breaker", "closed"), f.text("error", "")
-		s.Up, s.Reached = f.number("up", 1) == 1, f.number("reached", 1) == 1
+		s.Up, s.Reached, s.Refused = f.number("up", 1) == 1, f.number("reached", 1) == 1, f.number("refused", 0) == 1
 	case "class":
 		s.Classes = append(s.Classes, Class{Name: f.name, Waiting: f.number("waiting", 0), Oldest: f.span("oldest"), Refused: uint64(f.number("refused", 0)),
 			WouldWait: uint64(f.number("would", 0)), Granted: uint64(f.number("granted", 0)), WaitSeconds: f.span("waited").Seconds()})

@@ -1,12 +1,15 @@
 package witness
 
 import (
+	"errors"
 	"runtime"
+	"strings"
 	"time"
 
 	"pgguard/proxy"
 	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/upstream"
 )
 
 // stale is how old what the side channel saw may be to count as seen.
@@ -47,6 +50,12 @@ func (w *Witness) sight(st *proxy.Stats, seen *proxy.Sight, now time.Time) diagn
 	return s
 }
 
+// wrongLogin is true for a login that PostgreSQL refuses for its user, password or database, until somebody corrects that.
+func wrongLogin(err error) bool {
+	var said *upstream.Error
+	return errors.As(err, &said) && (strings.HasPrefix(said.Code, "28") || said.Code == "3D000")
+}
+
 // pool takes in what a pool counts.
 func pool(s *diagnosis.Sight, p *instance.Stats, st *proxy.Stats) {
 	s.Reached, s.Up, s.Breaker, s.Most = p.Reached, p.Up, p.Breaker, p.Most
@@ -55,7 +64,7 @@ func pool(s *diagnosis.Sight, p *instance.Stats, st *proxy.Stats) {
 		why = p.Said
 	}
 	if why != nil && !(p.Reached && instance.Answered(why)) { // a server that refuses one user can be reached
-		s.Error = why.Error()
+		s.Error, s.Refused = why.Error(), wrongLogin(why)
 	}
 	s.Cap, s.Limit, s.Allowance = p.Cap, p.Limit, p.Allowance
 	s.Lent, s.Idle, s.Running, s.InGap = p.Servers["active"], p.Servers["idle"], p.Running, p.InGap

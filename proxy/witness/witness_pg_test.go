@@ -149,6 +149,15 @@ func (sc *scene) awaits(within time.Duration, state diagnosis.State) diagnosis.V
 	}
 }
 
+// TestVerdictTellsARefusedLoginFromADeadServer: who has given a wrong user is not sent to look for a server that is down.
+func TestVerdictTellsARefusedLoginFromADeadServer(t *testing.T) {
+	sc := open(t, pgtest.Options{}, func(cfg *proxy.Config) { cfg.Upstream.User = "nobody_here" })
+	v := sc.awaits(time.Minute, diagnosis.Down)
+	if !strings.Contains(v.Sentence, "does not let pgguard in") || !strings.Contains(v.Advice, "Correct the user, password or database") {
+		t.Errorf("%s %s", v.Sentence, v.Advice)
+	}
+}
+
 // TestVerdictNamesWhoHoldsWhatOthersWaitFor: a client whose name is made to break pages and terminals leaves a transaction open; others wait
 // for its row. The verdict names it, as text, and its statement without what is in it; the change is an event and a line in the log.
 func TestVerdictNamesWhoHoldsWhatOthersWaitFor(t *testing.T) {

@@ -37,11 +37,11 @@ class web refused=1400
 ----
 Nothing is wrong: 4 of 10 that may run do, and nobody waits.
 
-# One that was never reached.
+# One that runs, and has never let pgguard in.
 now n=4
-database up=0 reached=0 error="server error (FATAL: password authentication failed for user \"app\" (SQLSTATE 28P01))"
+database up=0 reached=0 refused=1 error="password authentication failed for user \"app\" (SQLSTATE 28P01)"
 ----
 database down (unreachable, 80 % since 14:00:44)
-PostgreSQL at db:5432 has not been reached yet: server error (FATAL: password authentication failed for user "app" (SQLSTATE 28P01)).
-See whether PostgreSQL runs, what its log says, and whether the network lets pgguard through. Statements are refused at once; as soon as it answers work is let in again, by and by.
+PostgreSQL at db:5432 does not let pgguard in: password authentication failed for user "app" (SQLSTATE 28P01).
+PostgreSQL runs. Correct the user, password or database of the upstream; pgguard check --connect says what is wrong. Until then statements are refused at once.
 refused=0 waiting=0 servers=0 down_seconds=3
