@@ -114,6 +114,9 @@ var noTLS = upstream.ParseError(encode(nil, &pgproto3.ErrorResponse{
 	Message: "guard: this address takes connections over TLS only; give sslmode=require",
 })[wire.HeaderSize:])
 
+// errWantsTLS is why a client leaves that was told that there is no TLS.
+var errWantsTLS = errors.New("it asks for TLS, which is off here: take sslmode out of its URL (and PGSSLMODE), or see tls.mode")
+
 // handshakeByte begins a client that speaks TLS without asking first.
 const handshakeByte = 0x16
 
@@ -134,6 +137,9 @@ func (srv *Server) enter(ctx context.Context, nc net.Conn, l *listener) (net.Con
 	asked := map[wire.Kind]bool{}
 	for {
 		p, err := readStartup(nc)
+		if mode == TLSOff && asked[wire.KindSSL] && errors.Is(err, io.EOF) {
+			err = errWantsTLS
+		}
 		if err != nil {
 			return nc, nil, err
 		}

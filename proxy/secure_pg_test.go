@@ -121,6 +121,19 @@ func TestClientsOverTLS(t *testing.T) {
 	}
 }
 
+// TestLogNamesAClientThatWantsTLSWhereThereIsNone: libpq says it to the client, and the log to who runs the guard.
+func TestLogNamesAClientThatWantsTLSWhereThereIsNone(t *testing.T) {
+	g, log := loggedGuard(t, func(*Config) {})
+	if got, err := libpq(fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=require", g.addr), "select 1"); err == nil {
+		t.Fatalf("let in: %s", got)
+	}
+	const want = "it asks for TLS, which is off here: take sslmode out of its URL (and PGSSLMODE), or see tls.mode"
+	eventually(t, "logged", func() bool {
+		lines := log.lines(t, "client not admitted")
+		return len(lines) == 1 && lines[0]["error"] == want
+	})
+}
+
 // TestStatementsOverTLS: what clients do is the same over TLS, in results of any size, and cancel requests arrive.
 func TestStatementsOverTLS(t *testing.T) {
 	d := newDoors(t)
