@@ -220,7 +220,7 @@ func knownKey(key string) error {
 	case ruleOf(key) != nil:
 		return nil
 	case plainKey.MatchString(key):
-		return fmt.Errorf("unknown key %s", key)
+		return fmt.Errorf("unknown key %s: it is none of libpq's; what a driver or a framework reads belongs into the application's URL only", key)
 	}
 	return errors.New("is neither a URL that starts with postgres:// nor key=value pairs")
 }

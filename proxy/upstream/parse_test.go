@@ -105,7 +105,7 @@ func TestParseNamesTheFaultAndNeverThePassword(t *testing.T) {
 		"host=db sslmode=hunter2":                                                   "sslmode has a value that PostgreSQL does not know",
 		"host=db gssencmode=no":                                                     `gssencmode "no" is one that PostgreSQL does not know; use disable, prefer`,
 		"host=db target_session_attrs=bogus":                                        `target_session_attrs "bogus" is one`,
-		"postgres://app:hunter2@db/d?pool=5":                                        "unknown key pool",
+		"postgres://app:hunter2@db/d?pool=5":                                        "unknown key pool: it is none of libpq's; what a driver or a framework reads belongs into the application's URL only",
 		"postgres://app:hunter2@db/d?options=-cfoo=1":                               "options is not available for an upstream: settings are",
 		"postgres://app:hunter2@db:99999/d":                                         "port is not a number",
 		"postgres://app:hunter2@[::1/d":                                             "closing bracket",
