@@ -89,7 +89,7 @@ func (c *converter) lower(key string) string {
 func (c *converter) clients() {
 	n := c.set(c.root.child("max_clients"), strconv.Itoa(c.number("max_client_conn")), c.at("max_client_conn"))
 	if c.at("max_client_conn").line == 0 {
-		n.remarks = append(n.remarks, "max_client_conn: 100 is PgBouncer's default; an idle client costs about 8 KiB here")
+		n.remarks = append(n.remarks, "max_client_conn: 100 is PgBouncer's default; an idle client costs about 7 KiB here")
 	}
 	for _, k := range []struct{ theirs, ours string }{
 		{"max_db_client_connections", "max_clients_per_database"}, {"max_user_client_connections", "max_clients_per_user"},
