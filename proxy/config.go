@@ -314,7 +314,7 @@ func (c Config) Validate() []error {
 		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)
 	}
 	if c.Upstream.Host == "" && len(c.Databases) == 0 {
-		bad("upstream: is missing; give postgres://user:password@host:port/database")
+		bad("upstream: is missing; give postgres://user:password@host:port/database by --upstream, PGGUARD_UPSTREAM or upstream in the file (DATABASE_URL is not read)")
 	}
 	for _, err := range c.Pool.Validate() {
 		bad("pool.%w", err)

@@ -33,7 +33,7 @@ func (s *service) bind(ctx context.Context, listen func() error) error {
 			patience = s.file.Shutdown.Grace.Std()
 		}
 		if time.Since(began) >= patience {
-			return err
+			return fmt.Errorf("%w; another program has this address: end it, or choose another (--listen, --http)", err)
 		}
 		if !said {
 			said = true

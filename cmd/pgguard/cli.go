@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -74,9 +75,9 @@ type cli struct {
 // settings are the flags that win over the configuration file.
 type settings struct {
 	Upstream  string   `env:"PGGUARD_UPSTREAM" placeholder:"URL" help:"The PostgreSQL server, a libpq URL or DSN. Others can read a password in a command line; prefer the variable."`
-	Listen    []string `env:"PGGUARD_LISTEN" placeholder:"ADDR" help:"Address for clients, host:port or unix:DIR; can be repeated."`
-	HTTP      string   `name:"http" env:"PGGUARD_HTTP" placeholder:"ADDR" help:"Address of metrics and health checks, or off."`
-	Mode      string   `env:"PGGUARD_MODE" placeholder:"MODE" help:"enforce, or observe: only report what would be refused."`
+	Listen    []string `env:"PGGUARD_LISTEN" placeholder:"ADDR" help:"Address for clients, host:port or unix:DIR; can be repeated. Without one, 127.0.0.1:6432."`
+	HTTP      string   `name:"http" env:"PGGUARD_HTTP" placeholder:"ADDR" help:"Address of dashboard, metrics and health checks, or off. Without one, 127.0.0.1:9432."`
+	Mode      string   `env:"PGGUARD_MODE" placeholder:"MODE" help:"enforce, or observe: only report what would be refused. Without one, enforce."`
 	LogFormat string   `env:"PGGUARD_LOG_FORMAT" placeholder:"FORMAT" help:"text or json."`
 	LogLevel  string   `env:"PGGUARD_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error."`
 }
@@ -126,6 +127,18 @@ func newParser(s streams) *kong.Kong {
 	)
 }
 
+// wrongLine is what is wrong with a command line. A URL is not repeated: it may have a password.
+func wrongLine(args []string, err error) string {
+	text := err.Error()
+	if len(args) == 0 || args[0] != "serve" || !strings.HasPrefix(text, "unexpected argument ") {
+		return text
+	}
+	if strings.Contains(text, "://") {
+		return "serve takes no argument: give the database by --upstream or PGGUARD_UPSTREAM"
+	}
+	return text + "; give a configuration file by -c"
+}
+
 // run runs the command line and returns the exit code. It writes errors to s.err, one line each.
 func run(ctx context.Context, args []string, s streams) (code int) {
 	defer func() {
@@ -140,7 +153,7 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 	parser := newParser(s)
 	command, err := parser.Parse(args)
 	if err != nil {
-		_, _ = fmt.Fprintf(s.err, "pgguard: %v\nSee pgguard --help.\n", err)
+		_, _ = fmt.Fprintf(s.err, "pgguard: %s\nSee pgguard --help.\n", wrongLine(args, err))
 		return exitUsage
 	}
 	e := &env{streams: s, ctx: ctx, app: parser.Model}

@@ -45,7 +45,9 @@ func (c *incidentsCmd) read(ctx context.Context, say io.Writer) (incidents []dia
 		return readIncidents(c.File, say)
 	}
 	var page admin.Events
-	err = errors.Join(c.get(ctx, "/api/v1/incidents", &incidents), c.get(ctx, "/api/v1/events", &page))
+	if err = c.get(ctx, "/api/v1/incidents", &incidents); err == nil {
+		err = c.get(ctx, "/api/v1/events", &page)
+	}
 	return incidents, page.Events, err
 }
 

@@ -45,7 +45,7 @@ func manual(app *kong.Application) string {
 	p(`.TH PGGUARD 1 "" "pgguard %s" "User commands"`, roff(versionName()))
 	p(".SH NAME\npgguard \\- a pooling proxy for PostgreSQL\n.SH SYNOPSIS")
 	p(".B pgguard\n.I command\n[\\fIflags\\fR]\n.SH DESCRIPTION\n%s", roff(app.Help))
-	p("The address that applications connect to is 127.0.0.1:6432 unless it is told another; metrics and health checks are at 127.0.0.1:9432.\n.SH COMMANDS")
+	p("The address that applications connect to is 127.0.0.1:6432 unless it is told another; dashboard, metrics and health checks are at 127.0.0.1:9432.\n.SH COMMANDS")
 	for _, c := range commands(app) {
 		p(".SS pgguard %s%s", roff(c.Name), roff(positional(c)))
 		p("%s", roff(c.Help))

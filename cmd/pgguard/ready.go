@@ -134,7 +134,7 @@ func getReady(ctx context.Context, url string, before error) error {
 		if ctx.Err() != nil {
 			return before
 		}
-		return err
+		return nobodyThere(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if resp.StatusCode == http.StatusOK {

@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"pgguard/proxy/paper"
@@ -84,6 +86,14 @@ func (r *remote) get(ctx context.Context, path string, value any) error {
 	return nil
 }
 
+// nobodyThere has an error about pages say what to look at where nobody listens.
+func nobodyThere(err error) error {
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return fmt.Errorf("%w; no pgguard has its pages there: is it running, and is this its address (--http, PGGUARD_HTTP, http in its file)?", err)
+}
+
 // ask asks for a page that is read for as long as it lasts.
 func (r *remote) ask(ctx context.Context, path string) (*http.Response, error) {
 	request, err := r.request(ctx, path)
@@ -96,7 +106,7 @@ func (r *remote) ask(ctx context.Context, path string) (*http.Response, error) {
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("ask pgguard: %w", err)
+		return nil, fmt.Errorf("ask pgguard: %w", nobodyThere(err))
 	}
 	if answer.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))

@@ -44,7 +44,7 @@ in
     http = lib.mkOption {
       type = lib.types.str;
       default = "127.0.0.1:9432";
-      description = "Address of metrics and health checks, or off.";
+      description = "Address of dashboard, metrics and health checks, or off.";
     };
 
     settings = lib.mkOption {
