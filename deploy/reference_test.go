@@ -67,7 +67,10 @@ func keys(text string) (start []string, all []key) {
 	return start, all
 }
 
-// prose is a comment as Markdown: what is indented is an example.
+// aPage is a page of the handbook, as the annotated file names it.
+var aPage = regexp.MustCompile(`docs/([a-z-]+\.md)`)
+
+// prose is a comment as Markdown: what is indented is an example, and pages are links.
 func prose(lines []string) string {
 	var b strings.Builder
 	example := false
@@ -78,6 +81,8 @@ func prose(lines []string) string {
 		}
 		if example {
 			line = strings.TrimPrefix(line, "  ")
+		} else {
+			line = aPage.ReplaceAllString(line, "[$1]($1)")
 		}
 		b.WriteString(line + "\n")
 	}
