@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"reflect"
 	"slices"
 
@@ -121,8 +122,24 @@ func (t *trial) logIn(u upstream.Upstream) (string, error) {
 	if role := map[string]string{"on": ", a standby,", "off": ", a primary,"}[reported["in_hot_standby"]]; role != "" {
 		told += role
 	}
+	over := ""
 	if c, ok := h.Conn.(*tls.Conn); ok {
-		return told + " over " + tls.VersionName(c.ConnectionState().Version), nil
+		over = tls.VersionName(c.ConnectionState().Version)
 	}
-	return told + " without TLS", nil
+	return told + lacks(h.Conn.RemoteAddr(), &u.TLS, over), nil
+}
+
+// lacks says by which TLS a login went, "" being none, and what that leaves open to others between here and the server.
+func lacks(at net.Addr, s *upstream.Security, over string) string {
+	tcp, ok := at.(*net.TCPAddr)
+	far := ok && !tcp.IP.IsLoopback()
+	switch {
+	case over == "" && far:
+		return " without TLS: others on the way can read and change what is sent; sslmode=verify-full prevents it"
+	case over == "":
+		return " without TLS"
+	case far && s.Mode != "verify-full" && s.RootCert != "system":
+		return " over " + over + ": nobody makes sure that it is this server; sslmode=verify-full does"
+	}
+	return " over " + over
 }
