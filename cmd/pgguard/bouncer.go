@@ -121,6 +121,13 @@ func (b *bouncer) pid(took bool) (err error) {
 	return err
 }
 
+// leavePID has the pidfile stay when this process ends: it is the next one's, which writes its number there at about that time.
+func (b *bouncer) leavePID() {
+	if b != nil {
+		b.removePID = nil
+	}
+}
+
 // close removes the pidfile, if there is one of this process.
 func (b *bouncer) close() {
 	if b.removePID != nil {

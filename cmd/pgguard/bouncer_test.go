@@ -3,17 +3,40 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"pgguard/proxy/config"
+	"pgguard/proxy/config/pgbouncer"
 )
 
 // startBouncer is start for a guard in PgBouncer's place.
 func startBouncer(t *testing.T, g guard) *running {
 	t.Helper()
 	return start(t, g, "http: off\n", func(s *service) { s.bouncer = &bouncer{lines: newSpool(io.Discard)} })
+}
+
+// TestWhoHasHandedOverLeavesThePidfile: the next process is about to write its number there, and must not lose it to the end of this one.
+func TestWhoHasHandedOverLeavesThePidfile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pid")
+	b := &bouncer{process: pgbouncer.Process{PIDFile: path}}
+	if err := b.pid(false); err != nil {
+		t.Fatal(err)
+	}
+	s := &service{guard: newFakeGuard(), file: config.Default(), bouncer: b, log: slog.New(slog.DiscardHandler)}
+	s.guard.(*fakeGuard).await = func(context.Context) error { return nil }
+	if err := s.handedOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.close()
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSignalsEndAsPgBouncerDoes: SIGTERM waits for clients to leave, SIGINT for their transactions, a second signal and SIGQUIT for nothing, and

@@ -201,6 +201,7 @@ func (n *succession) start(ctx context.Context) error {
 
 // handedOver serves who is still here, until nobody is, or takeover.grace is over, or a signal comes; then it is as if this process were told to end.
 func (s *service) handedOver(ctx context.Context) error {
+	s.bouncer.leavePID()
 	wait, stop := context.WithTimeout(ctx, s.file.Takeover.Grace.Std())
 	defer stop()
 	left := make(chan error, 1)
