@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgguard/pool"
 )
 
 // refusalRows returns the cells of the table below the heading "Refusals", by reason.
@@ -55,6 +57,21 @@ func TestDocsHaveEveryRefusal(t *testing.T) {
 	}
 	for reason := range rows {
 		t.Errorf("docs/refusals.md: there is no reason `%s`", reason)
+	}
+}
+
+// TestDocsHaveEveryLack: the DETAIL has one of these words, and somebody looks it up.
+func TestDocsHaveEveryLack(t *testing.T) {
+	page, err := os.ReadFile("../docs/refusals.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, about, _ := strings.Cut(string(page), "- `lack` in it is ")
+	about, _, _ = strings.Cut(about, "\n- ")
+	for _, lack := range []pool.Lack{pool.LackServer, pool.LackShare, pool.LackReserve, pool.LackToken, pool.LackSlow, pool.LackConvoy, pool.LackKey, pool.LackLogin, pool.LackCeiling} {
+		if !strings.Contains(about, "`"+string(lack)+"`") {
+			t.Errorf("docs/refusals.md does not say what lack=%s is: %q", lack, about)
+		}
 	}
 }
 
