@@ -55,7 +55,7 @@ const ALPN = "postgresql"
 // stamp is the files at one look; nil: one that is not there, or not given.
 type stamp [4]fs.FileInfo
 
-// NewCertificates reads the files. tell is called when they have changed, by any goroutine; it may be nil.
+// NewCertificates reads the files. tell is called when they have changed, or cannot be used, by any goroutine; it may be nil.
 func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
 	c := &Certificates{files: f, tell: tell, looked: time.Now()}
 	c.seen = f.stamp()
@@ -109,12 +109,13 @@ func (c *Certificates) Reload() error {
 }
 
 func (c *Certificates) reloadLocked(s stamp) error {
+	changed := !s.same(&c.seen)
 	c.seen = s
 	cfg, err := c.files.read()
 	if err == nil {
 		c.config.Store(cfg)
 	}
-	if c.tell != nil {
+	if c.tell != nil && (changed || err != nil) {
 		c.tell(err)
 	}
 	return err
