@@ -1,12 +1,16 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -313,9 +317,7 @@ func (c Config) Validate() []error {
 	if c.MaxPinned < 0 {
 		bad("pool.max_pinned: %d is negative; give a number of clients or auto", c.MaxPinned)
 	}
-	if c.Upstream.Host == "" && len(c.Databases) == 0 {
-		bad("upstream: is missing; give postgres://user:password@host:port/database by --upstream, PGGUARD_UPSTREAM or upstream in the file (DATABASE_URL is not read)")
-	}
+	c.validateUpstreams(bad)
 	for _, err := range c.Pool.Validate() {
 		bad("pool.%w", err)
 	}
@@ -360,6 +362,56 @@ func (c Config) validateTimes() []error {
 		bad("shutdown.idle_grace: %s is negative; 0 tells idle clients to go at once", c.IdleGrace)
 	}
 	return faults
+}
+
+// validateUpstreams refuses to have none, and those that are pgguard itself: it would wait for its own answers.
+func (c Config) validateUpstreams(bad func(string, ...any)) {
+	if c.Upstream.Host == "" && len(c.Databases) == 0 {
+		bad("upstream: is missing; give postgres://user:password@host:port/database by --upstream, PGGUARD_UPSTREAM or upstream in the file (DATABASE_URL is not read)")
+	}
+	if c.LikePgBouncer { // whose lines may lead to its own console
+		return
+	}
+	const itself = "is an address of pgguard itself (listen); give that of PostgreSQL"
+	if c.isItself(c.Upstream) {
+		bad("upstream: " + itself)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Databases)) {
+		if u := c.Databases[name].Upstream; u.Identity() != c.Upstream.Identity() && c.isItself(u) { // what it has from above is told above
+			bad("databases.%s.upstream: "+itself, name)
+		}
+	}
+}
+
+// isItself is true if one of an upstream's places is an address for clients, as far as the text of both shows it.
+func (c Config) isItself(u upstream.Upstream) bool {
+	for _, p := range u.Places() {
+		host := cmp.Or(p.HostAddr, p.Host)
+		for _, l := range c.Listen {
+			if dir, ok := strings.CutPrefix(l.Addr, "unix:"); ok {
+				if p.Host == filepath.Clean(dir) && SocketPort(c.Listen) == strconv.Itoa(p.Port) {
+					return true
+				}
+				continue
+			}
+			at, port, err := net.SplitHostPort(l.Addr)
+			if err != nil || port != strconv.Itoa(p.Port) {
+				continue
+			}
+			if everywhere := at == "" || net.ParseIP(at).IsUnspecified(); everywhere && IsLoopback(host) || numbered(at) == numbered(host) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// numbered is a host by its address, where that is known without asking.
+func numbered(host string) string {
+	if host == "localhost" {
+		return "127.0.0.1"
+	}
+	return host
 }
 
 // validateListener refuses addresses that cannot be listened on, and those that other machines can reach, unless clients prove who they are and

@@ -34,7 +34,7 @@ const (
 // Run implements the command.
 func (c *readyCmd) Run(e *env) error {
 	if c.Config == "" && c.Upstream == "" {
-		c.Upstream = "postgres://127.0.0.1/postgres" // what is asked is the guard
+		c.Upstream = "postgres://db/postgres" // what is asked is the guard
 	}
 	f, err := c.load(c.Config)
 	if err != nil {

@@ -18,7 +18,7 @@ let
   });
   # Faults of the configuration are faults of the build.
   checked = if !cfg.checkConfig then file else pkgs.runCommand "pgguard-checked.yaml" { } ''
-    PGGUARD_UPSTREAM=postgres://build@127.0.0.1/build ${cfg.package}/bin/pgguard check ${file} >/dev/null
+    PGGUARD_UPSTREAM=postgres://build@db/build ${cfg.package}/bin/pgguard check ${file} >/dev/null
     cp ${file} $out
   '';
   streams = map (addr: if lib.hasPrefix "unix:" addr then "${lib.removePrefix "unix:" addr}/.s.PGSQL.6432" else addr) cfg.listen;
