@@ -80,7 +80,7 @@ features: build  ## compare session features with a direct connection and PgBoun
 	bin/pgguard-bench features --start-server --target direct --target pgbouncer$(if $(PGBOUNCER),=$(PGBOUNCER)) --target guard=bin/pgguard --markdown
 
 difference: deps  ## random sessions direct and through the guard for DIFFERENCE (1h), until one differs
-	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestDifference$$' ./proxy/conformance/difference
+	DIFFERENCE=$(or $(DIFFERENCE),1h) go test -tags 'pg spoil' -count 1 -timeout 0 -v -run 'TestDifference$$' ./proxy/conformance/difference
 
 upgrade: deps  ## replace the program twice under UPGRADE_CLIENTS (200) busy clients; says the longest stall
 	PGGUARD_UPGRADE_CLIENTS=$(or $(UPGRADE_CLIENTS),200) go test -tags pg -count 1 -v -run TestUpgradeCostsNobodyAnything ./cmd/pgguard
@@ -89,7 +89,7 @@ world: deps  ## random sessions while tables, types and settings change beside t
 	DIFFERENCE_WORLD=$(or $(DIFFERENCE_WORLD),30m) go test -tags pg -count 1 -timeout 0 -v -run 'TestWorld$$' ./proxy/conformance/difference
 
 ledger: deps  ## what clients were told against what is in the table, while servers die, for LEDGER (1h), until one round is wrong
-	LEDGER=$(or $(LEDGER),1h) go test -tags pg -count 1 -timeout 0 -v -run 'TestLedger$$' ./proxy/conformance/ledger
+	LEDGER=$(or $(LEDGER),1h) go test -tags 'pg spoil' -count 1 -timeout 0 -v -run 'TestLedger$$' ./proxy/conformance/ledger
 
 drivers: build  ## end to end with real drivers, a pool of 4 and 50 noisy neighbours
 	sh proxy/conformance/drivers/run.sh
