@@ -284,7 +284,7 @@ func (p *Pool) GiveUp(w *Waiter, now time.Time) error {
 	return p.refusedLocked(w, queue.Waited.String(), now.Sub(w.place.Since()))
 }
 
-// Decline is Release of what was granted to a client that has gone: nothing was done with it.
+// Decline is Release of what was granted to a client that has gone, or has been told to: nothing was done with it.
 func (p *Pool) Decline(l Lease, now time.Time) {
 	p.Left(l, now)
 	p.mu.Lock()

@@ -13,7 +13,7 @@ import (
 // costs a system call for each statement that waits.
 const longWait = 10 * time.Millisecond
 
-// Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called.
+// Granted implements pool.Grantee: the request's bytes go to the server at once, whoever called, unless the client has been told to go.
 func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duration) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -25,37 +25,20 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 	gone := waited >= longWait && s.conn.Gone() // which its goroutine may be late to see
 	s.mu.Lock()
 	s.asked = false
+	if s.inVain(granted, gone, now) {
+		return
+	}
 	keeps := s.state == awaiting
 	l := s.link
-	switch {
-	case gone && s.state == queued:
-		s.endLocked(io.EOF)
-		s.mu.Unlock()
-		s.route.inst.Pool.Decline(granted, now)
-		s.conn.Interrupt()
-		return
-	case s.state == leaving: // whoever leaves waits for this before it takes its server away
-		s.cond.Broadcast()
-		s.mu.Unlock()
-		if l == nil {
-			s.route.inst.Pool.Release(granted, now) // for nothing if that was lost which it waited with
-		}
-		return
-	case keeps && l == nil: // the server that was kept died while it was being granted a token
-		s.mu.Unlock()
-		s.Refused(refusedState)
-		return
-	case keeps:
+	if keeps {
 		l.rested = false
-	default:
-		if l = s.takeLocked(b, granted, now); l == nil {
-			// The server died while it was idle: nothing was sent, so another takes its place.
-			s.asked = true
-			s.mu.Unlock()
-			s.route.inst.Pool.Discard(granted, "dead when lent", now)
-			s.route.inst.Pool.Get(&s.waiter, now)
-			return
-		}
+	} else if l = s.takeLocked(b, granted, now); l == nil {
+		// The server died while it was idle: nothing was sent, so another takes its place.
+		s.asked = true
+		s.mu.Unlock()
+		s.route.inst.Pool.Discard(granted, "dead when lent", now)
+		s.route.inst.Pool.Get(&s.waiter, now)
+		return
 	}
 	b.print.Store(uint32(s.waiter.Print))
 	b.moves++
@@ -77,6 +60,35 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 		return
 	}
 	l.sendFirst(prefix, now)
+}
+
+// inVain deals with what is granted to a client for which nothing is sent, and says whether it is. gone: its connection has ended. It is called with mu held,
+// and unlocks it then.
+func (s *session) inVain(granted pool.Lease, gone bool, now time.Time) bool {
+	in, l := s.route.inst, s.link
+	if gone && s.state == queued {
+		s.endLocked(io.EOF)
+	}
+	switch {
+	case s.close != nil && s.state == queued: // what has not been sent when its client is told to go never is
+		s.mu.Unlock()
+		in.Pool.Decline(granted, now)
+		s.conn.Interrupt()
+	case s.state == leaving: // whoever leaves waits for this before it takes its server away
+		s.cond.Broadcast()
+		s.mu.Unlock()
+		if l == nil {
+			in.Pool.Decline(granted, now) // for nothing if that was lost which it waited with
+		}
+	case s.state == awaiting && l == nil: // the server that was kept died while it was being granted a token
+		s.mu.Unlock()
+		s.Refused(refusedState)
+	case s.state == awaiting && s.close != nil: // the token ends with the lease, when the server has been cleaned
+		s.mu.Unlock()
+	default:
+		return false
+	}
+	return true
 }
 
 // takeLocked makes a link of the session and a backend that it has been granted; nil: the backend ends. It is called with mu held.

@@ -40,7 +40,7 @@ func (b *backend) receive(l *link, m []byte, whole bool) translate.Fate {
 	}
 	if l.lease.Prepared() && s != nil {
 		b.news = append(b.news, s.newsLocked(b)...)
-		if s.state == preparing {
+		if s.state == preparing && s.close == nil { // else it has been told to go, and what has not been sent is never sent
 			b.todo, b.todoIn = l.firstLocked(nil, nil, time.Now())
 		}
 	}
