@@ -38,7 +38,7 @@ type Library struct {
 	heads [buckets]atomic.Pointer[entry]
 	seen  [buckets]atomic.Uint32 // of texts seen once as unnamed statements: a part of their hash
 
-	used  atomic.Int64 // bytes, exact: the sum of cost over the table
+	used  atomic.Int64 // bytes, exact: the sum of cost over the table, and over what clients hold by name beside it
 	count atomic.Int64
 
 	shelves atomic.Uint32
@@ -103,6 +103,9 @@ func (t *Shelf) Named(body []byte, under translate.Parsing, at translate.Age) *t
 	}
 	e := newEntry(body, under)
 	if !e.Shareable() {
+		if !t.HasRoom(body) {
+			return nil
+		}
 		return t.Private(body, at)
 	}
 	return t.add(e, hash, at)
@@ -137,6 +140,23 @@ func (t *Library) Private(body []byte, at translate.Age) *translate.Statement {
 	defer t.mu.Unlock()
 	st.Name = t.nextName()
 	return st
+}
+
+// HasRoom implements translate.Library.
+func (t *Library) HasRoom(body []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.makeRoom(int64(entryCost + len(body)))
+}
+
+// Count implements translate.Library.
+func (t *Library) Count(st *translate.Statement, held bool) {
+	cost, one := int64(entryCost+len(st.Body)), int64(1)
+	if !held {
+		cost, one = -cost, -1
+	}
+	t.used.Add(cost)
+	t.count.Add(one)
 }
 
 func newEntry(body []byte, under translate.Parsing) *entry {
@@ -179,7 +199,7 @@ func (t *Shelf) add(e *entry, hash uint64, at translate.Age) *translate.Statemen
 // maxSweep bounds how many statements one addition looks at for something to forget.
 const maxSweep = 256
 
-// makeRoom forgets statements that no client holds by name and nobody has used since the hand passed last, until cost
+// makeRoom forgets shared statements that no client holds by name and nobody has used since the hand passed last, until cost
 // more bytes fit. It is called with mu held.
 func (t *Library) makeRoom(cost int64) bool {
 	for range maxSweep {

@@ -83,3 +83,26 @@ func TestUnnamedStatementsAreSharedFromTheSecondTime(t *testing.T) {
 		}
 	}
 }
+
+// What is not shared counts while a client's name means it, is not given where there is no room, and goes back exactly.
+func TestStatementsOfOneClientCount(t *testing.T) {
+	table := New(1 << 12).Shelf()
+	var held []*translate.Statement
+	for n := 0; ; n++ {
+		st := table.Named(body(fmt.Sprintf("explain select %d", n)), translate.PlainParsing, 1)
+		if st == nil {
+			break
+		}
+		table.Count(st, true)
+		held = append(held, st)
+	}
+	if len(held) == 0 || table.HasRoom(body("explain select 100")) || table.used.Load() > table.limit {
+		t.Errorf("%d statements, %d bytes of %d", len(held), table.used.Load(), table.limit)
+	}
+	for _, st := range held {
+		table.Count(st, false)
+	}
+	if count, bytes := table.Stats(); count != 0 || bytes != 0 {
+		t.Errorf("%d statements in %d bytes are left", count, bytes)
+	}
+}

@@ -392,11 +392,11 @@ func readable(st *Statement) bool { return st == nil || utf8.ValidString(st.Body
 // takeBack undoes what a message has changed, because the server has not done it. failed: it is the very message that failed, which
 // has forgotten the unnamed statement if it was a Parse of it.
 func (l *Lease) takeBack(e *expectation, failed bool) {
-	if e.adds != nil {
+	if e.adds != "" {
 		l.s.prepared.remove(e.adds)
 	}
 	if e.drops != nil {
-		l.s.prepared.spoil(e.drops)
+		l.s.prepared.restore(e.drops)
 	}
 	if e.name != "" {
 		l.rename(e.name, e.meant)

@@ -168,7 +168,11 @@ func (l *Lease) underSettings(st *Statement) *Statement {
 			}
 		}
 		if hidden || (l.flux && !l.s.prepared.has(st)) {
-			return l.c.Library.Private(st.appendAgain(nil), at)
+			other := l.c.Library.Private(st.appendAgain(nil), at)
+			if other.Body == st.Body {
+				other.Body = st.Body // one text in memory: a client may have all of its statements read anew
+			}
+			return other
 		}
 	}
 	return st

@@ -15,6 +15,7 @@ type Client struct {
 	told     string   // what it was told of its application_name
 	warns    bool
 	names    map[string]*name // its prepared statements
+	naming   int              // bytes that these cost beside the statements
 	unnamed  *Statement       // the unnamed one; nil: none
 	stock    []*stocked       // what it has prepared by SQL
 	memory   *memory          // its mark; nil: it has not used a sequence
@@ -163,7 +164,8 @@ func (c *Client) said(text []byte) *name {
 // setName makes a name mean st, or nothing if st is nil.
 func (c *Client) setName(text string, st *Statement) {
 	if old := c.names[text]; old != nil {
-		old.st.Held.Add(-1)
+		c.naming -= nameCost + len(text)
+		c.drop(old.st)
 	}
 	if st == nil {
 		delete(c.names, text)
@@ -173,8 +175,25 @@ func (c *Client) setName(text string, st *Statement) {
 		c.names = map[string]*name{}
 	}
 	c.names[text] = &name{text, st}
-	st.Held.Add(1)
+	c.naming += nameCost + len(text)
+	if st.Held.Add(1) == 1 && !st.Shared {
+		c.Library.Count(st, true)
+	}
 }
+
+// drop notes that a name of the client's does not mean st any more.
+func (c *Client) drop(st *Statement) {
+	if st.Held.Add(-1) == 0 && !st.Shared {
+		c.Library.Count(st, false)
+	}
+}
+
+// nameCost is what a name costs beside its text: its place in the map, its struct and the texts' headers.
+const nameCost = 144
+
+// maxNaming is how many bytes the names of one client may cost, about six thousand: drivers keep up to a thousand or so, and who never closes
+// any has as many as statements. Those beyond are known to the server alone, which the client keeps for them.
+const maxNaming = 1 << 20
 
 // Deallocate forgets a statement that the client has prepared, unless its server keeps it, and says whether there was one of that name.
 func (c *Client) Deallocate(text []byte) bool {
@@ -201,9 +220,9 @@ func (c *Client) Close(text []byte) {
 // DeallocateAll forgets all of the client's statements but the unnamed one.
 func (c *Client) DeallocateAll() {
 	for _, n := range c.names {
-		n.st.Held.Add(-1)
+		c.drop(n.st)
 	}
-	c.names, c.stock = nil, nil
+	c.names, c.naming, c.stock = nil, 0, nil
 }
 
 // DiscardAll makes the session like a new one.

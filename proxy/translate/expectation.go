@@ -76,16 +76,17 @@ type expectation struct {
 
 // effect is what a message changes, noted when it is sent and taken back if it does not succeed.
 type effect struct {
-	adds, drops *Statement // the server has it; has it no more
-	name        string     // what the client's name means; "": none
-	meant       *Statement // what it meant before
-	unnamed     bool       // the client's unnamed statement
-	before      *Statement // what that was
-	server      bool       // the server's unnamed statement
-	sequences   bool       // the server forgets what it remembers of sequences
-	deallocates bool       // by SQL: the server was given something of that name to drop
-	stocks      *stocked   // the server has it
-	hands       bool       // the client is dedicated to the server
+	adds        string         // the server has the guard's statement of this name
+	drops       *preparedEntry // it has it no more
+	name        string         // what the client's name means; "": none
+	meant       *Statement     // what it meant before
+	unnamed     bool           // the client's unnamed statement
+	before      *Statement     // what that was
+	server      bool           // the server's unnamed statement
+	sequences   bool           // the server forgets what it remembers of sequences
+	deallocates bool           // by SQL: the server was given something of that name to drop
+	stocks      *stocked       // the server has it
+	hands       bool           // the client is dedicated to the server
 }
 
 // ends is true if a message of this type ends the answer.

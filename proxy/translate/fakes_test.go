@@ -13,6 +13,7 @@ type shelf struct {
 	seen map[book]bool
 	last int
 	full bool // it takes no more
+	own  int  // bytes that clients hold by name and nobody shares
 }
 
 // book is what makes shared statements differ.
@@ -36,10 +37,10 @@ func (s *shelf) Named(body []byte, under Parsing, at Age) *Statement {
 	}
 	st := NewStatement(body, under)
 	switch {
-	case !st.Shareable():
-		return s.Private(body, at)
 	case s.full:
 		return nil
+	case !st.Shareable():
+		return s.Private(body, at)
 	}
 	st.Name, st.Age, st.Shared = s.name(), at, true
 	s.all[k] = st
@@ -63,6 +64,16 @@ func (s *shelf) Private(body []byte, at Age) *Statement {
 	st := NewStatement(body, PlainParsing)
 	st.Name, st.Age = s.name(), at
 	return st
+}
+
+func (s *shelf) HasRoom([]byte) bool { return !s.full }
+
+func (s *shelf) Count(st *Statement, held bool) {
+	if held {
+		s.own += len(st.Body)
+	} else {
+		s.own -= len(st.Body)
+	}
 }
 
 func (s *shelf) Look(text []byte) (sql.Result, uint64) { return sql.Scan(text), 0 }

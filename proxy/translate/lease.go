@@ -147,7 +147,7 @@ func (l *Lease) Forsake() {
 		if e.kind == query {
 			continue
 		}
-		e.adds, e.drops, e.hands, e.sequences = nil, nil, false, false // of the server, which somebody else deals with
+		e.adds, e.drops, e.hands, e.sequences = "", nil, false, false // of the server, which somebody else deals with
 		l.takeBack(&e, i == l.owed.first)
 	}
 }

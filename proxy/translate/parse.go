@@ -115,7 +115,7 @@ func (w *sending) prepare(st *Statement, e effect, size int, said *name) {
 		w.replace(size)
 		w.out = wire.AppendParse(w.out, st.Name, st.Body)
 		l.s.prepared.add(st, moment{w.now, l.s.told.Load()})
-		e.adds = st
+		e.adds = st.Name
 		l.extended(expectation{kind: parse, effect: e})
 		w.asks(st, said)
 	}

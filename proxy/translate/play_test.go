@@ -363,6 +363,15 @@ func (y *play) counts() string {
 			return fmt.Sprintf("%s is held by %d names, not %d", st.shows(), n, st.Held.Load())
 		}
 	}
+	own := 0
+	for st := range held {
+		if !st.Shared {
+			own += len(st.Body)
+		}
+	}
+	if own != y.shelf.own {
+		return fmt.Sprintf("clients hold %d bytes by name that nobody shares, %d are counted", own, y.shelf.own)
+	}
 	if pinned != y.seats.taken {
 		return fmt.Sprintf("%d clients keep their servers, %d are counted", pinned, y.seats.taken)
 	}

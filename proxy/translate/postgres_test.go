@@ -654,10 +654,13 @@ func (p *postgres) ends() {
 
 // believes returns what is not as a guard believes that it is.
 func (p *postgres) believes(s *Server) string {
-	for st := range s.prepared.entries {
-		is := p.statements[st.Name]
+	for name, e := range s.prepared.entries {
+		is, st := p.statements[name], e.of.Value()
 		if is == nil {
-			return fmt.Sprintf("the server lacks %s %q", st.Name, st.Text())
+			return fmt.Sprintf("the server lacks %s", name)
+		}
+		if st == nil {
+			continue // nobody has it any more
 		}
 		if list := append(split(string(st.Text())), ""); is.text != list[0] {
 			return fmt.Sprintf("%s is %q, not %q", st.Name, is.text, list[0])
@@ -665,10 +668,7 @@ func (p *postgres) believes(s *Server) string {
 	}
 	for name := range p.statements {
 		known := !strings.HasPrefix(name, StatementPrefix) || name == askName
-		for st := range s.prepared.entries {
-			known = known || st.Name == name
-		}
-		if !known {
+		if !known && s.prepared.entries[name] == nil {
 			return fmt.Sprintf("the server has %s, of which nobody knows", name)
 		}
 	}

@@ -74,9 +74,8 @@ func (w *sending) rid() {
 	w.guards(closing, effect{})
 	w.out = wire.AppendText(w.out, wire.Close, "S"+askName)
 	for e := l.s.prepared.oldest; e != nil; e = l.s.prepared.oldest {
-		w.guards(closing, effect{drops: e.st})
-		w.out = wire.AppendText(w.out, wire.Close, "S"+e.st.Name)
-		l.s.prepared.remove(e.st)
+		w.guards(closing, effect{drops: l.s.prepared.remove(e.name)})
+		w.out = wire.AppendText(w.out, wire.Close, "S"+e.name)
 	}
 }
 

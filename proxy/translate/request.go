@@ -254,6 +254,7 @@ func (c *Client) noteParse(r *Request, m *Message, on Standing) *Statement {
 	}
 	var st *Statement
 	switch flux := on.Flux || r.sets; {
+	case len(called) > 0 && (c.naming > maxNaming || (flux && !c.Library.HasRoom(body))):
 	case len(called) > 0 && flux:
 		st = c.Library.Private(body, c.Catalog.Age())
 	case len(called) > 0:

@@ -297,7 +297,7 @@ func (w *sending) ensure(st *Statement) {
 		return
 	}
 	w.makeWay(st)
-	w.guards(parse, effect{adds: st})
+	w.guards(parse, effect{adds: st.Name})
 	w.out = wire.AppendParse(w.out, st.Name, string(st.appendAgain(nil)))
 	w.l.s.prepared.add(st, moment{})
 }
@@ -308,9 +308,8 @@ func (w *sending) makeWay(st *Statement) {
 		w.makeRoom()
 		return
 	}
-	w.guards(closing, effect{drops: st})
+	w.guards(closing, effect{drops: w.l.s.prepared.remove(st.Name)})
 	w.out = wire.AppendText(w.out, wire.Close, "S"+st.Name)
-	w.l.s.prepared.remove(st)
 }
 
 // makeRoom drops what has not been used for long, so that one more statement fits. What a client that keeps its server has
@@ -318,14 +317,13 @@ func (w *sending) makeWay(st *Statement) {
 func (w *sending) makeRoom() {
 	p := &w.l.s.prepared
 	for n := len(p.entries); n > 0 && len(p.entries) >= w.l.c.MaxPrepared; n-- {
-		old := p.last()
-		if old.Held.Load() > 0 && w.l.pins|w.l.suspect != 0 {
-			p.has(old) // the next
+		old := p.oldest
+		if old.held() && w.l.pins|w.l.suspect != 0 {
+			p.use(old) // the next
 			continue
 		}
-		w.guards(closing, effect{drops: old})
-		w.out = wire.AppendText(w.out, wire.Close, "S"+old.Name)
-		p.remove(old)
+		w.guards(closing, effect{drops: p.remove(old.name)})
+		w.out = wire.AppendText(w.out, wire.Close, "S"+old.name)
 	}
 }
 

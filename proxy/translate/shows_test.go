@@ -40,8 +40,10 @@ func (e *expectation) shows() string {
 		}
 		return st.shows()
 	}
-	note(e.adds != nil, "adds %s", e.adds.shows())
-	note(e.drops != nil, "drops %s", e.drops.shows())
+	note(e.adds != "", "adds #%s", strings.TrimPrefix(e.adds, StatementPrefix))
+	if e.drops != nil {
+		note(true, "drops #%s", strings.TrimPrefix(e.drops.name, StatementPrefix))
+	}
 	note(e.name != "", "%s was %s", e.name, was(e.meant))
 	note(e.unnamed, "unnamed was %s", was(e.before))
 	note(e.server, "server's unnamed")
@@ -146,7 +148,7 @@ func (c *Client) shows() string {
 func (s *Server) shows() string {
 	var list []string
 	for e := s.prepared.oldest; e != nil; e = e.newer {
-		list = append(list, e.st.shows())
+		list = append(list, "#"+strings.TrimPrefix(e.name, StatementPrefix))
 	}
 	list = append(append(list, "unnamed="+s.unnamed.shows()), s.settings.shows()...)
 	if s.memory != nil && s.memory != mixed {

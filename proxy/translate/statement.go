@@ -45,8 +45,12 @@ type Library interface {
 	Named(body []byte, under Parsing, at Age) *Statement
 	// Unnamed returns the statement for an unnamed Parse: one with a name if the text comes again.
 	Unnamed(body []byte, under Parsing, at Age) *Statement
-	// Private returns a statement with a name of its own that nobody else will be given.
+	// Private returns a statement with a name of its own that nobody else will be given, whether there is room for it or not.
 	Private(body []byte, at Age) *Statement
+	// HasRoom is true if there is room for a statement of this body.
+	HasRoom(body []byte) bool
+	// Count notes that a client's name means a statement that is not shared, or that none does any more.
+	Count(st *Statement, held bool)
 	// Look returns what the text of a simple query may do, and its fingerprint; 0 if that is not known.
 	Look(text []byte) (sql.Result, uint64)
 }
