@@ -35,34 +35,40 @@ var residueQueries = []struct {
 	kind byte
 	text string
 }{
-	{Pins(sql.Setting), 's', `SELECT CASE WHEN context LIKE 'superuser%' THEN 'S' ELSE 's' END, name, setting FROM pg_catalog.pg_settings WHERE source = 'session' ` +
-		`AND name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}')`},
-	{Pins(sql.TempTable), 't', `SELECT 't', '', '' WHERE pg_catalog.pg_my_temp_schema() <> 0 AND EXISTS (SELECT FROM pg_catalog.pg_depend ` +
-		`WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid = pg_catalog.pg_my_temp_schema())`},
-	{Pins(sql.AdvisoryLock), 'a', `SELECT 'a', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())`},
+	{Pins(sql.Setting), 's', `SELECT CASE WHEN context OPERATOR(pg_catalog.~~) 'superuser%' THEN 'S' ELSE 's' END, name, setting ` +
+		`FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session' ` +
+		`AND name OPERATOR(pg_catalog.<>) ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}')`},
+	{Pins(sql.TempTable), 't', `SELECT 't', '', '' WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0 AND EXISTS (SELECT FROM pg_catalog.pg_depend ` +
+		`WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())`},
+	{Pins(sql.AdvisoryLock), 'a', `SELECT 'a', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_locks ` +
+		`WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())`},
 	{Pins(sql.Listen), 'l', `SELECT 'l', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_listening_channels())`},
 	{Pins(sql.Cursor), 'c', `SELECT 'c', '', '' WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)`},
-	{Pins(sql.Prepared), 'p', `SELECT 'p', name, from_sql::text || ' ' || coalesce((SELECT pg_catalog.string_agg(t::oid::text, ',' ORDER BY n) ` +
-		`FROM pg_catalog.unnest(parameter_types) WITH ORDINALITY AS u (t, n)), '') || ' ' || statement ` +
-		`FROM pg_catalog.pg_prepared_statements WHERE pg_catalog.left(name, 10) <> '` + StatementPrefix + `'`},
+	{Pins(sql.Prepared), 'p', `SELECT 'p', name, pg_catalog.concat(from_sql::pg_catalog.text, ' ', ` +
+		`(SELECT pg_catalog.string_agg(t::pg_catalog.oid::pg_catalog.text, ',' ORDER BY n) ` +
+		`FROM pg_catalog.unnest(parameter_types) WITH ORDINALITY AS u (t, n)), ' ', statement) ` +
+		`FROM pg_catalog.pg_prepared_statements WHERE pg_catalog.left(name, 10) OPERATOR(pg_catalog.<>) '` + StatementPrefix + `'`},
 }
 
 // functionsQuery reads the bodies of the functions that may change a custom setting. Longer ones are not read to their
 // end, which makes them opaque.
 const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT CASE WHEN prosqlbody IS NULL THEN prosrc ` +
-	`ELSE pg_catalog.pg_get_function_sqlbody(oid) END AS body FROM pg_catalog.pg_proc WHERE prolang NOT IN (12, 13)) f ` +
-	`WHERE body ~* 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
+	`ELSE pg_catalog.pg_get_function_sqlbody(oid) END AS body FROM pg_catalog.pg_proc ` +
+	`WHERE prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[])) f ` +
+	`WHERE body OPERATOR(pg_catalog.~*) 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
 
 // writes are counts of what was written to the catalogs that say what a text means, by this session at once, by others when they have told.
 // Casts and operators are among them; so are temporary tables.
 type writes struct{ functions, all string }
 
 // writesQuery asks the server for them.
-const writesQuery = `SELECT 'w', (pg_catalog.pg_stat_get_tuples_inserted(1255) + pg_catalog.pg_stat_get_tuples_updated(1255) + ` +
-	`pg_catalog.pg_stat_get_tuples_deleted(1255) + pg_catalog.pg_stat_get_xact_tuples_inserted(1255) + ` +
-	`pg_catalog.pg_stat_get_xact_tuples_updated(1255) + pg_catalog.pg_stat_get_xact_tuples_deleted(1255))::pg_catalog.text, pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c) + pg_catalog.pg_stat_get_tuples_updated(c) + ` +
-	`pg_catalog.pg_stat_get_tuples_deleted(c) + pg_catalog.pg_stat_get_xact_tuples_inserted(c) + pg_catalog.pg_stat_get_xact_tuples_updated(c) + ` +
-	`pg_catalog.pg_stat_get_xact_tuples_deleted(c))::pg_catalog.text FROM pg_catalog.unnest('{1247,1249,1255,1259,2605,2615,2617}'::pg_catalog.oid[]) c`
+const writesQuery = `SELECT 'w', (pg_catalog.pg_stat_get_tuples_inserted(1255) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_tuples_updated(1255) OPERATOR(pg_catalog.+) ` +
+	`pg_catalog.pg_stat_get_tuples_deleted(1255) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_inserted(1255) OPERATOR(pg_catalog.+) ` +
+	`pg_catalog.pg_stat_get_xact_tuples_updated(1255) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(1255))::pg_catalog.text, ` +
+	`pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_tuples_updated(c) OPERATOR(pg_catalog.+) ` +
+	`pg_catalog.pg_stat_get_tuples_deleted(c) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_inserted(c) OPERATOR(pg_catalog.+) ` +
+	`pg_catalog.pg_stat_get_xact_tuples_updated(c) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c))::pg_catalog.text ` +
+	`FROM pg_catalog.unnest('{1247,1249,1255,1259,2605,2615,2617}'::pg_catalog.oid[]) c`
 
 // suspicious returns what the server must be asked before it is lent to another: what the client may have left, and,
 // of what is known to be there, what may be gone.
@@ -138,10 +144,10 @@ func (l *Lease) ask(of Pins, again int) []byte {
 // settingQueries ask for what is set and not in pg_settings.
 func (l *Lease) settingQueries(customs []string) []string {
 	queries := []string{
-		`SELECT 's', 'session_authorization', session_user::text WHERE session_user <> ` + literal(l.c.User),
-		`SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> ` +
+		`SELECT 's', 'session_authorization', session_user::pg_catalog.text WHERE session_user OPERATOR(pg_catalog.<>) ` + literal(l.c.User),
+		`SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) ` +
 			literal(l.c.began(settingRole, "none")),
-		`SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname = ` + literal(l.c.User),
+		`SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname OPERATOR(pg_catalog.=) ` + literal(l.c.User),
 	}
 	if len(customs) == 0 {
 		return queries
@@ -151,7 +157,7 @@ func (l *Lease) settingQueries(customs []string) []string {
 		names[i], values[i] = literal(c), literal(l.c.began(strings.ToLower(c), ""))
 	}
 	return append(queries, `SELECT 's', n, pg_catalog.current_setting(n, true) FROM ROWS FROM (pg_catalog.unnest(ARRAY[`+strings.Join(names, ",")+
-		`]), pg_catalog.unnest(ARRAY[`+strings.Join(values, ",")+`])) AS c (n, v) WHERE pg_catalog.current_setting(n, true) <> v`)
+		`]), pg_catalog.unnest(ARRAY[`+strings.Join(values, ",")+`])) AS c (n, v) WHERE pg_catalog.current_setting(n, true) OPERATOR(pg_catalog.<>) v`)
 }
 
 // askName is the residue query's name on a server. Its last is closed first, because one that fails stays.

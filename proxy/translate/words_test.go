@@ -320,14 +320,14 @@ func texts(body []byte, n int) (list []string, rest []byte) {
 // brief makes the guard's long texts short: the parts of a residue query are in angle brackets, but for the one
 // that goes with the settings.
 var brief = func() *strings.Replacer {
-	list := []string{` UNION ALL SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname = E'u'`, "", " UNION ALL ", " ", strings.Trim(strconv.Quote(functionsQuery), `"`), "<functions>", writesQuery, "<writes>"}
+	list := []string{` UNION ALL SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname OPERATOR(pg_catalog.=) E'u'`, "", " UNION ALL ", " ", strings.Trim(strconv.Quote(functionsQuery), `"`), "<functions>", writesQuery, "<writes>"}
 	for _, r := range residueQueries {
 		list = append(list, r.text, "<"+r.pin.String()+">")
 	}
-	list = append(list, `SELECT 's', 'session_authorization', session_user::text WHERE session_user <> `, "<authorization> not ")
-	list = append(list, `SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> `, "<role> not ")
+	list = append(list, `SELECT 's', 'session_authorization', session_user::pg_catalog.text WHERE session_user OPERATOR(pg_catalog.<>) `, "<authorization> not ")
+	list = append(list, `SELECT 's', 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) `, "<role> not ")
 	list = append(list, `SELECT 's', n, pg_catalog.current_setting(n, true) FROM ROWS FROM (pg_catalog.unnest(ARRAY[`, "<customs> ")
-	list = append(list, `]), pg_catalog.unnest(ARRAY[`, " not ", `])) AS c (n, v) WHERE pg_catalog.current_setting(n, true) <> v`, "")
+	list = append(list, `]), pg_catalog.unnest(ARRAY[`, " not ", `])) AS c (n, v) WHERE pg_catalog.current_setting(n, true) OPERATOR(pg_catalog.<>) v`, "")
 	list = append(list, `pg_catalog.current_setting('statement_timeout')`, "…", "pg_catalog.set_config", "set_config")
 	return strings.NewReplacer(list...)
 }()
