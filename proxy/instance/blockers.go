@@ -18,7 +18,7 @@ const leastBlocked = 3
 // blockersQuery says whom statements wait for: who holds what they need, and who waits for it before them; and whom those wait for, whoever
 // they are, to the end.
 const blockersQuery = `with recursive line(w, b) as (
-  select w, b from pg_catalog.unnest($1::int[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b
+  select w, b from pg_catalog.unnest($1::pg_catalog.int4[]) w, pg_catalog.unnest(pg_catalog.pg_blocking_pids(w)) b
   union select b, x from line, pg_catalog.unnest(pg_catalog.pg_blocking_pids(b)) x) select w, b from line`
 
 // blockers counts who waits, in the end, for each of our servers, and finds the session for which most do, unless hardly anybody waits.

@@ -136,7 +136,7 @@ func boundWord(n int) string {
 }
 
 // calledQuery reads the text that a session runs, and its queryid, NULL where none is computed.
-const calledQuery = `select query, query_id::text from pg_catalog.pg_stat_get_activity($1) where state = 'active'`
+const calledQuery = `select query, query_id::pg_catalog.text from pg_catalog.pg_stat_get_activity($1) where state OPERATOR(pg_catalog.=) 'active'`
 
 // nameConvoys finds out what those statements are called that are a convoy, or about to be one. witness is a session that runs each.
 func (in *Instance) nameConvoys(ctx context.Context, c *pgx.Conn, witness map[uint16]int32) error {

@@ -189,12 +189,12 @@ func unescape(text string) string {
 
 // originOf is SQL for the origin of role r in database d. What is not ASCII in settings is told as bytes, because databases and
 // clients differ in their encodings.
-const originOf = `pg_catalog.concat_ws(' ', d.oid, r.oid, r.rolsuper::text, r.rolcanlogin::text, d.datallowconn::text,
-  pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')::text) || coalesce((
-  SELECT pg_catalog.string_agg(pg_catalog.chr(1) || pg_catalog.encode(pg_catalog.convert_to(c, pg_catalog.getdatabaseencoding()), 'escape'), ''
-    ORDER BY s.setrole <> 0, s.setdatabase <> 0, n)
+const originOf = `pg_catalog.concat(pg_catalog.concat_ws(' ', d.oid, r.oid, r.rolsuper::pg_catalog.text, r.rolcanlogin::pg_catalog.text,
+  d.datallowconn::pg_catalog.text, pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')::pg_catalog.text), (
+  SELECT pg_catalog.string_agg(pg_catalog.concat(pg_catalog.chr(1), pg_catalog.encode(pg_catalog.convert_to(c, pg_catalog.getdatabaseencoding()), 'escape')), ''
+    ORDER BY s.setrole OPERATOR(pg_catalog.<>) 0, s.setdatabase OPERATOR(pg_catalog.<>) 0, n)
   FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) WITH ORDINALITY AS u (c, n)
-  WHERE s.setdatabase IN (0, d.oid) AND s.setrole IN (0, r.oid)), '')`
+  WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, d.oid]) AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, r.oid])))`
 
 // OriginQuestion asks a server that has just let somebody in for his origin; empty: it is not to be asked, because the side channel, which is
 // to see changes, sees nothing.
@@ -206,7 +206,7 @@ func (in *Instance) OriginQuestion() string {
 }
 
 const originQuestion = `SELECT ` + originOf + ` FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
-  WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user`
+  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND r.rolname OPERATOR(pg_catalog.=) session_user`
 
 // keeps returns the settings that a session must be given at its login to be as one of origin was is, although who logs in now
 // gets is. values are what settings are that neither a role nor a database sets.

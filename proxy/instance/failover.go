@@ -29,9 +29,9 @@ type answerer struct {
 
 // answererQuery asks who answers. The timeline is that of the write-ahead log that is written: pg_control has it only after the checkpoint that
 // follows a promotion. That of a standby says nothing: it is 0.
-const answererQuery = `select s.system_identifier::text, pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::text,
+const answererQuery = `select s.system_identifier::pg_catalog.text, pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::pg_catalog.text,
 	case when pg_catalog.pg_is_in_recovery() then 0
-	else ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int8 end
+	else pg_catalog.concat('x', pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::pg_catalog.bit(32)::pg_catalog.int8 end
 	from pg_catalog.pg_control_system() s`
 
 // Doubt has the side channel look who answers, if what is known of that is older than age, because there is a sign that it is not true any more. It

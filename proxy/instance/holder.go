@@ -26,8 +26,9 @@ type Holder struct {
 
 // holderQuery says what sessions do.
 const holderQuery = `select pid, coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''), coalesce(state, ''), coalesce(wait_event, ''),
-  coalesce(extract(epoch from pg_catalog.clock_timestamp() - case when state like 'idle%' then state_change else query_start end), 0)::float8, coalesce(query, '')
-  from pg_catalog.pg_stat_get_activity(null) where pid = any ($1::int[])`
+  coalesce(extract(epoch from pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) case when state OPERATOR(pg_catalog.~~) 'idle%' then state_change else query_start end), 0)
+    ::pg_catalog.float8, coalesce(query, '')
+  from pg_catalog.pg_stat_get_activity(null) where pid OPERATOR(pg_catalog.=) any ($1::pg_catalog.int4[])`
 
 // holder finds the session for which most of those wait that were asked about.
 func (in *Instance) holder(ctx context.Context, c *pgx.Conn, before map[int32][]int32, counts map[int32]int, ours map[uint32]Server) (*Holder, error) {

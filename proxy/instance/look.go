@@ -104,16 +104,17 @@ func (in *Instance) isClearing() bool { return int64(time.Since(in.born)) < in.c
 // glanceQuery reads in one row what tells whether anything has changed: the server's own state, which databases somebody wants for himself
 // (DROP DATABASE, ALTER DATABASE … RENAME and CREATE DATABASE … TEMPLATE lock one, and wait up to five seconds for others to leave it),
 // and a digest of what logins get.
-const glanceQuery = `SELECT pg_catalog.pg_conf_load_time()::text || ' ' || pg_catalog.pg_is_in_recovery()::text, (SELECT
-  pg_catalog.string_agg(coalesce(l.pid, 0)::text || ' ' || d.datname, pg_catalog.chr(1)) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
-  WHERE l.locktype = 'object' AND l.classid = 1262 AND l.objid = d.oid AND l.granted AND l.mode IN ('ShareLock', 'AccessExclusiveLock')),
-  (SELECT pg_catalog.md5(pg_catalog.string_agg(w.n || ' ' || ` + originOf + `, pg_catalog.chr(2) ORDER BY w.n)) FROM ` + entriesFrom + `)`
+const glanceQuery = `SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_conf_load_time()::pg_catalog.text, pg_catalog.pg_is_in_recovery()), (SELECT
+  pg_catalog.string_agg(pg_catalog.concat(coalesce(l.pid, 0), ' ', d.datname), pg_catalog.chr(1)) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
+  WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.classid OPERATOR(pg_catalog.=) 1262 AND l.objid OPERATOR(pg_catalog.=) d.oid AND l.granted
+    AND l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,AccessExclusiveLock}')),
+  (SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(w.n, ' ', ` + originOf + `), pg_catalog.chr(2) ORDER BY w.n)) FROM ` + entriesFrom + `)`
 
 // originsQuery reads what logins get.
 const originsQuery = `SELECT w.n, ` + originOf + ` FROM ` + entriesFrom
 
-const entriesFrom = `ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
-  AS w (d, r, n), pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = w.d AND r.rolname = w.r`
+const entriesFrom = `ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) WITH ORDINALITY
+  AS w (d, r, n), pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname OPERATOR(pg_catalog.=) w.d AND r.rolname OPERATOR(pg_catalog.=) w.r`
 
 // lookOnce is how many entries one look is about, unless a client has changed something; the next is about others.
 const lookOnce = 256
@@ -281,9 +282,10 @@ func (in *Instance) Keeps(was, is string) []translate.Pair {
 // lookAtDefaults grants wishes.
 func lookAtDefaults(ctx context.Context, c *pgx.Conn, wishes []*wish) error {
 	for _, w := range wishes {
-		rows, err := c.Query(ctx, `SELECT pg_catalog.lower(name), CASE WHEN source IN ('database', 'user', 'database user') THEN boot_val ELSE setting END,
-			context NOT IN ('superuser', 'superuser-backend', 'postmaster', 'sighup', 'internal')
-			FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) = ANY ($1::text[])`, w.names)
+		rows, err := c.Query(ctx, `SELECT pg_catalog.lower(name), CASE WHEN source OPERATOR(pg_catalog.=) ANY ('{database,user,database user}')
+			THEN boot_val ELSE setting END,
+			context OPERATOR(pg_catalog.<>) ALL ('{superuser,superuser-backend,postmaster,sighup,internal}')
+			FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])`, w.names)
 		if err != nil {
 			return fmt.Errorf("look: %w", err)
 		}

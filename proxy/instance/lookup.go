@@ -31,23 +31,23 @@ const QueryAuto = "auto"
 
 // What auto asks, the first that may be.
 const (
-	queryRoles = `SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1`
+	queryRoles = `SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1`
 	queryOwn   = `SELECT * FROM pgguard.user_lookup($1)`
 	queryTheir = `SELECT * FROM pgbouncer.get_auth($1)`
 )
 
 // lapsed finds a user whose password is no longer valid, whatever auth.query says of him.
-const lapsed = `SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolvaliduntil < pg_catalog.now()`
+const lapsed = `SELECT 1 FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) $1 AND rolvaliduntil OPERATOR(pg_catalog.<) pg_catalog.now()`
 
 // LookupFunction is SQL for a function with which a role that is no superuser may look up users.
 func LookupFunction(role string) string {
 	return fmt.Sprintf(`CREATE SCHEMA pgguard;
-CREATE FUNCTION pgguard.user_lookup(name text, OUT username text, OUT password text)
+CREATE FUNCTION pgguard.user_lookup(name pg_catalog.text, OUT username pg_catalog.text, OUT password pg_catalog.text)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND NOT rolsuper $$;
-REVOKE ALL ON FUNCTION pgguard.user_lookup(text) FROM PUBLIC;
+$$ SELECT rolname::pg_catalog.text, rolpassword FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND NOT rolsuper $$;
+REVOKE ALL ON FUNCTION pgguard.user_lookup(pg_catalog.text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgguard TO %[1]s;
-GRANT EXECUTE ON FUNCTION pgguard.user_lookup(text) TO %[1]s;
+GRANT EXECUTE ON FUNCTION pgguard.user_lookup(pg_catalog.text) TO %[1]s;
 `, pgx.Identifier{role}.Sanitize())
 }
 
@@ -318,7 +318,7 @@ func (in *Instance) userOf(how Lookup) string { return cmp.Or(how.User, in.Door(
 // openLookup logs in for looking up users, with settings of its own: nothing of a client's is in force there. It returns the query, too.
 func (in *Instance) openLookup(ctx context.Context, how Lookup) (*pgx.Conn, string, error) {
 	c, err := in.ownChannel(ctx, in.userOf(how), cmp.Or(how.Database, in.database()), map[string]string{
-		"search_path": "pg_catalog, pg_temp", "statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
+		"statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
 	}, 0)
 	if err != nil {
 		return nil, "", err
@@ -351,8 +351,8 @@ var errNoLookup = errors.New("auth.query: auto needs a superuser, or the functio
 // chooseQuery finds what auto is for this user.
 func chooseQuery(ctx context.Context, c *pgx.Conn) (string, error) {
 	const rights = `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
-  coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgguard.user_lookup(text)'), 'EXECUTE'), false),
-  coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgbouncer.get_auth(text)'), 'EXECUTE'), false)`
+  coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgguard.user_lookup(pg_catalog.text)'), 'EXECUTE'), false),
+  coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgbouncer.get_auth(pg_catalog.text)'), 'EXECUTE'), false)`
 	var may [3]bool
 	if err := c.QueryRow(ctx, rights).Scan(&may[0], &may[1], &may[2]); err != nil {
 		return "", err

@@ -25,11 +25,15 @@ const SampleEvery = time.Second
 // and no sign of crowding, although what it waits at is a lock of the server's own.
 //
 // The start of the text comes with it: by the time that the answer is here a server may run another statement.
-const sampleQuery = `select pid, case when wait_event_type = 'LWLock' and wait_event = 'WALWrite' then 'IO' else coalesce(wait_event_type, '') end, coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''),
-  coalesce(pg_catalog.left(query, 1024), '') from pg_catalog.pg_stat_get_activity(null) where (state = 'active' or application_name like '` + sideName + ` %')
-  and backend_type = 'client backend' and pid <> pg_catalog.pg_backend_pid()
+const sampleQuery = `select pid,
+  case when wait_event_type OPERATOR(pg_catalog.=) 'LWLock' and wait_event OPERATOR(pg_catalog.=) 'WALWrite' then 'IO' else coalesce(wait_event_type, '') end,
+  coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''),
+  coalesce(pg_catalog.left(query, 1024), '')
+  from pg_catalog.pg_stat_get_activity(null) where (state OPERATOR(pg_catalog.=) 'active' or application_name OPERATOR(pg_catalog.~~) '` + sideName + ` %')
+  and backend_type OPERATOR(pg_catalog.=) 'client backend' and pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
   union all select 0, case when pg_catalog.pg_is_in_recovery() then '` + standby + `' else '' end, '', '', ''
-  union all select -1, pg_catalog.count(*)::text, '', '', '' from pg_catalog.pg_stat_get_activity(null) where backend_type = 'client backend'`
+  union all select -1, pg_catalog.count(*)::pg_catalog.text, '', '', '' from pg_catalog.pg_stat_get_activity(null)
+    where backend_type OPERATOR(pg_catalog.=) 'client backend'`
 
 // standby is what the row of no process has in the place of a wait if the server is one.
 const standby = "standby"

@@ -19,6 +19,10 @@ import (
 // statements they run: pgguard-watch 12/3. Their own names are their clients'.
 const sideName = "pgguard-watch"
 
+// ownPath is the search_path of the guard's own sessions: what somebody has created in a schema of theirs by a name of pg_catalog's, in pg_temp, too, is
+// none of theirs. Their user may be a superuser.
+const ownPath = "pg_catalog, pg_temp"
+
 // sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends. It gives each address
 // of the upstream that long.
 func (in *Instance) sideChannel(ctx context.Context, patience time.Duration) (*pgx.Conn, error) {
@@ -32,6 +36,7 @@ func (in *Instance) ownChannel(ctx context.Context, user, database string, setti
 	h.Params = map[string]string{
 		"user": user, "database": database, "application_name": sideName,
 		"client_encoding": "UTF8", "standard_conforming_strings": "on", // pgx asks for both
+		"search_path": ownPath,
 	}
 	maps.Copy(h.Params, settings)
 	if err := in.Door().LogIn(ctx, &h); err != nil {

@@ -110,8 +110,9 @@ func (n *count) most() (most Party) {
 }
 
 // partyQuery says who has most of the connections that are not ours.
-const partyQuery = `select coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''), pg_catalog.count(*)::int, pg_catalog.min(pid)
-  from pg_catalog.pg_stat_get_activity(null) where backend_type = 'client backend' and pid <> all ($1::int[]) and application_name not like '` + sideName + `%'
+const partyQuery = `select coalesce(application_name, ''), coalesce(pg_catalog.host(client_addr), ''), pg_catalog.count(*)::pg_catalog.int4, pg_catalog.min(pid)
+  from pg_catalog.pg_stat_get_activity(null) where backend_type OPERATOR(pg_catalog.=) 'client backend' and pid OPERATOR(pg_catalog.<>) all ($1::pg_catalog.int4[])
+    and application_name OPERATOR(pg_catalog.!~~) '` + sideName + `%'
   group by 1, 2 order by 3 desc, 1, 2 limit 1`
 
 // party asks who has most of the connections that are not ours.
@@ -131,7 +132,7 @@ func (in *Instance) party(ctx context.Context, c *pgx.Conn, ours map[uint32]Serv
 const printsAtOnce = 8
 
 // textsQuery reads what sessions run, or ran last.
-const textsQuery = `select query from pg_catalog.pg_stat_get_activity(null) where pid = any ($1::int[]) and query is not null`
+const textsQuery = `select query from pg_catalog.pg_stat_get_activity(null) where pid OPERATOR(pg_catalog.=) any ($1::pg_catalog.int4[]) and query is not null`
 
 // namePrints finds out what statements are called that nobody has read the text of yet. A text is known by its fingerprint, so that it does not
 // matter whether the session still runs the statement. Those longer than PostgreSQL shows (track_activity_query_size) have no name.

@@ -228,12 +228,14 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 
 // capsQuery reads the server's limits and what others use of them, who are neither these servers nor those of other guards.
 // reserved_connections exists since 16.
-const capsQuery = `select current_setting('max_connections')::int
-  - coalesce(current_setting('superuser_reserved_connections', true)::int, 0)
-  - coalesce(current_setting('reserved_connections', true)::int, 0),
-  (select count(*) filter (where pid <> all ($1::int[]) and application_name <> '` + ApplicationName + `' and application_name not like '` + sideName + `%')
-     - coalesce(sum(substring(application_name from '^` + sideName + ` ([0-9]+)/')::int) filter (where pid <> pg_catalog.pg_backend_pid()), 0)
-     from pg_stat_activity where backend_type = 'client backend')`
+const capsQuery = `select pg_catalog.current_setting('max_connections')::pg_catalog.int4
+  OPERATOR(pg_catalog.-) coalesce(pg_catalog.current_setting('superuser_reserved_connections', true)::pg_catalog.int4, 0)
+  OPERATOR(pg_catalog.-) coalesce(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0),
+  (select pg_catalog.count(*) filter (where pid OPERATOR(pg_catalog.<>) all ($1::pg_catalog.int4[])
+      and application_name OPERATOR(pg_catalog.<>) '` + ApplicationName + `' and application_name OPERATOR(pg_catalog.!~~) '` + sideName + `%')
+    OPERATOR(pg_catalog.-) coalesce(pg_catalog.sum(pg_catalog.substring(application_name, '^` + sideName + ` ([0-9]+)/')::pg_catalog.int4)
+      filter (where pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()), 0)
+    from pg_catalog.pg_stat_activity where backend_type OPERATOR(pg_catalog.=) 'client backend')`
 
 // readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
 func (in *Instance) readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, pressed bool, err error) {
@@ -253,9 +255,9 @@ func (in *Instance) readCaps(ctx context.Context, c *pgx.Conn) (caps pool.Caps, 
 	}
 	for query, into := range map[string]func(string, int){
 		// A superuser may pass his own limit and a database's.
-		`select rolname, rolconnlimit from pg_roles where rolconnlimit >= 0 and not rolsuper`: func(name string, n int) { caps.Users[name] = n },
-		`select datname, datconnlimit from pg_database where datconnlimit >= 0`:               func(name string, n int) { caps.Databases[name] = n },
-		`select rolname, 0 from pg_roles where rolsuper`:                                      func(name string, _ int) { caps.Exempt[name] = true },
+		`select rolname, rolconnlimit from pg_catalog.pg_roles where rolconnlimit OPERATOR(pg_catalog.>=) 0 and not rolsuper`: func(name string, n int) { caps.Users[name] = n },
+		`select datname, datconnlimit from pg_catalog.pg_database where datconnlimit OPERATOR(pg_catalog.>=) 0`:               func(name string, n int) { caps.Databases[name] = n },
+		`select rolname, 0 from pg_catalog.pg_roles where rolsuper`:                                                           func(name string, _ int) { caps.Exempt[name] = true },
 	} {
 		rows, err := c.Query(ctx, query)
 		if err != nil {
