@@ -26,6 +26,13 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
+// all is what has been logged.
+func (l *logged) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
 // lines are those with this message.
 func (l *logged) lines(t *testing.T, msg string) (list []map[string]any) {
 	t.Helper()
