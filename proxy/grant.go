@@ -7,6 +7,7 @@ import (
 	"pgguard/pool"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
+	"pgguard/proxy/wire"
 )
 
 // longWait is from when on it is asked, at a grant, whether the client is still there: a client gives up after a hundred times as long, and to ask
@@ -45,8 +46,9 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 	b.waits.Store(false)
 	l.started, l.txStarted = now, now
 	var open *translate.Opening
-	if !keeps && s.local == 'T' {
+	if !keeps && s.local != wire.Idle {
 		open = &s.opening
+		open.Failed = s.local == wire.Failed
 	}
 	r := s.request
 	prefix, await := l.lease.Prefix(&r.Request, r.buf.Data[r.at:r.buf.W], !keeps, open)

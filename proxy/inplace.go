@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"pgguard/proxy/sock"
 	"pgguard/proxy/sql"
@@ -18,6 +17,9 @@ func (s *session) inPlace(m *translate.Message, at state) (n int, err error) {
 	case wire.CopyData, wire.CopyDone, wire.CopyFail, wire.Flush:
 		// A client may still send copy data after its COPY has failed; PostgreSQL ignores it, too.
 		drop = true
+	}
+	if at == free && s.local == wire.Idle {
+		s.opening.Text = s.opening.Text[:0]
 	}
 	switch {
 	case drop:
@@ -107,9 +109,14 @@ func (s *session) begin() bool {
 // queryInPlace answers a simple query.
 func (s *session) queryInPlace(m *translate.Message) (int, error) {
 	res, text := m.Scan, []byte(nil)
-	if m.Proper() {
+	s.bound = sql.Empty
+	switch {
+	case m.Proper():
 		text = m.Text()
-	} else {
+	case m.Left > 0 && s.local == wire.Failed:
+		head := sql.Scan(m.Text())
+		res = sql.Result{First: head.First, Statements: 1, TxControl: head.TxControl}
+	default:
 		res = sql.Result{First: sql.Other, Statements: 1}
 	}
 	if s.local == wire.Idle && s.lost == nil && res.Statements > 0 && !res.TxControl {
@@ -161,6 +168,8 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 		case res.TxControl && s.route.mode == PoolModeStatement:
 			s.srv.countRefusal(refusedBlocks, s.class)
 			return refusedBlocks.append(out, false), true
+		case res.First == sql.Begin && res.Statements == 1:
+			s.opening = translate.Opening{Text: append(s.opening.Text[:0], text...)} // a server has it
 		}
 	case wire.InTransaction:
 		switch {
@@ -177,12 +186,9 @@ func (s *session) command(out []byte, res sql.Result, text []byte) (_ []byte, ok
 		case res.PlainEnd:
 			s.become(wire.Idle)
 			return wire.AppendText(out, wire.CommandComplete, "ROLLBACK"), true
-		case res.First == sql.Rollback || res.First == sql.Commit:
-			// More follows the end of the transaction in the same text: a server must see it.
-			s.become(wire.Idle)
-			return out, false
+		case aborts(res):
+			return append(out, abortedError...), true
 		}
-		return append(out, abortedError...), true
 	}
 	return out, false
 }
@@ -206,52 +212,31 @@ func (s *session) answerLost(out []byte, res sql.Result) []byte {
 	return r.append(out, false)
 }
 
-// batchInPlace answers extended messages: a whole Parse, Bind, Execute, Sync of one command that the guard knows, or,
-// in a transaction that has failed, anything.
+// batchInPlace answers a whole Parse, Bind, Execute, Sync of one command that the guard knows, or, where a transaction has failed, what it can.
 func (s *session) batchInPlace(m *translate.Message) (int, error) {
-	failed := s.lost != nil || s.local == wire.Failed
-	scratch := sock.Borrow()
-	defer sock.Return(scratch)
-	out := scratch.Data[:0]
-	if b, ok := parseBatch(s.in.Data[s.in.R:s.in.W]); ok {
-		out = b.appendPrelude(out)
-		prelude := len(out)
-		was := s.local
-		answer, ok := s.command(out, sql.Scan(b.text), b.text)
-		if ok {
-			s.opening.Bound = was == wire.Idle && s.local == wire.InTransaction
-			if answer[prelude] == wire.ErrorResponse {
-				answer = answer[prelude:]
-			}
-			s.mu.Lock()
-			s.client.ParseUnnamed(b.parse)
-			s.mu.Unlock()
-			return b.size, s.say(wire.AppendReady(answer, s.local))
-		}
+	if s.lost != nil || s.local == wire.Failed {
+		return s.failedInPlace(m)
 	}
-	if !failed {
+	b, ok := parseBatch(s.in.Data[s.in.R:s.in.W])
+	if !ok {
 		return 0, nil
 	}
-	res := sql.Result{Statements: 1}
-	if s.lost == nil {
-		out = append(out[:0], abortedError...)
-	} else {
-		if m.Type == wire.Parse && m.Left == 0 {
-			res = sql.Scan(s.textOf(m))
-		}
-		if res.First == sql.Rollback {
-			res.PlainEnd = false // its answer has more parts than an error
-		}
-		out = s.answerLost(out[:0], res)
+	scratch := sock.Borrow()
+	defer sock.Return(scratch)
+	out := b.appendPrelude(scratch.Data[:0])
+	prelude, was := len(out), s.local
+	answer, ok := s.command(out, sql.Scan(b.text), b.text)
+	if !ok {
+		return 0, nil
 	}
-	s.failParse(m.Type, m.Bytes)
-	s.stream = stream{left: m.Left, drop: m.Left > 0}
-	if m.Type == wire.FunctionCall { // which no Sync follows
-		out = wire.AppendReady(out, s.local)
-	} else {
-		s.skip = true
+	s.opening.Bound = was == wire.Idle && s.local == wire.InTransaction
+	if answer[prelude] == wire.ErrorResponse {
+		answer = answer[prelude:]
 	}
-	return len(m.Bytes), s.say(out)
+	s.mu.Lock()
+	s.client.ParseUnnamed(b.parse)
+	s.mu.Unlock()
+	return b.size, s.say(wire.AppendReady(answer, s.local))
 }
 
 // batch is one statement without parameters in the extended protocol, from Parse to Sync.
@@ -281,7 +266,10 @@ func parseBatch(b []byte) (out batch, ok bool) {
 			out.text, out.parse, want = text, body[1:], wire.Bind
 		case typ == wire.Describe && want == wire.Bind && bytes.Equal(body, []byte{'S', 0}):
 			out.describesName = true
-		case typ == wire.Bind && want == wire.Bind && plainBind(body):
+		case typ == wire.Bind && want == wire.Bind:
+			if called, plain := plainBind(body); !plain || len(called) > 0 {
+				return out, false
+			}
 			want = wire.Execute
 		case typ == wire.Describe && want == wire.Execute && bytes.Equal(body, []byte{'P', 0}):
 			out.describesRun = true
@@ -297,26 +285,11 @@ func parseBatch(b []byte) (out batch, ok bool) {
 	}
 }
 
-// plainBind is true for a Bind of the unnamed portal to the unnamed statement without parameters.
-func plainBind(body []byte) bool {
-	if len(body) < 8 || body[0] != 0 || body[1] != 0 {
-		return false
-	}
-	formats := int(binary.BigEndian.Uint16(body[2:]))
-	rest := body[4:]
-	if len(rest) < 2*formats+2 {
-		return false
-	}
-	rest = rest[2*formats:]
-	return binary.BigEndian.Uint16(rest) == 0
-}
-
 // appendPrelude appends what comes before the command's own answer.
 func (b *batch) appendPrelude(out []byte) []byte {
 	out = wire.AppendEmpty(out, wire.ParseComplete)
 	if b.describesName {
-		out = append(out, wire.ParameterDescription, 0, 0, 0, 6, 0, 0)
-		out = wire.AppendEmpty(out, wire.NoData)
+		out = wire.AppendEmpty(append(out, noParameters...), wire.NoData)
 	}
 	out = wire.AppendEmpty(out, wire.BindComplete)
 	if b.describesRun {

@@ -135,7 +135,7 @@ func (s *session) closesInPlace() (int, error) {
 	return size, s.say(out)
 }
 
-// carryOut forgets, for a session without a server, what the Close messages name, and appends the answers. It has no portals.
+// carryOut forgets, for a session without a server, what the Close messages name, and appends the answers. It has no portal but the unnamed one.
 func (s *session) carryOut(messages, out []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,6 +144,8 @@ func (s *session) carryOut(messages, out []byte) []byte {
 		if body := messages[wire.HeaderSize:n]; body[0] == 'S' {
 			name, _, _ := wire.CString(body[1:])
 			s.client.Close(name)
+		} else if body[1] == 0 {
+			s.bound = sql.Empty
 		}
 		out = wire.AppendEmpty(out, wire.CloseComplete)
 		messages = messages[n:]

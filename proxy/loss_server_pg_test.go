@@ -106,7 +106,7 @@ func (lt *lossTest) between(t *testing.T, run func(string) (answer, error)) {
 func (lt *lossTest) savepoint(t *testing.T) {
 	lt.open(t, lt.client.query)
 	lt.client.want(t, lt.client.query, "SAVEPOINT a", lt.code, 'E')
-	lt.client.want(t, lt.client.query, "ROLLBACK TO SAVEPOINT a", "25P02", 'E')
+	lt.client.want(t, lt.client.query, "ROLLBACK TO SAVEPOINT a", "3B001", 'E')
 	lt.client.want(t, lt.client.query, "ROLLBACK", "", 'I')
 }
 

@@ -48,18 +48,18 @@ type session struct {
 	cond sync.Cond // signalled when the state changes, and when the server has answered
 
 	// guarded by mu
-	state   state
-	client  translate.Client
-	link    *link             // the lease; nil: none
-	spare   *link             // to be the next
-	opening translate.Opening // while local is T: the BEGIN that is sent with the first statement
-	local   byte              // transaction state as the client sees it, while free
-	begun   uint64            // BEGINs that waited for a statement, ever
-	skip    bool              // after an error of ours: drop everything up to Sync
-	lost    *Refusal          // the answer to the next statement: the server was lost, or taken away, between two
-	span    *Span             // of the exchange under way; nil: it is in no trace
-	close   error             // why the guard wants the client closed
-	class   int               // of the transaction
+	state  state
+	client translate.Client
+	link   *link    // the lease; nil: none
+	spare  *link    // to be the next
+	local  byte     // transaction state as the client sees it, while free
+	begun  uint64   // BEGINs that waited for a statement, ever
+	skip   bool     // after an error of ours: drop everything up to Sync
+	lost   *Refusal // the answer to the next statement: the server was lost, or taken away, between two
+	span   *Span    // of the exchange under way; nil: it is in no trace
+	close  error    // why the guard wants the client closed
+	class  int      // of the transaction
+	withoutServer
 	pending
 
 	wmu  sync.Mutex // held while writing to the client; locked before mu
@@ -80,6 +80,12 @@ type identity struct {
 	own      int     // class of the client
 	head     head    // counted in srv.heads from admit to the end
 	rules    []*Rule // that lower the class of a transaction by its tags
+}
+
+// withoutServer is what is known of a transaction that no server has.
+type withoutServer struct {
+	opening translate.Opening // while local is T: the BEGIN that is sent with the first statement; while it is E: that of the transaction
+	bound   sql.Command       // while local is E: its end, Commit or Rollback, in the unnamed portal; of the session's goroutine
 }
 
 // stream is the rest of a message that is passed on, or dropped, piece by piece.

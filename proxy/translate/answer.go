@@ -227,7 +227,7 @@ func (l *Lease) ready(status byte) Fate {
 		l.unsupplied = nil
 	}
 	switch why {
-	case settings, begin:
+	case settings, begin, fail:
 		l.ahead--
 		l.prepared = l.ahead+l.checks == 0 && l.failed == nil
 		return Drop
@@ -294,6 +294,10 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		switch e.why {
 		case settings, begin:
 			l.failed = slices.Clone(body)
+		case fail:
+			if string(f.Code) != codeBegunFailed {
+				l.failed = slices.Clone(body)
+			}
 		case ask:
 			l.question.failed = true
 		case supply:

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"strings"
 	"time"
 
 	"pgguard/proxy/sql"
@@ -238,6 +239,27 @@ func (c *Client) ForgetUnnamed() { c.unnamed = nil }
 // ParseUnnamed prepares the unnamed statement, as a Parse with this body does.
 func (c *Client) ParseUnnamed(body []byte) {
 	c.unnamed = c.Library.Unnamed(body, c.settings.parsing, c.Catalog.Age())
+}
+
+// ParseNamed prepares a statement, as a Parse of that name with this body behind it does, and answers false if a server must: the name is taken, say.
+func (c *Client) ParseNamed(called, body []byte) bool {
+	key := string(clip(called))
+	if c.Session || c.naming > maxNaming || c.names[key] != nil || inStock(c.stock, key) != nil || strings.HasPrefix(key, StatementPrefix) {
+		return false
+	}
+	st := c.Library.Named(body, c.settings.parsing, c.Catalog.Age())
+	if st != nil {
+		c.setName(key, st)
+	}
+	return st != nil
+}
+
+// Meaning is what the statement that a name means may do; known is false if its text is not.
+func (c *Client) Meaning(called []byte) (res sql.Result, known bool) {
+	if st := c.called(called); st != nil && st.Body != "" {
+		return st.Scan, true
+	}
+	return res, false
 }
 
 // TextOf is the text of the statement that a name means, nil if none of that name is known.

@@ -51,6 +51,7 @@ const (
 	nothing  purpose = iota
 	settings         // to give the server the client's settings
 	begin            // to open the client's transaction
+	fail             // and have it fail, as it has already
 	fresh            // to know what a text means now, which a client prepares
 	check            // to know whether what the client is about to bind has the columns that it knows
 	rename           // to give the server the client's application_name again

@@ -301,7 +301,7 @@ func (h *house) counts(l *Lease) string {
 		if endsClients(&l.owed.row[i]) {
 			ready++
 		}
-		if l.owed.row[i].why == settings || l.owed.row[i].why == begin {
+		if l.owed.row[i].why == settings || l.owed.row[i].why == begin || l.owed.row[i].why == fail {
 			ends++
 		}
 	}

@@ -2,10 +2,11 @@ package translate
 
 import "pgguard/proxy/wire"
 
-// Opening is the BEGIN that was kept until a server was needed.
+// Opening is the BEGIN of a transaction that the server does not know of: it was kept until one was needed, or another server had it.
 type Opening struct {
-	Text  []byte // with modes; empty: a plain one
-	Bound bool   // it came by the extended protocol, and has left a portal
+	Text   []byte // with modes; empty: a plain one
+	Bound  bool   // it came by the extended protocol, and has left a portal
+	Failed bool   // the transaction has failed
 }
 
 // Prefix returns what must be sent ahead of a request, and notes it. fresh: the server has just been granted, which needs the
@@ -27,8 +28,11 @@ func (l *Lease) appendAhead(r *Request, fresh bool, open *Opening) (prefix []byt
 	if !l.c.Session && !l.skipping {
 		prefix = l.appendOwnMemory(prefix, r, fresh)
 	}
-	if !fresh || open == nil {
+	switch {
+	case !fresh || open == nil:
 		return prefix, await
+	case open.Failed:
+		return l.appendFailed(prefix, open.Text), true
 	}
 	l.owed.add(expectation{kind: query, whose: guard, why: begin})
 	l.ahead++
@@ -50,6 +54,24 @@ func (l *Lease) appendAhead(r *Request, fresh bool, open *Opening) (prefix []byt
 	}
 	return prefix, await || l.c.hasty(l.c.settings)
 }
+
+// appendFailed appends what brings the server into a transaction that has failed, so that it answers what comes as PostgreSQL does there.
+func (l *Lease) appendFailed(prefix, text []byte) []byte {
+	l.owed.add(expectation{kind: query, whose: guard, why: fail})
+	l.ahead++
+	l.status, l.s.unnamed = wire.Failed, none
+	if len(text) == 0 {
+		text = []byte("BEGIN")
+	}
+	return wire.AppendText(prefix, wire.Query, string(text)+failBegun)
+}
+
+// failBegun follows a BEGIN and fails before it is run, so that it leaves no portal. It calls nothing that a client may have made. PostgreSQL
+// logs its error.
+const failBegun = "\n; SELECT 'the transaction that failed at pgguard'::pg_catalog.int4"
+
+// codeBegunFailed is the SQLSTATE of that.
+const codeBegunFailed = "22P02"
 
 // endsBatch is true for the messages that end a batch without a Sync.
 func endsBatch(typ byte) bool { return typ == wire.Query || typ == wire.FunctionCall }

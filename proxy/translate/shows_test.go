@@ -22,7 +22,7 @@ func (st *Statement) shows() string {
 var whoses = [...]string{client: "", guard: "guard's ", standIn: "stand-in "}
 
 var purposes = [...]string{
-	nothing: "", settings: " for settings", begin: " for begin", fresh: " anew", check: " to check", sequence: " for sequences", ask: " to ask", discard: " to discard", order: " as ordered",
+	nothing: "", settings: " for settings", begin: " for begin", fail: " to fail", fresh: " anew", check: " to check", sequence: " for sequences", ask: " to ask", discard: " to discard", order: " as ordered",
 }
 
 // shows is an expectation for a story.
