@@ -138,7 +138,7 @@ func TestServerLostWhileAStatementRuns(t *testing.T) {
 		{"read in a transaction", "BEGIN", "select pg_sleep(%d)", "08006", 'E'},
 		{"write", "", "insert into kept select 1 from pg_sleep(%d)", "08007", 'I'},
 		{"write in a transaction", "BEGIN", "insert into kept select 1 from pg_sleep(%d)", "08006", 'E'},
-		{"whole transaction in one text", "", "BEGIN; select pg_sleep(%d); COMMIT", "08007", 'I'},
+		{"whole transaction in one text", "", "BEGIN; select pg_sleep(%d); COMMIT", "08007", 'E'},
 	} {
 		for _, terminated := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, terminated=%v", tc.name, terminated), func(t *testing.T) {

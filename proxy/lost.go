@@ -26,14 +26,13 @@ const detailKept = "the guard keeps this client connection"
 type loss struct {
 	at       state
 	kept     bool     // the request that was not sent yet was for this server alone
-	open     bool     // a transaction was open
-	ended    bool     // its COMMIT was in the batch, and has been carried out
+	open     bool     // the client may be in a transaction
+	astray   bool     // nobody can tell whether it is
 	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own, or the rest of copy data that nobody waits for
 	unsynced bool     // extended messages were sent, their Sync was not
 	skipping bool     // and an error in them has been told
 	owes     bool     // the client expects a ReadyForQuery
-	commit   bool     // a COMMIT was under way
-	write    bool     // something that may write was under way
+	unknown  bool     // something of what was under way may be committed
 	state    bool     // the server held session state of the client, or may have
 	failed   *Refusal // why the server did not take what goes ahead of the request; nil: it did, or nothing did
 	barred   []byte   // the last words, if no server will take it any more
@@ -44,8 +43,8 @@ func (s *session) loseLocked() loss {
 	l := s.link
 	lease := &l.lease
 	was := loss{
-		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Status() != wire.Idle && !lease.Ended(), ended: lease.Ended(), quiet: !lease.Outstanding(),
-		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), commit: lease.Commits(), write: lease.Writes(), state: lease.Keeps(),
+		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Open(), astray: lease.Astray(), quiet: !lease.Outstanding(),
+		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), unknown: lease.Unknown(), state: lease.Keeps() || lease.Stays() != 0,
 	}
 	if body := lease.Failed(); body != nil {
 		e := upstream.ParseError(body)
@@ -150,8 +149,8 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 		s.moveLocked(free)
 	case was.failed != nil: // the statement may have run under settings, or outside a transaction, that were not the client's
 		then.answer, then.close = refusedStrayed.append(nil, true), true
-	case was.state: // session state cannot be given back: only a new connection is honest
-		then.answer, then.close = b.lastWords(refusedState, true), true
+	case was.state || (was.astray && again == nil): // it cannot be given back, or told: only a new connection is honest
+		then.answer, then.close = b.lastWords(lastRefusal(was), true), true
 	case was.at == awaiting:
 	case was.at == preparing:
 		then.refusal = b.demoted(lostRefusal(was))
@@ -169,7 +168,7 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 	case was.quiet && (was.open || was.unsynced):
 		if s.skip = was.skipping; !s.skip {
 			s.lost = b.demoted(refusedLost)
-			if was.ended {
+			if was.unknown {
 				s.lost = b.demoted(refusedUnknown)
 			}
 		}
@@ -248,9 +247,9 @@ func (b *backend) lastCode() string {
 }
 
 // mayReplay is true for the first request of a transaction that may run once more if the server was lost before it answered: all
-// of it is at hand, and it does not end the transaction.
+// of it is at hand, and nothing of it outlives the transaction.
 func mayReplay(r *request) bool {
-	return atHand(r) && !r.Commits()
+	return atHand(r) && r.RollsBack()
 }
 
 // atHand is true if all of the request has been read, so that it could be sent again.
@@ -262,7 +261,7 @@ func atHand(r *request) bool {
 // answerLossLocked builds the answer to what was outstanding: an error in the place of the answer still expected.
 func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 	s.local = wire.Idle
-	if was.open && !was.commit {
+	if was.open {
 		s.local = wire.Failed
 	}
 	r := b.demoted(lostRefusal(was))
@@ -278,12 +277,23 @@ func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 // lostRefusal says what the loss of its server means for what a client has under way.
 func lostRefusal(was loss) *Refusal {
 	switch {
-	case was.commit || (!was.open && was.write):
+	case was.unknown:
 		return refusedUnknown
 	case was.open:
 		return refusedLost
 	}
 	return refusedRead
+}
+
+// lastRefusal is the last that a client is told whose connection ends with its server.
+func lastRefusal(was loss) *Refusal {
+	switch {
+	case was.unknown:
+		return refusedUnknown
+	case was.state:
+		return refusedState
+	}
+	return refusedAstray
 }
 
 var errServerLost = errors.New("server connection was lost")

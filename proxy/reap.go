@@ -6,6 +6,7 @@ import (
 	"pgguard/pool"
 	"pgguard/pool/event"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
 )
 
@@ -76,7 +77,24 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 func (s *session) keeps(b *backend) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.link != nil && s.link.b == b && s.link.lease.Keeps()
+	return s.link != nil && s.link.b == b && s.link.holdsLocked()
+}
+
+// holdsLocked is true if the client cannot do without its server, whatever becomes of its transaction.
+func (l *link) holdsLocked() bool {
+	return l.lease.Keeps() || l.lease.Stays()&^translate.PinFunction != 0
+}
+
+// dismissesLocked is what the client is told whose connection ends with its transaction, because nobody knows what was left in its server that a
+// rollback does not take back, or what the client believes to be in; nil: it stays.
+func (l *link) dismissesLocked() *Refusal {
+	switch {
+	case l.lease.Stays() == 0 && !l.lease.Astray():
+		return nil
+	case l.lease.MayLast():
+		return refusedReapedUnknown
+	}
+	return refusedReaped
 }
 
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
@@ -84,11 +102,18 @@ func (s *session) keeps(b *backend) bool {
 func (s *session) reap(b *backend, now time.Time) bool {
 	s.mu.Lock()
 	l := s.link
-	if l == nil || l.b != b || s.state != idling || s.close != nil || s.suspendedLocked() || l.lease.Keeps() || l.lease.Lingers() {
+	if l == nil || l.b != b || s.state != idling || s.close != nil || s.suspendedLocked() || l.holdsLocked() || l.lease.Lingers() {
 		s.mu.Unlock()
 		return false
 	}
 	idle := now.Sub(l.idleSince)
+	if last := l.dismissesLocked(); last != nil {
+		s.endLocked(last)
+		s.mu.Unlock()
+		s.srv.times.idle[s.class].observe(idle)
+		s.kick(last)
+		return true
+	}
 	o := s.orphanLocked()
 	if o == nil { // it has just died, which is told by itself
 		s.mu.Unlock()

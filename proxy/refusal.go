@@ -239,10 +239,14 @@ var (
 		Message: "guard: server connection was lost while committing; outcome unknown"}
 	refusedState = &Refusal{Reason: ReasonLost,
 		Message: "guard: server connection was lost with the session state it held"}
-	refusedStrayed = &Refusal{Reason: ReasonLost,
+	refusedAstray = &Refusal{Reason: ReasonLost,
+		Message: "guard: server connection was lost while a transaction began"}
+	refusedStrayed = &Refusal{Reason: ReasonUnknown,
 		Message: "guard: the server did not take the client's settings or its BEGIN; what was sent behind may have run without"}
 	refusedReaped = &Refusal{Reason: ReasonReaped,
 		Message: "guard: the transaction did nothing while others waited, and was rolled back"}
+	refusedReapedUnknown = &Refusal{Reason: ReasonUnknown,
+		Message: "guard: what was sent had no end while others waited; outcome unknown"}
 	refusedUnread = &Refusal{Reason: ReasonReaped,
 		Message: "guard: the client did not read its answers while others waited"}
 	refusedPins = &Refusal{Reason: ReasonPinned,

@@ -99,12 +99,21 @@ func (s *session) reapWaiting(b *backend, now time.Time) bool {
 	}
 	s.mu.Lock()
 	l := s.link
-	if l == nil || l.b != b || s.state != running || s.close != nil || !b.waits.Load() || l.lease.Keeps() || l.lease.Lingers() {
+	if l == nil || l.b != b || s.state != running || s.close != nil || !b.waits.Load() || l.holdsLocked() || l.lease.Lingers() {
 		s.mu.Unlock()
 		s.wmu.Unlock()
 		return false
 	}
 	partial, idle := l.lease.Partial(), now.Sub(l.idleSince)
+	if last := l.dismissesLocked(); last != nil {
+		s.endLocked(last)
+		s.mu.Unlock()
+		s.wmu.Unlock()
+		b.waits.Store(false)
+		s.srv.times.idle[s.class].observe(idle)
+		s.kick(last)
+		return true
+	}
 	o, answer := s.forsakeLocked()
 	s.mu.Unlock()
 	if o == nil { // it has just died, which is told by itself
@@ -133,8 +142,11 @@ func (s *session) reapWaiting(b *backend, now time.Time) bool {
 // client is told at once. It is called with mu and wmu held.
 func (s *session) forsakeLocked() (o *link, answer []byte) {
 	lease := &s.link.lease
-	open, owes, skipping, unsynced := lease.Status() != wire.Idle, lease.Owes(), lease.Skipping(), lease.Unsynced()
-	told := lease.Outstanding()
+	open, owes, skipping, unsynced := lease.Open(), lease.Owes(), lease.Skipping(), lease.Unsynced()
+	told, refusal := lease.Outstanding(), refusedReaped
+	if lease.MayLast() {
+		refusal = refusedReapedUnknown
+	}
 	lease.Forsake()
 	if o = s.orphanLocked(); o == nil {
 		return nil, nil
@@ -144,17 +156,17 @@ func (s *session) forsakeLocked() (o *link, answer []byte) {
 	}
 	switch {
 	case told && owes:
-		answer = wire.AppendReady(refusedReaped.append(nil, false), s.local)
+		answer = wire.AppendReady(refusal.append(nil, false), s.local)
 	case told:
-		answer = refusedReaped.append(nil, false)
+		answer = refusal.append(nil, false)
 		s.skip = true // its ReadyForQuery follows the client's Sync
 	case skipping: // it has been told of an error, and waits for its Sync to be answered
 		s.skip = true
 	case open || unsynced:
-		s.lost = refusedReaped
+		s.lost = refusal
 	}
 	if told {
-		s.srv.countRefusal(refusedReaped, s.class)
+		s.srv.countRefusal(refusal, s.class)
 	}
 	s.moveLocked(free)
 	return o, answer

@@ -114,6 +114,9 @@ func (l *Lease) answered(m []byte) {
 	}
 	if e.kind == execute {
 		l.copying = copying{}
+		if e.whose == client && m[0] == wire.PortalSuspended {
+			l.carriedOut(false)
+		}
 	}
 	l.owed.pop()
 }
@@ -175,8 +178,15 @@ func (l *Lease) aside(body []byte) bool {
 
 // completed notes the tags after which a session has forgotten things.
 func (l *Lease) completed(body []byte) {
-	if string(body) == "COMMIT\x00" {
-		l.ended = true
+	if e := l.owed.front(); e != nil && e.whose == client {
+		switch string(body) {
+		case "BEGIN\x00", "START TRANSACTION\x00": // which leaves nothing, whatever comes behind it
+		case "COMMIT\x00", "PREPARE TRANSACTION\x00":
+			l.ended = true
+			l.carriedOut(true)
+		default:
+			l.carriedOut(false)
+		}
 	}
 	if len(body) < len("DISCARD ALL") || body[0] != 'D' {
 		return
@@ -211,8 +221,8 @@ func (l *Lease) ready(status byte) Fate {
 	}
 	whose, why := e.whose, e.why
 	l.owed.pop()
-	if l.Quiet() {
-		l.commit, l.write = false, false
+	if l.Quiet() || whose == client {
+		l.runs, l.course, l.write = false, 0, false
 	}
 	ended := status == wire.Idle && l.Quiet() // not that of what went ahead
 	if ended && (l.ddl || l.suspect&PinFunction != 0) {
@@ -225,6 +235,7 @@ func (l *Lease) ready(status byte) Fate {
 	if whose == client {
 		l.readies--
 		l.unsupplied = nil
+		l.carriedOut(false)
 	}
 	switch why {
 	case settings, begin, fail:
@@ -482,7 +493,7 @@ func (l *Lease) Rewind() {
 		l.c.setName(r.text, r.meant)
 	}
 	l.c.unnamed, l.s.unnamed = l.first.unnamed, unnamed{}
-	l.residue, l.commit, l.write = l.left, false, false
+	l.residue, l.runs, l.course, l.write = l.left, false, 0, false
 	l.first = first{renews: true}
 }
 

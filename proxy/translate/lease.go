@@ -22,7 +22,8 @@ type Lease struct {
 	doubt    bool // what was sent may be answered in two ways: client and server cannot be kept in step
 	copying  copying
 	ended    bool // a COMMIT has been carried out since the last ReadyForQuery
-	commit   bool // a COMMIT, or a text that may hold one, is under way
+	runs     bool // something was run since then
+	course   course
 	write    bool // something that may write is under way
 
 	said   []byte       // types of parameters, of the statement that is being described
@@ -52,6 +53,7 @@ type copying struct {
 type residue struct {
 	suspect   Pins      // since the server was asked last
 	undo      Pins      // of the reasons for pins, which may be gone
+	stays     Pins      // of what is suspected: what the client has been told of, and a rollback does not take back
 	flux      bool      // settings were changed, if only for the transaction
 	ddl       bool      // what statements mean was changed
 	question  *question // the residue query under way
@@ -195,15 +197,6 @@ func (l *Lease) Copying() bool { return l.copying.in }
 
 // Doubt is true if client and server cannot be kept in step.
 func (l *Lease) Doubt() bool { return l.doubt }
-
-// Commits is true if a COMMIT may be under way, Writes if something that may write is.
-func (l *Lease) Commits() bool { return l.commit }
-
-// Ended is true if a COMMIT has been carried out since the last ReadyForQuery: what Status says is over.
-func (l *Lease) Ended() bool { return l.ended }
-
-// Writes is true if something that may write is under way.
-func (l *Lease) Writes() bool { return l.write }
 
 // Untouched is true if the client's messages pass as they are: it has its server to itself.
 func (l *Lease) Untouched() bool { return l.dedicated || l.c.Session }

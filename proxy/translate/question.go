@@ -112,7 +112,7 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	if before := l.question; before != nil {
 		q.suspect = before.suspect
 	} else {
-		l.suspect, l.undo, l.flux = 0, 0, false
+		l.suspect, l.undo, l.stays, l.flux = 0, 0, 0, false
 	}
 	q.functions = stale && q.suspect&PinFunction != 0 && again < patiently
 	var queries []string

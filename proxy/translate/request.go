@@ -30,23 +30,23 @@ type Request struct {
 
 // reading is what has been read of a request.
 type reading struct {
-	suspect  Pins // what its statements may leave behind
-	undo     Pins // what may be gone after them
-	defaults bool // is likely to use a sequence, by a default or in a function
-	touches  bool // may use a sequence without its name in the text, by a default or a trigger
-	unread   bool // goes on with a text that may do anything with sequences
-	ddl      bool // may change what other statements mean
-	sets     bool // changes settings, if only for the transaction
-	names    bool // names a prepared statement in its SQL
-	reaches  bool // may name the guard's statements in its SQL
-	describe bool // describes a portal or a statement
-	commit   bool // may end a transaction for good
-	write    bool // may write
-	urgent   bool // begins with set-up or clean-up, which pressure must not refuse
-	closes   bool // nothing in it but Close, Sync and Flush
-	mute     bool // nothing in it is answered where no COPY is under way
-	complete bool // ends with a message that a ReadyForQuery may answer
-	left     int  // bytes of the last message that have not been read yet
+	suspect  Pins   // what its statements may leave behind
+	undo     Pins   // what may be gone after them
+	defaults bool   // is likely to use a sequence, by a default or in a function
+	touches  bool   // may use a sequence without its name in the text, by a default or a trigger
+	unread   bool   // goes on with a text that may do anything with sequences
+	ddl      bool   // may change what other statements mean
+	sets     bool   // changes settings, if only for the transaction
+	names    bool   // names a prepared statement in its SQL
+	reaches  bool   // may name the guard's statements in its SQL
+	describe bool   // describes a portal or a statement
+	course   course // what becomes of a transaction by it
+	write    bool   // may write
+	urgent   bool   // begins with set-up or clean-up, which pressure must not refuse
+	closes   bool   // nothing in it but Close, Sync and Flush
+	mute     bool   // nothing in it is answered where no COPY is under way
+	complete bool   // ends with a message that a ReadyForQuery may answer
+	left     int    // bytes of the last message that have not been read yet
 
 	runs  int        // statements it runs
 	last  sql.Result // of the one it runs, or binds, last
@@ -95,9 +95,13 @@ func (r *Request) Print() uint64 { return r.print }
 // Runs is how many statements it runs, and what the last of them may do.
 func (r *Request) Runs() (n int, last sql.Result) { return r.runs, r.last }
 
-// Writes is true if it may write, Commits if it may end a transaction for good.
-func (r *Request) Writes() bool  { return r.write }
-func (r *Request) Commits() bool { return r.commit }
+// Writes is true if it may write.
+func (r *Request) Writes() bool { return r.write }
+
+// RollsBack is true if all that it does in a transaction is gone with that: it ends none, and runs nothing whose effect the text does not show.
+func (r *Request) RollsBack() bool {
+	return r.course&(commits|rolls|odd) == 0 && r.suspect&PinFunction == 0
+}
 
 // Setting returns the text of a request that is a single SET or RESET by a simple query, in the messages that it was made of.
 func (r *Request) Setting(from []byte) (text []byte, ok bool) {
@@ -224,7 +228,10 @@ func (c *Client) noteQuery(r *Request, m *Message) {
 		r.unread = true
 	}
 	r.last, r.print = m.Scan, m.Print
-	c.suspects(r, m.Scan)
+	before := r.course
+	if c.suspects(r, m.Scan); m.Left > 0 { // the start of a text is not run
+		r.course = before | acts
+	}
 	c.learn(r, m.Scan, m.Text())
 	r.reaches = r.reaches || (m.Left == 0 && reaches(m.Scan, m.Text()))
 	r.names = (m.Left > 0 && mayName(m.Text())) || (m.Left == 0 && naming(m.Scan, m.Text()))
@@ -248,7 +255,10 @@ func (c *Client) noteParse(r *Request, m *Message, on Standing) *Statement {
 			r.scanner = new(sql.Scanner)
 			r.scanner.Feed(body)
 		}
-		c.suspects(r, res)
+		before := r.course
+		if c.suspects(r, res); m.Left > 0 {
+			r.course = before | acts
+		}
 		c.learn(r, sql.Result{Residue: sql.Setting}, text)
 		return nil
 	}
@@ -298,6 +308,7 @@ func (c *Client) noteBind(r *Request, body []byte, on Standing) {
 	case st != nil, c.Session, (on.Held|r.suspect)&(Pins(sql.Prepared)|PinDedicated) != 0:
 		r.suspect |= PinFunction // what it does is not known any more
 		r.write = true
+		r.course |= tangled
 	default:
 		r.write = r.write || r.n == 0
 	}
@@ -310,6 +321,7 @@ const setConfig = 2078
 func (r *Request) noteCall(body []byte) {
 	r.suspect |= PinFunction
 	r.sets, r.write = true, true
+	r.course |= acts | lasts
 	if len(body) >= 4 && binary.BigEndian.Uint32(body) == setConfig {
 		r.suspect |= pinOpaque
 	}
@@ -338,8 +350,7 @@ func (c *Client) suspects(r *Request, res sql.Result) {
 	r.defaults = r.defaults || res.Ask || takesDefaults(res)
 	r.ddl = r.ddl || res.Ddl
 	r.sets = r.sets || res.Sets || res.Ask
-	harmless := res.Statements == 1 && (res.First == sql.Rollback || res.First == sql.Begin)
-	r.commit = r.commit || res.Ask || (res.TxControl && !harmless)
+	r.course |= courseOf(res)
 	r.write = r.write || !res.ReadOnly
 	switch res.First {
 	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:

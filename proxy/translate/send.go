@@ -107,7 +107,7 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.c.hide(r.suspect)
 	l.undo |= r.undo
 	l.flux = l.flux || r.sets
-	l.commit = l.commit || r.commit
+	l.course |= r.course
 	l.write = l.write || r.write
 	if r.ddl {
 		l.ddl = true
@@ -162,6 +162,7 @@ func (l *Lease) extended(e expectation) {
 	l.unsynced, l.executed = true, l.executed || e.kind == execute
 	if !l.skipping {
 		l.owed.add(e)
+		l.runs = l.runs || (e.kind == execute && e.whose == client)
 	}
 }
 
@@ -172,6 +173,7 @@ func (l *Lease) query(e effect) {
 		return
 	}
 	l.owed.add(expectation{kind: query, effect: e})
+	l.runs = true
 	l.readies++
 	l.unsynced, l.executed = false, false // its ReadyForQuery comes also without a Sync
 }

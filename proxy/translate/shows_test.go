@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"pgguard/proxy/wire"
 )
 
 // shows is a statement for a story: by its number if it has a name on servers, else by its text.
@@ -96,7 +98,10 @@ func (l *Lease) shows() string {
 		{l.copying.in, "copying"},
 		{l.copying.data, "data"},
 		{l.copying.end, "end of data"},
-		{l.commit, "commits"},
+		{l.Open() && l.status == wire.Idle, "open"},
+		{!l.Open() && l.status != wire.Idle, "over"},
+		{l.MayLast(), "may last"},
+		{l.Astray(), "astray"},
 		{l.write, "writes"},
 		{l.dedicated, "dedicated"},
 		{l.lingers, "lingers"},
@@ -120,7 +125,7 @@ func (l *Lease) shows() string {
 	for _, p := range []struct {
 		is   Pins
 		text string
-	}{{l.pins, "pins"}, {l.suspect, "suspects"}, {l.undo, "undoes"}, {l.forgotten, "forgot"}, {l.excessive, "refused"}} {
+	}{{l.pins, "pins"}, {l.suspect, "suspects"}, {l.Stays(), "stays"}, {l.undo, "undoes"}, {l.forgotten, "forgot"}, {l.excessive, "refused"}} {
 		if p.is != 0 {
 			list = append(list, p.text+" "+p.is.String())
 		}

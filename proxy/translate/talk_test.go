@@ -303,7 +303,7 @@ func (k *talk) first(prefix []byte) {
 	p := k.request
 	k.request = nil
 	left, _ := p.Left()
-	opens := k.local == wire.InTransaction && left == 0 && !p.Commits()
+	opens := k.local == wire.InTransaction && left == 0 && p.RollsBack()
 	keep := k.lease.Pins() == 0 && !p.kept && (opens || (k.local == wire.Idle && p.Repeatable()))
 	k.local, k.phase = wire.Idle, running
 	if keep {
