@@ -204,6 +204,9 @@ func (s *session) sendPiece(p []byte, last bool) error {
 	}
 	b, granted := l.b, l.granted
 	b.moves++
+	if sc := s.stream.scanner; last && sc != nil {
+		l.lease.SendsRest(sc.Result())
+	}
 	b.wmu.Lock()
 	s.mu.Unlock()
 	b.moved(granted)

@@ -45,6 +45,9 @@ func tornEntries() []tornEntry {
 		{"in the same text", true, func(insert, under string, _ func(string) []byte) ([]step, []byte) {
 			return whole(under, simple("begin; "+insert+"; "+under), queries("begin; "+insert))
 		}, true, true},
+		{"in the same long text", true, func(insert, under string, _ func(string) []byte) ([]step, []byte) {
+			return whole(under, simple("begin; "+insert+"; /* "+strings.Repeat("x", 40<<10)+" */ "+under), queries("begin; "+insert))
+		}, true, true},
 		{"in the same batch", true, func(insert, under string, _ func(string) []byte) ([]step, []byte) {
 			return whole(under, slices.Concat(lone("begin"), lone(insert), lone(under), msgSync), []step{say("Z", lone("begin"), lone(insert), msgSync)})
 		}, true, true},

@@ -86,6 +86,18 @@ func TestLossOfWhatWasSent(t *testing.T) {
 	}
 }
 
+// A text of which only the start has been sent does nothing; with its rest it may, before that is known to be sent.
+func TestLongTextIsUnderWayWithItsRest(t *testing.T) {
+	text := []byte("begin; insert into t values (1); select ")
+	l := Lease{status: wire.Idle, c: new(Client), runs: true, course: acts}
+	if l.Open() {
+		t.Error("open before its rest is sent")
+	}
+	if l.SendsRest(sql.Scan(append(text, "2"...))); !l.Open() || !l.MayLast() {
+		t.Errorf("open %v, may last %v", l.Open(), l.MayLast())
+	}
+}
+
 // What was only prepared is not under way.
 func TestPreparedCommitIsNotUnderWay(t *testing.T) {
 	l := Lease{status: wire.InTransaction, course: commits}

@@ -115,6 +115,9 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	}
 }
 
+// SendsRest notes that the rest of a long text is about to be sent, which does this: it may be run before SentRest is called.
+func (l *Lease) SendsRest(res sql.Result) { l.course |= courseOf(res) }
+
 // SentRest notes that the rest of a long message has been sent; res is what its text may have done, if it has one.
 func (l *Lease) SentRest(res *sql.Result) {
 	l.partial = false
