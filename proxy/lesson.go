@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 
 	"pgguard/proxy/instance"
@@ -93,9 +94,37 @@ func (l *link) taughtLocked(was translate.Settings) {
 			return
 		}
 	}
+	if !explains(k.text, was, is) {
+		return
+	}
 	tag := "SET"
 	if sql.Scan([]byte(k.text)).First == sql.Reset {
 		tag = "RESET"
 	}
 	l.s.route.key.Value.(*login).lessons.learn(k, outcome{is.Bare(), l.b.params.Load(), tag}, l.b.inst.Era())
+}
+
+// otherwise are the settings that a text may name by other words.
+var otherwise = map[string]string{
+	"TimeZone": "zone", "client_encoding": "names", "search_path": "schema", "xmloption": "xml",
+	"default_transaction_isolation": "characteristics", "default_transaction_read_only": "characteristics", "default_transaction_deferrable": "characteristics",
+}
+
+// explains is true if all that is set otherwise after a SET or RESET is what its text is about. The rest was in the server before, and is somebody else's.
+func explains(text string, was, is translate.Settings) bool {
+	text = strings.ToLower(text)
+	all := false
+	if words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == ';' }); len(words) == 2 && words[0] == "reset" {
+		all = words[1] == "all"
+	}
+	for _, name := range was.Changed(is) {
+		if _, set := is.Get(name); all && !set {
+			continue
+		}
+		word, ok := otherwise[name]
+		if !strings.Contains(text, strings.ToLower(name)) && (!ok || !strings.Contains(text, word)) {
+			return false
+		}
+	}
+	return true
 }

@@ -159,6 +159,21 @@ func (s Settings) Get(name string) (value string, ok bool) {
 	return "", false
 }
 
+// Changed returns the names of what is set otherwise in to, but for application_name.
+func (s Settings) Changed(to Settings) (names []string) {
+	for _, p := range s.Bare().pairs() {
+		if v, ok := to.Get(p.Name); !ok || v != p.Value {
+			names = append(names, p.Name)
+		}
+	}
+	for _, p := range to.Bare().pairs() {
+		if _, ok := s.Get(p.Name); !ok {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // Roles decide what may be set and run, so that they are left first and taken last.
 const (
 	settingRole          = "role"
