@@ -2,6 +2,7 @@ package translate
 
 import (
 	"slices"
+	"strings"
 
 	"pgguard/proxy/wire"
 )
@@ -63,11 +64,36 @@ func (w *sending) misread(called []byte) bool {
 	return st != nil && st.Name != "" && !w.l.s.prepared.has(st) && w.l.foreign(st)
 }
 
-// foreign is true for a text that is not ASCII and was prepared in another encoding than the client's now.
+// foreign is true for a text that is not ASCII and was prepared in another encoding than the client's now, or has a backslash and was prepared where
+// that means something else in a string.
 func (l *Lease) foreign(st *Statement) bool {
-	if (st.Under == l.c.settings.parsing && !l.flux) || isASCII(st.Body) {
+	if st.Under == l.c.settings.parsing && !l.flux {
 		return false
 	}
+	return (!isASCII(st.Body) && l.encodedOtherwise(st)) || (strings.Contains(st.Body, `\`) && l.escapedOtherwise(st))
+}
+
+const settingStrings = "standard_conforming_strings"
+
+// escapedOtherwise is true for a text that was prepared under another standard_conforming_strings than the client has now.
+func (l *Lease) escapedOtherwise(st *Statement) bool {
+	usual := l.c.began(settingStrings, "on")
+	was, ok := Settings{all: st.Under}.Get(settingStrings)
+	if !ok {
+		was = usual
+	}
+	is, ok := l.c.settings.Get(settingStrings)
+	switch {
+	case l.flux && l.s.strings != "":
+		is = l.s.strings
+	case !ok:
+		is = usual
+	}
+	return was != is
+}
+
+// encodedOtherwise is true for a text that was prepared in another encoding than the client has now.
+func (l *Lease) encodedOtherwise(st *Statement) bool {
 	first := l.c.Encoding()
 	was, ok := Settings{all: st.Under}.Get(settingEncoding)
 	if !ok {

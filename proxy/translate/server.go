@@ -6,6 +6,7 @@ import "sync/atomic"
 type Server struct {
 	settings Settings   // what is set in it
 	encoding string     // its client_encoding, as it says itself
+	strings  string     // its standard_conforming_strings, if it has said that since its login
 	prepared prepared   // the guard's statements in it
 	stock    []*stocked // statements that its last client has prepared by SQL
 	unnamed  unnamed    // its unnamed statement
@@ -55,8 +56,11 @@ func (s *Server) TakePrepared() uint64 {
 
 // Told notes a setting that the server reports, before it was lent: a lease notes those after.
 func (s *Server) Told(name, value string) {
-	if name == settingEncoding {
+	switch name {
+	case settingEncoding:
 		s.encoding = value
+	case settingStrings:
+		s.strings = value
 	}
 }
 

@@ -40,7 +40,7 @@ func stockOf(name, said string) *stocked {
 	bySQL, rest, _ := strings.Cut(said, " ")
 	types, source, ok := strings.Cut(rest, " ")
 	at, prepares := sql.Prepares([]byte(source))
-	if !ok || bySQL != "true" || !prepares || !isASCII(source) || !isASCII(name) {
+	if !ok || bySQL != "true" || !prepares || !isASCII(source) || !isASCII(name) || strings.Contains(source, `\`) { // what a backslash means may change
 		return nil
 	}
 	st := &stocked{name: name, source: source, text: strings.Repeat(" ", at) + source[at:]}
