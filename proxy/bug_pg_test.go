@@ -21,9 +21,12 @@ func (m *mine) at(where string) {
 	}
 }
 
-func (m *mine) Age() translate.Age  { m.at("when a message is read"); return m.Catalog.Age() }
-func (m *mine) Changed(text []byte) { m.at("when it is sent"); m.Catalog.Changed(text) }
-func (m *mine) Committed()          { m.at("when its answer comes"); m.Catalog.Committed() }
+func (m *mine) Age() translate.Age       { m.at("when a message is read"); return m.Catalog.Age() }
+func (m *mine) Changed(text []byte) bool { m.at("when it is sent"); return m.Catalog.Changed(text) }
+func (m *mine) Committed(functions bool) {
+	m.at("when its answer comes")
+	m.Catalog.Committed(functions)
+}
 
 // TestBugEndsOneSession: a panic in what is done for one client, in whichever goroutine and with whichever locks held, ends that client and its
 // server; the others, and whoever gave it the server, go on.

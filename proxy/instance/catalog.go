@@ -25,6 +25,8 @@ type Catalog struct {
 	// INSERT, which takes one by a default, is not worth a pin.
 	currval atomic.Bool
 
+	unseen unseen
+
 	in *Instance
 
 	mu sync.Mutex
@@ -54,14 +56,19 @@ func (c *Catalog) Currval() bool { return c.currval.Load() }
 func (c *Catalog) NoteCurrval() { c.currval.Store(true) }
 
 // Changed implements translate.Catalog.
-func (c *Catalog) Changed(text []byte) {
+func (c *Catalog) Changed(text []byte) (functions bool) {
 	c.schema.Add(1)
 	if bytes.Contains(bytes.ToLower(text), []byte("database")) {
 		c.in.Clear()
 	}
 	if text == nil || changesFunctions.Match(text) {
 		c.bodies.Add(1)
+		functions = true
 	}
+	if functions = functions || c.unseen.changedBy(text); functions {
+		c.unseen.changes.Add(1)
+	}
+	return functions
 }
 
 // changesFunctions finds the words without which a text changes no function. To read all of them costs the server as much as a hundred
@@ -73,11 +80,17 @@ func (c *Catalog) Written(functions bool) {
 	c.schema.Add(1)
 	if functions {
 		c.bodies.Add(1)
+		c.unseen.changes.Add(1)
 	}
 }
 
 // Committed implements translate.Catalog.
-func (c *Catalog) Committed() { c.schema.Add(1) }
+func (c *Catalog) Committed(functions bool) {
+	c.schema.Add(1)
+	if functions { // who has read them meanwhile has not seen it
+		c.unseen.changes.Add(1)
+	}
+}
 
 // Stirred implements translate.Catalog.
 func (c *Catalog) Stirred() { c.in.Stirred() }
@@ -132,7 +145,10 @@ func (c *Catalog) Functions(bodies [][]byte, changes uint64) {
 }
 
 // Opaque implements translate.Catalog.
-func (c *Catalog) Opaque() bool {
+func (c *Catalog) Opaque(unseen bool) bool {
+	if unseen {
+		return c.unseen.opaque.Load()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.opaque

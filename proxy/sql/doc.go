@@ -13,7 +13,7 @@
 //   - suspicions: TxControl, Residue, Undo, Ask, Ddl, Sets, Currval. They may be raised in vain, which costs a question
 //     to the server. Where Ask is raised, all the others but TxControl may hold as well.
 //
-// What no text can tell, and so raises no suspicion: functions behind operators, casts, column defaults, triggers, views,
+// What no text can tell, and so raises no suspicion (whether there are such functions that leave something, translate asks the server): functions behind operators, casts, column defaults, triggers, views,
 // policies and computed columns (t.f for f(t)); a user's own function with the name of a harmless one of the server, of an
 // extension in functions_hand.txt, or of a key word that usually stands before a parenthesis (over, filter, value); what
 // stands in strings, such as the schema in SET search_path = 'pg_temp'. Every CREATE and SELECT INTO is asked about, so

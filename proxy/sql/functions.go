@@ -97,6 +97,9 @@ func functionHash(b []byte) uint32 {
 	return (h ^ h>>15) % uint32(len(functionSlots))
 }
 
+// Knows is true for the name of a function, as it is written, that Scan need not ask about: a user's own of that name is taken for it.
+func Knows(name string) bool { return functionOf([]byte(name), true) != fnUnknown }
+
 // functionOf returns what calling the function b may do. Exact names are taken as they are written, others in any case.
 func functionOf(b []byte, exact bool) function {
 	if len(b) > MaxName {

@@ -229,8 +229,8 @@ func (l *Lease) ready(status byte) Fate {
 		l.c.Catalog.Stirred()
 	}
 	if ended && l.ddl {
-		l.c.Catalog.Committed()
-		l.ddl = false
+		l.c.Catalog.Committed(l.functions)
+		l.ddl, l.functions = false, false
 	}
 	if whose == client {
 		l.readies--

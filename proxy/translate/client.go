@@ -57,12 +57,13 @@ type Catalog interface {
 	Age() Age
 	// Renew makes all statements prepared before older than those prepared from now on.
 	Renew() Age
-	// Changed notes a change that text, if it is known, is about to make, or that something has made.
-	Changed(text []byte)
-	// Written notes that a server has counted a change that nobody has told of; functions: to functions, too.
+	// Changed notes a change that text, if it is known, is about to make, or that something has made. functions: it may be about them, or about
+	// what runs them.
+	Changed(text []byte) (functions bool)
+	// Written notes that a server has counted a change that nobody has told of; functions: to functions, or to what runs them, too.
 	Written(functions bool)
-	// Committed notes the end of a transaction that has changed something.
-	Committed()
+	// Committed notes the end of a transaction that has changed something; functions: as Changed said.
+	Committed(functions bool)
 	// Stirred notes the end of a transaction that may have changed what a login gets.
 	Stirred()
 	// Currval says whether any client has asked for the value that its session took from a sequence last.
@@ -75,9 +76,19 @@ type Catalog interface {
 	Customs() (names []string, stale bool, bodies uint64)
 	// Functions takes the bodies of all functions that may set something, read after that many changes.
 	Functions(bodies [][]byte, changes uint64)
-	// Opaque is true if a function may set what nobody knows the name of.
-	Opaque() bool
+	// Opaque is true if a function may set what nobody knows the name of; unseen: one that may run where its name is not in the text.
+	Opaque(unseen bool) bool
+	// Unseen is true if a function may run whose name is not in the text, and leave something in its session, or nobody knows.
+	Unseen() bool
+	// ReadUnseen is true if what that depends on is to be read, by who was told so; changes is how often it has changed.
+	ReadUnseen() (read bool, changes uint64)
+	// Ran takes the functions that leave something, and how they run, read after that many changes.
+	Ran(ways []Way, changes uint64)
 }
+
+// Way is how a function that leaves something in its session runs where its name is not in the text: behind what PostgreSQL describes so. One
+// whose By is empty is called by its name alone. Body is empty for one that only runs others.
+type Way struct{ Function, By, Body string }
 
 // NewClient returns a client that has just logged in. Its application_name is its servers'.
 func NewClient(t *Terms) Client {

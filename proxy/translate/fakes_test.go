@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -86,6 +87,8 @@ type card struct {
 	stale   bool
 	bodies  uint64
 	opaque  bool
+	unseen  bool     // something leaves something and is not in the text
+	unread  bool     // whether that is so is to be read
 	changed []string // what was told to change, and committed
 }
 
@@ -96,9 +99,10 @@ func (c *card) Renew() Age {
 	return c.age
 }
 
-func (c *card) Changed(text []byte) {
+func (c *card) Changed(text []byte) (functions bool) {
 	c.age++
 	c.changed = append(c.changed, "changed")
+	return bytes.Contains(text, []byte("function"))
 }
 
 func (c *card) Written(functions bool) {
@@ -107,15 +111,27 @@ func (c *card) Written(functions bool) {
 	c.changed = append(c.changed, "written")
 }
 
-func (c *card) Committed() {
+func (c *card) Committed(functions bool) {
 	c.age++
+	c.unread = c.unread || functions && c.unseen
 	c.changed = append(c.changed, "committed")
 }
 
 func (c *card) Stirred()      {}
 func (c *card) Currval() bool { return c.currval }
 func (c *card) NoteCurrval()  { c.currval = true }
-func (c *card) Opaque() bool  { return c.opaque }
+
+func (c *card) Opaque(bool) bool { return c.opaque }
+func (c *card) Unseen() bool     { return c.unseen }
+
+func (c *card) ReadUnseen() (read bool, changes uint64) {
+	read, c.unread = c.unread, false
+	return read, c.bodies
+}
+
+func (c *card) Ran(ways []Way, changes uint64) {
+	c.unseen = slices.ContainsFunc(ways, func(w Way) bool { return w.By != "" })
+}
 
 func (c *card) Learn(text []byte) (opaque bool) {
 	return sql.CustomSettings(text, func(name []byte) {

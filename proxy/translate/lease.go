@@ -56,6 +56,8 @@ type residue struct {
 	stays     Pins      // of what is suspected: what the client has been told of, and a rollback does not take back
 	flux      bool      // settings were changed, if only for the transaction
 	ddl       bool      // what statements mean was changed
+	functions bool      // so were functions, or what runs them
+	unseen    bool      // something ran that may have run functions whose names are not in its text
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone
@@ -218,7 +220,7 @@ func (l *Lease) Lingers() bool { return l.lingers }
 
 // Dirty is true if the server must be discarded before it goes to another client.
 func (l *Lease) Dirty() bool {
-	return l.pins != 0 || l.suspect|l.undo != 0 || l.flux || l.c.Session || l.question != nil
+	return l.pins != 0 || l.suspect|l.undo != 0 || l.flux || l.c.Session || l.question != nil || (l.unseen && l.c.Catalog.Unseen())
 }
 
 // Settled is true if the server has what the client has set, so that what a SET did can be told.

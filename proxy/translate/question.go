@@ -15,6 +15,10 @@ type question struct {
 	bodies    uint64 // how often the bodies of functions had changed when it was asked
 	customs   int    // how many names of custom settings it asks for
 	functions bool   // the bodies of functions are asked for
+	unseen    bool   // so is what runs them where their names are not in the text
+	hidden    bool   // something may have run so
+	roles     []Pair // the role that is in force, and whose session it is now, if it is asked again as who logged in
+	changed   uint64 // how often that had changed when it was asked
 	again     int    // how often it has been asked already, or patiently
 	found     Pins
 	pairs     []Pair
@@ -22,6 +26,7 @@ type question struct {
 	super     bool     // the client logged in as one
 	stock     []Pair   // names of statements prepared by SQL, and what is said of them
 	read      [][]byte // bodies of functions
+	ways      []Way
 	writes    writes
 	failed    bool
 }
@@ -57,9 +62,49 @@ const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT
 	`WHERE prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[])) f ` +
 	`WHERE body OPERATOR(pg_catalog.~*) 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
 
+// unseenQuery reads which functions leave something in their session, by their own text or by that of functions that they call, and how they run where
+// their names are not in a text: behind something that depends on them, or as the column of a row. What has no name is what leaves something by itself. Functions in C are believed to leave nothing.
+const unseenQuery = `SELECT 'h', u.name, u.way FROM (WITH RECURSIVE f AS MATERIALIZED (SELECT p.oid, p.proname::pg_catalog.text AS name, ` +
+	`p.pronargs OPERATOR(pg_catalog.>) 0 AND p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults OPERATOR(pg_catalog.<=) 1 AND EXISTS (SELECT FROM pg_catalog.pg_type t ` +
+	`WHERE t.oid OPERATOR(pg_catalog.=) p.proargtypes[0] AND t.typtype OPERATOR(pg_catalog.=) ANY ('{c,d,p}'::pg_catalog."char"[])) AS single, ` +
+	`CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_catalog.pg_get_function_sqlbody(p.oid) END AS body FROM pg_catalog.pg_proc p ` +
+	`WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND (p.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) OR p.prokind OPERATOR(pg_catalog.=) 'a'::pg_catalog."char")), ` +
+	`leaves AS (SELECT f.oid, f.name, f.single, f.body FROM f ` +
+	`WHERE pg_catalog.regexp_replace(f.body, '` + setsLocally + `', ' ', 'gi') OPERATOR(pg_catalog.~*) '` + leavesSomething + `' ` +
+	`UNION SELECT f.oid, f.name, f.single, '' FROM leaves l, f WHERE CASE WHEN l.name OPERATOR(pg_catalog.~) '^[[:alnum:]_]+$' ` +
+	`THEN f.body OPERATOR(pg_catalog.~*) ('[[:<:]]' OPERATOR(pg_catalog.||) l.name OPERATOR(pg_catalog.||) '[[:>:]]') ELSE pg_catalog.strpos(f.body, l.name) OPERATOR(pg_catalog.>) 0 END ` +
+	`OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid AND d.refobjid OPERATOR(pg_catalog.=) l.oid ` +
+	`AND d.classid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid AND d.objid OPERATOR(pg_catalog.=) f.oid)) ` +
+	`SELECT l.name, coalesce((SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_catalog.pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid ` +
+	`AND d.refobjid OPERATOR(pg_catalog.=) l.oid AND d.classid OPERATOR(pg_catalog.<>) 1255::pg_catalog.oid LIMIT 1), CASE WHEN l.single THEN 'the column of a row' END, '') ` +
+	`OPERATOR(pg_catalog.||) pg_catalog.chr(1) OPERATOR(pg_catalog.||) l.body AS way FROM leaves l ` +
+	`UNION ALL SELECT '', pg_catalog.pg_describe_object(e.class, e.oid, 0) FROM (SELECT 2618::pg_catalog.oid AS class, oid, ev_action::pg_catalog.text AS tree FROM pg_catalog.pg_rewrite WHERE oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid ` +
+	`UNION ALL SELECT 2604::pg_catalog.oid, oid, adbin::pg_catalog.text FROM pg_catalog.pg_attrdef ` +
+	`UNION ALL SELECT 2606::pg_catalog.oid, oid, conbin::pg_catalog.text FROM pg_catalog.pg_constraint WHERE conbin IS NOT NULL ` +
+	`UNION ALL SELECT 2620::pg_catalog.oid, oid, tgqual::pg_catalog.text FROM pg_catalog.pg_trigger WHERE tgqual IS NOT NULL ` +
+	`UNION ALL SELECT 3256::pg_catalog.oid, oid, pg_catalog.concat(polqual::pg_catalog.text, polwithcheck::pg_catalog.text) FROM pg_catalog.pg_policy) e ` +
+	`WHERE e.tree OPERATOR(pg_catalog.~) (SELECT ':funcid (' OPERATOR(pg_catalog.||) pg_catalog.string_agg(p.oid::pg_catalog.text, '|') OPERATOR(pg_catalog.||) ') ' FROM pg_catalog.pg_proc p ` +
+	`WHERE p.pronamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid AND p.proname OPERATOR(pg_catalog.~) '^(set_config|pg_(try_)?advisory_(un)?lock)')) u`
+
+// Regular expressions without a backslash, which standard_conforming_strings may give another meaning.
+const (
+	// setsLocally matches a call of set_config that leaves nothing behind its transaction.
+	setsLocally = `set_config[[:space:]]*[(]([^();]|[(]([^();]|[(][^();]*[)])*[)])*,[[:space:]]*true[[:space:]]*[)]`
+	// leavesSomething matches the body of a function, in any language, that may leave something in its session.
+	leavesSomething = `set_config|advisory_(lock|unlock)|update[[:space:]]+(pg_catalog[.])?pg_settings|` +
+		`create[[:space:]]+(or[[:space:]]+replace[[:space:]]+)?((global|local)[[:space:]]+)?temp|into[[:space:]]+temp|pg_temp|with[[:space:]]+hold|` +
+		`(^|;|''|[$]|>>|[(=,+][[:space:]]*["` + "`" + `]|[[:<:]](begin|atomic|then|else|loop)[[:>:]])([[:space:]]|--[^` + "\n" + `]*` + "\n" + `|/[*]([^*]|[*]+[^*/])*[*]+/)*` +
+		`((reset|discard|listen|unlisten|load|prepare|deallocate)[[:space:]"]|set[[:space:]]+(?![[:space:]]*(local|constraints|transaction)[[:space:]]))`
+)
+
 // writes are counts of what was written to the catalogs that say what a text means, by this session at once, by others when they have told.
 // Casts and operators are among them; so are temporary tables.
-type writes struct{ functions, all string }
+type writes struct{ functions, ways, all string }
+
+// waysQuery asks the server for how often it was written what runs functions: defaults, casts, constraints, operators, rules, triggers and policies.
+const waysQuery = `SELECT 'v', '', pg_catalog.sum(pg_catalog.pg_stat_get_tuples_inserted(c) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_tuples_updated(c) ` +
+	`OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_inserted(c) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c))::pg_catalog.text ` +
+	`FROM pg_catalog.unnest('{2604,2605,2606,2617,2618,2620,3256}'::pg_catalog.oid[]) c`
 
 // writesQuery asks the server for them.
 const writesQuery = `SELECT 'w', (pg_catalog.pg_stat_get_tuples_inserted(1255) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_tuples_updated(1255) OPERATOR(pg_catalog.+) ` +
@@ -91,12 +136,32 @@ func (l *Lease) suspicious() Pins {
 func (l *Lease) Ask() []byte { return l.askOnceQuiet() }
 
 func (l *Lease) askOnceQuiet() []byte {
+	if l.status != wire.Idle || !l.Quiet() || l.c.Session || l.gone {
+		return nil
+	}
 	of := l.suspicious()
-	if of == 0 || l.status != wire.Idle || !l.Quiet() || l.c.Session || l.gone {
+	hidden, read, changed := l.unseen && l.c.Catalog.Unseen(), false, uint64(0)
+	if l.unseen {
+		read, changed = l.c.Catalog.ReadUnseen()
+	}
+	if hidden || read {
+		of = asked
+	}
+	if of == 0 {
+		l.unseen = false
 		return nil
 	}
 	l.held = false
-	return l.ask(of, 0)
+	return l.ask(&question{asks: of, hidden: hidden, unseen: read, changed: changed}, 0)
+}
+
+// anew is the same question, of which nothing has been answered. What functions do is not read twice.
+func (q *question) anew() *question {
+	again := &question{asks: q.asks, suspect: q.suspect, hidden: q.hidden, roles: q.roles}
+	if q.failed {
+		again.unseen, again.changed = q.unseen, q.changed
+	}
+	return again
 }
 
 // asking is true while the server answers a residue query.
@@ -105,16 +170,16 @@ func (l *Lease) asking() bool {
 	return l.question != nil && e != nil && e.why == ask
 }
 
-// ask returns the residue query for what is suspicious, and notes that it is under way.
-func (l *Lease) ask(of Pins, again int) []byte {
+// ask returns a residue query, and notes that it is under way.
+func (l *Lease) ask(q *question, again int) []byte {
+	of := q.asks
 	customs, stale, bodies := l.c.Catalog.Customs()
-	q := &question{asks: of, suspect: l.suspect, bodies: bodies, customs: len(customs), again: again}
-	if before := l.question; before != nil {
-		q.suspect = before.suspect
-	} else {
-		l.suspect, l.undo, l.stays, l.flux = 0, 0, 0, false
+	q.bodies, q.customs, q.again = bodies, len(customs), again
+	if l.question == nil {
+		q.suspect = l.suspect
+		l.suspect, l.undo, l.stays, l.flux, l.unseen = 0, 0, 0, false, false
 	}
-	q.functions = stale && q.suspect&PinFunction != 0 && again < patiently
+	q.functions = (stale && q.suspect&PinFunction != 0 && again < patiently) || q.unseen
 	var queries []string
 	for _, r := range residueQueries {
 		if of&r.pin != 0 {
@@ -127,8 +192,11 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	if q.functions {
 		queries = append(queries, functionsQuery)
 	}
+	if q.unseen {
+		queries = append(queries, unseenQuery)
+	}
 	if q.suspect&PinFunction != 0 && l.c.CountsWrites() {
-		queries = append(queries, writesQuery)
+		queries = append(queries, writesQuery, waysQuery)
 	}
 	text := strings.Join(queries, " UNION ALL ")
 	l.question = q
@@ -137,6 +205,13 @@ func (l *Lease) ask(of Pins, again int) []byte {
 	if again == patiently { // up to the Sync it is one transaction
 		out = appendAsked(out, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout')`)
 		out = appendAsked(out, `SET LOCAL statement_timeout = 0`)
+	}
+	for _, p := range q.roles { // up to the Sync, too
+		value := "none"
+		if p.Name == settingAuthorization {
+			value = l.c.User
+		}
+		out = appendAsked(out, `SELECT 'n', '', pg_catalog.set_config(`+literal(p.Name)+`,`+literal(value)+`,true)`)
 	}
 	return wire.AppendEmpty(appendAsked(out, text), wire.Sync)
 }
@@ -206,7 +281,12 @@ func (q *question) row(body []byte, whole bool) {
 	case "p":
 		q.stock = append(q.stock, Pair{string(f[1]), string(f[2])})
 	case "w":
-		q.writes = writes{string(f[1]), string(f[2])}
+		q.writes.functions, q.writes.all = string(f[1]), string(f[2])
+	case "v":
+		q.writes.ways = string(f[2])
+	case "h":
+		by, body, _ := strings.Cut(string(f[2]), "\x01")
+		q.ways = append(q.ways, Way{string(f[1]), by, body})
 	case "f":
 		q.read = append(q.read, append([]byte(nil), f[2]...))
 	default:
@@ -227,7 +307,7 @@ func (l *Lease) askAnswered() Fate {
 	}
 	catalog := l.c.Catalog
 	if q.failed && q.again < patiently {
-		l.out = l.ask(q.asks, patiently)
+		l.out = l.ask(q.anew(), patiently)
 		return Drop
 	}
 	if q.failed {
@@ -235,24 +315,31 @@ func (l *Lease) askAnswered() Fate {
 		q.found |= PinFunction
 	}
 	if q.writes != l.s.writes && q.writes.all != "" {
-		catalog.Written(q.writes.functions != l.s.writes.functions)
+		catalog.Written(q.writes.functions != l.s.writes.functions || q.writes.ways != l.s.writes.ways)
 		l.s.writes = q.writes
+	}
+	if q.unseen && !q.failed {
+		catalog.Ran(q.ways, q.changed)
 	}
 	if q.functions && !q.failed {
 		catalog.Functions(q.read, q.bodies)
 		// Others may have read them meanwhile: what counts is what was asked for.
 		if known, _, _ := catalog.Customs(); len(known) > q.customs && q.again < 3 {
-			l.out = l.ask(q.asks, q.again+1)
+			l.out = l.ask(q.anew(), q.again+1)
 			return Drop
 		}
 	}
+	if q.takesRoles() {
+		l.out = l.ask(q.anew(), q.again)
+		return Drop
+	}
 	l.question = nil
-	if (q.suspect&PinFunction != 0 && catalog.Opaque()) || q.suspect&pinOpaque != 0 {
+	if (q.suspect&PinFunction != 0 && catalog.Opaque(false)) || (q.hidden && catalog.Opaque(true)) || q.suspect&pinOpaque != 0 {
 		q.found |= PinFunction
 	}
 	if q.asks&Pins(sql.Setting) != 0 && !q.failed {
-		l.takeSettings(q.pairs)
-		if q.barred && !q.super { // a function that runs as somebody else has set it: the client could not on another server
+		l.takeSettings(append(q.roles, q.pairs...))
+		if q.barred && (!q.super || len(q.roles) > 1) { // a function that runs as somebody else has set it: the client could not on another server
 			q.found |= Pins(sql.Setting)
 		}
 	}
@@ -269,6 +356,24 @@ func (l *Lease) askAnswered() Fate {
 	forClient := l.held
 	l.held = false
 	return passIf(forClient)
+}
+
+// takesRoles is true if a superuser has another role now, to whom PostgreSQL does not tell all that is set: it is to be asked again as who logged in.
+// Who has another role in a session that is another's is not: PostgreSQL does not put back both.
+func (q *question) takesRoles() bool {
+	if q.asks&Pins(sql.Setting) == 0 || q.failed || !q.super || len(q.roles) > 0 {
+		return false
+	}
+	for _, p := range q.pairs {
+		if p.Name == settingRole || p.Name == settingAuthorization {
+			q.roles = append(q.roles, p)
+		}
+	}
+	if len(q.roles) == 1 {
+		return true
+	}
+	q.barred = q.barred || len(q.roles) > 1 // it may be
+	return false
 }
 
 // takeSettings notes what the session has set, as its server says.

@@ -40,6 +40,7 @@ type reading struct {
 	names    bool   // names a prepared statement in its SQL
 	reaches  bool   // may name the guard's statements in its SQL
 	describe bool   // describes a portal or a statement
+	unseen   bool   // may run functions whose names are not in the text
 	course   course // what becomes of a transaction by it
 	write    bool   // may write
 	urgent   bool   // begins with set-up or clean-up, which pressure must not refuse
@@ -352,6 +353,7 @@ func (c *Client) suspects(r *Request, res sql.Result) {
 	r.sets = r.sets || res.Sets || res.Ask
 	r.course |= courseOf(res)
 	r.write = r.write || !res.ReadOnly
+	r.unseen = r.unseen || res.Statements > 1 || runs(res.First)
 	switch res.First {
 	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
 		r.urgent = r.urgent || r.n == 0
@@ -361,6 +363,16 @@ func (c *Client) suspects(r *Request, res sql.Result) {
 	default:
 		r.touches = r.touches || !res.ReadOnly
 	}
+}
+
+// runs is true for statements that may run functions whose names are not in their text: behind triggers, views, operators and the like.
+func runs(first sql.Command) bool {
+	switch first {
+	case sql.Empty, sql.Begin, sql.Commit, sql.Rollback, sql.Savepoint, sql.Show, sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Close, sql.Unlisten,
+		sql.ListenCommand, sql.Notify, sql.Lock, sql.LoadCommand:
+		return false
+	}
+	return true
 }
 
 // takesDefaults is true for statements that may take values from sequences by the defaults of columns.

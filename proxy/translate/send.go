@@ -109,9 +109,10 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.flux = l.flux || r.sets
 	l.course |= r.course
 	l.write = l.write || r.write
+	l.unseen = l.unseen || r.unseen
 	if r.ddl {
 		l.ddl = true
-		l.c.Catalog.Changed(from)
+		l.functions = l.c.Catalog.Changed(from) || l.functions
 	}
 }
 

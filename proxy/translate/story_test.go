@@ -344,6 +344,10 @@ func (s *story) catalog(d *datadriven.TestData) error {
 			s.card.currval = true
 		case "opaque":
 			s.card.opaque = true
+		case "unseen":
+			s.card.unseen = true
+		case "unread":
+			s.card.unread = true
 		case "stale":
 			s.card.stale = true
 		case "custom":

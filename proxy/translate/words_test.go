@@ -320,7 +320,7 @@ func texts(body []byte, n int) (list []string, rest []byte) {
 // brief makes the guard's long texts short: the parts of a residue query are in angle brackets, but for the one
 // that goes with the settings.
 var brief = func() *strings.Replacer {
-	list := []string{` UNION ALL SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname OPERATOR(pg_catalog.=) E'u'`, "", " UNION ALL ", " ", strings.Trim(strconv.Quote(functionsQuery), `"`), "<functions>", writesQuery, "<writes>"}
+	list := []string{` UNION ALL SELECT 'u', '', '' FROM pg_catalog.pg_roles WHERE rolsuper AND rolname OPERATOR(pg_catalog.=) E'u'`, "", " UNION ALL ", " ", strings.Trim(strconv.Quote(functionsQuery), `"`), "<functions>", strings.Trim(strconv.Quote(unseenQuery), `"`), "<unseen>", writesQuery + " UNION ALL " + waysQuery, "<writes>"}
 	for _, r := range residueQueries {
 		list = append(list, r.text, "<"+r.pin.String()+">")
 	}
