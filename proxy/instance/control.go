@@ -50,6 +50,7 @@ func (in *Instance) control(ctx context.Context) {
 
 // step lets the law and the breaker decide. lag is how late it comes.
 func (in *Instance) step(now time.Time, lag time.Duration) pool.Window {
+	in.minute.Store(int64(in.now() / unseenFor))
 	seen := in.last.Load()
 	signals := limit.Signals{Lag: lag, Down: !in.Passes()}
 	if seen != nil {

@@ -60,6 +60,7 @@ type Instance struct {
 	jam     jam          // of the side channel
 
 	made       time.Time
+	minute     atomic.Int64  // the last full one since made
 	doubts     chan struct{} // the side channel looks who answers
 	identified atomic.Int64  // when it last tried to: in.now()
 	later      atomic.Int64  // it is to, once what is known is so old (a time.Duration); 0: it is not

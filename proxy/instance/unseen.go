@@ -14,15 +14,15 @@ import (
 type unseen struct {
 	changes atomic.Uint64 // to functions, and to what runs them
 	known   atomic.Uint64 // changes, and one, when it was read last; 0: never
-	read    atomic.Int64  // since the instance was made: when that was
-	reading atomic.Int64  // the same: when somebody was told to; 0: nobody is at it
+	minute  atomic.Int64  // of the instance: when that was
+	reading atomic.Int64  // since the instance was made: when somebody was told to; 0: nobody is at it
 	may     atomic.Bool   // one may run unseen
 	leaves  atomic.Bool   // there is one, however it runs
 	opaque  atomic.Bool   // one that may run unseen sets what nobody knows the name of
 }
 
 const (
-	unseenFor  = time.Minute      // how long it is believed when no change was seen
+	unseenFor  = time.Minute      // how long it is believed at most when no change was seen
 	unseenRead = 10 * time.Second // how long who reads it may take before another is told to
 )
 
@@ -53,10 +53,10 @@ func (c *Catalog) Unseen() bool {
 // ReadUnseen implements translate.Catalog.
 func (c *Catalog) ReadUnseen() (read bool, changes uint64) {
 	u := &c.unseen
-	now := int64(c.in.now()) + 1
-	if !c.stale() && now-u.read.Load() < int64(unseenFor) || (u.known.Load() == 0 && !c.in.Sees()) {
+	if !c.stale() && u.minute.Load() == c.in.minute.Load() || (u.known.Load() == 0 && !c.in.Sees()) {
 		return false, 0
 	}
+	now := int64(c.in.now()) + 1
 	began := u.reading.Load()
 	if began != 0 && now-began < int64(unseenRead) {
 		return false, 0
@@ -90,7 +90,7 @@ func (c *Catalog) Ran(ways []translate.Way, changes uint64) {
 		c.in.cfg().Log.Info("a function that leaves something in its session runs unseen: each transaction is asked what it has left",
 			"upstream", c.in.Name(), "function", first.Function, "by", by)
 	}
-	u.read.Store(int64(c.in.now()) + 1)
+	u.minute.Store(c.in.minute.Load())
 	u.known.Store(changes + 1)
 	u.reading.Store(0)
 }
