@@ -50,6 +50,9 @@ func (c *Catalog) Unseen() bool {
 	return u.may.Load() || c.stale()
 }
 
+// Leaves implements translate.Catalog.
+func (c *Catalog) Leaves() bool { return c.stale() || c.unseen.leaves.Load() }
+
 // ReadUnseen implements translate.Catalog.
 func (c *Catalog) ReadUnseen() (read bool, changes uint64) {
 	u := &c.unseen

@@ -80,6 +80,8 @@ type Catalog interface {
 	Opaque(unseen bool) bool
 	// Unseen is true if a function may run whose name is not in the text, and leave something in its session, or nobody knows.
 	Unseen() bool
+	// Leaves is true if there is a function that leaves something in its session, whatever runs it, or nobody knows.
+	Leaves() bool
 	// ReadUnseen is true if what that depends on is to be read, by who was told so; changes is how often it has changed.
 	ReadUnseen() (read bool, changes uint64)
 	// Ran takes the functions that leave something, and how they run, read after that many changes.

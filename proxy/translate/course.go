@@ -98,4 +98,10 @@ func (l *Lease) carriedOut(committed bool) {
 
 // Stays are the reasons for which the client cannot go on without this server in the middle of a transaction, beside those for which it
 // keeps it: what it has been told is done, and a rollback does not take back. PinFunction: there may be some.
-func (l *Lease) Stays() Pins { return l.stays | l.suspect&PinDedicated }
+func (l *Lease) Stays() Pins {
+	stays := l.stays | l.suspect&PinDedicated
+	if stays&PinFunction != 0 && !l.obscure && !l.c.Catalog.Leaves() {
+		stays &^= PinFunction
+	}
+	return stays
+}

@@ -105,3 +105,30 @@ func TestPreparedCommitIsNotUnderWay(t *testing.T) {
 		t.Errorf("open %v, unknown %v", l.Open(), l.Unknown())
 	}
 }
+
+// TestFunctionsThatLeaveNothingHoldNobody: where no function leaves anything in its session, a call of one is no reason to end with its server; what is no call of one is.
+func TestFunctionsThatLeaveNothingHoldNobody(t *testing.T) {
+	for _, x := range []struct {
+		text           string
+		harmless, held bool
+	}{
+		{"select f()", true, false},
+		{"insert into t select f()", true, false},
+		{"select f()", false, true},
+		{"do $$ begin end $$", true, true},
+		{"call p()", true, true},
+		{"select f(); do $$ begin end $$", true, true},
+		{"create function f() returns int language sql as 'select 1'", true, true},
+		{"select pg_advisory_lock(1)", true, true},
+	} {
+		l := Lease{status: wire.InTransaction, c: &Client{Terms: &Terms{Catalog: &card{harmless: x.harmless}}}}
+		r := new(Request)
+		res := sql.Scan([]byte(x.text))
+		l.c.suspects(r, res)
+		l.suspect, l.obscure = r.suspect, r.obscure
+		l.carriedOut(false)
+		if held := l.Stays() != 0; held != x.held {
+			t.Errorf("%s, harmless %t: held is %t", x.text, x.harmless, held)
+		}
+	}
+}

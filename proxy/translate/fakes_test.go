@@ -81,15 +81,16 @@ func (s *shelf) Look(text []byte) (sql.Result, uint64) { return sql.Scan(text), 
 
 // card is a Catalog that does what it is told.
 type card struct {
-	age     Age
-	currval bool
-	customs []string
-	stale   bool
-	bodies  uint64
-	opaque  bool
-	unseen  bool     // something leaves something and is not in the text
-	unread  bool     // whether that is so is to be read
-	changed []string // what was told to change, and committed
+	age      Age
+	currval  bool
+	customs  []string
+	stale    bool
+	bodies   uint64
+	opaque   bool
+	unseen   bool     // something leaves something and is not in the text
+	unread   bool     // whether that is so is to be read
+	changed  []string // what was told to change, and committed
+	harmless bool     // no function leaves anything in its session
 }
 
 func (c *card) Age() Age { return c.age }
@@ -123,6 +124,7 @@ func (c *card) NoteCurrval()  { c.currval = true }
 
 func (c *card) Opaque(bool) bool { return c.opaque }
 func (c *card) Unseen() bool     { return c.unseen }
+func (c *card) Leaves() bool     { return !c.harmless }
 
 func (c *card) ReadUnseen() (read bool, changes uint64) {
 	read, c.unread = c.unread, false

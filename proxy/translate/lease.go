@@ -58,6 +58,7 @@ type residue struct {
 	ddl       bool      // what statements mean was changed
 	functions bool      // so were functions, or what runs them
 	unseen    bool      // something ran that may have run functions whose names are not in its text
+	obscure   bool      // something ran that may have left anything, whatever functions there are
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone

@@ -41,6 +41,7 @@ type reading struct {
 	reaches  bool   // may name the guard's statements in its SQL
 	describe bool   // describes a portal or a statement
 	unseen   bool   // may run functions whose names are not in the text
+	obscure  bool   // may leave anything, whatever functions there are
 	course   course // what becomes of a transaction by it
 	write    bool   // may write
 	urgent   bool   // begins with set-up or clean-up, which pressure must not refuse
@@ -209,7 +210,7 @@ func (c *Client) Note(r *Request, m *Message, on Standing) {
 	}
 	r.closes = r.closes && (m.Type == wire.Close || m.Type == wire.Sync || m.Type == wire.Flush)
 	r.n++
-	r.left = m.Left
+	r.left, r.obscure = m.Left, r.obscure || m.Left > 0
 	r.complete = ends(m.Type) || (on.Copying && (m.Type == wire.CopyDone || m.Type == wire.CopyFail))
 }
 
@@ -308,7 +309,7 @@ func (c *Client) noteBind(r *Request, body []byte, on Standing) {
 		c.suspects(r, st.Scan)
 	case st != nil, c.Session, (on.Held|r.suspect)&(Pins(sql.Prepared)|PinDedicated) != 0:
 		r.suspect |= PinFunction // what it does is not known any more
-		r.write = true
+		r.write, r.obscure = true, true
 		r.course |= tangled
 	default:
 		r.write = r.write || r.n == 0
@@ -321,7 +322,7 @@ const setConfig = 2078
 // noteCall notes what a function call may do. Its arguments are not read.
 func (r *Request) noteCall(body []byte) {
 	r.suspect |= PinFunction
-	r.sets, r.write = true, true
+	r.sets, r.write, r.obscure = true, true, true
 	r.course |= acts | lasts
 	if len(body) >= 4 && binary.BigEndian.Uint32(body) == setConfig {
 		r.suspect |= pinOpaque
@@ -354,6 +355,7 @@ func (c *Client) suspects(r *Request, res sql.Result) {
 	r.course |= courseOf(res)
 	r.write = r.write || !res.ReadOnly
 	r.unseen = r.unseen || res.Statements > 1 || runs(res.First)
+	r.obscure = r.obscure || (res.Ask && !callsOnly(res))
 	switch res.First {
 	case sql.Set, sql.Reset, sql.Discard, sql.Deallocate, sql.Unlisten, sql.Close, sql.Commit, sql.Rollback:
 		r.urgent = r.urgent || r.n == 0
@@ -373,6 +375,15 @@ func runs(first sql.Command) bool {
 		return false
 	}
 	return true
+}
+
+// callsOnly is true for a statement that may leave something by the functions that it calls alone: no DO, no CALL of what is made now, no DDL.
+func callsOnly(res sql.Result) bool {
+	switch res.First {
+	case sql.Select, sql.Insert, sql.Update, sql.Delete, sql.Merge, sql.Values, sql.With:
+		return res.Statements == 1 && !res.Ambiguous && !res.Ddl
+	}
+	return false
 }
 
 // takesDefaults is true for statements that may take values from sequences by the defaults of columns.

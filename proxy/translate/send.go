@@ -109,7 +109,7 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.flux = l.flux || r.sets
 	l.course |= r.course
 	l.write = l.write || r.write
-	l.unseen = l.unseen || r.unseen
+	l.unseen, l.obscure = l.unseen || r.unseen, l.obscure || r.obscure
 	if r.ddl {
 		l.ddl = true
 		l.functions = l.c.Catalog.Changed(from) || l.functions
