@@ -50,6 +50,12 @@ func (c *Catalog) Unseen() bool {
 	return u.may.Load() || c.stale()
 }
 
+// RunsUnseen implements translate.Catalog.
+func (c *Catalog) RunsUnseen() bool { return c.unseen.may.Load() }
+
+// Unread implements translate.Catalog.
+func (c *Catalog) Unread() { c.unseen.reading.Store(0) }
+
 // Leaves implements translate.Catalog.
 func (c *Catalog) Leaves() bool { return c.stale() || c.unseen.leaves.Load() }
 

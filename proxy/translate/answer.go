@@ -47,7 +47,7 @@ func (l *Lease) NeedsWhole(typ byte) bool {
 	case wire.ParameterStatus:
 		return true
 	case wire.DataRow:
-		return l.asking()
+		return l.Asking()
 	case wire.ParameterDescription, wire.RowDescription:
 		e := l.owed.front()
 		return e != nil && e.of != nil
@@ -83,7 +83,7 @@ func (l *Lease) Receive(m []byte, whole bool) Fate {
 		l.copyStarted()
 		return passIf(!hidden)
 	case wire.DataRow:
-		if l.asking() {
+		if l.Asking() {
 			l.question.row(body, whole)
 		}
 		return passIf(!hidden)

@@ -82,6 +82,10 @@ type Catalog interface {
 	Unseen() bool
 	// Leaves is true if there is a function that leaves something in its session, whatever runs it, or nobody knows.
 	Leaves() bool
+	// RunsUnseen is true if such a function was there when it was read last.
+	RunsUnseen() bool
+	// Unread notes that who was told to read will not.
+	Unread()
 	// ReadUnseen is true if what that depends on is to be read, by who was told so; changes is how often it has changed.
 	ReadUnseen() (read bool, changes uint64)
 	// Ran takes the functions that leave something, and how they run, read after that many changes.

@@ -124,6 +124,8 @@ func (c *card) NoteCurrval()  { c.currval = true }
 
 func (c *card) Opaque(bool) bool { return c.opaque }
 func (c *card) Unseen() bool     { return c.unseen }
+func (c *card) RunsUnseen() bool { return c.unseen }
+func (c *card) Unread()          {}
 func (c *card) Leaves() bool     { return !c.harmless }
 
 func (c *card) ReadUnseen() (read bool, changes uint64) {

@@ -122,6 +122,7 @@ func (l *Lease) Orphan() Lease {
 
 // Lose takes back what has not succeeded, because the server has gone. An unnamed statement that was being prepared is none.
 func (l *Lease) Lose() {
+	l.unread()
 	for i := len(l.owed.row) - 1; i >= l.owed.first; i-- {
 		l.takeBack(&l.owed.row[i], true)
 	}
@@ -213,8 +214,11 @@ func (l *Lease) Standing() Standing { return Standing{l.flux, l.pins | l.suspect
 // Pins are why the client keeps its server between transactions.
 func (l *Lease) Pins() Pins { return l.pins }
 
-// Keeps is true if the server cannot go to another client: the client keeps it, or what is in it is not known yet.
-func (l *Lease) Keeps() bool { return l.pins != 0 || l.c.Session || l.question != nil }
+// Keeps is true if the server cannot go to another client: the client keeps it, or may have left something in it, which is not known yet.
+func (l *Lease) Keeps() bool { return l.pins != 0 || l.c.Session || l.question.grave(l.c.Catalog) }
+
+// Held is true while the client waits for a ReadyForQuery alone, because its server is asked what was left.
+func (l *Lease) Held() bool { return l.held }
 
 // Lingers is true if the client keeps its server for an unnamed statement that has not been bound yet.
 func (l *Lease) Lingers() bool { return l.lingers }

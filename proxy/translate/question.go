@@ -155,6 +155,11 @@ func (l *Lease) askOnceQuiet() []byte {
 	return l.ask(&question{asks: of, hidden: hidden, unseen: read, changed: changed}, 0)
 }
 
+// grave is true if something was left for a reason that is known. Else it is asked only because it was not known yet which functions there are.
+func (q *question) grave(c Catalog) bool {
+	return q != nil && (q.suspect != 0 || (q.hidden && c.RunsUnseen()))
+}
+
 // anew is the same question, of which nothing has been answered. What functions do is not read twice.
 func (q *question) anew() *question {
 	again := &question{asks: q.asks, suspect: q.suspect, hidden: q.hidden, roles: q.roles}
@@ -164,8 +169,8 @@ func (q *question) anew() *question {
 	return again
 }
 
-// asking is true while the server answers a residue query.
-func (l *Lease) asking() bool {
+// Asking is true while the server answers a residue query.
+func (l *Lease) Asking() bool {
 	e := l.owed.front()
 	return l.question != nil && e != nil && e.why == ask
 }
@@ -302,6 +307,7 @@ func (q *question) row(body []byte, whole bool) {
 func (l *Lease) askAnswered() Fate {
 	q := l.question
 	if l.gone { // nobody waits for the answer
+		l.unread()
 		l.question, l.flux = nil, true
 		return Drop
 	}
@@ -310,7 +316,7 @@ func (l *Lease) askAnswered() Fate {
 		l.out = l.ask(q.anew(), patiently)
 		return Drop
 	}
-	if q.failed {
+	if q.failed && (q.hidden || q.suspect != 0) { // else nothing was suspected: it was only to be read what functions there are
 		l.unanswered = true
 		q.found |= PinFunction
 	}
@@ -318,7 +324,10 @@ func (l *Lease) askAnswered() Fate {
 		catalog.Written(q.writes.functions != l.s.writes.functions || q.writes.ways != l.s.writes.ways)
 		l.s.writes = q.writes
 	}
-	if q.unseen && !q.failed {
+	switch {
+	case q.unseen && q.failed:
+		catalog.Unread()
+	case q.unseen:
 		catalog.Ran(q.ways, q.changed)
 	}
 	if q.functions && !q.failed {
@@ -374,6 +383,13 @@ func (q *question) takesRoles() bool {
 	}
 	q.barred = q.barred || len(q.roles) > 1 // it may be
 	return false
+}
+
+// unread notes that the answer to what functions there are, if that was asked, will not be read.
+func (l *Lease) unread() {
+	if l.question != nil && l.question.unseen {
+		l.c.Catalog.Unread()
+	}
 }
 
 // takeSettings notes what the session has set, as its server says.
