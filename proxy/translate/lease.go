@@ -51,20 +51,25 @@ type copying struct {
 
 // residue is what the transaction may have left in its server.
 type residue struct {
-	suspect   Pins      // since the server was asked last
-	undo      Pins      // of the reasons for pins, which may be gone
-	stays     Pins      // of what is suspected: what the client has been told of, and a rollback does not take back
-	flux      bool      // settings were changed, if only for the transaction
+	suspicion
 	ddl       bool      // what statements mean was changed
 	functions bool      // so were functions, or what runs them
-	unseen    bool      // something ran that may have run functions whose names are not in its text
-	obscure   bool      // something ran that may have left anything, whatever functions there are
 	question  *question // the residue query under way
 	held      bool      // the client's ReadyForQuery waits for the answer to it
 	forgotten Pins      // of the reasons for pins: surely gone
 	discarded bool      // the server has carried out DISCARD ALL since this was cleared
 	nameless  bool      // the server has its own application_name again, which is not the client's
 	excess    bool      // too many clients are pinned already: what is left is to be discarded
+}
+
+// suspicion is what has gathered since the server was asked last, or needed not to be.
+type suspicion struct {
+	suspect Pins // what may be left
+	undo    Pins // of the reasons for pins, which may be gone
+	stays   Pins // of what is suspected: what the client has been told of, and a rollback does not take back
+	flux    bool // settings were changed, if only for the transaction
+	unseen  bool // something ran that may have run functions whose names are not in its text
+	obscure bool // something ran that may have left anything, whatever functions there are
 }
 
 // first is what is kept so that a request can be sent again.

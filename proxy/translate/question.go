@@ -182,7 +182,7 @@ func (l *Lease) ask(q *question, again int) []byte {
 	q.bodies, q.customs, q.again = bodies, len(customs), again
 	if l.question == nil {
 		q.suspect = l.suspect
-		l.suspect, l.undo, l.stays, l.flux, l.unseen, l.obscure = 0, 0, 0, false, false, false
+		l.suspicion = suspicion{}
 	}
 	q.functions = (stale && q.suspect&PinFunction != 0 && again < patiently) || q.unseen
 	var queries []string

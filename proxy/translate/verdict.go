@@ -49,7 +49,7 @@ func (l *Lease) Transaction() {
 		return
 	}
 	found := l.suspect & unasked
-	l.suspect, l.undo, l.stays, l.flux, l.obscure = 0, 0, 0, false, false
+	l.suspicion = suspicion{}
 	l.verdict(0, found)
 }
 
@@ -58,7 +58,7 @@ func (l *Lease) Unpin() {
 	if l.pins != 0 {
 		l.c.Room.Unpin()
 	}
-	l.pins, l.suspect, l.undo, l.stays, l.forgotten, l.flux, l.unseen, l.obscure, l.excess = 0, 0, 0, 0, 0, false, false, false, false
+	l.suspicion, l.pins, l.forgotten, l.excess = suspicion{}, 0, 0, false
 }
 
 // unaskedExcess is true if a transaction has ended that left what nobody need be asked about, by which the client keeps its server, and may not: its state is being discarded.
