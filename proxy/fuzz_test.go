@@ -18,12 +18,17 @@ type everybody struct{}
 func (everybody) Pin(translate.Pins, bool) bool { return true }
 func (everybody) Unpin()                        {}
 
-// lent is a link without a session whose client has sent a request of these messages; hidden: a BEGIN of the guard's goes ahead.
-func lent(hidden bool, messages ...[]byte) *link {
-	client := translate.NewClient(&translate.Terms{
+// anyClient has just logged in.
+func anyClient() translate.Client {
+	return translate.NewClient(&translate.Terms{
 		Library: library.New(1 << 20).Shelf(), StatementAge: time.Second, Catalog: &instance.Catalog{}, Room: everybody{}, MaxPrepared: 8,
 		Encoding: func() string { return "UTF8" }, CountsWrites: func() bool { return true },
 	})
+}
+
+// lent is a link without a session whose client has sent a request of these messages; hidden: a BEGIN of the guard's goes ahead.
+func lent(hidden bool, messages ...[]byte) *link {
+	client := anyClient()
 	server := translate.NewServer()
 	l := &link{}
 	l.lease.Begin(&client, &server)

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"pgguard/proxy/instance"
-	"pgguard/proxy/library"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
@@ -18,10 +16,7 @@ import (
 func TestRequestIsNobodyElsesWhileItIsWritten(t *testing.T) {
 	s := &session{srv: &Server{}, state: queued, local: wire.Idle, in: sock.Borrow()}
 	s.cond = *sync.NewCond(&s.mu)
-	s.client = translate.NewClient(&translate.Terms{
-		Library: library.New(1 << 20).Shelf(), Catalog: &instance.Catalog{}, Room: everybody{}, Encoding: func() string { return "UTF8" },
-		CountsWrites: func() bool { return true },
-	})
+	s.client = anyClient()
 	server := translate.NewServer()
 	l := &link{s: s, rested: true}
 	s.link = l
