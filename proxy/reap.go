@@ -46,7 +46,7 @@ func (srv *Server) reapOne(in *instance.Instance, r pool.Reapable, now time.Time
 	case s.keeps(b):
 		in.Pool.SetPinned(r.Lease) // the next look finds another
 		return true
-	case s.isHeldUp():
+	case s.isSuspended():
 		in.Pool.Excuse(r.Lease, now) // as above
 		return true
 	case srv.cfg().Observe:
@@ -97,6 +97,14 @@ func (l *link) dismissesLocked() *Refusal {
 	return refusedReaped
 }
 
+// dismissLocked ends the session with what dismissesLocked says; idle is for how long its transaction did nothing. It is called with mu held and unlocks it.
+func (s *session) dismissLocked(last *Refusal, idle time.Duration) {
+	s.endLocked(last)
+	s.mu.Unlock()
+	s.srv.times.idle[s.class].observe(idle)
+	s.kick(last)
+}
+
 // reap takes the server from a session whose transaction does nothing. The transaction is rolled back at once; the
 // client's next statement is told, whatever it is. False means that the client has gone on, would have, or cannot do without.
 func (s *session) reap(b *backend, now time.Time) bool {
@@ -108,10 +116,7 @@ func (s *session) reap(b *backend, now time.Time) bool {
 	}
 	idle := now.Sub(l.idleSince)
 	if last := l.dismissesLocked(); last != nil {
-		s.endLocked(last)
-		s.mu.Unlock()
-		s.srv.times.idle[s.class].observe(idle)
-		s.kick(last)
+		s.dismissLocked(last, idle)
 		return true
 	}
 	o := s.orphanLocked()

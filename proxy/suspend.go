@@ -86,12 +86,12 @@ func (s *session) restsLocked() bool {
 	return s.state == free || s.state == parked || s.state == idling
 }
 
-// isHeldUp is true while Suspend keeps the session from beginning what its client has sent.
-func (s *session) isHeldUp() bool {
+// isSuspended is true while Suspend keeps the session from beginning what its client has sent.
+func (s *session) isSuspended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.suspendedLocked()
 }
 
-// suspendedLocked is isHeldUp.
+// suspendedLocked is isSuspended, with mu held.
 func (s *session) suspendedLocked() bool { return s.heldUp.Load() && s.restsLocked() }

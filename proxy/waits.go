@@ -106,12 +106,9 @@ func (s *session) reapWaiting(b *backend, now time.Time) bool {
 	}
 	partial, idle := l.lease.Partial(), now.Sub(l.idleSince)
 	if last := l.dismissesLocked(); last != nil {
-		s.endLocked(last)
-		s.mu.Unlock()
-		s.wmu.Unlock()
 		b.waits.Store(false)
-		s.srv.times.idle[s.class].observe(idle)
-		s.kick(last)
+		s.dismissLocked(last, idle)
+		s.wmu.Unlock()
 		return true
 	}
 	o, answer := s.forsakeLocked()
