@@ -22,7 +22,7 @@ func (a *arena) leave(ctx context.Context, p *speaker, n *neighbours, st step, g
 	if err != nil {
 		return err
 	}
-	p.said.add("(before: " + base + ")")
+	p.said.add(atFirst + base + ")")
 	if len(st.answers) > 0 {
 		n.clear(p) // it waits for the copy to begin
 	}

@@ -46,7 +46,7 @@ const closed = "the connection is closed"
 func (t *transcript) broken(at int) int {
 	for i := at + 1; i < len(t.lines); i++ {
 		line := t.lines[i]
-		if strings.HasPrefix(line, "(") && !strings.HasPrefix(line, leftBehind) && !strings.HasPrefix(line, worldSays) && !strings.HasPrefix(line, "(before: ") &&
+		if strings.HasPrefix(line, "(") && !strings.HasPrefix(line, leftBehind) && !strings.HasPrefix(line, worldSays) && !strings.HasPrefix(line, atFirst) &&
 			(t.cut || line != "("+closed+")") {
 			return i
 		}

@@ -21,7 +21,7 @@ func TestLessIsDoneOnlyFromSomePlaceOn(t *testing.T) {
 		{"", "11", "1", false, true},
 	} {
 		said := func(now string) transcript {
-			return transcript{lines: []string{"(before: " + c.before + ")", leftBehind + now + "; in the other tables x)"}}
+			return transcript{lines: []string{atFirst + c.before + ")", leftBehind + now + "; in the other tables x)"}}
 		}
 		if got := fewer(said(c.want), said(c.got), 1, c.refuses); got != c.fewer {
 			t.Errorf("before %q, direct %q, guard %q: got %t", c.before, c.want, c.got, got)
@@ -44,5 +44,20 @@ func TestWhatBreaksASessionIsSeen(t *testing.T) {
 		if got := said.broken(1); got != c.at {
 			t.Errorf("%q: got %d, want %d", c.lines, got, c.at)
 		}
+	}
+}
+
+func TestHowFarAServerWasIsNoDifference(t *testing.T) {
+	said := func(before, left string) transcript {
+		return transcript{lines: []string{"Z T", atFirst + before + ")", leftBehind + left + "; x)"}}
+	}
+	if at := differs(said("4", "4 20 21"), said("4 20", "4 20 21")); at >= 0 {
+		t.Errorf("a commit that ran later directly is a difference in line %d", at)
+	}
+	if at := differs(said("4", "4 20 21"), said("4 20", "4 20")); at != 2 {
+		t.Errorf("what is left behind differs in line 2, said %d", at)
+	}
+	if at := differs(said("4", "4"), transcript{lines: []string{"Z T", "Z I", leftBehind + "4; x)"}}); at != 1 {
+		t.Errorf("an answer for what was there differs in line 1, said %d", at)
 	}
 }
