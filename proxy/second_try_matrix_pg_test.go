@@ -43,6 +43,10 @@ func sequels(text string) []sequel {
 		{name: "two batches in a write, second", fails: true, steps: []step{say("ZZ", one("x", "select 1"), msgSync, one("y", text), msgSync), say("Z", run("x"), run("y"), msgSync)}},
 		{name: "batch and query in a write", steps: []step{say("ZZ", parse("y", text), describe('S', "y"), run("y"), msgSync, simple("select 1")), say("Z", run("y"), msgSync)}},
 		{name: "an insert before it", steps: []step{say("Z", insert, parse("y", text), describe('S', "y"), run("y"), msgSync), count, say("Z", run("y"), msgSync)}},
+		{name: "a transaction before it", fails: true, steps: []step{say("Z", one("", "begin"), insert, one("", "commit"), parse("y", text), describe('S', "y"), run("y"), msgSync), count, say("Z", run("y"), msgSync)}},
+		{name: "a commit before it", fails: true, steps: []step{say("Z", insert, one("", "commit"), parse("y", text), describe('S', "y"), run("y"), msgSync), count}},
+		{name: "a procedure before it", fails: true, steps: []step{say("Z", one("", "call logs()"), parse("y", text), describe('S', "y"), run("y"), msgSync), count}},
+		{name: "a BEGIN before it", fails: true, steps: []step{say("Z", one("", "begin"), insert, parse("y", text), describe('S', "y"), run("y"), msgSync), say("Z", simple("rollback")), count}},
 		{name: "an insert behind it", steps: []step{say("Z", parse("y", text), describe('S', "y"), run("y"), insert, msgSync), count}},
 		{name: "a Flush behind it", fails: true, steps: []step{say("C", parse("y", text), describe('S', "y"), run("y"), msgFlush), say("Z", run("y"), msgSync)}},
 		{name: "an error behind it", steps: []step{say("Z", parse("y", text), describe('S', "y"), run("y"), one("", "select 1/0"), msgSync), say("Z", run("y"), msgSync)}},
@@ -105,7 +109,7 @@ func TestSecondTryStartsWhereTheFirstDid(t *testing.T) {
 func staleTable(t *testing.T, admin *caller) {
 	t.Helper()
 	admin.want(t, admin.query, "drop table if exists stale cascade; create table stale (a int); insert into stale values (1); truncate logged; "+
-		staleFunction, "", 'I')
+		"create or replace procedure logs() language plpgsql as 'begin insert into logged values (1); commit; end'; "+staleFunction, "", 'I')
 }
 
 // secondTry plays a sequel with a change in it through the guard, whose server has the statement, and, with the change

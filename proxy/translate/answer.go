@@ -179,6 +179,9 @@ func (l *Lease) aside(body []byte) bool {
 // completed notes the tags after which a session has forgotten things.
 func (l *Lease) completed(body []byte) {
 	if e := l.owed.front(); e != nil && e.whose == client {
+		if l.kept && !undone(body) {
+			l.Drop() // it must not run twice
+		}
 		switch string(body) {
 		case "BEGIN\x00", "START TRANSACTION\x00": // which leaves nothing, whatever comes behind it
 		case "COMMIT\x00", "PREPARE TRANSACTION\x00":
@@ -209,6 +212,17 @@ func (l *Lease) completed(body []byte) {
 	l.c.DeallocateAll()
 	l.renamed = nil
 	l.s.prepared.clear() // but not its unnamed one, unless a simple query has made an end of that
+}
+
+// undone is true for the tag of a statement of which surely nothing is left, but in its session, when a later one of the same batch fails: it has
+// neither ended a transaction nor begun one.
+func undone(tag []byte) bool {
+	word, _, _ := bytes.Cut(tag[:max(0, len(tag)-1)], []byte(" "))
+	switch string(word) {
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "FETCH", "MOVE", "COPY", "SET", "RESET", "SHOW", "EXPLAIN":
+		return true
+	}
+	return false
 }
 
 // ready deals with ReadyForQuery.

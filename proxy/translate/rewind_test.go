@@ -28,7 +28,7 @@ func (y *play) warm(c *player, texts []string) bool {
 // TestSecondTryBeginsWhereTheFirstDid has a server fail a request that may be sent again in any of its messages: then the client's names, its
 // unnamed statement and its settings are what they were before, and so is what is counted of its statements.
 func TestSecondTryBeginsWhereTheFirstDid(t *testing.T) {
-	texts := []string{"select 1", "select 2", "select 3", "insert into t values (1)", "", "show work_mem", "set work_mem = '1MB'"}
+	texts := []string{"select 1", "select 2", "select 3", "insert into t values (1)", "", "show work_mem", "set work_mem = '1MB'", "begin", "commit"}
 	tried := 0
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapidPicker{t}
