@@ -119,7 +119,7 @@ func (s *session) cancel() (result string) {
 	case s.walsender != nil:
 		s.mu.Unlock()
 		return sentOr(s.walsender.cancel())
-	case l == nil || l.lease.Quiet() || l.lease.Asking(): // what it is meant for is over
+	case l == nil || l.lease.Quiet() || l.lease.Asking() || l.lease.Held(): // what it is meant for is over
 		s.mu.Unlock()
 		return "idle"
 	case (s.state == preparing && s.request.kept) || (s.state != preparing && !l.lease.Preparing()):

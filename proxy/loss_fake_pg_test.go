@@ -40,6 +40,57 @@ func TestServerLostAtCommit(t *testing.T) {
 	client.want(t, client.query, "COMMIT", "08007", 'I')
 }
 
+// TestServerLostWhileItIsGivenBackItsName loses the server when all of a client's statement is answered but the ReadyForQuery, which waits until the server
+// has the client's application_name again: what was done is done, and the client does not wait for ever.
+func TestServerLostWhileItIsGivenBackItsName(t *testing.T) {
+	reset := &pgproto3.CommandComplete{CommandTag: []byte("RESET")}
+	own := &pgproto3.ParameterStatus{Name: "application_name", Value: "pgguard"}
+	for _, c := range []struct {
+		name   string
+		before []pgtest.Step
+		state  *pgproto3.ReadyForQuery
+		code   string
+		want   byte
+	}{
+		{"outside a transaction", nil, idleNow, "", 'I'},
+		{"in a transaction", []pgtest.Step{pgtest.Expect('Q', "BEGIN"), pgtest.Send(inTransaction)}, inTransaction, "08006", 'E'},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := pgtest.NewFake(t, pgtest.Hang())
+			g := newGuard(t, fake.Addr(), func(cfg *Config) { cfg.Pool.MaxServers = 1 })
+			eventually(t, "side channel connected", func() bool { return fake.Accepted() == 1 })
+			steps := []pgtest.Step{pgtest.AcceptLogin(map[string]string{"server_version": "15.0", "application_name": "pgguard"}),
+				pgtest.Expect('Q', "SET application_name"), pgtest.Send(&pgproto3.CommandComplete{CommandTag: []byte("SET")}, idleNow)}
+			steps = append(append(steps, c.before...), pgtest.Expect('Q', "reset all"), pgtest.Send(own, reset, c.state), pgtest.Expect('P', "set_config"), pgtest.CloseHard())
+			fake.Script(steps...)
+			client := g.call(t, "application_name", "me")
+			if c.before != nil {
+				client.want(t, client.query, "BEGIN", "", 'T')
+			}
+			client.want(t, client.query, "reset all", c.code, c.want)
+		})
+	}
+}
+
+// TestServerLostAtSomethingOfTheGuards loses the server at what the guard asks of it behind the client's ReadyForQuery, which is none of the client's business.
+func TestServerLostAtSomethingOfTheGuards(t *testing.T) {
+	failed := &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "57014", Message: "canceled"}
+	g, _ := fakeGuard(t, pgtest.Expect('P', "select 1"), pgtest.Expect('S', ""), pgtest.Send(&pgproto3.ParseComplete{}, idleNow),
+		pgtest.Expect('Q', "BEGIN"), pgtest.Expect('P', "s"), pgtest.Expect('Q', "deallocate s"),
+		pgtest.Send(inTransaction, &pgproto3.ParseComplete{}, failed, &pgproto3.ReadyForQuery{TxStatus: 'E'}), pgtest.Expect('C', "s"), pgtest.CloseHard())
+	p, _ := enter(t, g.addr)
+	p.play([]step{say("Z", parse("s", "select 1"), msgSync)})
+	p.ask("begin")
+	if got := strings.Join(p.ask("deallocate s"), "; "); got != "E SERROR VERROR C57014 Mcanceled; Z E" {
+		t.Errorf("got %s", got)
+	}
+	eventually(t, "lost", func() bool { return g.pool().Servers["active"] == 0 })
+	if got := p.ask("select 2"); len(got) != 2 || !strings.HasPrefix(got[0], "E SERROR VERROR C08006") || got[1] != "Z E" {
+		t.Errorf("got %s", got)
+	}
+	p.expect("rollback", "C ROLLBACK; Z I")
+}
+
 // TestServerLostInMidRow loses the server when half a long row has been passed on: only a closed connection is honest.
 func TestServerLostInMidRow(t *testing.T) {
 	row := appendMessage(nil, wire.DataRow, "\x00\x01\x00\x01\x00\x00"+strings.Repeat("x", 1<<16))

@@ -28,8 +28,8 @@ type loss struct {
 	kept     bool     // the request that was not sent yet was for this server alone
 	open     bool     // the client may be in a transaction
 	astray   bool     // nobody can tell whether it is
-	asked    bool     // all is answered but for the ReadyForQuery, which waited for the server to say what was left
-	quiet    bool     // nothing was outstanding but, at most, a Sync of the client's own, or the rest of copy data that nobody waits for
+	held     bool     // all is answered but for the ReadyForQuery, which waited for something of the guard's own
+	quiet    bool     // nothing was outstanding that the client waits for
 	unsynced bool     // extended messages were sent, their Sync was not
 	skipping bool     // and an error in them has been told
 	owes     bool     // the client expects a ReadyForQuery
@@ -44,7 +44,7 @@ func (s *session) loseLocked() loss {
 	l := s.link
 	lease := &l.lease
 	was := loss{
-		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Open(), astray: lease.Astray(), asked: lease.Asking() && lease.Held(), quiet: !lease.Outstanding(),
+		at: s.state, kept: s.request != nil && s.request.kept, open: lease.Open(), astray: lease.Astray(), held: lease.Held(), quiet: !lease.Awaited(),
 		unsynced: lease.Unsynced(), skipping: lease.Skipping(), owes: lease.Owes(), unknown: lease.Unknown(), state: lease.Keeps() || lease.Stays() != 0,
 	}
 	if body := lease.Failed(); body != nil {
@@ -166,7 +166,7 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 		}
 		s.moveLocked(queued)
 		s.asked, then.anew = true, true
-	case was.asked: // and nothing was left
+	case was.held && !was.open: // and nothing was left
 		then.answer, s.local = wire.AppendReady(nil, wire.Idle), wire.Idle
 		s.moveLocked(free)
 	case was.quiet && (was.open || was.unsynced):
@@ -271,7 +271,7 @@ func (s *session) answerLossLocked(was loss, b *backend) (out []byte) {
 	r := b.demoted(lostRefusal(was))
 	s.srv.countRefusal(r, s.class)
 	out = r.append(nil, false)
-	if was.owes {
+	if was.owes || was.held {
 		return wire.AppendReady(out, s.local)
 	}
 	s.skip = true // its ReadyForQuery follows the client's Sync

@@ -174,6 +174,9 @@ func (l *Lease) Quiet() bool {
 // Outstanding is true if an answer is to come.
 func (l *Lease) Outstanding() bool { return l.owed.len() > 0 }
 
+// Awaited is true if the client waits for an answer that is to come.
+func (l *Lease) Awaited() bool { return l.Outstanding() && (l.readies > 0 || l.unsynced || l.held) }
+
 // Holds is true if the client's next message must wait: the ReadyForQuery before it has not come, and the server does not wait for
 // copy data.
 func (l *Lease) Holds() bool {
@@ -222,7 +225,7 @@ func (l *Lease) Pins() Pins { return l.pins }
 // Keeps is true if the server cannot go to another client: the client keeps it, or may have left something in it, which is not known yet.
 func (l *Lease) Keeps() bool { return l.pins != 0 || l.c.Session || l.question.grave(l.c.Catalog) }
 
-// Held is true while the client waits for a ReadyForQuery alone, because its server is asked what was left.
+// Held is true while the client waits for a ReadyForQuery alone, because its server is asked what was left, or given back its name.
 func (l *Lease) Held() bool { return l.held }
 
 // Lingers is true if the client keeps its server for an unnamed statement that has not been bound yet.
