@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -76,7 +77,14 @@ func (s *session) answerRefused() error {
 		s.skip = true
 		s.failParse(typ, s.in.Bytes())
 	}
-	return s.say(answer)
+	return cmp.Or(s.say(answer), s.closing())
+}
+
+// closing is why the guard wants the client closed, nil if it does not.
+func (s *session) closing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.close
 }
 
 // closeFirst carries out the Close messages with which a refused request begins, if the session has no server, and appends their answers.

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -145,4 +146,39 @@ func TestRefusedParseLeavesNoUnnamedStatement(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onResume is a socket that is told when its reader may wait again.
+type onResume struct {
+	net.Conn
+	do func()
+}
+
+func (c *onResume) SetReadDeadline(t time.Time) error {
+	if t.IsZero() {
+		c.do()
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// TestToldToGoWhileItIsRefused: a client that is told to go in the moment in which it is refused goes, though it asks for nothing more.
+func TestToldToGoWhileItIsRefused(t *testing.T) {
+	g := crowded(t, 50*time.Millisecond, 100)
+	c := g.call(t)
+	release := g.hold(t)
+	for _, s := range g.all() {
+		if s.key.pid != c.pid {
+			continue
+		}
+		nc, times := s.conn.Conn, 0
+		s.conn.Conn = &onResume{nc, func() {
+			if times++; times == 2 { // it has been woken, and answers
+				s.end(errDrained)
+				_ = nc.SetReadDeadline(past)
+			}
+		}}
+	}
+	c.want(t, c.query, "select 1", "53300", 'I')
+	c.fatal(t, "57P01")
+	release()
 }
