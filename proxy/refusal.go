@@ -250,7 +250,7 @@ var (
 	refusedUnread = &Refusal{Reason: ReasonReaped,
 		Message: "guard: the client did not read its answers while others waited"}
 	refusedPins = &Refusal{Reason: ReasonPinned,
-		Message: "guard: too many clients keep a server of their own; the session state of this one was discarded"}
+		Message: "guard: too many clients keep a server of their own; what this one would have kept it for was discarded"}
 	refusedCanceled = &Refusal{Reason: ReasonCanceled, Message: "canceling statement due to user request"}
 	refusedBlocks   = &Refusal{Reason: ReasonTransactions, Message: "guard: transaction blocks need pool mode transaction or session"}
 )

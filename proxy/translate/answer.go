@@ -123,10 +123,12 @@ func (l *Lease) answered(m []byte) {
 
 // told notes a setting that the server reports.
 func (l *Lease) told(body []byte) Fate {
+	e := l.owed.front()
+	untold := l.ahead > 0 || (e != nil && e.why == discard && !l.losesSettings())
 	if called, rest, ok := wire.CString(body); ok {
 		if value, _, ok := wire.CString(rest); ok {
 			l.s.Told(string(called), string(value))
-			if string(called) == settingName && l.ahead == 0 && l.c.SyncApplicationName && !l.gone {
+			if string(called) == settingName && !untold && l.c.SyncApplicationName && !l.gone {
 				return l.toldName(string(value))
 			}
 		}
@@ -134,7 +136,7 @@ func (l *Lease) told(body []byte) Fate {
 			l.s.ToldIdle(string(called))
 		}
 	}
-	return passIf(l.ahead == 0) // the client is told the difference when all its settings are in place
+	return passIf(!untold) // the client is told the difference when all its settings are in place
 }
 
 // toldName notes the application_name that the server reports. A RESET gives it the one that it was started with, of which its client is to
@@ -199,6 +201,11 @@ func (l *Lease) completed(body []byte) {
 		l.s.memory = nil
 		l.forgotten |= PinSequence | PinFunction | PinDedicated
 		l.discarded, l.dedicated, l.reached, l.unrid = true, false, false, false
+		if e := l.owed.front(); e != nil && e.why == discard { // what the client has that moves is elsewhere next
+			l.s.prepared.clear()
+			l.s.stock = nil
+			return
+		}
 	case "DISCARD SEQUENCES":
 		if e := l.owed.front(); e == nil || e.whose == client {
 			l.s.memory = nil

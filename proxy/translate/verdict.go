@@ -87,13 +87,20 @@ func (l *Lease) endExcess() {
 		l.doubt = true // what it left is still there
 		return
 	}
+	lost := l.losesSettings()
 	l.excessive = l.pins
 	l.s.stained = l.s.stained || l.Stained()
 	l.Unpin()
 	l.dedicated, l.reached, l.unrid = false, false, false
 	l.s.settings = Plain
-	l.c.Set(l.c.plain)
+	if lost {
+		l.c.Set(l.c.plain)
+	}
 }
+
+// losesSettings is true for a client that may not keep its server and whose settings cannot be had on another. What else moves with it stays
+// what it was.
+func (l *Lease) losesSettings() bool { return l.pins&Pins(sql.Setting) != 0 }
 
 // Excess takes the reasons for which the client would have kept its server, if it has just been refused that: its state is discarded.
 // told: it waits for a ReadyForQuery.
