@@ -83,7 +83,7 @@ func (y *play) left(c *player, h *house, canceled bool) string {
 		return o.fault
 	case o != nil && o.stage != 'f' && o.stage != 'u':
 		return fmt.Sprintf("its server is never clean: %s; %s", o.lease.shows(), o.lease.owed.shows())
-	case !fit && !canceled && !o.lease.doubt && o.lease.fatal == nil:
+	case !fit && !canceled && !o.stained && !o.lease.doubt && o.lease.fatal == nil:
 		return "its server is thrown away, and need not be: " + o.lease.shows()
 	case y.seats.taken != 0:
 		return "it is counted as one that keeps its server"

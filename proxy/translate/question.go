@@ -308,7 +308,7 @@ func (l *Lease) askAnswered() Fate {
 	q := l.question
 	if l.gone { // nobody waits for the answer
 		l.unread()
-		l.question, l.flux = nil, true
+		l.question, l.flux, l.suspect = nil, true, l.suspect|q.suspect
 		return Drop
 	}
 	catalog := l.c.Catalog

@@ -496,14 +496,15 @@ func (k *talk) lose() {
 
 // orphan is the server of a client that has gone, as the proxy cleans it.
 type orphan struct {
-	lease Lease
-	srv   *far
-	tail  int // bytes that its last message lacks
-	typ   byte
-	stage byte // of its cleaning: 0, then r and d for what was ordered, then the end: f if it is fit for others, u if not
-	tries int
-	fault string
-	wrote func([]byte)
+	stained bool // it has what nothing takes back
+	lease   Lease
+	srv     *far
+	tail    int // bytes that its last message lacks
+	typ     byte
+	stage   byte // of its cleaning: 0, then r and d for what was ordered, then the end: f if it is fit for others, u if not
+	tries   int
+	fault   string
+	wrote   func([]byte)
 }
 
 // leave takes the client away; nil: it had no server.
@@ -603,6 +604,8 @@ func (o *orphan) reset() bool {
 		o.stage = 'f'
 	case !l.Dirty():
 		o.stage = 'f'
+	case l.Stained():
+		o.stage, o.stained = 'u', true
 	case o.tries < 3:
 		o.stage, o.tries = 'd', o.tries+1
 		o.write(l.Discard())
