@@ -132,7 +132,7 @@ func (l *link) firstLocked(prefix, scratch []byte, now time.Time) (out []byte, u
 	l.lesson = s.lessonLocked(r)
 	opens := s.local == 'T' && mayReplay(r)
 	repeats := s.local == 'I' && r.Repeatable()
-	keep := l.lease.Pins() == 0 && !r.kept && (opens || repeats || (l.rested && s.local == 'I' && atHand(r)))
+	keep := l.lease.Pins() == 0 && !r.kept && (opens || repeats || r.Begins() || (l.rested && s.local == 'I' && atHand(r)))
 	s.local = 'I'
 	s.moveLocked(running)
 	if keep {

@@ -196,22 +196,22 @@ func (s *session) afterLossLocked(b *backend, was loss, torn bool, again *reques
 // the next may be going, too. Tests change it.
 var replayWithin = 100 * time.Millisecond
 
-// replayLocked takes out the request that may be sent to another server, if any: nothing of its answer has been passed on, and the server
-// was told to go. It has opened a transaction, which is gone with all that it did, or met a server that had been idle for too long, which
-// runs nothing any more.
+// replayLocked takes out the request that may be sent to another server, if any: nothing of its answer has been passed on. It has opened a
+// transaction, which is gone with all that it did, on a server that was told to go; or met one that had been idle for too long, which runs
+// nothing any more; or was a BEGIN and no more.
 func (l *link) replayLocked() *request {
 	r := l.kept
 	if r == nil || l.s.close != nil || l.s.state != running {
 		return nil
 	}
-	idle := l.b.lastCode() == codeIdleTimeout
-	if !idle && (!l.opens || !l.b.sentAway()) {
+	harmless := l.b.lastCode() == codeIdleTimeout || r.Begins()
+	if !harmless && (!l.opens || !l.b.sentAway()) {
 		return nil
 	}
 	if r.sent.IsZero() {
 		r.sent = l.started
 	}
-	if !idle && time.Since(r.sent) > replayWithin {
+	if !harmless && time.Since(r.sent) > replayWithin {
 		return nil
 	}
 	r.opens = l.opens

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,6 +52,37 @@ func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 				p.expect("commit", "C COMMIT; Z I")
 				p.expect("select count(*) as n from moved", "T n:20:0; D 1; C SELECT 1; Z I")
 			}
+		})
+	}
+}
+
+// A BEGIN that is under way by itself has done nothing: whatever ends its server, it is had on another.
+func TestBeginAloneIsHadElsewhere(t *testing.T) {
+	usual := replayWithin
+	t.Cleanup(func() { replayWithin = usual })
+	replayWithin = 0
+	for name, begin := range map[string][]byte{
+		"simple": simple("begin isolation level serializable"), "extended": unnamed("begin isolation level serializable"),
+		"by its name": slices.Concat(bound("", "b"), execute("", 0), msgSync),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := narrow(t, 1, func(c *Config) { c.DeferBegin = false })
+			p, _ := enter(t, g.addr)
+			p.play([]step{say("Z", parse("b", "begin isolation level serializable"), msgSync)})
+			pid := ownPid(p)
+			signal(t, pid, syscall.SIGSTOP)
+			p.write(begin)
+			eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
+			signal(t, pid, syscall.SIGTERM)
+			signal(t, pid, syscall.SIGCONT)
+			p.read("Z")
+			if got := strings.Join(p.lines(), "; "); !strings.HasSuffix(got, "C BEGIN; Z T") {
+				t.Fatalf("got %s", got)
+			}
+			p.expect("show transaction_isolation", "T transaction_isolation:25:0; D serializable; C SHOW; Z T")
+			p.expect("rollback", "C ROLLBACK; Z I")
+			p.leave()
+			g.atRest(t)
 		})
 	}
 }

@@ -105,6 +105,9 @@ func (r *Request) RollsBack() bool {
 	return r.course&(commits|rolls|odd) == 0 && r.suspect&PinFunction == 0
 }
 
+// Begins is true if all that it does is to begin a transaction: there is nothing that could run twice.
+func (r *Request) Begins() bool { return r.course == begins }
+
 // Setting returns the text of a request that is a single SET or RESET by a simple query, in the messages that it was made of.
 func (r *Request) Setting(from []byte) (text []byte, ok bool) {
 	if r.n != 1 || r.steps[0].typ != wire.Query || r.left > 0 || r.undo&Pins(sql.Setting) == 0 {
