@@ -245,6 +245,9 @@ func (l *Lease) ready(status byte) Fate {
 	if l.Quiet() || whose == client {
 		l.runs, l.course, l.write = false, 0, false
 	}
+	if status == wire.Idle { // its portals are gone
+		l.bound = 0
+	}
 	ended := status == wire.Idle && l.Quiet() // not that of what went ahead
 	if ended && (l.ddl || l.suspect&PinFunction != 0) {
 		l.c.Catalog.Stirred()

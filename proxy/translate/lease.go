@@ -24,7 +24,8 @@ type Lease struct {
 	ended    bool // a COMMIT has been carried out since the last ReadyForQuery
 	runs     bool // something was run since then
 	course   course
-	write    bool // something that may write is under way
+	bound    course // what was bound in this transaction, and not run with that, does to it
+	write    bool   // something that may write is under way
 
 	said   []byte       // types of parameters, of the statement that is being described
 	differ []*Statement // of what the client's request binds: those that have other columns now

@@ -108,6 +108,11 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 	l.undo |= r.undo
 	l.flux = l.flux || r.sets
 	l.course |= r.course
+	if r.runs > 0 {
+		l.course |= l.bound
+	} else if r.binds(-1) {
+		l.bound |= r.course & (commits | rolls | odd)
+	}
 	l.write = l.write || r.write
 	l.unseen, l.obscure = l.unseen || r.unseen, l.obscure || r.obscure
 	if r.ddl {
