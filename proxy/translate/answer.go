@@ -419,7 +419,11 @@ func (l *Lease) skip(unread bool) {
 	l.owed.first = to
 	l.skipping = l.owed.len() == 0
 	l.unsynced = l.unsynced || l.skipping // a query behind, which would have ended the batch, is read over, too
-	if l.skipping && rescue {
+	switch {
+	case !l.skipping || !rescue:
+	case l.partial: // there is no place for it in the middle of a message
+		l.doubt = true
+	default:
 		l.sync()
 		l.out = wire.AppendEmpty(nil, wire.Sync)
 	}

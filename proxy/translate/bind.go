@@ -15,7 +15,7 @@ func (w *sending) bind(m []byte) bool {
 	if !ok {
 		return false
 	}
-	if len(called) == 0 {
+	if w.to = portal; len(called) == 0 {
 		l.lingers = false
 	}
 	w.stockNamed(called)

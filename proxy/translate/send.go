@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 
@@ -24,6 +25,7 @@ type sending struct {
 	now   time.Time
 	i     int        // number of the step at hand
 	bound *Statement // of the last Bind, if it is known
+	to    []byte     // its portal
 	news  *Statement // that the client has just prepared anew, and describes itself
 }
 
@@ -242,12 +244,18 @@ func (w *sending) message(st *step, m []byte) bool {
 		if len(m) > wire.HeaderSize && m[wire.HeaderSize] == 'S' {
 			return w.describeOrClose(st.typ, m)
 		}
-		if st.typ == wire.Describe && w.bound != nil && w.bound.columns.Load() == 0 && w.r.steps[w.i-1].typ == wire.Bind {
+		if st.typ == wire.Describe && w.bound != nil && w.bound.columns.Load() == 0 && w.r.steps[w.i-1].typ == wire.Bind && w.describesBound(m) {
 			w.l.extended(expectation{kind: describe, of: w.bound})
 			return true
 		}
 	}
 	return false
+}
+
+// describesBound is true for a Describe of the portal that was bound last.
+func (w *sending) describesBound(m []byte) bool {
+	portal, _, ok := wire.CString(m[wire.HeaderSize+1:])
+	return ok && bytes.Equal(portal, w.to)
 }
 
 // forgetUnnamed has the server forget its unnamed statement ahead of a message that may be about it.
