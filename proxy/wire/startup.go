@@ -55,6 +55,9 @@ func ReadStartup(r io.Reader) (*Startup, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(head[:])
+	if isHTTP(head[:]) {
+		return nil, errors.New("an HTTP request, where PostgreSQL's protocol is spoken")
+	}
 	if n < 8 || n > maxStartup {
 		return nil, fmt.Errorf("invalid length of startup packet: %d", n)
 	}
@@ -83,6 +86,15 @@ func ReadStartup(r io.Reader) (*Startup, error) {
 		}
 		return s, s.parse(body)
 	}
+}
+
+// isHTTP is true for the start of an HTTP request, which is no length of a packet.
+func isHTTP(head []byte) bool {
+	switch string(head[:4]) {
+	case "GET ", "HEAD", "POST", "PUT ", "PATC", "DELE", "OPTI", "CONN", "TRAC", "PRI ":
+		return true
+	}
+	return false
 }
 
 // parse reads the name and value pairs of a start-up packet.

@@ -55,7 +55,8 @@ func TestReadStartupRefuses(t *testing.T) {
 	tests := map[string]struct{ in, want string }{
 		"too short":           {"\x00\x00\x00\x07\x00\x03\x00\x00", "invalid length of startup packet: 7"},
 		"too long":            {"\x00\x00\x27\x11\x00\x03\x00\x00", "invalid length of startup packet: 10001"},
-		"absurd":              {"GET / HTTP/1.1\r\n", "invalid length of startup packet"},
+		"absurd":              {"\x7f\xff\xff\xff\x00\x03\x00\x00", "invalid length of startup packet"},
+		"HTTP":                {"GET / HTTP/1.1\r\n", "an HTTP request"},
 		"no end":              {packet(Version30, "user\x00u\x00"), "terminator"},
 		"no value":            {packet(Version30, "user\x00"), `"user" has no value`},
 		"after the end":       {packet(Version30, "\x00x"), "after the terminator"},
