@@ -61,6 +61,9 @@ func (srv *Server) databaseFor(name string, in *instance.Instance) *database {
 				srv.log.Info("registered new auto-database", "database", name)
 			}
 			srv.overtake(d)
+			if !srv.leadsTo(name) { // a reload has just taken it away
+				srv.leaves.Store(true)
+			}
 			return d
 		}
 		in.Pool.Open(&h.gate, time.Now())
@@ -129,11 +132,14 @@ func (srv *Server) keep(d *database, paused bool) bool {
 
 func (srv *Server) forgetDatabasesLocked() {
 	for name, d := range srv.databases {
-		if _, named := srv.cfg().Databases[name]; !named && d.uses == 0 && !d.paused && !d.disabled {
+		if _, named := srv.cfg().Databases[name]; !named && d.isEmptyLocked() && !d.paused && !d.disabled {
 			delete(srv.databases, name)
 		}
 	}
 }
+
+// isEmptyLocked is true for a database that nobody is in or about to enter.
+func (d *database) isEmptyLocked() bool { return d.uses == 0 && d.clients == 0 }
 
 // unused ends a use of a database.
 func (srv *Server) unused(d *database) {

@@ -13,21 +13,35 @@ var errElsewhere = errors.New("the database has moved")
 // strayed is true once the route's database is elsewhere.
 func (r *route) strayed() bool { return r.site != r.at.site.Load() }
 
-// inUse is true for an instance that a database is at, or would be if somebody asked for it.
+// inUse is true for an instance that a database is at, or would be if somebody asked for it. One that the configuration leads to nowhere any more is there for who is in it.
 func (srv *Server) inUse(in *instance.Instance) bool {
+	if srv.isNamed(in) {
+		return true
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for _, d := range srv.databases {
+		if d.inst() == in && (d.uses > 0 || srv.leadsTo(d.name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// leadsTo is true for a database that the configuration leads to somewhere.
+func (srv *Server) leadsTo(name string) bool {
+	_, _, ok := srv.destination(name)
+	return ok
+}
+
+// isNamed is true for an instance that the configuration names.
+func (srv *Server) isNamed(in *instance.Instance) bool {
 	id := in.Door().Upstream.Identity()
 	if d, _, ok := srv.destination(AnyDatabase); ok && d.Upstream.Identity() == id {
 		return true
 	}
 	for name := range srv.cfg().Databases {
 		if d, _, ok := srv.destination(name); ok && d.Upstream.Identity() == id {
-			return true
-		}
-	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	for _, d := range srv.databases {
-		if d.inst() == in {
 			return true
 		}
 	}

@@ -30,13 +30,26 @@ const settleEvery = 20 * time.Millisecond
 // databaseNamed is the database of this name, if an operator can mean it: the configuration names it, or somebody has used it. That clients could ask for it, as they
 // could for any name where there is one upstream for all, is not enough: it may be misspelt.
 func (srv *Server) databaseNamed(name string) (*database, error) {
-	up, _, ok := srv.destination(name)
-	if !ok || !srv.isKnown(name) {
+	if !srv.isKnown(name) {
 		return nil, ErrNoDatabase
 	}
-	d := srv.databaseFor(name, srv.instanceFor(up.Upstream))
-	srv.unused(d)
-	return d, nil
+	return srv.databaseCalled(name)
+}
+
+// databaseCalled is the database of this name: one that the configuration leads to, or that somebody is in whom it led there before.
+func (srv *Server) databaseCalled(name string) (*database, error) {
+	up, _, ok := srv.destination(name)
+	if ok {
+		d := srv.databaseFor(name, srv.instanceFor(up.Upstream))
+		srv.unused(d)
+		return d, nil
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if d := srv.databases[name]; d != nil && d.uses > 0 {
+		return d, nil
+	}
+	return nil, ErrNoDatabase
 }
 
 // isKnown is true for a database that the configuration names, or that somebody has used.
@@ -156,10 +169,11 @@ func (srv *Server) empty(d *database, why string, first bool) (n int) {
 
 // isOf is true for a server of a database; linked: only if a client has it who calls it by this name. It may be called with the pool locked.
 func (srv *Server) isOf(d *database, k *pool.Key, c pool.Conn, linked bool) bool {
-	if _, real, ok := srv.destination(d.name); !ok || k.Database != real {
+	_, real, ok := srv.destination(d.name)
+	if ok && k.Database != real {
 		return false
 	}
-	return !linked || srv.isLent(d, c)
+	return ok && !linked || srv.isLent(d, c)
 }
 
 // shares is true if clients who are not paused come to the same database by another name.

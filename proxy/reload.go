@@ -141,10 +141,14 @@ func (srv *Server) regroup(in *instance.Instance, before, after *Config) {
 	})
 }
 
-// endEmptied ends the instances that no database is at since a reload, once the clients who had servers there are done with them.
+// endEmptied ends the instances that no database is at since a reload, once the clients who had servers there are done with them, and forgets the databases that lead nowhere
+// since then, once nobody is in them.
 func (srv *Server) endEmptied() {
 	if !srv.leaves.CompareAndSwap(true, false) {
 		return
+	}
+	if srv.forgetRemoved() {
+		srv.leaves.Store(true)
 	}
 	for _, in := range srv.allInstances() {
 		switch {
@@ -152,9 +156,26 @@ func (srv *Server) endEmptied() {
 		case len(in.Pool.Views()) == 0:
 			srv.end(in)
 		default:
+			in.Pool.Retire(time.Now(), retiredElsewhere, func(*pool.Server) bool { return true }) // of who was the last to leave
 			srv.leaves.Store(true)
 		}
 	}
+}
+
+// forgetRemoved forgets the databases that the configuration leads to nowhere and nobody is in, paused or not. some: there are others, that somebody is still in.
+func (srv *Server) forgetRemoved() (some bool) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for name, d := range srv.databases {
+		switch {
+		case srv.leadsTo(name):
+		case d.isEmptyLocked():
+			delete(srv.databases, name)
+		default:
+			some = true
+		}
+	}
+	return some
 }
 
 // instances are the upstreams that name each PostgreSQL: the general one first, then those of databases by name.

@@ -13,6 +13,7 @@ import (
 
 	"pgguard/proxy/auth"
 	"pgguard/proxy/pgtest"
+	"pgguard/proxy/upstream"
 )
 
 // with has a guard go by another configuration than it does.
@@ -267,6 +268,60 @@ func TestReloadMovesDatabases(t *testing.T) {
 	_ = open.Close()
 	_ = c.Close()
 	eventually(t, "the instance that nothing names ended", func() bool { return len(g.Stats().Pools) == 1 })
+}
+
+// TestDatabaseThatAReloadTakesAway is there for who is in it, and for who has paused it; when they have left it is forgotten, with its server.
+func TestDatabaseThatAReloadTakesAway(t *testing.T) {
+	here, there := pgtest.New(t, pgtest.Options{}), pgtest.New(t, pgtest.Options{})
+	g := newGuard(t, address(here), func(cfg *Config) {
+		up := upstreamAt(t, address(there))
+		up.Database = "postgres"
+		cfg.Databases = map[string]Database{"here": {Upstream: cfg.Upstream}, "old": {Upstream: up}, "unused": {Upstream: up}}
+		cfg.Upstream = upstream.Upstream{}
+	})
+	c := mustCall(t, g.addr, "postgres", "old")
+	c.want(t, c.query, "select 1", "", 'I')
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	defer stop()
+	for _, name := range []string{"old", "unused"} {
+		if err := g.Pause(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.with(t, func(c *Config) { delete(c.Databases, "old"); delete(c.Databases, "unused") })
+	_ = c.send(simple("select 2"))
+	eventually(t, "forgotten, since nobody is in it", func() bool { return !g.anyPausedAs("unused") })
+	if err := g.Resume("old"); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := c.answer(); err != nil || a.code() != "" {
+		t.Errorf("who is in it: %v %s", err, a)
+	}
+	if g.anyPaused() {
+		t.Error("something is still paused")
+	}
+	if late, err := call(g.addr, "postgres", "old"); err == nil {
+		_ = late.Close()
+		t.Error("a client comes in that nothing leads to")
+	}
+	_ = c.Close()
+	if err := there.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "forgotten, and its server with it", func() bool { return len(g.Stats().Pools) == 0 && len(g.Databases()) == 1 })
+	if err := g.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
+// anyPausedAs is true while a database of this name is paused.
+func (g *guard) anyPausedAs(name string) bool {
+	for _, d := range g.Databases() {
+		if d.Name == name && d.Paused {
+			return true
+		}
+	}
+	return false
 }
 
 // TestReloadedBoundsAreOfTheirNames: two names of one database have servers in common. What a reload says of one of them holds for its clients, those who are in and those to
