@@ -16,7 +16,7 @@ import (
 // nothing in it taken on trust. The format has a number, which a successor says first: processes that speak different ones leave one another alone.
 
 // HandoverFormat is the format's number. It changes with every change of what follows.
-const HandoverFormat = 2
+const HandoverFormat = 3
 
 // The kinds of messages.
 const (
@@ -57,7 +57,10 @@ type standing struct {
 }
 
 // commit is what the successor goes on from.
-type commit struct{ NextKey uint32 }
+type commit struct {
+	NextKey  uint32
+	Disabled [][]byte // databases
+}
 
 // acquaintance is what is known of a user at an instance.
 type acquaintance struct {

@@ -245,16 +245,46 @@ func (srv *Server) isPaused(d *database) bool {
 	return srv.paused || d.paused
 }
 
-// Disable has nobody log in to a database any more, or again. Who is in stays.
+// Disable has nobody log in to a database any more, or again. Who is in stays. ErrShutDown: another process serves who comes. One that is about to knows of it.
 func (srv *Server) Disable(name string, disabled bool) error {
 	d, err := srv.databaseNamed(name)
 	if err != nil {
 		return err
 	}
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
+	was := d.disabled
 	d.disabled = disabled
+	srv.mu.Unlock()
+	if srv.gone() { // behind the mark: see commit
+		srv.mu.Lock()
+		d.disabled = was
+		srv.mu.Unlock()
+		return ErrShutDown
+	}
 	return nil
+}
+
+// disabledNames are the databases that nobody may log in to.
+func (srv *Server) disabledNames() (names [][]byte) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	for name, d := range srv.databases {
+		if d.disabled {
+			names = append(names, []byte(name))
+		}
+	}
+	return names
+}
+
+// inheritDisabled disables the databases that were disabled in the process before, as far as there are any of these names here.
+func (srv *Server) inheritDisabled(names [][]byte) {
+	for _, name := range names {
+		if d, err := srv.databaseCalled(string(name)); err == nil {
+			srv.mu.Lock()
+			d.disabled = true
+			srv.mu.Unlock()
+		}
+	}
 }
 
 // comesTo is asked by who logs in to a database.

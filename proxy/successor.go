@@ -192,7 +192,7 @@ func (h *heir) commit() error {
 	if err := h.srv.holdsBack(); err != nil { // by now: a process takes its time to start
 		return err
 	}
-	_ = pass(h.p, passGo, commit{h.srv.keys.reserve()}) // if it is gone, that is found next
+	_ = pass(h.p, passGo, commit{h.srv.keys.reserve(), h.srv.disabledNames()}) // if it is gone, that is found next
 	for {
 		kind, _, err := receive(h.p)
 		if err == nil && kind != passTaken && h.keeps() {

@@ -30,6 +30,7 @@ func (srv *Server) TakeOver(ctx context.Context, in *Inheritance) error {
 	}
 	in.Handed.Claim()
 	srv.keys.begin(c.NextKey)
+	srv.inheritDisabled(c.Disabled)
 	a := &ancestor{in.p, in.deeds}
 	in.p, in.deeds = nil, nil
 	srv.ancestor.Store(a)
@@ -205,9 +206,6 @@ func (s *session) arrive(m *arrival, nc net.Conn) (err error) {
 	s.class, s.rules = s.own, srv.tagRules(srv.listenerAt(m.Listener), h)
 	s.waiter.Client = srv.application(nc, h)
 	if s.route, err = srv.routeFor(h, true); err != nil {
-		return err
-	}
-	if _, err = srv.comesTo(s.route.at); err != nil {
 		return err
 	}
 	var told []upstream.Setting

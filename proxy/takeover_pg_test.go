@@ -126,6 +126,30 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
+// TestTakeOverKeepsWhoIsDisabled: nobody comes in to a database that an operator has disabled because the guard is upgraded, and who is in goes over.
+func TestTakeOverKeepsWhoIsDisabled(t *testing.T) {
+	g := newGuard(t, address(shared), nil)
+	in := g.call(t)
+	if err := g.Disable("postgres", true); err != nil {
+		t.Fatal(err)
+	}
+	heir := succeed(t, succeed(t, g, nil), nil) // twice in a row
+	heir.has(t, 1)
+	in.want(t, in.query, "select 1", "", 'I')
+	if c, err := call(heir.addr, "postgres", "postgres"); err == nil {
+		_ = c.Close()
+		t.Error("a client comes in to a disabled database")
+	}
+	if err := g.Disable("postgres", true); !errors.Is(err, ErrShutDown) {
+		t.Errorf("who disables it where nobody comes any more is told %v", err)
+	}
+	if err := heir.Disable("postgres", false); err != nil {
+		t.Fatal(err)
+	}
+	late := heir.call(t)
+	late.want(t, late.query, "select 2", "", 'I')
+}
+
 // TestTakeOverKeepsTheCap: what the process before still has is not there for the next.
 func TestTakeOverKeepsTheCap(t *testing.T) {
 	set := func(cfg *Config) { cfg.Pool.MaxServers = 4 }
