@@ -187,6 +187,8 @@ type DatabaseInfo struct {
 	Clients  int
 	// MostClients is how many there may be; 0: as many as there may be of all.
 	MostClients int
+	// PerLogin and MostServers are how many servers a user, and all, may have there, where the configuration says so; 0: as many as its PostgreSQL allows.
+	PerLogin, MostServers int
 	// Ready is how many servers are kept ready of each user, Reserve by how many each may have more.
 	Ready, Reserve int
 	// Lifetime is how old its servers may be, where that is not as it is for others; 0: it is.
@@ -219,6 +221,8 @@ func (srv *Server) Databases() []DatabaseInfo {
 		at, real, _ := srv.destination(name)
 		d.Upstream, d.Mode, d.Real, d.As, d.MostClients = at.Upstream, at.Mode, real, at.User, cmp.Or(at.MaxClients, srv.cfg().ClientsPerDatabase)
 		d.Lifetime, d.Ready, d.Reserve = at.Lifetime, srv.cfg().readyOf(name), srv.cfg().reserveOf(name)
+		most := srv.cfg().mostOf(name, "")
+		d.PerLogin, d.MostServers = most.Login, most.Database
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })

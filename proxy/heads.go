@@ -41,6 +41,9 @@ func (c *Config) MostClientsOf(user string) int {
 	return cmp.Or(c.Users[user].MaxClients, c.ClientsPerUser)
 }
 
+// MostServersOf is how many servers may be logged in to by this name; 0: as many as PostgreSQL allows.
+func (c *Config) MostServersOf(user string) int { return cmp.Or(c.Users[user].MaxServers, c.PerUser) }
+
 // tooMany is the answer to one client too many, in the guard's own words or in PgBouncer's.
 func (srv *Server) tooMany(own, theirs string) *Refusal {
 	if srv.cfg().LikePgBouncer {

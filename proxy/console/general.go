@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"runtime/metrics"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ var (
 	peerPoolColumns = columns(int4, "peer_id", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active_cancel", "sv_login")
 )
 
-// showUsers shows who is known to the configuration or is here. Users have no pools and limits of their own.
+// showUsers shows who is known to the configuration or is here, with the bounds that it says. A user has no mode of his own.
 func showUsers(s *session) []row {
 	clients, servers := map[string]int{}, map[string]int{}
 	for _, c := range s.guard.ClientList() {
@@ -36,9 +37,21 @@ func showUsers(s *session) []row {
 	cfg := s.guard.Config()
 	var rows []row
 	for _, name := range s.guard.UserNames() {
-		rows = append(rows, row{name, nil, nil, nil, 0, servers[name], cfg.MostClientsOf(name), clients[name]})
+		u := cfg.Users[name]
+		rows = append(rows, row{name, size(u.PerLogin > 0, u.PerLogin), nil, nil, cfg.MostServersOf(name), servers[name], cfg.MostClientsOf(name), clients[name]})
+		if u.Reserve != nil {
+			rows[len(rows)-1][2] = size(true, *u.Reserve)
+		}
 	}
 	return rows
+}
+
+// size is that of a user's pools, as PgBouncer writes it; NULL: it is as that of others.
+func size(given bool, n int) any {
+	if !given {
+		return nil
+	}
+	return fmt.Sprintf("%9d", n)
 }
 
 func showLists(s *session) []row {

@@ -19,7 +19,7 @@ var databaseColumns = []column{
 	{"current_connections", int4}, {"max_client_connections", int4}, {"current_client_connections", int4}, {"paused", int4}, {"disabled", int4},
 }
 
-// showDatabases shows each database with the cap of its server as the size of its pool. Databases of one server share that, and its connections
+// showDatabases shows each database with the bounds of the configuration on its servers, and where there are none with the cap of its PostgreSQL, which all of that share. Connections
 // are counted where their database is.
 func showDatabases(s *session) []row {
 	cfg := s.guard.Config()
@@ -36,7 +36,8 @@ func showDatabases(s *session) []row {
 	for _, d := range s.guard.Databases() {
 		most := caps[d.Upstream.Address()]
 		rows = append(rows, row{
-			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, orNull(d.As), most, d.Ready, d.Reserve, int(cmp.Or(d.Lifetime, cfg.Pool.Lifetime).Seconds()), d.Mode.String(), balancing(d.Upstream), most,
+			d.Name, d.Upstream.Host, d.Upstream.Port, d.Real, orNull(d.As), cmp.Or(d.PerLogin, most), d.Ready, d.Reserve, int(cmp.Or(d.Lifetime, cfg.Pool.Lifetime).Seconds()), d.Mode.String(), balancing(d.Upstream),
+			cmp.Or(d.MostServers, most),
 			servers[place{d.Upstream.Address(), d.Real}], d.MostClients, d.Clients, bit(d.Paused), bit(d.Disabled),
 		})
 	}
