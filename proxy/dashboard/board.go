@@ -57,7 +57,7 @@ func (b *Board) Take(f *witness.Frame) {
 	was := b.last
 	for i := range f.Sights {
 		s := &f.Sights[i]
-		h := b.historyLocked(s.Database)
+		h := b.historyLocked(s.Database, f)
 		if h == nil {
 			continue
 		}
@@ -75,12 +75,15 @@ func (b *Board) Take(f *witness.Frame) {
 	b.next = make(chan struct{})
 }
 
-// historyLocked is that of a database, nil if there are too many.
-func (b *Board) historyLocked(name string) *history {
-	for _, h := range b.databases {
-		if h.name == name {
-			return h
-		}
+// historyLocked is that of a database in f, nil if there are too many. One that is there no more makes room.
+func (b *Board) historyLocked(name string, f *witness.Frame) *history {
+	if h := b.named(name); h != nil {
+		return h
+	}
+	if len(b.databases) == maxDatabases {
+		b.databases = slices.DeleteFunc(b.databases, func(h *history) bool {
+			return !slices.ContainsFunc(f.Sights, func(s diagnosis.Sight) bool { return s.Database == h.name })
+		})
 	}
 	if len(b.databases) == maxDatabases {
 		return nil
@@ -226,7 +229,7 @@ func (b *Board) nowLocked() Now {
 	}
 	for i := range f.Sights {
 		s := &f.Sights[i]
-		h := b.historyLocked(s.Database)
+		h := b.named(s.Database)
 		if h == nil {
 			continue
 		}

@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"pgguard/pool/event"
 	"pgguard/proxy/dashboard"
+	"pgguard/proxy/diagnosis"
+	"pgguard/proxy/witness"
 )
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -171,6 +174,22 @@ func TestFilesOfThePage(t *testing.T) {
 			if !strings.Contains(string(text), "http://www.w3.org/2000/svg") || found != "http://" || strings.Count(string(text), "http://") > 1 {
 				t.Errorf("%s: %q", name, found)
 			}
+		}
+	}
+}
+
+// TestDatabasesThatAreGoneMakeRoom: after any number of moves from one server to another, the one that is there now is drawn.
+func TestDatabasesThatAreGoneMakeRoom(t *testing.T) {
+	b := dashboard.New(dashboard.Source{})
+	for i := range 20 {
+		name := fmt.Sprintf("db%d:5432", i)
+		b.Take(&witness.Frame{At: time.Unix(int64(1_000_000+i), 0), Sights: []diagnosis.Sight{{Database: "stays:5432"}, {Database: name}}})
+		names := map[string]int{}
+		for _, d := range b.History().Databases {
+			names[d.Name] = len(d.Seconds)
+		}
+		if names[name] != 1 || names["stays:5432"] != i+1 {
+			t.Fatalf("after %d moves: %v", i, names)
 		}
 	}
 }

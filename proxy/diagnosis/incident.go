@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -91,13 +92,7 @@ func (r *Record) Note(v *Verdict, s *Sight) *Incident {
 	case v.bearable() && s.At.Sub(o.last) < quiet:
 		return nil
 	case v.bearable():
-		in := r.find(o.number)
-		delete(r.open, s.Database)
-		if in == nil {
-			return nil
-		}
-		in.End = o.last
-		return in.copied()
+		return r.end(s.Database)
 	case o == nil:
 		return r.begin(v, s).copied()
 	}
@@ -105,6 +100,31 @@ func (r *Record) Note(v *Verdict, s *Sight) *Incident {
 		o.goes(in, v, s)
 	}
 	return nil
+}
+
+// Leave ends the incidents of databases that are not among those looked at any more, and returns them: copies.
+func (r *Record) Leave(looked []Sight) (ended []*Incident) {
+	for name := range r.open {
+		if slices.ContainsFunc(looked, func(s Sight) bool { return s.Database == name }) {
+			continue
+		}
+		if in := r.end(name); in != nil {
+			ended = append(ended, in)
+		}
+	}
+	return ended
+}
+
+// end ends the incident of a database, nil if it is not kept any more. What it returns is a copy.
+func (r *Record) end(database string) *Incident {
+	o := r.open[database]
+	delete(r.open, database)
+	in := r.find(o.number)
+	if in == nil {
+		return nil
+	}
+	in.End = o.last
+	return in.copied()
 }
 
 // begin opens an incident.

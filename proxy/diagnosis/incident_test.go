@@ -69,6 +69,27 @@ func TestIncidentHasBeginEndCausePeakAndWhoWasRefused(t *testing.T) {
 	}
 }
 
+// TestIncidentEndsWithItsDatabase: of one that a reload has taken away nobody will ever say that it is well again.
+func TestIncidentEndsWithItsDatabase(t *testing.T) {
+	p := newTape()
+	p.play(10, blocked)
+	last := p.at
+	if ended := p.record.Leave([]Sight{{Database: "db:5432"}}); len(ended) > 0 {
+		t.Fatalf("it has ended while its database is looked at: %+v", ended)
+	}
+	ended := p.record.Leave([]Sight{{Database: "another:5432"}})
+	if len(ended) != 1 || !ended[0].End.Equal(last) {
+		t.Fatalf("ended: %+v", ended)
+	}
+	if in := p.record.Incidents()[0]; !in.End.Equal(last) {
+		t.Errorf("it is kept as ended at %s, want %s", in.End, last)
+	}
+	p.play(10, blocked)
+	if n := p.record.Number(); n != 2 {
+		t.Errorf("%d incidents when the database is there again, want 2", n)
+	}
+}
+
 func TestRecordIsBounded(t *testing.T) {
 	p := newTape()
 	for range maxIncidents + 20 {

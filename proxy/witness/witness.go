@@ -3,6 +3,8 @@ package witness
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,9 +115,13 @@ func (w *Witness) Look(now time.Time) *Frame {
 			turned = append(turned, in)
 		}
 	}
+	maps.DeleteFunc(w.judges, func(name string, _ *diagnosis.Judge) bool { // of what no database is at any more
+		return !slices.ContainsFunc(f.Sights, func(s diagnosis.Sight) bool { return s.Database == name })
+	})
 	verdicts := f.Verdicts
 	diagnosis.Sort(verdicts)
 	w.mu.Lock()
+	turned = append(turned, w.record.Leave(f.Sights)...)
 	before := w.verdicts
 	w.verdicts = verdicts
 	w.mu.Unlock()

@@ -158,6 +158,36 @@ func TestVerdictTellsARefusedLoginFromADeadServer(t *testing.T) {
 	}
 }
 
+// TestDatabaseThatIsTakenAway: a PostgreSQL that is down, and that a reload takes out of the configuration, is not told of any more, and its incident is over.
+func TestDatabaseThatIsTakenAway(t *testing.T) {
+	old := pgtest.New(t, pgtest.Options{})
+	at, err := upstream.Parse(old.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := open(t, pgtest.Options{}, func(cfg *proxy.Config) { cfg.Databases = map[string]proxy.Database{"old": {Upstream: at}} })
+	c := sc.connect("postgres://"+sc.addr+"/old?user="+sc.user()+"&sslmode=disable", "last")
+	sc.run(c, "select 1")
+	if err := old.Shutdown("immediate"); err != nil {
+		t.Fatal(err)
+	}
+	sc.awaits(time.Minute, diagnosis.Down)
+	cfg := sc.server.Config()
+	cfg.Databases = nil
+	if err := sc.server.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close(context.Background())
+	sc.awaits(time.Minute, diagnosis.Calm)
+	list := sc.see.Incidents()
+	if len(list) != 1 || list[0].End.IsZero() {
+		t.Errorf("incidents: %+v", list)
+	}
+	if err := sc.server.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
 // TestVerdictNamesWhoHoldsWhatOthersWaitFor: a client whose name is made to break pages and terminals leaves a transaction open; others wait
 // for its row. The verdict names it, as text, and its statement without what is in it; the change is an event and a line in the log.
 func TestVerdictNamesWhoHoldsWhatOthersWaitFor(t *testing.T) {
