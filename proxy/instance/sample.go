@@ -114,7 +114,7 @@ func (in *Instance) sample(ctx context.Context, c *pgx.Conn) error {
 				in.convoys.saw(print, blocked)
 			}
 		default:
-			n.other(s, name, client, pid)
+			n.other(s, waits, name, client, pid)
 		}
 		return nil
 	})

@@ -166,3 +166,16 @@ func TestLogSaysWhosePasswordIsMissing(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoWaitsElsewhereTakesNothing: a statement of somebody else's that sleeps, or waits for a lock or its client, does not take the server from anybody.
+func TestWhoWaitsElsewhereTakesNothing(t *testing.T) {
+	var n count
+	var s Seen
+	for i, waits := range []string{"", "IO", "LWLock", "IPC", "Lock", "Client", "Timeout"} {
+		n.other(&s, waits, "report", "10.0.0.9", int32(i+1))
+	}
+	n.other(&s, "Client", sideName+" 3/2", "10.0.0.8", 9)
+	if s.Foreign != 4 || n.most().Count != 4 || s.Peers != 2 || n.guards != 4 {
+		t.Errorf("%d statements, %d of %q, %d of %d of guards", s.Foreign, n.most().Count, n.most().Application, s.Peers, n.guards)
+	}
+}

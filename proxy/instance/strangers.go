@@ -74,12 +74,15 @@ func (n *count) own(s *Seen, b Server, waits string, print uint16) (works, block
 	return true, true
 }
 
-// other counts the side channel of another guard, or a statement of anybody else's.
-func (n *count) other(s *Seen, application, client string, pid int32) {
+// other counts the side channel of another guard, or a statement of anybody else's that takes something: one that sleeps, or waits for a lock or its client, does not.
+func (n *count) other(s *Seen, waits, application, client string, pid int32) {
 	if strings.HasPrefix(application, sideName) {
 		servers, running := peerOf(application)
 		s.Peers += running
 		n.guards += servers + 1
+		return
+	}
+	if waits == "Client" || waits == "Lock" || waits == "Timeout" {
 		return
 	}
 	s.Foreign++
