@@ -87,7 +87,7 @@ func crowdCulprit(c *Crowd) Culprit {
 // named is who the culprit is, or a word for one that has no name.
 func (c *Culprit) named() string {
 	if who := c.Who(); who != "" {
-		return who
+		return inQuotes(who)
 	}
 	return "clients without an application_name"
 }

@@ -124,15 +124,15 @@ func TestMarkdownIsATimelineThatShowsNamesAsText(t *testing.T) {
 	got := Markdown(p.record.Incidents(), events)
 	want := `## 2026-11-29 14:00:11 UTC db:5432: waiting for locks (10 s)
 
-9 statements wait for locks of &lt;img src=x&gt;\|\` + "`rm\\`" + ` (pid 7), whose transaction has done nothing for 4 s since update stock.
+9 statements wait for locks of "&lt;img src=x&gt;\|\` + "`rm\\`" + `" (pid 7), whose transaction has done nothing for 4 s since update stock.
 
-*Have &lt;img src=x&gt;\|\` + "`rm\\`" + ` end its transaction before it does anything else; to end it now: select pg\_terminate\_backend(7). pgguard ends one of its own that blocks others after 5 s.*
+*Have "&lt;img src=x&gt;\|\` + "`rm\\`" + `" end its transaction before it does anything else; to end it now: select pg\_terminate\_backend(7). pgguard ends one of its own that blocks others after 5 s.*
 
 At the worst, 14:00:13: 4 statements wait for up to 3 s, 10 ran, 9 waited for locks.
 
 | time | what |
 |---|---|
-| 14:00:13 | 9 statements wait for locks of &lt;img src=x&gt;\|\` + "`rm\\`" + ` (pid 7), whose transaction has done nothing for 4 s since update stock. |
+| 14:00:13 | 9 statements wait for locks of "&lt;img src=x&gt;\|\` + "`rm\\`" + `" (pid 7), whose transaction has done nothing for 4 s since update stock. |
 | 14:00:15 | A transaction of class jobs that had done nothing for 5 s was rolled back; 9 statements waited for its locks. |
 | 14:00:21 | It is over. |
 
@@ -145,6 +145,25 @@ At the worst, 14:00:13: 4 statements wait for up to 3 s, 10 ran, 9 waited for lo
 	}
 	if Markdown(nil, nil) != "Nothing was wrong.\n" {
 		t.Error("nothing is not said")
+	}
+}
+
+// TestTimelineHasTheTimesOfItsSentences: a sentence with a time of day stands beside that time, in whatever zone the guard is.
+func TestTimelineHasTheTimesOfItsSentences(t *testing.T) {
+	p := newTape()
+	p.at = p.at.In(time.FixedZone("NPT", 5*3600+45*60))
+	p.play(5, Sight{Breaker: "open", Reached: true})
+	got := Markdown(p.record.Incidents(), nil)
+	for _, want := range []string{"## 2026-11-29 19:45:01 NPT db:5432", "since 19:45:01", "| 19:45:01 | "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+func TestMarkdownHasNoControlCharacters(t *testing.T) {
+	if got := Markdown([]Incident{{Sentence: "red \x1b[31m\nand \u202e back"}}, nil); !strings.Contains(got, "red ?\\[31m?and ? back") {
+		t.Errorf("%q", got)
 	}
 }
 

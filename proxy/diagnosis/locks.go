@@ -63,7 +63,7 @@ func (j *Judge) holdsOn(h *Holder) bool {
 func (f *finding) holds(h *Holder, running int) {
 	f.Cause = "lock_holder"
 	f.Culprit = culpritOf(h)
-	who := f.Culprit.Who()
+	who := inQuotes(f.Culprit.Who())
 	if who == "" {
 		who = "a session without a name"
 	}

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"pgguard/pool/event"
 )
 
 // Markdown is the incidents, the last one first, as the timeline that a review starts from, with the decisions among events that were made in them. All
-// text in it that may be a stranger's is escaped.
+// text in it that may be a stranger's is escaped. Times are of the guard's zone, as in its sentences.
 func Markdown(incidents []Incident, events []event.Event) string {
 	if len(incidents) == 0 {
 		return "Nothing was wrong.\n"
@@ -28,13 +29,13 @@ func Markdown(incidents []Incident, events []event.Event) string {
 
 // write writes one incident.
 func (in *Incident) write(out *strings.Builder, events []event.Event) {
-	fmt.Fprintf(out, "## %s %s: %s (%s)\n\n", in.Begin.UTC().Format("2006-01-02 15:04:05 MST"), escape(in.Database), escape(in.State.String()), in.lasted())
+	fmt.Fprintf(out, "## %s %s: %s (%s)\n\n", in.Begin.Format("2006-01-02 15:04:05 MST"), escape(in.Database), escape(in.State.String()), in.lasted())
 	fmt.Fprintf(out, "%s\n\n*%s*\n\n", escape(in.Sentence), escape(in.Advice))
-	fmt.Fprintf(out, "At the worst, %s: %s for up to %s, %d ran, %d waited for locks.\n\n", clock(in.Peak.At.UTC()), waits(in.Peak.Waiting),
+	fmt.Fprintf(out, "At the worst, %s: %s for up to %s, %d ran, %d waited for locks.\n\n", clock(in.Peak.At), waits(in.Peak.Waiting),
 		seconds(in.Peak.OldestSeconds), in.Peak.Running, in.Peak.Blocked)
 	out.WriteString("| time | what |\n|---|---|\n")
 	for _, line := range in.timeline(events) {
-		fmt.Fprintf(out, "| %s | %s |\n", clock(line.at.UTC()), escape(line.text))
+		fmt.Fprintf(out, "| %s | %s |\n", clock(line.at), escape(line.text))
 	}
 	if in.MoreTurns > 0 {
 		fmt.Fprintf(out, "\n%d more changes are not kept.\n", in.MoreTurns)
@@ -89,6 +90,8 @@ func escape(text string) string {
 	var out strings.Builder
 	for _, r := range text {
 		switch {
+		case !unicode.IsPrint(r): // from a file, or somebody else's guard
+			out.WriteByte('?')
 		case r == '<':
 			out.WriteString("&lt;")
 		case r == '>':

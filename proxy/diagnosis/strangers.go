@@ -33,9 +33,10 @@ func process(j *Judge, s *Sight) (finding, bool) {
 	f := finding{}
 	f.State, f.Cause, f.Confidence = Strangers, "process", 0.9
 	f.Culprit.Process, f.Culprit.PID = shown(m.Process), m.PID
+	who := inQuotes(f.Culprit.Process)
 	f.Sentence = fmt.Sprintf("%s (process %d), which is not PostgreSQL, takes %s of this machine's %s, and leaves PostgreSQL %s.",
-		f.Culprit.Process, m.PID, digits(m.Used), count(int(m.Cores+0.5), "core"), digits(m.Database))
-	f.Advice = fmt.Sprintf("Move %s to another machine, or give it less (nice, a CPU limit).", f.Culprit.Process)
+		who, m.PID, digits(m.Used), count(int(m.Cores+0.5), "core"), digits(m.Database))
+	f.Advice = fmt.Sprintf("Move %s to another machine, or give it less (nice, a CPU limit).", who)
 	f.Evidence = event.Of(event.Number{Name: "process_cores", Value: m.Used}, event.Number{Name: "cores", Value: m.Cores},
 		event.Number{Name: "database_cores", Value: m.Database}, event.Number{Name: "guard_cores", Value: m.Guard},
 		event.Number{Name: "slowdown", Value: slow}, event.Number{Name: "waiting", Value: float64(waiting)}, event.Number{Name: "late_seconds", Value: s.Guard.Lag.Seconds()})
@@ -46,13 +47,13 @@ func process(j *Judge, s *Sight) (finding, bool) {
 func others(j *Judge, s *Sight) (finding, bool) {
 	left := s.Most - s.Others
 	waiting, oldest := s.waiting()
-	if !s.Sampled || s.Most == 0 || 2*s.Others < s.Most || (4*left > s.Most && waiting == 0) {
-		return finding{}, false
+	if !s.Sampled || s.Most == 0 || 2*s.Others < s.Most || 4*left > s.Most && (waiting == 0 || s.Cap-s.Lent > s.Cap/10) {
+		return finding{}, false // enough is left; who waits with servers to spare waits for a run token
 	}
 	f := finding{}
 	f.State, f.Cause, f.Confidence = CapReached, "connections", 0.9
 	f.Culprit.Application, f.Culprit.Client = shown(s.OtherParty.Application), shown(s.OtherParty.Client)
-	who := f.Culprit.Application
+	who := inQuotes(f.Culprit.Application)
 	if who == "" {
 		who = "somebody without an application_name"
 	}
@@ -90,7 +91,7 @@ func foreign(j *Judge, s *Sight) (finding, bool) {
 	f := finding{}
 	f.State, f.Cause, f.Confidence = Strangers, "foreign_statements", min(0.95, 0.5+share/2)
 	f.Culprit.Application, f.Culprit.Client, f.Culprit.PID = shown(s.Stranger.Application), shown(s.Stranger.Client), int(s.Stranger.PID)
-	who := f.Culprit.Application
+	who := inQuotes(f.Culprit.Application)
 	if who == "" {
 		who = "somebody without an application_name"
 	}

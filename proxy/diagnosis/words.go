@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -17,6 +18,17 @@ func shownAs(text string, most int) string { return sql.Shown(text, most) }
 
 // shown is a stranger's name, fit to be shown.
 func shown(name string) string { return shownAs(name, maxName) }
+
+// aWord is a name that reads as one word.
+var aWord = regexp.MustCompile(`^[\pL\pN_.:#/@-]+$`)
+
+// inQuotes is a name as a sentence has it: in quotes, unless it reads as one word.
+func inQuotes(name string) string {
+	if name == "" || aWord.MatchString(name) {
+		return name
+	}
+	return `"` + name + `"`
+}
 
 // count is a number of things: 1 statement, 3 statements.
 func count(n int, thing string) string {

@@ -15,3 +15,23 @@ now n=10
 others reports n=55 of=55 most=97
 ----
 Nothing is wrong: 0 of 10 that may run do, and nobody waits.
+
+# The same, and the line is before the run limit: there are servers to spare.
+now n=10
+pool cap=40 limit=10 running=10 lent=12
+class web waiting=5 oldest=300ms
+others reports n=55 of=55 most=97
+----
+PostgreSQL is well used: 10 of 10 that may run do, and 5 statements wait for up to 300 ms.
+
+# And before the last of the servers that are left.
+now n=10
+pool cap=40 limit=30 running=20 lent=40
+class web waiting=5 oldest=300ms
+others reports n=55 of=55 most=97
+----
+cap reached by others (connections, 90 % since 14:00:25)
+Others hold 55 of the 97 connections that PostgreSQL allows, reports alone 55; pgguard has the 42 that are left, and 5 statements wait for up to 300 ms.
+Bound the pool of reports, or have it come through pgguard; raising max_connections only moves the wall.
+culprit application: reports
+others=55 connections=97 of_culprit=55 cap=40 waiting=5
