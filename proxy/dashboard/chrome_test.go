@@ -226,7 +226,7 @@ func TestPageAsksForTheToken(t *testing.T) {
 	}
 }
 
-// TestPageDoesWhatIsConfirmed: who knows the token pauses clients, lets them go on, and ends a culprit, after a question; what is not confirmed is not done, and who was
+// TestPageDoesWhatIsConfirmed: who knows the token pauses clients, lets them go on, changes the mode, and ends a culprit, after a question; what is not confirmed is not done, and who was
 // not asked for a token has no buttons.
 func TestPageDoesWhatIsConfirmed(t *testing.T) {
 	st := newStage(time.Now().Add(-time.Minute))
@@ -236,6 +236,11 @@ func TestPageDoesWhatIsConfirmed(t *testing.T) {
 	acts := admin.Acts{
 		Pause:  func(context.Context) error { st.paused.Store(true); did <- "pause"; return nil },
 		Resume: func() error { st.paused.Store(false); did <- "resume"; return nil },
+		Enforce: func(enforce bool) error {
+			st.observe.Store(!enforce)
+			did <- fmt.Sprint("enforce ", enforce)
+			return nil
+		},
 		Signal: func(_ context.Context, pid int, end bool) error {
 			did <- fmt.Sprint("signal ", pid, " ", end)
 			return nil
@@ -268,6 +273,12 @@ func TestPageDoesWhatIsConfirmed(t *testing.T) {
 	b.awaits(`document.getElementById('pause').textContent === 'Let clients go on'`)
 	click("#pause", "yes")
 	done("resume", "Done: resumed")
+	click("#mode", "yes")
+	done("enforce false", "Done: mode is observe")
+	st.play(1, stall())
+	b.awaits(`document.getElementById('mode').textContent === 'Enforce'`)
+	click("#mode", "yes")
+	done("enforce true", "Done: mode is enforce")
 	click("#tree .node .node button", "yes")
 	done("signal 20417 false", "Done: cancelled")
 	click("#tree > .node > div > button", "yes")

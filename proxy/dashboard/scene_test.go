@@ -23,10 +23,10 @@ var hostile = "<img src=x onerror=\"window.broken=1\"></td><script>window.broken
 
 // stage feeds a board with a made-up guard, second by second.
 type stage struct {
-	board  *dashboard.Board
-	judge  diagnosis.Judge
-	random *rand.Rand
-	paused atomic.Bool // as an operator has it
+	board           *dashboard.Board
+	judge           diagnosis.Judge
+	random          *rand.Rand
+	paused, observe atomic.Bool // as an operator has it
 
 	mu     sync.Mutex
 	record diagnosis.Record // guarded by mu
@@ -46,12 +46,19 @@ type counts struct {
 // newStage has shown nothing yet; its clock stands at at.
 func newStage(at time.Time) *stage {
 	st := &stage{random: rand.New(rand.NewPCG(1, 2)), at: at, counts: map[string]*counts{}}
-	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: func() string { return "enforce" }, Paused: st.paused.Load})
+	st.board = dashboard.New(dashboard.Source{Incidents: st.incidents, Events: st.since, Version: "v9.9.9", Mode: st.mode, Paused: st.paused.Load})
 	for i, called := range []string{"select orders, controller=orders, action=index", "update stock, job=PushWorker", "select users, controller=sessions, action=create",
 		"insert audit_log", "select order_items"} {
 		st.prints = append(st.prints, diagnosis.Print{Fingerprint: uint64(i+1) * 0x123456789abcd, Named: diagnosis.Named{Called: called}})
 	}
 	return st
+}
+
+func (st *stage) mode() string {
+	if st.observe.Load() {
+		return "observe"
+	}
+	return "enforce"
 }
 
 func (st *stage) incidents() []diagnosis.Incident {

@@ -185,11 +185,17 @@
   function acts() {
     $('acts').hidden = !token;
     say('pause', now.paused ? 'Let clients go on' : 'Pause all clients');
+    const observe = now.mode === 'observe';
+    say('mode', observe ? 'Enforce' : 'Only report');
+    say('moded', observe ? 'Limit, shedding, reaping and breaker only report what they would do.' : '');
     say('paused', now.paused ? 'Clients are paused: they wait, however long.' : '');
   }
   $('pause').addEventListener('click', () => (now && now.paused
     ? confirm('Let clients go on?', 'Who waits for the pause to end goes on, in the order in which they came.', '/api/v1/resume', {})
     : confirm('Pause all clients?', 'Each waits before its next transaction, however long, until somebody lets them go on. What runs is not interrupted.', '/api/v1/pause', {})));
+  $('mode').addEventListener('click', () => (now && now.mode === 'observe'
+    ? confirm('Enforce?', 'Limit, shedding, reaping and breaker do what they decide, until the configuration is read again.', '/api/v1/mode', { mode: 'enforce' })
+    : confirm('Only report?', 'Limit, shedding, reaping and breaker count what they would do, and refuse nobody, until the configuration is read again.', '/api/v1/mode', { mode: 'observe' })));
   $('yes').addEventListener('click', act);
   $('no').addEventListener('click', () => { order = null; $('confirm').close(); });
 
