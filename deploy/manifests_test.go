@@ -319,3 +319,27 @@ func TestScriptsAreShell(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyWaitsForAGuardThatHasEnded: with-pgguard gives up as soon as the guard cannot become ready any more, and runs its command where it is.
+func TestNobodyWaitsForAGuardThatHasEnded(t *testing.T) {
+	for _, c := range []struct {
+		serves, ready string
+		code          int
+	}{
+		{"exit 1", "exec sleep 20", 1},
+		{"exec sleep 20", "exec sleep 0.3", 7},
+	} {
+		guard := filepath.Join(t.TempDir(), "pgguard")
+		text := "#!/bin/sh\ncase $1 in serve) " + c.serves + " ;; ready) " + c.ready + " ;; esac\n"
+		if err := os.WriteFile(guard, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("sh", "heroku/with-pgguard", "sh", "-c", "exit 7")
+		cmd.Env = append(os.Environ(), "PGGUARD="+guard, "DATABASE_URL=postgres://app@db/app")
+		began := time.Now()
+		out, err := cmd.CombinedOutput()
+		if took := time.Since(began); took > 10*time.Second || cmd.ProcessState.ExitCode() != c.code {
+			t.Errorf("serve: %s: after %s code %d, want %d; %v %s", c.serves, took, cmd.ProcessState.ExitCode(), c.code, err, out)
+		}
+	}
+}

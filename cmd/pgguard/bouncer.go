@@ -165,9 +165,11 @@ func (b *bouncer) end(s *service, sig os.Signal) error {
 		s.log.Info("got SIGQUIT, fast exit")
 		return nil
 	case os.Interrupt:
+		s.boss.tell("STOPPING=1")
 		s.log.Info("got SIGINT, shutting down, waiting for all servers connections to be released")
 		return b.obey(s, console.EndServers)
 	}
+	s.boss.tell("STOPPING=1")
 	s.log.Info("got SIGTERM, shutting down, waiting for all clients disconnect")
 	return b.obey(s, console.EndClients)
 }

@@ -111,6 +111,24 @@ func TestSupervisorIsToldHowTheGuardIs(t *testing.T) {
 }
 
 // TestGuardThatHangsIsNotCalledAlive: a deadlock in the guard has its supervisor start another.
+// TestSupervisorIsToldOfTheEndInPgBouncersPlace, which may take as long as the clients stay.
+func TestSupervisorIsToldOfTheEndInPgBouncersPlace(t *testing.T) {
+	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		b := supervised(t, 20*time.Millisecond)
+		boss := newSupervisor(slog.New(slog.DiscardHandler))
+		g := newFakeGuard()
+		g.await = func(context.Context) error { return nil }
+		r := startAs(t, g, "http: off\n", boss, func(s *service) { s.bouncer = &bouncer{lines: newSpool(io.Discard)} })
+		b.await("READY=1")
+		r.signals <- sig
+		b.await("STOPPING=1")
+		if err := r.wait(t); err != nil {
+			t.Errorf("%s: %v", sig, err)
+		}
+		boss.close()
+	}
+}
+
 func TestGuardThatHangsIsNotCalledAlive(t *testing.T) {
 	b := supervised(t, 10*time.Millisecond)
 	boss := newSupervisor(slog.New(slog.DiscardHandler))
