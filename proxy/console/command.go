@@ -13,6 +13,8 @@ type command struct {
 
 	set   bool // SET key = value
 	value string
+
+	long bool // a word of it is too long, or the key of SET is empty
 }
 
 // What a command looks like: one or two words, or SET. A word is a name, or anything between double quotes; white space and one semicolon may be
@@ -31,8 +33,11 @@ var (
 	setForm   = regexp.MustCompile(`^` + space + `*(?i:set)` + space + `+` + key + space + `*(?i:=|to)` + space + `*` + value + end)
 )
 
-// longestWord is how long a word may be; PgBouncer has the same bound.
-const longestWord = 128
+// How long words are at most, with their quotes: PgBouncer's bounds. That of a value is not: one may be a connection string.
+const (
+	longestVerb = 15
+	longestArg  = 63
+)
 
 // read reads a query. What cannot be read has no verb.
 func read(text string) command {
@@ -42,11 +47,10 @@ func read(text string) command {
 	}
 	if m := setForm.FindStringSubmatch(text); m != nil {
 		c.verb, c.set, c.arg, c.value = "set", true, unquote(m[1]), unquote(m[2])
+		c.long = len(m[1]) > longestArg || c.arg == ""
 	} else if m := plainForm.FindStringSubmatch(text); m != nil {
 		c.verb, c.arg = strings.ToLower(unquote(m[1])), unquote(m[2])
-	}
-	if len(c.verb) > longestWord || len(c.arg) > longestWord {
-		return command{text: text}
+		c.long = len(m[1]) > longestVerb || len(m[2]) > longestArg
 	}
 	return c
 }

@@ -7,6 +7,9 @@ import (
 // prepare reads a command. What it would do is settled here; whether it may, when it is carried out.
 func (s *session) prepare(text string) (*statement, error) {
 	c := read(text)
+	if c.long {
+		return nil, failed("bad arguments")
+	}
 	switch c.verb {
 	case "show", "select":
 		if st := s.show(c); st != nil {
