@@ -442,3 +442,19 @@ func TestPeerBelievesTheKernel(t *testing.T) {
 		})
 	}
 }
+
+// TestLongNamesAreWhatPostgreSQLTakesThemFor: who adds to a name that is as long as may be is still who a rule is about.
+func TestLongNamesAreWhatPostgreSQLTakesThemFor(t *testing.T) {
+	c := strict(t, nil)
+	user, database := strings.Repeat("u", 63), strings.Repeat("d", 63)
+	run(t, c, "create role "+user+" login")
+	run(t, c, "create database "+database)
+	g := newGuard(t, address(c), func(cfg *Config) {
+		cfg.Auth.Policy.Rules = []auth.Rule{{Users: []string{user}, Method: auth.MethodReject}, {Databases: []string{database}, Method: auth.MethodReject}}
+	})
+	for _, tt := range [][2]string{{user, "d_trust"}, {user + "u", "d_trust"}, {"app", database}, {"app", database + "d"}} {
+		if _, said := comeIn(t, g.addr, tt[0], "", tt[1]); !strings.HasPrefix(said, "28000 guard: auth.rules reject") {
+			t.Errorf("%v: got %q", tt, said)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"pgguard/proxy/auth"
 	"pgguard/proxy/sock"
+	"pgguard/proxy/sql"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
 )
@@ -146,7 +147,7 @@ func judgeHello(t *testing.T, p *wire.Startup) {
 		judgeFault(t, err)
 		return
 	}
-	if h.user == "" || h.database == "" {
+	if h.user == "" || h.database == "" || len(h.user) > sql.MaxName || len(h.database) > sql.MaxName {
 		t.Fatalf("user %q, database %q", h.user, h.database)
 	}
 	if !sort.SliceIsSorted(h.settings, func(i, j int) bool { return h.settings[i].Name < h.settings[j].Name }) {

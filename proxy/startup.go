@@ -257,6 +257,7 @@ func readHello(p *wire.Startup) (*hello, error) {
 	if h.database == "" {
 		h.database = h.user
 	}
+	h.user, h.database = clipped(h.user), clipped(h.database)
 	h.applicationName = values["application_name"]
 	h.class = values["guard.class"]
 	delete(values, "application_name")
@@ -267,6 +268,9 @@ func readHello(p *wire.Startup) (*hello, error) {
 	sort.Slice(h.settings, func(i, j int) bool { return h.settings[i].Name < h.settings[j].Name })
 	return h, nil
 }
+
+// clipped is the name of a user or database as PostgreSQL takes it: who adds to a long one comes to the same, and by the same rule.
+func clipped(name string) string { return name[:min(len(name), sql.MaxName)] }
 
 // isOff is true for the texts that PostgreSQL reads as false; it takes the beginning of a word for the word.
 func isOff(v string) bool {

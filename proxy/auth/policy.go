@@ -79,7 +79,7 @@ func (p *Policy) For(v Visitor) (rule *Rule, ok bool) {
 }
 
 func (r *Rule) matches(v Visitor) bool {
-	return r.matchesAddress(v.Address) && r.matchesDatabase(v) && (len(r.Users) == 0 || slices.Contains(r.Users, "all") || slices.Contains(r.Users, v.User)) &&
+	return r.matchesAddress(v.Address) && r.matchesDatabase(v) && (isAll(r.Users) || slices.Contains(r.Users, v.User)) &&
 		(r.Over == OverAny || (r.Over == OverTLS) == v.TLS)
 }
 
@@ -98,7 +98,7 @@ func (r *Rule) matchesDatabase(v Visitor) bool {
 	if v.Walsender {
 		return slices.Contains(r.Databases, "replication")
 	}
-	return len(r.Databases) == 0 || slices.Contains(r.Databases, "all") || slices.Contains(r.Databases, v.Database) && v.Database != "replication" ||
+	return isAll(r.Databases) || slices.Contains(r.Databases, v.Database) && !slices.Contains(Keywords, v.Database) ||
 		slices.Contains(r.Databases, "sameuser") && v.User == v.Database
 }
 
@@ -115,8 +115,11 @@ func (r *Rule) Admits(name, user string) bool {
 // for all that tells a password or what is as good, or MethodReject if none. encrypted is true if there is no other way than TLS.
 func (p *Policy) Exposed(encrypted bool) Method {
 	worst := MethodReject
-	for _, r := range append(slices.Clone(p.Rules), Rule{Method: p.Method}) {
-		if !r.reachesFar() {
+	databases, replication := true, true // whether it is open who comes to databases, and who replicates
+	for _, r := range append(slices.Clone(p.Rules), Rule{Method: p.Method, Databases: Keywords}) {
+		any := len(r.Databases) == 0 || slices.ContainsFunc(r.Databases, func(name string) bool { return name != "replication" })
+		replicates := slices.Contains(r.Databases, "replication")
+		if !r.reachesFar() || !(databases && any || replication && replicates) {
 			continue
 		}
 		switch {
@@ -125,8 +128,8 @@ func (p *Policy) Exposed(encrypted bool) Method {
 		case r.Method.AsksPassword() && !encrypted && r.Over != OverTLS:
 			worst = MethodPassword
 		}
-		if r.aboutAll() { // none behind it is asked
-			return worst
+		if r.aboutEverybody() { // none behind it is asked
+			databases, replication = databases && !isAll(r.Databases), replication && !replicates
 		}
 	}
 	return worst
@@ -142,11 +145,13 @@ func (p *Policy) Uses(m Method) bool {
 	return p.Method == m
 }
 
-// aboutAll is true for a rule that is about every client.
-func (r *Rule) aboutAll() bool {
-	all := func(list []string) bool { return len(list) == 0 || slices.Contains(list, "all") }
-	return len(r.Addresses) == 0 && !r.Local && all(r.Databases) && all(r.Users) && r.Over == OverAny
+// aboutEverybody is true for a rule that is about every client who wants to where it is about.
+func (r *Rule) aboutEverybody() bool {
+	return len(r.Addresses) == 0 && !r.Local && isAll(r.Users) && r.Over == OverAny
 }
+
+// isAll is true for a list of names that leaves none out.
+func isAll(names []string) bool { return len(names) == 0 || slices.Contains(names, "all") }
 
 // reachesFar is true for a rule that is about clients of other machines.
 func (r *Rule) reachesFar() bool {

@@ -37,6 +37,7 @@ func TestRulesAreThoseOfPgHBA(t *testing.T) {
 		{"10.2.2.3", "app", "x", false, false, MethodReject},
 		{"10.2.2.3", "x", "x", false, false, MethodSCRAM},
 		{"10.2.2.3", "x", "y", false, false, MethodReject},
+		{"10.2.2.3", "sameuser", "y", false, false, MethodReject},
 		{"10.2.2.3", "app", "x", true, true, MethodMD5},
 		{"10.2.2.3", "replication", "x", true, false, MethodReject},
 		{"127.0.0.9", "anything", "x", false, false, MethodTrust},
@@ -84,7 +85,10 @@ func TestExposedIsTheWeakestWayInFromElsewhere(t *testing.T) {
 		"trust from far":      {Policy{Method: MethodReject, Rules: []Rule{{Addresses: far, Over: OverTLS, Method: MethodTrust}}}, MethodTrust, MethodTrust},
 		"password over TLS":   {Policy{Method: MethodReject, Rules: []Rule{{Addresses: far, Over: OverTLS, Method: MethodPassword}}}, MethodReject, MethodReject},
 		"password over plain": {Policy{Method: MethodReject, Rules: []Rule{{Addresses: far, Method: MethodMD5}}}, MethodPassword, MethodReject},
-		"everybody rejected":  {Policy{Method: MethodTrust, Rules: []Rule{{Method: MethodReject}}}, MethodReject, MethodReject},
+		"everybody rejected":  {Policy{Method: MethodTrust, Rules: []Rule{{Databases: Keywords, Method: MethodReject}}}, MethodReject, MethodReject},
+		"in two rules":        {Policy{Method: MethodTrust, Rules: []Rule{{Method: MethodReject}, {Databases: []string{"replication"}, Method: MethodCert}}}, MethodReject, MethodReject},
+		"but who replicates":  {Policy{Method: MethodTrust, Rules: []Rule{{Method: MethodReject}}}, MethodTrust, MethodTrust},
+		"behind a rule":       {Policy{Method: MethodTrust, Rules: []Rule{{Databases: Keywords, Method: MethodCert}, {Databases: []string{"app"}, Method: MethodTrust}}}, MethodReject, MethodReject},
 		"much of loopback":    {Policy{Method: MethodReject, Rules: []Rule{{Addresses: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, Method: MethodTrust}}}, MethodTrust, MethodTrust},
 	} {
 		if got := tt.p.Exposed(false); got != tt.plain {

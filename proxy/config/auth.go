@@ -181,6 +181,9 @@ func (f *File) checkAuth(c *checker) {
 			}
 		}
 		for _, name := range r.Database {
+			if name == "samerole" || name == "samegroup" {
+				c.bad(path+".database", "%s is not available: pgguard does not know who is a member of which role", name)
+			}
 			if !slices.Contains(auth.Keywords, name) && !proxy.IsConsole(name) {
 				f.checkNamed(c, path+".database", name)
 			}
@@ -244,10 +247,16 @@ func parseAddresses(texts Names) (nets []netip.Prefix, local bool, err error) {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			a, err := netip.ParseAddr(text)
-			if err != nil {
+			if err != nil || a.Zone() != "" {
 				return nil, false, fmt.Errorf("%q is not an address such as 10.1.2.3, a network such as 10.0.0.0/8, unix or all", text)
 			}
 			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		if p.Addr().Is4In6() { // clients who come so are seen by their address of IPv4
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-(128-32))
+		}
+		if !p.IsValid() {
+			return nil, false, fmt.Errorf("%q is more than the addresses of IPv4, and has some of IPv6; name them by two networks", text)
 		}
 		nets = append(nets, p.Masked())
 	}
