@@ -381,6 +381,31 @@ func (c Config) validateUpstreams(bad func(string, ...any)) {
 			bad("databases.%s.upstream: "+itself, name)
 		}
 	}
+	c.validateWays(bad)
+}
+
+// validateWays refuses upstreams that say of one PostgreSQL how to get there in different ways: the first would count for all.
+func (c Config) validateWays(bad func(string, ...any)) {
+	type named struct {
+		name string
+		upstream.Upstream
+	}
+	first := map[string]named{}
+	if c.Upstream.Host != "" {
+		first[c.Upstream.Identity()] = named{"upstream", c.Upstream}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Databases)) {
+		u, where := c.Databases[name].Upstream, "databases."+name+".upstream"
+		if u.Host == "" {
+			continue
+		}
+		one, ok := first[u.Identity()]
+		if !ok {
+			first[u.Identity()] = named{where, u}
+		} else if keys := one.Contradicts(u); len(keys) > 0 {
+			bad("%s: is at the same PostgreSQL as %s, which says otherwise how to get there: give the same %s", where, one.name, strings.Join(keys, ", "))
+		}
+	}
 }
 
 // isItself is true if one of an upstream's places is an address for clients, as far as the text of both shows it.
