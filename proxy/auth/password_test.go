@@ -3,6 +3,7 @@ package auth
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +21,8 @@ func TestPassfile(t *testing.T) {
 		"db.example:*:*:app:any\n" +
 		"localhost:5432:*:app:socket\n" +
 		`esc:5432:a\:b:app:with\:colon` + "\n" +
+		`esc:5432:c:app:b\\s\l\\ : behind` + "\r\n" +
+		"esc:5432:#:app: blanks \n" +
 		"*:*:*:other:last\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -30,6 +33,9 @@ func TestPassfile(t *testing.T) {
 		{"db.example", "5432", "stock", "app", "any"},
 		{"/var/run/postgresql", "5432", "shop", "app", "socket"},
 		{"esc", "5432", "a:b", "app", "with:colon"},
+		{"esc", "5432", "c", "app", `b\sl\ `},
+		{"esc", "5432", "#", "app", " blanks "},
+		{"/somewhere", "5432", "shop", "app", ""},
 		{"elsewhere", "1", "x", "other", "last"},
 		{"elsewhere", "5432", "shop", "app", ""},
 	}
@@ -68,6 +74,12 @@ func TestPassfileThatOthersReadIsIgnored(t *testing.T) {
 		if got := FromPassfile(path, "h", "1", "d", "u"); got != "" {
 			t.Errorf("mode %o: got a password", mode)
 		}
+		if err := PassfileFault(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
+	if err := PassfileFault(path + ".none"); err != nil {
+		t.Errorf("no file: %v", err)
 	}
 	if got := FromPassfile(t.TempDir(), "h", "1", "d", "u"); got != "" {
 		t.Error("a directory gave a password")

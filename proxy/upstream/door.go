@@ -29,8 +29,8 @@ type Door struct {
 	Secure func(net.Conn, *tls.Config) *tls.Conn
 	// Source has the password of the upstream's own user, if nothing else has; nil: nothing does. It is set before the Door is used.
 	Source *auth.Source
-	// Users are those whose secrets are known: what one tells counts where no login has told anything. nil: there are none. It is set before the
-	// Door is used.
+	// Users are those whose secrets are known. A password counts, as it may be another by now than a login has told; a digest where no login has
+	// told more. nil: there are none. It is set before the Door is used.
 	Users func(name string) auth.Known
 
 	protocol atomic.Uint32      // the version to ask for: a server has taken it; 0: not known yet
@@ -109,10 +109,7 @@ func (d *Door) Version() uint32 { return d.protocol.Load() }
 // the connect_timeout, or h.Patience, and then the next one's turn comes. PostgreSQL answers a version that it does not know with the one it does; what only looks like it may refuse, or just
 // close, and is then asked for 3.0. On success h.Conn is the caller's.
 func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
-	h.Known = d.Memory.Of(h.User)
-	if h.Known.Nothing() && d.Users != nil {
-		h.Known = d.Users(h.User)
-	}
+	h.Known = d.known(h.User)
 	if d.Source == nil || h.Password != "" || h.User != d.Upstream.User || d.isFiled(h) {
 		return d.enter(ctx, h)
 	}
@@ -129,6 +126,17 @@ func (d *Door) LogIn(ctx context.Context, h *Handshake) error {
 		}
 		d.Source.Forget(password) // it was good for a while only
 	}
+}
+
+// known is what is known of a user.
+func (d *Door) known(user string) (k auth.Known) {
+	if d.Users != nil {
+		k = d.Users(user)
+	}
+	if told := d.Memory.Of(user); k.Password() == "" && !told.Nothing() {
+		return told
+	}
+	return k
 }
 
 // enter is LogIn with the password that h has, or that the password file has of it at each place.
@@ -207,6 +215,9 @@ func (d *Door) logIn(ctx context.Context, h *Handshake, w way) error {
 	}
 	switch {
 	case errors.Is(err, auth.ErrNoPassword):
+		if fault := auth.PassfileFault(d.Upstream.Passfile); fault != nil {
+			return fmt.Errorf("%w (%w)", errNoPassword, fault)
+		}
 		return errNoPassword
 	case errors.Is(err, errKeysOnly):
 		return errNoDigest

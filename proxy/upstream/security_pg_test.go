@@ -3,8 +3,18 @@
 package upstream_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -217,6 +227,10 @@ func TestSecurityFaultsAreNamed(t *testing.T) {
 	in := func(name string) string { return filepath.Join(f.dir, name) }
 	f.issue("certain", f.ours, "certain", nil, time.Now(), time.Hour)
 	f.issue("stranger", f.other, "certain", nil, time.Now(), time.Hour)
+	f.issue("runs", f.ours, "certain", nil, time.Now(), time.Hour)
+	if err := os.Chmod(in("runs.key"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	f.write("nothing.crt", []byte("nothing"))
 	loose := f.write("loose.key", nil)
 	if err := os.Chmod(loose, 0o644); err != nil {
@@ -250,6 +264,7 @@ func TestSecurityFaultsAreNamed(t *testing.T) {
 	}
 	for what, dsn := range map[string]string{
 		"certificate":   f.dsn(c, "localhost", "user=certain", "sslmode=verify-full", ca, "sslcert="+in("certain.crt"), "sslkey="+in("certain.key")),
+		"key that runs": f.dsn(c, "localhost", "user=certain", "sslmode=require", "sslcert="+in("runs.crt"), "sslkey="+in("runs.key")),
 		"TLS 1.3":       f.dsn(c, "localhost", "sslmode=verify-full", ca, "ssl_min_protocol_version=TLSv1.3"),
 		"TLS 1.2":       f.dsn(c, "localhost", "sslmode=verify-full", ca, "ssl_max_protocol_version=TLSv1.2"),
 		"none is asked": f.dsn(c, "localhost", "sslmode=require", "require_auth=none"),
@@ -315,5 +330,119 @@ func TestPasswordsOverTLS(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestNamesInCertificatesAreLibpqs: a host is the one of a certificate for the guard where it is for psql, from 15 on.
+func TestNamesInCertificatesAreLibpqs(t *testing.T) {
+	f := newFiles(t)
+	c := f.cluster(true, "hostssl all all all trust")
+	ca := "sslrootcert=" + f.write("root.crt", nil)
+	for _, tt := range []struct {
+		common string
+		names  []string // DNS
+		ips    []string
+		hosts  []string
+	}{
+		{"localhost", nil, nil, []string{"localhost", "LOCALHOST", "elsewhere", "127.0.0.1"}},
+		{"localhost", nil, []string{"10.0.0.1"}, []string{"localhost", "10.0.0.1"}},
+		{"localhost", []string{"elsewhere"}, nil, []string{"localhost", "elsewhere"}},
+		{"127.0.0.1", []string{"localhost"}, nil, []string{"localhost", "127.0.0.1"}},
+		{"127.0.0.1", nil, []string{"127.0.0.2"}, []string{"127.0.0.1", "127.0.0.2"}},
+		{"x", []string{"127.0.0.1"}, nil, []string{"127.0.0.1"}},
+		{"x", []string{"*.db.internal", "*.local"}, nil, []string{"a.db.internal", "a.b.db.internal", "db.internal", "a.local", ".db.internal"}},
+		{"*.db.internal", nil, nil, []string{"a.db.internal", "a.b.db.internal", "db.internal"}},
+		{"*.internal", nil, nil, []string{"db.internal"}},
+		{"x", nil, []string{"::1"}, []string{"::1", "0:0::1"}},
+		{"k", nil, nil, []string{"k", "K", "\u212a"}},
+	} {
+		root, pair := certificateOf(t, tt.common, tt.names, tt.ips)
+		f.write("root.crt", root)
+		f.present(c, pair)
+		f.do(c, "select pg_reload_conf()")
+		f.presented(c, pair)
+		for _, host := range tt.hosts {
+			dsn := f.dsn(c, host, "sslmode=verify-full", ca)
+			_, want := libpq(dsn)
+			if _, err := logIn(dsn); (err == nil) != (want == nil) {
+				t.Errorf("CN %s, names %v, addresses %v, host %s: guard %v, psql %v", tt.common, tt.names, tt.ips, host, err, want)
+			}
+		}
+	}
+}
+
+// presented waits until the server shows a certificate.
+func (f *files) presented(c *pgtest.Cluster, p auth.Pair) {
+	f.t.Helper()
+	block, _ := pem.Decode(p.Cert)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		h, err := upstream.Parse(f.dsn(c, "localhost", "sslmode=require sslrootcert="+filepath.Join(f.dir, "none")))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		shake := upstream.Handshake{User: h.User, Params: map[string]string{"user": h.User, "database": "postgres"}}
+		if err := upstream.NewDoor(h).LogIn(f.t.Context(), &shake); err == nil {
+			shown := shake.Conn.(*tls.Conn).ConnectionState().PeerCertificates[0].Raw
+			_ = shake.Conn.Close()
+			if bytes.Equal(shown, block.Bytes) {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			f.t.Fatal("the server does not show its new certificate")
+		}
+	}
+}
+
+// certificateOf is one with these names and addresses, and who has signed it.
+func certificateOf(t *testing.T, common string, names, ips []string) (root []byte, p auth.Pair) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, until := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, NotBefore: from, NotAfter: until, IsCA: true, BasicConstraintsValid: true}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: common}, NotBefore: from, NotAfter: until, DNSNames: names}
+	for _, ip := range ips {
+		leaf.IPAddresses = append(leaf.IPAddresses, net.ParseIP(ip))
+	}
+	signed := func(c *x509.Certificate) []byte {
+		der, err := x509.CreateCertificate(rand.Reader, c, ca, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed(ca), auth.Pair{Cert: signed(leaf), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})}
+}
+
+// TestPassfileIsLibpqs: a line of a password file means what it means to psql.
+func TestPassfileIsLibpqs(t *testing.T) {
+	f := newFiles(t)
+	c := f.cluster(false, "host all all all scram-sha-256")
+	for i, tt := range []struct{ password, line string }{
+		{`plain`, `*:*:*:%s:plain`}, {`pa ss `, `*:*:*:%s:pa ss `}, {`a:b`, `*:*:*:%s:a\:b`}, {`a`, `*:*:*:%s:a:b`}, {`a\b`, `*:*:*:%s:a\\b`}, {`ab`, `*:*:*:%s:a\b`},
+		{`x`, `\*:*:*:%s:x`}, {`x`, ` *:*:*:%s:x`}, {`x`, "#*:*:*:%[1]s:y\n*:*:*:%[1]s:x"}, {`x`, "*:*:*:%[1]s\n*:*:*:%[1]s:x"}, {`x`, "localhost:*:postgres:%s:x"}, {`x`, "*:*:*:%s:x\r"},
+	} {
+		user := fmt.Sprintf("reader%d", i)
+		f.do(c, fmt.Sprintf("create role %s login password '%s'", user, tt.password))
+		path := f.write("pass", []byte(fmt.Sprintf(tt.line, user)+"\n"))
+		dsn := f.dsn(c, "localhost", "user="+user, "passfile="+path)
+		_, want := libpq(dsn)
+		if _, err := logIn(dsn); (err == nil) != (want == nil) {
+			t.Errorf("%q: guard %v, psql %v", tt.line, err, want)
+		}
+	}
+	loose := f.write("loose", []byte("*:*:*:*:plain\n"))
+	if err := os.Chmod(loose, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := logIn(f.dsn(c, "localhost", "user=reader0", "passfile="+loose)); err == nil || !strings.Contains(err.Error(), "loose is ignored: others can read it") {
+		t.Errorf("a file that others can read: %v", err)
 	}
 }

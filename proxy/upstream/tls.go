@@ -11,8 +11,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/youmark/pkcs8"
 
@@ -169,11 +171,11 @@ func readKey(path, password string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	allowed := fs.FileMode(0o600)
+	others := fs.FileMode(0o077)
 	if ofRoot(info) {
-		allowed = 0o640 // root may let a group read it
+		others = 0o037 // root may let a group read it
 	}
-	if info.Mode().Perm()&^allowed != 0 {
+	if info.Mode().Perm()&others != 0 {
 		return nil, fmt.Errorf("%s can be read by others: its mode is %#o; chmod 600 (or, if root owns it, 640)", path, info.Mode().Perm())
 	}
 	text, err := paper.Read(path, paper.Small)
@@ -239,23 +241,34 @@ func verifyChain(shown []*x509.Certificate, roots *x509.CertPool) ([][]*x509.Cer
 	return shown[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between})
 }
 
-// verifyName checks that a certificate is of a host. As in libpq the common name counts where there is no other.
+// verifyName checks that a certificate is of a host. As in libpq an address may stand in the place of a name, too, and the common name counts where
+// nothing else is of the host's kind.
 func verifyName(cert *x509.Certificate, host string) error {
-	err := cert.VerifyHostname(host)
-	if err == nil || len(cert.DNSNames)+len(cert.IPAddresses) > 0 {
-		return err
+	host = strings.TrimSuffix(host, ".")
+	ip := net.ParseIP(host)
+	names, others := cert.DNSNames, len(cert.DNSNames)
+	if ip != nil {
+		others = len(cert.IPAddresses)
 	}
-	name := strings.ToLower(strings.TrimSuffix(cert.Subject.CommonName, "."))
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if name == host {
+	if others == 0 {
+		names = append(slices.Clone(names), cert.Subject.CommonName)
+	}
+	if slices.ContainsFunc(names, func(name string) bool { return isNameOf(name, host, ip != nil) }) || slices.ContainsFunc(cert.IPAddresses, ip.Equal) {
 		return nil
 	}
-	if rest, wild := strings.CutPrefix(name, "*."); wild && net.ParseIP(host) == nil {
-		if _, parent, ok := strings.Cut(host, "."); ok && parent == rest && strings.Contains(rest, ".") {
-			return nil
-		}
-	}
 	return x509.HostnameError{Certificate: cert, Host: host}
+}
+
+// isNameOf is true for a host's name, or one with a * in the place of its first part, which an address has not.
+func isNameOf(name, host string, address bool) bool {
+	if strings.ContainsFunc(name+host, func(r rune) bool { return r > unicode.MaxASCII }) { // of which some are the same as others
+		return name == host
+	}
+	if rest, wild := strings.CutPrefix(name, "*."); wild && !address {
+		first, parent, _ := strings.Cut(host, ".")
+		return first != "" && rest != "" && strings.EqualFold(parent, rest)
+	}
+	return strings.EqualFold(name, host)
 }
 
 // explain says what is wrong with a server's TLS and what to do.
