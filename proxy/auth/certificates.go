@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +41,7 @@ type Certificates struct {
 	files Files
 	tell  func(error) // is told of new files that cannot be used, and with nil of those that can
 
+	base   *tls.Config                // has the keys of sessions that are resumed, which it changes each day
 	config atomic.Pointer[tls.Config] // in use
 
 	mu     sync.Mutex
@@ -58,29 +61,46 @@ type stamp [4]fs.FileInfo
 // NewCertificates reads the files. tell is called when they have changed, or cannot be used, by any goroutine; it may be nil.
 func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
 	c := &Certificates{files: f, tell: tell, looked: time.Now()}
+	c.base = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{cmp.Or(f.Protocol, ALPN)}, GetConfigForClient: c.forClient}
 	c.seen = f.stamp()
 	cfg, err := f.read()
 	if err != nil {
 		return nil, err
 	}
-	c.config.Store(cfg)
+	c.use(cfg)
 	return c, nil
 }
 
-// Config is TLS for one handshake after the other: each goes by the files as they are then.
-func (c *Certificates) Config() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{cmp.Or(c.files.Protocol, ALPN)},
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			c.look(time.Now())
-			cfg := c.config.Load()
-			if s, ok := hello.Context().Value(shownKey{}).(*Shown); ok {
-				s.leaf = cfg.Certificates[0].Leaf
-			}
-			return cfg, nil
-		},
+// forClient is TLS for one handshake.
+func (c *Certificates) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	c.look(time.Now())
+	cfg := c.config.Load()
+	if s, ok := hello.Context().Value(shownKey{}).(*Shown); ok {
+		s.leaf = cfg.Certificates[0].Leaf
 	}
+	return cfg, nil
 }
+
+// use has cfg be in use. A session that is resumed has the certificate of its beginning, to which the client binds its proof: it is resumed only as long as that is
+// the one in use.
+func (c *Certificates) use(cfg *tls.Config) {
+	mark := sha256.Sum256(cfg.Certificates[0].Certificate[0])
+	cfg.WrapSession = func(state tls.ConnectionState, s *tls.SessionState) ([]byte, error) {
+		s.Extra = append(s.Extra, mark[:])
+		return c.base.EncryptTicket(state, s)
+	}
+	cfg.UnwrapSession = func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+		s, err := c.base.DecryptTicket(ticket, state)
+		if err != nil || s == nil || !slices.ContainsFunc(s.Extra, func(e []byte) bool { return bytes.Equal(e, mark[:]) }) {
+			return nil, err
+		}
+		return s, nil
+	}
+	c.config.Store(cfg)
+}
+
+// Config is TLS for one handshake after the other: each goes by the files as they are then.
+func (c *Certificates) Config() *tls.Config { return c.base }
 
 // Leaf is the certificate in use.
 func (c *Certificates) Leaf() *x509.Certificate { return c.config.Load().Certificates[0].Leaf }
@@ -113,7 +133,7 @@ func (c *Certificates) reloadLocked(s stamp) error {
 	c.seen = s
 	cfg, err := c.files.read()
 	if err == nil {
-		c.config.Store(cfg)
+		c.use(cfg)
 	}
 	if c.tell != nil && (changed || err != nil) {
 		c.tell(err)

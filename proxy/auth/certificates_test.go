@@ -1,6 +1,10 @@
 package auth
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,4 +52,71 @@ func TestCertificatesTellOfChangesOnly(t *testing.T) {
 			t.Errorf("reload %d: told %d times, want %d; %v", i, told, want, err)
 		}
 	}
+}
+
+// TestResumedSessionsHaveTheCertificateInUse: a client that resumes a session takes the certificate of its beginning for the server's, and binds its proof to that.
+func TestResumedSessionsHaveTheCertificateInUse(t *testing.T) {
+	by, err := NewAuthority("ours", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	f := Files{Cert: filepath.Join(dir, "server.crt"), Key: filepath.Join(dir, "server.key")}
+	renew := func() {
+		t.Helper()
+		p, err := by.Issue("guard", []string{"localhost"}, time.Now(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, text := range map[string][]byte{f.Cert: p.Cert, f.Key: p.Key} {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	renew()
+	c, err := NewCertificates(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := c.Config()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		client := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		for i, want := range []bool{false, true, true, false, true} {
+			if i == 3 {
+				renew()
+				if err := c.Reload(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			resumed, seen, shown := handshake(t, server, client)
+			if resumed != want || !seen.Equal(shown) {
+				t.Errorf("TLS %x, handshake %d: resumed %t, with the certificate in use %t", version, i, resumed, seen.Equal(shown))
+			}
+		}
+	}
+}
+
+// handshake returns whether a session was resumed, and the server's certificate for the client and for the server.
+func handshake(t *testing.T, server, client *tls.Config) (resumed bool, seen, own *x509.Certificate) {
+	t.Helper()
+	near, far := net.Pipe()
+	shown := &Shown{}
+	s, c := tls.Server(near, server), tls.Client(far, client)
+	done := make(chan error, 1)
+	go func() {
+		err := s.HandshakeContext(shown.In(context.Background()))
+		if err == nil {
+			_, err = s.Write([]byte("x")) // behind the tickets
+		}
+		done <- err
+	}()
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	_, _ = near.Close(), far.Close()
+	return c.ConnectionState().DidResume, c.ConnectionState().PeerCertificates[0], shown.leaf
 }
