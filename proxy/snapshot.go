@@ -102,10 +102,13 @@ func add(a, b Histogram) Histogram {
 	return sum
 }
 
+// ErrDraining is why a Server is not ready that has been told to end.
+var ErrDraining = errors.New("draining")
+
 // Ready returns nil if a client can be served now, else why not. It costs the database nothing.
 func (srv *Server) Ready() error {
 	if srv.draining.Load() || srv.ctx.Err() != nil {
-		return errors.New("draining")
+		return ErrDraining
 	}
 	for _, in := range srv.allInstances() {
 		if !srv.inUse(in) { // who is still there goes elsewhere next

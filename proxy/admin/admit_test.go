@@ -3,9 +3,12 @@ package admin
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"pgguard/proxy"
 )
 
 // call is one request, as the pages see it.
@@ -95,6 +98,36 @@ func TestPagesOfOthersCannotAsk(t *testing.T) {
 			if w := c.ask(); w.Code != c.status {
 				t.Errorf("%+v: status %d", c, w.Code)
 			}
+		}
+	}
+}
+
+// TestStrangersAreNotToldWhyAGuardIsNotReady: its reason names hosts, users and what a program has said.
+func TestStrangersAreNotToldWhyAGuardIsNotReady(t *testing.T) {
+	why := errors.New("db.internal:5432: password command: no token for arn:secret")
+	for _, c := range []struct {
+		token, shows, host, from string
+		err                      error
+		want                     string
+	}{
+		{"token", "", "guard.example", "192.0.2.1:9", why, "not ready\n"},
+		{"token", "", "127.0.0.1", "192.0.2.1:9", why, "not ready\n"},
+		{"token", "", "guard.example", "127.0.0.1:9", why, "not ready\n"},
+		{"", "", "evil.example", "127.0.0.1:9", why, "not ready\n"},
+		{"token", "Bearer token", "guard.example", "192.0.2.1:9", why, why.Error() + "\n"},
+		{"token", "", "127.0.0.1:9432", "127.0.0.1:9", why, why.Error() + "\n"},
+		{"", "", "localhost", "127.0.0.1:9", why, why.Error() + "\n"},
+		{"token", "", "guard.example", "192.0.2.1:9", proxy.ErrDraining, "draining\n"},
+	} {
+		r := httptest.NewRequest("GET", "/readyz", nil)
+		r.Host, r.RemoteAddr = c.host, c.from
+		if c.shows != "" {
+			r.Header.Set("Authorization", c.shows)
+		}
+		w := httptest.NewRecorder()
+		Handler(Options{Ready: func() error { return c.err }, Token: func() string { return c.token }, Metrics: says(""), History: says(""), Stream: says("")}).ServeHTTP(w, r)
+		if got := w.Body.String(); w.Code != 503 || got != c.want {
+			t.Errorf("%+v: %d %q", c, w.Code, got)
 		}
 	}
 }

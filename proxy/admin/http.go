@@ -3,6 +3,7 @@ package admin
 import (
 	"container/list"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pgguard/proxy"
 )
 
 // Options are what the pages are made of.
@@ -40,7 +43,7 @@ type Options struct {
 	Certificates bool
 	// Version is shown on the index.
 	Version string
-	// Pprof serves Go's profiles under /debug/pprof.
+	// Pprof serves Go's profiles under /debug/pprof, but for the command line, which may have a password.
 	Pprof bool
 }
 
@@ -55,7 +58,7 @@ func Handler(o Options) http.Handler {
 	pages := []page{
 		{"/metrics", "metrics for Prometheus", o.Metrics},
 		{"/livez", "200 while the process works; asks no database", text(alive)},
-		{"/readyz", "200 if a client can be served now, else 503 and why", text(ready(o.Ready))},
+		{"/readyz", "200 if a client can be served now, else 503 and why", ready(o.Ready)},
 		{"/api/v1/state", "clients, servers, queues and counts as JSON", state(func(*http.Request) (any, error) { return o.State(), nil })},
 		{"/api/v1/verdict", "what is wrong, who causes it and what to do, as JSON", state(func(*http.Request) (any, error) { return o.Verdict(), nil })},
 		{"/api/v1/incidents", "times in which something was wrong: begin, end, cause, peak, who was refused, as JSON", state(func(*http.Request) (any, error) { return o.Incidents(), nil })},
@@ -67,7 +70,6 @@ func Handler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	if o.Pprof {
 		pages = append(pages, page{"/debug/pprof/", "profiles", http.HandlerFunc(pprof.Index)})
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
@@ -139,13 +141,20 @@ func text(f func() (status int, body string)) http.Handler {
 
 func alive() (int, string) { return http.StatusOK, "ok\n" }
 
-func ready(f func() error) func() (int, string) {
-	return func() (int, string) {
-		if err := f(); err != nil {
-			return http.StatusServiceUnavailable, err.Error() + "\n"
-		}
-		return http.StatusOK, "ok\n"
-	}
+// ready answers whether a client can be served. A stranger is not told why not, but for a guard that drains, which its successor must know.
+func ready(f func() error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text(func() (int, string) {
+			switch err := f(); {
+			case err == nil:
+				return alive()
+			case isStranger(r) && !errors.Is(err, proxy.ErrDraining):
+				return http.StatusServiceUnavailable, "not ready\n"
+			default:
+				return http.StatusServiceUnavailable, err.Error() + "\n"
+			}
+		}).ServeHTTP(w, r)
+	})
 }
 
 // front answers a browser with the page, if there is one, and others with the list of what there is.

@@ -101,6 +101,9 @@ func TestPagesAnswer(t *testing.T) {
 	if status, _, body := s.get(t, "GET", "/debug/pprof/"); status != 200 || !strings.Contains(body, "goroutine") {
 		t.Errorf("/debug/pprof/ with pprof: got %d", status)
 	}
+	if status, _, _ := s.get(t, "GET", "/debug/pprof/cmdline"); status != 404 { // it may have a password
+		t.Errorf("the command line: got %d", status)
+	}
 	if _, _, body := s.get(t, "GET", "/"); !strings.Contains(body, "/debug/pprof/") {
 		t.Errorf("the index does not name /debug/pprof/:\n%s", body)
 	}
