@@ -23,6 +23,7 @@ const (
 	Server  Kind = "server"  // another server answers at the same address
 	Operate Kind = "operate" // an operator did something
 	Setting Kind = "setting" // a key of the configuration changed, or could not
+	Secret  Kind = "secret"  // the password of an upstream cannot be had: its program or its file fails
 )
 
 // Mode says whether the thing was done.

@@ -41,8 +41,25 @@ const commandWait = 30 * time.Second
 // maxPassword bounds what is read: tokens of clouds have one or two thousand bytes.
 const maxPassword = 64 << 10
 
-// Password returns the password. fresh: it was got just now, so that to get it again would be of no use.
+// SourceError is why a Source has no password.
+type SourceError struct {
+	Command bool // it is a program, not a file
+	err     error
+}
+
+func (e *SourceError) Error() string { return e.err.Error() }
+func (e *SourceError) Unwrap() error { return e.err }
+
+// Password returns the password, or a *SourceError. fresh: it was got just now, so that to get it again would be of no use.
 func (s *Source) Password(ctx context.Context) (password string, fresh bool, err error) {
+	if password, fresh, err = s.get(ctx); err != nil {
+		return "", true, &SourceError{len(s.command) > 0, err}
+	}
+	return password, fresh, nil
+}
+
+// get is Password.
+func (s *Source) get(ctx context.Context) (password string, fresh bool, err error) {
 	if len(s.command) == 0 {
 		text, err := paper.Read(s.file, maxPassword)
 		if err != nil {

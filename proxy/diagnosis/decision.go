@@ -72,6 +72,8 @@ func Decision(e *event.Event) string {
 		return fmt.Sprintf("%s said %s to %s in the console.", shownSubject(e.By), strings.ToUpper(e.Cause), subject)
 	case event.Setting:
 		return settingSentence(e, subject)
+	case event.Secret:
+		return fmt.Sprintf("The password for %s cannot be had: upstream_password.%s fails. Logins that failed for it: %s.", subject, e.Cause, number(e, "logins_failed"))
 	case event.Verdict:
 		return fmt.Sprintf("The verdict on %s is: %s (it was: %s).", subject, State(e.To).String(), State(e.From).String())
 	}

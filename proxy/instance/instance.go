@@ -12,7 +12,9 @@ import (
 
 	"pgguard/breaker"
 	"pgguard/pool"
+	"pgguard/pool/event"
 	"pgguard/pool/limit"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/upstream"
 )
 
@@ -271,6 +273,13 @@ func (in *Instance) LogFailed(what, user string, err error, now time.Time) {
 			"else PGPASSFILE, else ~/.pgpass; only its owner may read it) as HOST:PORT:DATABASE:USER:PASSWORD", user))
 	}
 	in.cfg().Log.Warn(what, about...)
+	if source := (*auth.SourceError)(nil); errors.As(err, &source) { // what it says itself is for the log alone
+		cause := "file"
+		if source.Command {
+			cause = "command"
+		}
+		in.Explain(event.Event{Time: now, Kind: event.Secret, Cause: cause, Evidence: event.Of(event.Number{Name: "logins_failed", Value: float64(n)})})
+	}
 }
 
 // failed is what was logged of a user's logins that failed.

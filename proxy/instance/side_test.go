@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"net"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 
 	"pgguard/pool"
 	"pgguard/pool/event"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/pgtest"
 	"pgguard/proxy/upstream"
 	"pgguard/proxy/wire"
@@ -178,4 +180,28 @@ func TestWhoWaitsElsewhereTakesNothing(t *testing.T) {
 	if s.Foreign != 4 || n.most().Count != 4 || s.Peers != 2 || n.guards != 4 {
 		t.Errorf("%d statements, %d of %q, %d of %d of guards", s.Foreign, n.most().Count, n.most().Application, s.Peers, n.guards)
 	}
+}
+
+// TestPasswordThatCannotBeHadIsAnEvent: which names the setting, and has nothing of what the program says.
+func TestPasswordThatCannotBeHadIsAnEvent(t *testing.T) {
+	in := New(Config{
+		Pool: pool.Default(), Log: slog.New(slog.DiscardHandler), Events: event.New(event.Size), Source: auth.NewSource("", []string{"/bin/sh", "-c", "echo secret >&2; exit 1"}, time.Minute),
+		Reap: func(*Instance, time.Time) {},
+	}, upstream.Upstream{Host: "127.0.0.1", Port: 1, User: "app", ConnectTimeout: time.Second, Passfile: t.TempDir() + "/none"})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { in.Run(ctx); close(ended) }()
+	t.Cleanup(func() { stop(); <-ended; _ = in.Pool.Close(context.Background()) })
+	eventually(t, "told", func() bool {
+		all, _ := in.cfg().Events.Since(0, nil)
+		for _, e := range all {
+			if e.Kind == event.Secret {
+				if said := fmt.Sprint(e); e.Cause != "command" || strings.Contains(said, "exit") {
+					t.Errorf("got %s", said)
+				}
+				return true
+			}
+		}
+		return false
+	})
 }
