@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -146,9 +147,9 @@ func (e HostsError) Error() string {
 	return strings.Join(list, "; ")
 }
 
-// Unwrap returns them.
+// Unwrap returns them, the last one first: after it no other was tried.
 func (e HostsError) Unwrap() (list []error) {
-	for _, one := range e {
+	for _, one := range slices.Backward(e) {
 		list = append(list, one.Err)
 	}
 	return list

@@ -70,6 +70,8 @@ func Classify(err error) error {
 		return err
 	}
 	switch {
+	case se.raised():
+		return &pool.RejectedError{Err: err}
 	case se.Code == "53300" && se.hasAny("RInitializeSessionUserId\x00", "for role"):
 		return &pool.KeyFullError{Err: err}
 	case se.Code == "53300" && se.hasAny("RCheckMyDatabase\x00", "for database"):
@@ -98,10 +100,20 @@ func ofServer(code string) bool {
 	return false
 }
 
+// raised is true if what the database runs at a login has raised it, an event trigger's function: only that has a context. It may have any code, and is of
+// who logs in, not of the server.
+func (e *Error) raised() bool { return bytes.Contains(e.Body, []byte("\x00W")) }
+
 // ForPassword is true for a login that failed for want of the right password.
 func ForPassword(err error) bool {
 	var se *Error
 	return errors.As(err, &se) && se.Code == "28P01"
+}
+
+// ForStartup is true for a login that failed for what was asked for of the session, which PostgreSQL takes: it is PgBouncer, or one like it.
+func ForStartup(err error) bool {
+	var se *Error
+	return errors.As(err, &se) && strings.HasPrefix(se.Message, "unsupported startup parameter")
 }
 
 // hasAny is true if the message has the field, or, where a server sends none, the words: those are translated, the names of the

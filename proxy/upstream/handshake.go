@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -366,12 +367,27 @@ const (
 	readRoom     = 4 << 10  // bytes read at once, at most until a message is longer
 )
 
+// absurd is what is wrong with a message that is too long. A server that cannot start a process for the connection says so at once, in the words
+// of a protocol that is long gone, without a length.
+func (h *Handshake) absurd() error {
+	why, _, _ := bytes.Cut(h.Rest[1:], []byte{0})
+	why = bytes.TrimSpace(why[:min(len(why), longestSaid)])
+	strange := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !h.answered && h.Rest[0] == wire.ErrorResponse && len(why) >= wire.HeaderSize && !bytes.ContainsFunc(why, strange) {
+		return fmt.Errorf("server says %q", why)
+	}
+	return errors.New("not a PostgreSQL server: message of absurd length")
+}
+
+// longestSaid bounds what is repeated of that.
+const longestSaid = 200
+
 // next returns the next message; body is valid until the next call.
 func (h *Handshake) next() (typ byte, body []byte, err error) {
 	for {
 		typ, size, ok, err := wire.Peek(h.Rest)
 		if err != nil || (ok && size > maxHandshake) {
-			return 0, nil, errors.New("not a PostgreSQL server: message of absurd length")
+			return 0, nil, h.absurd()
 		}
 		if ok && size <= len(h.Rest) {
 			body = h.Rest[wire.HeaderSize:size]
