@@ -140,6 +140,17 @@ func (p *Pool) Uses(database string) (n int) {
 	return n
 }
 
+// Databases are those that keys are of.
+func (p *Pool) Databases() map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	had := map[string]bool{}
+	for _, k := range p.list {
+		had[k.Database] = true
+	}
+	return had
+}
+
 // Used says whether any key has a use.
 func (p *Pool) Used() bool {
 	p.mu.Lock()

@@ -395,6 +395,40 @@ func TestLookupsOfARoleThatIsNoSuperuser(t *testing.T) {
 	}
 }
 
+// TestFunctionOfAStrangerSaysNothingOfUsers: who may create a schema is not whoever he likes, whether he was there first or comes later, and the SQL for ours
+// does not build on his.
+func TestFunctionOfAStrangerSaysNothingOfUsers(t *testing.T) {
+	c := strict(t, nil)
+	run(t, c, "create role pgguard login password 'guard'; create role mallory; grant create on database d_trust to mallory")
+	for _, name := range []string{"pgguard.user_lookup", "pgbouncer.get_auth"} {
+		schema, _, _ := strings.Cut(name, ".")
+		runIn(t, c, "d_trust", "set role mallory; create schema "+schema+"; grant usage on schema "+schema+" to public; "+
+			"create function "+name+"(name text, out username text, out password text) language sql as $$ select $1, 'known' $$")
+	}
+	g := newGuard(t, address(c), func(cfg *Config) {
+		asks(auth.MethodSCRAM)(cfg)
+		cfg.Upstream.User, cfg.Upstream.Password, cfg.Upstream.Database = "pgguard", "guard", "d_trust"
+	})
+	if _, said := comeIn(t, g.addr, "app", "known", "d_trust"); !strings.HasPrefix(said, "57P03") {
+		t.Errorf("got %q", said)
+	}
+	p, _ := comeIn(t, address(c), "postgres", "", "d_trust")
+	if _, err := p.Exec(context.Background(), instance.LookupFunction("pgguard")).ReadAll(); err == nil || !strings.Contains(err.Error(), "no superuser") {
+		t.Errorf("over a stranger's schema: %v", err)
+	}
+	runIn(t, c, "d_trust", "drop schema pgguard cascade")
+	for range 2 { // of another role, too
+		runIn(t, c, "d_trust", instance.LookupFunction("pgguard"))
+	}
+	h := newGuard(t, address(c), func(cfg *Config) {
+		asks(auth.MethodSCRAM)(cfg)
+		cfg.Upstream.User, cfg.Upstream.Password, cfg.Upstream.Database = "pgguard", "guard", "d_trust"
+	})
+	if _, said := comeIn(t, h.addr, "app", "hunter2", "d_trust"); said != "" {
+		t.Errorf("with ours: got %q", said)
+	}
+}
+
 // TestLookupsShareQueries: a storm of logins of one user asks the database one question at a time.
 func TestLookupsShareQueries(t *testing.T) {
 	c := strict(t, nil)

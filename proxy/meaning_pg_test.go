@@ -373,7 +373,14 @@ func TestBinaryResultsMeanWhatTheirClientKnows(t *testing.T) {
 }
 
 // TestTriggerTellsOfChangesAtOnce: with the event trigger a change past the guard is known without waiting for a statement's age.
-func TestTriggerTellsOfChangesAtOnce(t *testing.T) {
+func TestTriggerTellsOfChangesAtOnce(t *testing.T) { triggers(t, "") }
+
+// What it has told while nobody was there to hear it is not lost: the side channel was ended in between.
+func TestTriggerIsHeardAgainAfterASilence(t *testing.T) {
+	triggers(t, "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name like 'pgguard-watch%'; ")
+}
+
+func triggers(t *testing.T, before string) {
 	admin := direct(t, shared)
 	admin.want(t, admin.query, instance.DDLTrigger, "", 'I')
 	defer func() { _, _ = admin.query("drop function pgguard_ddl cascade") }()
@@ -382,7 +389,7 @@ func TestTriggerTellsOfChangesAtOnce(t *testing.T) {
 	g.measured(t)
 	_, _ = admin.query("drop table if exists m; " + m.setup)
 	m.warm(t, g.addr, 2)
-	_, _ = admin.query(m.change)
+	_, _ = admin.query(before + m.change)
 	want := m.try(t, address(shared), m.sent("", false))
 	eventually(t, "read anew", func() bool {
 		return strings.Join(m.try(t, g.addr, m.sent("", false)), "\n") == strings.Join(want, "\n")

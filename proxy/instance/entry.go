@@ -90,8 +90,9 @@ func (e *Entry) Turn() uint64 {
 	return e.turn
 }
 
-// Barred is true if PostgreSQL lets nobody in who logs in so now, as far as its catalogues say: there is no such database or role, the role has
-// no LOGIN, the database allows no connections, or the role may not connect to it.
+// Barred is true if PostgreSQL may let nobody in who logs in so now, as far as its catalogues say: there is no such database or role, the role has
+// no LOGIN, the database allows no connections, the role may not connect to it, its password is valid no more, or the database has an event
+// trigger of logins, whose function decides (17 and later).
 func (e *Entry) Barred() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -187,14 +188,19 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// originOf is SQL for the origin of role r in database d. What is not ASCII in settings is told as bytes, because databases and
-// clients differ in their encodings.
+// originOf is SQL for the origin of role r in database d. What is not ASCII in settings is told as bytes, unread, because databases and
+// clients differ in their encodings: what is right in the one in which it was set is none of another's. Of more than a start-up packet has room for, only
+// a digest is told.
 const originOf = `pg_catalog.concat(pg_catalog.concat_ws(' ', d.oid, r.oid, r.rolsuper::pg_catalog.text, r.rolcanlogin::pg_catalog.text,
-  d.datallowconn::pg_catalog.text, pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')::pg_catalog.text), (
-  SELECT pg_catalog.string_agg(pg_catalog.concat(pg_catalog.chr(1), pg_catalog.encode(pg_catalog.convert_to(c, pg_catalog.getdatabaseencoding()), 'escape')), ''
+  d.datallowconn::pg_catalog.text, pg_catalog.has_database_privilege(r.oid, d.oid, 'CONNECT')::pg_catalog.text,
+  coalesce(r.rolvaliduntil OPERATOR(pg_catalog.>) pg_catalog.now(), true)::pg_catalog.text,
+  coalesce((pg_catalog.to_jsonb(d.*) OPERATOR(pg_catalog.->>) 'dathasloginevt') OPERATOR(pg_catalog.<>) 'true', true)::pg_catalog.text), (
+  SELECT CASE WHEN pg_catalog.octet_length(o) OPERATOR(pg_catalog.<=) 8192 THEN o ELSE pg_catalog.concat(pg_catalog.chr(1), pg_catalog.hashtextextended(o, 0)) END FROM (
+  SELECT pg_catalog.string_agg(pg_catalog.concat(pg_catalog.chr(1), pg_catalog.encode(pg_catalog.decode(
+    pg_catalog.replace(c, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'escape')), ''
     ORDER BY s.setrole OPERATOR(pg_catalog.<>) 0, s.setdatabase OPERATOR(pg_catalog.<>) 0, n)
   FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) WITH ORDINALITY AS u (c, n)
-  WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, d.oid]) AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, r.oid])))`
+  WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, d.oid]) AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, r.oid])) AS a (o)))`
 
 // OriginQuestion asks a server that has just let somebody in for his origin; empty: it is not to be asked, because the side channel, which is
 // to see changes, sees nothing.

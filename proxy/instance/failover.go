@@ -178,6 +178,7 @@ func pidsOf(ctx context.Context, c *pgx.Conn) (map[uint32]bool, error) {
 func (in *Instance) sawRole(ctx context.Context, c *pgx.Conn, isStandby bool) {
 	if in.answerer.Known() && isStandby != in.answerer.InRecovery {
 		in.follow(ctx, c, time.Now())
+		listen(ctx, c) // a standby could not
 	}
 }
 

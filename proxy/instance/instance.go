@@ -43,6 +43,8 @@ type Instance struct {
 	named    [2]int       // of the side channel's goroutine: what its name says
 	glimpse  glimpse      // of the side channel's goroutine: of the last look
 
+	knocking chan struct{} // holds the right to log in for no use; see Knock
+
 	pinned atomic.Int64 // clients that keep a server between transactions
 
 	open  atomic.Bool                  // the breaker: statements are refused at once
@@ -69,6 +71,7 @@ type Instance struct {
 	entered    atomic.Bool   // a server has been logged in to since it was looked where the servers are
 	answerer   answerer      // of the side channel's goroutine
 	confirmed  time.Time     // of the side channel's goroutine: when a connection was dialled that found the answerer
+	shutOut    time.Time     // of the side channel's goroutine: when it could not be opened beside the one that there was
 	resolved   time.Time     // of the side channel's goroutine: when the upstream's name was looked up last
 	here       string        // of the side channel's goroutine: the address at which the upstream was last
 
@@ -105,7 +108,7 @@ func New(cfg Config, up upstream.Upstream) *Instance {
 	in.entries, in.wanted, in.born = map[string]*Entry{}, make(chan struct{}, 1), time.Now()
 	in.breaker = breaker.New(rand.Float64)
 	in.probes, in.doubts, in.made = make(chan breaker.Probe, 1), make(chan struct{}, 1), time.Now()
-	in.lookups = map[Lookup]*lookups{}
+	in.lookups, in.knocking = map[Lookup]*lookups{}, make(chan struct{}, 1)
 	in.Pool = pool.New(cfg.Pool, in.law(), cfg.Observe, in.dial)
 	return in
 }
@@ -155,10 +158,26 @@ func (in *Instance) Catalog(database string) *Catalog {
 	defer in.mu.Unlock()
 	c := in.catalogs[database]
 	if c == nil {
+		if len(in.catalogs) >= maxCatalogs {
+			in.forgetCatalogsLocked()
+		}
 		c = newCatalog(in)
 		in.catalogs[database] = c
 	}
 	return c
+}
+
+// maxCatalogs bounds those kept of databases that nobody has, or had a moment ago: a client may name any.
+const maxCatalogs = 1024
+
+// forgetCatalogsLocked forgets those that nobody can have.
+func (in *Instance) forgetCatalogsLocked() {
+	had := in.Pool.Databases()
+	for database := range in.catalogs {
+		if !had[database] {
+			delete(in.catalogs, database)
+		}
+	}
 }
 
 // dial opens a server connection; it implements pool.Dialer.
@@ -172,6 +191,20 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 	in.entered.Store(true)
 	in.strayed(c.At())
 	return c, nil
+}
+
+// Knock has the caller be the only one who logs in outside of the pool for no use of the connection, until done is called: there is one at most beyond the
+// cap. It waits no longer than patience.
+func (in *Instance) Knock(ctx context.Context, patience time.Duration) (done func(), ok bool) {
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case in.knocking <- struct{}{}:
+		return func() { <-in.knocking }, true
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+	return nil, false
 }
 
 // Tried notes how a login outside of the pool ended. It counts those that failed; err is classified.
@@ -272,6 +305,10 @@ func (in *Instance) LogFailed(what, user string, err error, now time.Time) {
 			"or PGGUARD_UPSTREAM), if it is the upstream's own; of any user in the password file (passfile=FILE in the upstream, "+
 			"else PGPASSFILE, else ~/.pgpass; only its owner may read it) as HOST:PORT:DATABASE:USER:PASSWORD", user))
 	}
+	if upstream.ForStartup(err) {
+		about = append(about, "advice", "the upstream is no PostgreSQL but a pooler that does not take what pgguard asks of its own session: name PostgreSQL itself in the upstream, "+
+			"or have PgBouncer take it (ignore_startup_parameters = search_path, idle_session_timeout, statement_timeout)")
+	}
 	in.cfg().Log.Warn(what, about...)
 	if source := (*auth.SourceError)(nil); errors.As(err, &source) { // what it says itself is for the log alone
 		cause := "file"
@@ -327,3 +364,10 @@ func (in *Instance) Pin() bool {
 
 // Unpin ends the count that Pin began.
 func (in *Instance) Unpin() { in.pinned.Add(-1) }
+
+// Catalogs is of how many databases a Catalog is kept.
+func (in *Instance) Catalogs() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.catalogs)
+}

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"pgguard/pool"
+	"pgguard/proxy/sql"
 	"pgguard/proxy/translate"
 )
 
@@ -108,7 +110,7 @@ const glanceQuery = `SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_conf_load_ti
   pg_catalog.string_agg(pg_catalog.concat(coalesce(l.pid, 0), ' ', d.datname), pg_catalog.chr(1)) FROM pg_catalog.pg_locks l, pg_catalog.pg_database d
   WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.classid OPERATOR(pg_catalog.=) 1262 AND l.objid OPERATOR(pg_catalog.=) d.oid AND l.granted
     AND l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,AccessExclusiveLock}')),
-  (SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(w.n, ' ', ` + originOf + `), pg_catalog.chr(2) ORDER BY w.n)) FROM ` + entriesFrom + `)`
+  (SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat(w.n, ' ', ` + originOf + `), pg_catalog.chr(2) ORDER BY w.n), 0)::pg_catalog.text FROM ` + entriesFrom + `)`
 
 // originsQuery reads what logins get.
 const originsQuery = `SELECT w.n, ` + originOf + ` FROM ` + entriesFrom
@@ -151,6 +153,7 @@ func (in *Instance) look(ctx context.Context, c **pgx.Conn) error {
 // glimpse is what a glance was about, and what it has shown.
 type glimpse struct {
 	entries          []*Entry
+	of               int // how many there were
 	databases, users []string
 	state, digest    string
 }
@@ -158,8 +161,8 @@ type glimpse struct {
 // glance runs glanceQuery, and reads more where something has changed. It returns which databases somebody wants for himself.
 func (in *Instance) glance(ctx context.Context, c *pgx.Conn, all bool) (wanted string, err error) {
 	g := &in.glimpse
-	if entries, changed := in.entriesToLookAt(all); changed {
-		*g = glimpse{state: g.state, entries: entries, databases: make([]string, len(entries)), users: make([]string, len(entries))}
+	if entries, changed := in.entriesToLookAt(all, c.PgConn().ParameterStatus("server_encoding")); changed {
+		*g = glimpse{state: g.state, of: g.of, entries: entries, databases: make([]string, len(entries)), users: make([]string, len(entries))}
 		for i, e := range entries {
 			g.databases[i], g.users[i] = e.Database, e.User
 		}
@@ -224,22 +227,39 @@ func (in *Instance) lookAtEntries(ctx context.Context, c *pgx.Conn) error {
 	return nil
 }
 
-// entriesToLookAt are the entries that a look is about; changed: they are others than those of the glance before.
-func (in *Instance) entriesToLookAt(all bool) (list []*Entry, changed bool) {
+// entriesToLookAt are the entries that a look is about, over a side channel in a database of that encoding; changed: they may be others than
+// those of the glance before.
+func (in *Instance) entriesToLookAt(all bool, encoding string) (list []*Entry, changed bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if !in.newEntries && (all || len(in.entries) <= lookOnce) && len(in.glimpse.entries) == len(in.entries) {
+	if !in.newEntries && len(in.entries) <= lookOnce && in.glimpse.of == len(in.entries) {
 		return nil, false
 	}
-	in.newEntries = false
+	in.newEntries, in.glimpse.of = false, len(in.entries)
 	for _, e := range in.entries {
-		list = append(list, e)
+		if sayable(e.Database, encoding) && sayable(e.User, encoding) {
+			list = append(list, e)
+		}
 	}
 	if !all && len(list) > lookOnce {
 		// The order of a map is another each time, which is as good as a turn for each.
 		list = list[:lookOnce]
 	}
 	return list, true
+}
+
+// sayable is true if a name, which is whatever a client has said, can be told to a server in a database of that encoding, and be one of its catalogues:
+// it refuses a text that is not right there, and cuts what is too long. Of an encoding that is not known it is ASCII that can.
+func sayable(name, encoding string) bool {
+	switch {
+	case len(name) > sql.MaxName:
+		return false
+	case encoding == "UTF8":
+		return utf8.ValidString(name)
+	case encoding == "", strings.HasPrefix(encoding, "EUC_"), encoding == "MULE_INTERNAL":
+		return !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
+	}
+	return true // each byte is a character
 }
 
 // leaveDatabase closes the idle servers of a database that the process pid wants for itself, if that works for a client of the guard,
@@ -252,6 +272,7 @@ func (in *Instance) leaveDatabase(database string, pid uint32) bool {
 		c, ok := s.Conn.(Server)
 		return s.Key.Database == database && (!ok || c.PID() != pid)
 	})
+	in.leaveLookups(database)
 	return true
 }
 
@@ -266,8 +287,10 @@ func (in *Instance) Keeps(was, is string) []translate.Pair {
 	w := &wish{values: map[string]usual{}}
 	for _, origin := range []string{was, is} {
 		for name := range defaultsOf(origin) {
-			w.names = append(w.names, name)
 			w.values[name] = usual{free: true}
+			if sayable(name, "") {
+				w.names = append(w.names, name)
+			}
 		}
 	}
 	if len(w.names) == 0 {

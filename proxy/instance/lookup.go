@@ -41,13 +41,21 @@ const lapsed = `SELECT 1 FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_cata
 
 // LookupFunction is SQL for a function with which a role that is no superuser may look up users.
 func LookupFunction(role string) string {
-	return fmt.Sprintf(`CREATE SCHEMA pgguard;
-CREATE FUNCTION pgguard.user_lookup(name pg_catalog.text, OUT username pg_catalog.text, OUT password pg_catalog.text)
+	return fmt.Sprintf(`BEGIN;
+CREATE SCHEMA IF NOT EXISTS pgguard;
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_proc f ON f.pronamespace OPERATOR(pg_catalog.=) n.oid, pg_catalog.pg_roles r
+    WHERE n.nspname OPERATOR(pg_catalog.=) 'pgguard' AND r.oid OPERATOR(pg_catalog.=) ANY (ARRAY[n.nspowner, f.proowner]) AND NOT r.rolsuper) THEN
+    RAISE EXCEPTION 'schema pgguard, or a function in it, is of a role that is no superuser, which could say who users are';
+  END IF;
+END $$;
+CREATE OR REPLACE FUNCTION pgguard.user_lookup(name pg_catalog.text, OUT username pg_catalog.text, OUT password pg_catalog.text)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT rolname::pg_catalog.text, rolpassword FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) $1 AND NOT rolsuper $$;
 REVOKE ALL ON FUNCTION pgguard.user_lookup(pg_catalog.text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgguard TO %[1]s;
 GRANT EXECUTE ON FUNCTION pgguard.user_lookup(pg_catalog.text) TO %[1]s;
+COMMIT;
 `, pgx.Identifier{role}.Sanitize())
 }
 
@@ -315,9 +323,12 @@ func readAnswer(rows [][][]byte, user string) (auth.Secret, bool, error) {
 // userOf is who looks up users.
 func (in *Instance) userOf(how Lookup) string { return cmp.Or(how.User, in.Door().Upstream.User) }
 
+// databaseOf is where that is.
+func (in *Instance) databaseOf(how Lookup) string { return cmp.Or(how.Database, in.database()) }
+
 // openLookup logs in for looking up users, with settings of its own: nothing of a client's is in force there. It returns the query, too.
 func (in *Instance) openLookup(ctx context.Context, how Lookup) (*pgx.Conn, string, error) {
-	c, err := in.ownChannel(ctx, in.userOf(how), cmp.Or(how.Database, in.database()), map[string]string{
+	c, err := in.ownChannel(ctx, in.userOf(how), in.databaseOf(how), map[string]string{
 		"statement_timeout": fmt.Sprint(lookupWait.Milliseconds()),
 	}, 0)
 	if err != nil {
@@ -346,13 +357,20 @@ func TryLookup(ctx context.Context, cfg Config, up upstream.Upstream, how Lookup
 }
 
 // errNoLookup is why nobody can be looked up.
-var errNoLookup = errors.New("auth.query: auto needs a superuser, or the function pgguard.user_lookup (pgguard auth-query prints its SQL)")
+var errNoLookup = errors.New("auth.query: auto needs a superuser, or the function pgguard.user_lookup, made by one in a schema of his (pgguard auth-query prints its SQL)")
+
+// usable is SQL for whether a function may say who users are: it may be called, who made it may read passwords, and nobody but such a role, or the one that
+// asks, may put another in its place. Everybody who may create a schema could else be whoever he likes.
+const usable = `coalesce((SELECT pg_catalog.has_function_privilege(f.oid, 'EXECUTE') AND pg_catalog.has_table_privilege(f.proowner, 'pg_catalog.pg_authid', 'SELECT')
+    AND (pg_catalog.pg_get_userbyid(n.nspowner) OPERATOR(pg_catalog.=) current_user OR pg_catalog.has_table_privilege(n.nspowner, 'pg_catalog.pg_authid', 'SELECT'))
+  FROM pg_catalog.pg_proc f, pg_catalog.pg_namespace n WHERE n.oid OPERATOR(pg_catalog.=) f.pronamespace
+    AND f.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('%s(pg_catalog.text)')), false)`
+
+// rights asks what this user may.
+var rights = fmt.Sprintf(`SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'), `+usable+`, `+usable, "pgguard.user_lookup", "pgbouncer.get_auth")
 
 // chooseQuery finds what auto is for this user.
 func chooseQuery(ctx context.Context, c *pgx.Conn) (string, error) {
-	const rights = `SELECT pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
-  coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgguard.user_lookup(pg_catalog.text)'), 'EXECUTE'), false),
-  coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure('pgbouncer.get_auth(pg_catalog.text)'), 'EXECUTE'), false)`
 	var may [3]bool
 	if err := c.QueryRow(ctx, rights).Scan(&may[0], &may[1], &may[2]); err != nil {
 		return "", err
@@ -376,16 +394,34 @@ func (in *Instance) closeLookups() {
 	}
 }
 
+// leaveLookups closes the connections to a database over which users are looked up, but for those that are at it now.
+func (in *Instance) leaveLookups(database string) {
+	in.mu.Lock()
+	var there []*lookups
+	for how, l := range in.lookups {
+		if in.databaseOf(how) == database {
+			there = append(there, l)
+		}
+	}
+	in.mu.Unlock()
+	for _, l := range there {
+		l.leave(false)
+	}
+}
+
 // close ends the connection as soon as nobody uses it. Who comes nevertheless is served, and leaves none.
-func (l *lookups) close() {
+func (l *lookups) close() { l.leave(true) }
+
+// leave closes the connection if nobody uses it; if it is over for good, whoever does closes it.
+func (l *lookups) leave(over bool) {
 	l.mu.Lock()
-	l.over = true
+	l.over = l.over || over
 	var c *pgx.Conn
 	select {
 	case l.turn <- struct{}{}:
 		c, l.conn = l.conn, nil
 		<-l.turn
-	default: // who has the turn closes it
+	default:
 	}
 	l.mu.Unlock()
 	shut(c)

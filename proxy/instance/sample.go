@@ -164,9 +164,15 @@ func (in *Instance) details(ctx context.Context, c *pgx.Conn, s *Seen, waiters [
 // peerOf is how many servers another guard has and how many statements they run, as the name of its side channel says.
 func peerOf(name string) (servers, running int) {
 	had, runs, _ := strings.Cut(strings.TrimPrefix(name, sideName+" "), "/")
-	servers, _ = strconv.Atoi(had) // a name that says nothing else counts as none
-	running, _ = strconv.Atoi(runs)
-	return max(0, servers), running
+	return peers(had), peers(runs)
+}
+
+// peers is a number in the name of a side channel; 0: it says nothing that a guard would, whoever has it.
+func peers(text string) int {
+	if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return int(n)
+	}
+	return 0
 }
 
 // pids are the numbers of the servers' processes.

@@ -26,7 +26,8 @@ const ownPath = "pg_catalog, pg_temp"
 // sideChannel logs in as the upstream's own user, in the way in which servers of the pool are logged in to, until ctx ends. It gives each address
 // of the upstream that long.
 func (in *Instance) sideChannel(ctx context.Context, patience time.Duration) (*pgx.Conn, error) {
-	return in.ownChannel(ctx, in.Door().Upstream.User, in.database(), nil, patience)
+	// What others run is in the encodings of their databases.
+	return in.ownChannel(ctx, in.Door().Upstream.User, in.database(), map[string]string{"client_encoding": "SQL_ASCII"}, patience)
 }
 
 // ownChannel logs in for the guard itself, with these settings beside those that it always has. With a patience for each address it says where all
@@ -37,6 +38,8 @@ func (in *Instance) ownChannel(ctx context.Context, user, database string, setti
 		"user": user, "database": database, "application_name": sideName,
 		"client_encoding": "UTF8", "standard_conforming_strings": "on", // pgx asks for both
 		"search_path": ownPath,
+		// Those of its user, or of all, are meant for clients.
+		"idle_session_timeout": "0", "statement_timeout": "0",
 	}
 	maps.Copy(h.Params, settings)
 	if err := in.Door().LogIn(ctx, &h); err != nil {
@@ -69,7 +72,7 @@ func (in *Instance) adopt(ctx context.Context, h *upstream.Handshake) (*pgx.Conn
 // The most that a server may say to the side channel: in one message, before it is done with one question, and of settings in all, less
 // maxSideName for each question, with which the side channel may change its name. What it asks for is a thousandth of it.
 const (
-	maxSideMessage = 1 << 20
+	maxSideMessage = 2 << 20 // a text that a server shows of a session may have a MiB (track_activity_query_size)
 	maxSideAnswer  = 16 << 20
 	maxSideTold    = 1 << 20
 	maxSideName    = 64
@@ -109,6 +112,9 @@ func newSideConn(h *upstream.Handshake) *sideConn {
 	c := &sideConn{Conn: h.Conn}
 	c.early = append(c.early, wire.Authentication, 0, 0, 0, 8, 0, 0, 0, 0)
 	for _, r := range h.Reported {
+		if r.Name == "client_encoding" {
+			r.Value = "UTF8" // pgx wants no other, and may take others for it
+		}
 		c.early = wire.AppendText(c.early, wire.ParameterStatus, r.Name, r.Value)
 	}
 	c.early = wire.AppendKey(c.early, h.PID, []byte{0, 0, 0, 0}) // it cancels nothing

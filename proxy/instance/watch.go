@@ -149,8 +149,12 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) er
 		in.sees.Store(false)
 		return nil
 	}
+	silent := *c == nil && in.everUp.Load()
 	if err := in.reach(ctx, c, watchLimit); err != nil {
 		return err
+	}
+	if silent { // changes that it would have been told of
+		in.Catalog(in.database()).Changed(nil)
 	}
 	now := time.Now()
 	if !now.Before(due.limits) {
@@ -167,12 +171,7 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) er
 		in.everUp.Store(true)
 		in.Pool.SetCaps(caps)
 	}
-	if err := in.verify(ctx, c); err != nil {
-		return err
-	}
-	if *c == nil {
-		return nil
-	}
+	in.verify(ctx, c)
 	if err := in.look(ctx, c); err != nil {
 		return err
 	}
@@ -185,16 +184,18 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) er
 
 // verify looks whether who answers at the other end of *c is still who answers at the upstream's address: where there are signs that it is not,
 // and once a minute anyhow.
-func (in *Instance) verify(ctx context.Context, c **pgx.Conn) error {
+func (in *Instance) verify(ctx context.Context, c **pgx.Conn) {
 	due := in.doubtful() || in.now()-time.Duration(in.identified.Load()) > capsEvery
 	if !due && time.Since(in.resolved) > resolveEvery {
 		in.resolved = time.Now()
 		due = in.readdressed(ctx)
 	}
-	if due || in.divided(ctx, *c) {
-		return in.dialAnew(ctx, c)
+	if (due || in.divided(ctx, *c)) && time.Since(in.shutOut) > pauseLast {
+		if err := in.dialAnew(ctx, c); err != nil { // the one there is may still serve, above all where the server has no connection left
+			in.shutOut = time.Now()
+			in.LogFailed("the side channel cannot be opened anew", in.Door().Upstream.User, err, time.Now())
+		}
 	}
-	return nil
 }
 
 // reach opens the side channel if it is not open, and gives each address of the upstream that long.
@@ -227,14 +228,15 @@ func (in *Instance) hangUp(c **pgx.Conn) {
 }
 
 // capsQuery reads the server's limits and what others use of them, who are neither these servers nor those of other guards.
-// reserved_connections exists since 16.
+// reserved_connections exists since 16. Anybody may call himself as guards do: a name is read as far as a server can have connections, and ours are
+// their clients'.
 const capsQuery = `select pg_catalog.current_setting('max_connections')::pg_catalog.int4
   OPERATOR(pg_catalog.-) coalesce(pg_catalog.current_setting('superuser_reserved_connections', true)::pg_catalog.int4, 0)
   OPERATOR(pg_catalog.-) coalesce(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0),
   (select pg_catalog.count(*) filter (where pid OPERATOR(pg_catalog.<>) all ($1::pg_catalog.int4[])
       and application_name OPERATOR(pg_catalog.<>) '` + ApplicationName + `' and application_name OPERATOR(pg_catalog.!~~) '` + sideName + `%')
-    OPERATOR(pg_catalog.-) coalesce(pg_catalog.sum(pg_catalog.substring(application_name, '^` + sideName + ` ([0-9]+)/')::pg_catalog.int4)
-      filter (where pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()), 0)
+    OPERATOR(pg_catalog.-) coalesce(pg_catalog.sum(pg_catalog.substring(application_name, '^` + sideName + ` ([0-9]{1,5})/')::pg_catalog.int4)
+      filter (where pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() and pid OPERATOR(pg_catalog.<>) all ($1::pg_catalog.int4[])), 0)
     from pg_catalog.pg_stat_activity where backend_type OPERATOR(pg_catalog.=) 'client backend')`
 
 // readCaps turns the server's limits into the pool's. pressed: others have more connections than are left to them.
