@@ -3,11 +3,14 @@
 package proxy
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"pgguard/proxy/pgtest"
 	"pgguard/proxy/wire"
 )
 
@@ -100,4 +103,81 @@ func TestOpenSessionGoesOnWhenItsRoleMayNotLogIn(t *testing.T) {
 		t.Error(err)
 	}
 	a.does(t, "select 3")
+}
+
+// otherwiseBarring are ways to let nobody in any more that the catalogues do not show.
+var otherwiseBarring = []struct {
+	name, since string
+	change      func(t *testing.T, w *world)
+}{
+	{"pg_hba.conf", "", func(t *testing.T, w *world) {
+		was, err := os.ReadFile(filepath.Join(w.cluster.DataDir(), "pg_hba.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(w.cluster.DataDir(), "pg_hba.conf"), append([]byte("host all app all reject\n"), was...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.do(t, "select pg_reload_conf()")
+	}},
+	{"event trigger", "17", func(t *testing.T, w *world) {
+		admin := mustCall(t, address(w.cluster), "postgres", "appdb")
+		admin.does(t, `create function deny() returns event_trigger language plpgsql as $$ begin
+			if session_user = 'app' then raise exception 'not now'; end if; end $$`)
+		admin.does(t, "create event trigger deny on login execute function deny()")
+		admin.kill()
+	}},
+}
+
+// TestWhoMayNotLogInByOtherMeansIsToldAtLogin: by the server's own rules, which it reads anew, or by what the database runs at a login.
+func TestWhoMayNotLogInByOtherMeansIsToldAtLogin(t *testing.T) {
+	for _, c := range otherwiseBarring {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			if c.since != "" && w.cluster.Version() < 17 {
+				t.Skip("from PostgreSQL ", c.since)
+			}
+			client := w.app(t)
+			client.does(t, "select 1")
+			client.kill()
+			eventually(t, "the guard sees", func() bool { return w.the(t).Sees() })
+			c.change(t, w)
+			within(t, 3*time.Second, "told", func() bool { return strings.HasPrefix(refusal(t, w.addr), "E ") })
+			got, want := refusal(t, w.addr), refusal(t, address(w.cluster))
+			want = want[strings.Index(want, "E S"):] // what a trigger raises comes behind what the server reports
+			if got != want {
+				t.Errorf("got %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+// TestExpiredPasswordIsToldAtLogin: PostgreSQL asks for the password, which is valid no more.
+func TestExpiredPasswordIsToldAtLogin(t *testing.T) {
+	c := pgtest.New(t, pgtest.Options{HBA: []string{"host all app 127.0.0.1/32 scram-sha-256"}})
+	admin := direct(t, c)
+	admin.does(t, "create role app login password 'hunter2'")
+	g := newGuard(t, address(c), func(cfg *Config) {
+		cfg.Upstream.User, cfg.Upstream.Password, cfg.Upstream.Database = "app", "hunter2", "postgres"
+	})
+	for _, text := range []string{"alter role app valid until 'yesterday'", "alter role app valid until 'infinity'"} {
+		c := mustCall(t, g.addr, "app", "postgres")
+		c.does(t, "select 1")
+		c.kill()
+		eventually(t, "the guard sees", func() bool { return g.the(t).Sees() })
+		admin.does(t, text)
+		if strings.Contains(text, "yesterday") {
+			within(t, 3*time.Second, "told", func() bool {
+				return strings.HasPrefix(greeting(t, g.addr, wire.Version30, "user", "app", "database", "postgres")[0], "E SFATAL VFATAL C28P01")
+			})
+			admin.does(t, "alter role app valid until 'infinity'")
+			within(t, 3*time.Second, "let in", func() bool {
+				c, err := call(g.addr, "app", "postgres")
+				if err == nil {
+					_ = c.Close()
+				}
+				return err == nil
+			})
+		}
+	}
 }

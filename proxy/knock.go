@@ -14,17 +14,18 @@ import (
 type knocked struct {
 	err *upstream.Error // nil: it does
 	at  time.Time
+	era uint64 // of the instance, when it was asked
 }
 
 // knockEvery is for how long PostgreSQL's answer is believed: applications that are refused try again at once, and each login costs the
 // server a process.
 const knockEvery = time.Second
 
-// knock asks PostgreSQL whether it lets the clients of a route in, if there is a doubt: its catalogues say that it does not, or it has refused the
-// last login. Who may not log in any more is told so at login, in PostgreSQL's words, and at once, although servers of before may be
-// idle, or all there may be in use. The error is for the client; nil: it may log in, or nobody knows.
+// knock asks PostgreSQL whether it lets the clients of a route in, if there is a doubt: its catalogues say that it may not, it has refused the
+// last login, or has read its configuration anew, pg_hba.conf with it. Who may not log in any more is told so at login, in PostgreSQL's words, and at
+// once, although servers of before may be idle, or all there may be in use. The error is for the client; nil: it may log in, or nobody knows.
 func (srv *Server) knock(r *route, l *login) error {
-	if !l.entry.Barred() && !l.refused.Load() || r.inst.Refusing() != nil {
+	if !l.entry.Barred() && !l.refused.Load() && !l.outdated() || r.inst.Refusing() != nil {
 		return nil
 	}
 	select {
@@ -33,9 +34,9 @@ func (srv *Server) knock(r *route, l *login) error {
 		return nil
 	}
 	defer func() { <-l.knocks }()
-	k := l.knocked.Load()
-	if k == nil || time.Since(k.at) >= knockEvery {
-		k = srv.knockAtDoor(r, l)
+	k, era := l.knocked.Load(), r.inst.Era()
+	if k == nil || k.era != era || time.Since(k.at) >= knockEvery {
+		k = srv.knockAtDoor(r, l, era)
 		l.knocked.Store(k)
 	}
 	if k.err != nil {
@@ -44,8 +45,13 @@ func (srv *Server) knock(r *route, l *login) error {
 	return nil
 }
 
-// knockAtDoor logs in, and leaves at once.
-func (srv *Server) knockAtDoor(r *route, l *login) *knocked {
+// knockAtDoor logs in, and leaves at once. What the server has reported is what a client is told from then on.
+func (srv *Server) knockAtDoor(r *route, l *login, era uint64) *knocked {
+	done, ok := r.inst.Knock(srv.ctx, staleWait)
+	if !ok {
+		return &knocked{at: time.Now(), era: era}
+	}
+	defer done()
 	ctx, stop := context.WithTimeout(srv.ctx, loginWait)
 	defer stop()
 	h := upstream.Handshake{User: r.key.User, Password: srv.passwordOf(r.inst, r.database, r.key.User)}
@@ -59,9 +65,10 @@ func (srv *Server) knockAtDoor(r *route, l *login) *knocked {
 	}
 	now := time.Now()
 	r.inst.Tried(err, now)
-	k := &knocked{at: now}
+	k := &knocked{at: now, era: era}
 	if !isRejected(err) {
 		if err == nil {
+			l.tell(r.inst.Intern(instance.NewParams(h.Reported)), era)
 			l.refused.Store(false)
 			r.inst.Pool.Pardon(r.key)
 		}

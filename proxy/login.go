@@ -63,6 +63,9 @@ func (l *login) known() *instance.Params {
 	return nil
 }
 
+// outdated is true if what a server has reported was before the era.
+func (l *login) outdated() bool { t := l.told.Load(); return t != nil && t.era != l.inst.Era() }
+
 // newLogin is for clients that log in at this turn with these settings in their start-up packets.
 func (srv *Server) newLogin(in *instance.Instance, e *instance.Entry, turn uint64, options []translate.Pair) *login {
 	return &login{inst: in, entry: e, turn: turn, options: options, knocks: make(chan struct{}, 1), shelf: srv.library.Shelf()}
