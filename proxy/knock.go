@@ -45,7 +45,7 @@ func (srv *Server) knock(r *route, l *login) error {
 	return nil
 }
 
-// knockAtDoor logs in, and leaves at once. What the server has reported is what a client is told from then on.
+// knockAtDoor logs in, and leaves at once.
 func (srv *Server) knockAtDoor(r *route, l *login, era uint64) *knocked {
 	done, ok := r.inst.Knock(srv.ctx, staleWait)
 	if !ok {
@@ -68,7 +68,6 @@ func (srv *Server) knockAtDoor(r *route, l *login, era uint64) *knocked {
 	k := &knocked{at: now, era: era}
 	if !isRejected(err) {
 		if err == nil {
-			l.tell(r.inst.Intern(instance.NewParams(h.Reported)), era)
 			l.refused.Store(false)
 			r.inst.Pool.Pardon(r.key)
 		}

@@ -14,7 +14,7 @@ import (
 func (g *guard) looksOn(t *testing.T, admin *caller) {
 	t.Helper()
 	in := g.the(t)
-	const ask = "select string_agg(pid::text, ',') from pg_stat_activity where usename <> 'app' and application_name ~ '^pgguard-watch \\d+/\\d+$'"
+	const ask = "select coalesce(string_agg(pid::text, ','), '') from pg_stat_activity where usename <> 'app' and application_name ~ '^pgguard-watch \\d+/\\d+$'"
 	eventually(t, "the guard sees", func() bool { return in.Sees() && admin.one(t, ask) != "" })
 	pid, from := admin.one(t, ask), time.Now()
 	within(t, 5*time.Second, "looks", func() bool {

@@ -305,8 +305,9 @@ func (in *Instance) Keeps(was, is string) []translate.Pair {
 // lookAtDefaults grants wishes.
 func lookAtDefaults(ctx context.Context, c *pgx.Conn, wishes []*wish) error {
 	for _, w := range wishes {
-		rows, err := c.Query(ctx, `SELECT pg_catalog.lower(name), CASE WHEN source OPERATOR(pg_catalog.=) ANY ('{database,user,database user}')
-			THEN boot_val ELSE setting END,
+		// What the side channel was given at its own login says nothing of others.
+		rows, err := c.Query(ctx, `SELECT pg_catalog.lower(name), CASE WHEN name OPERATOR(pg_catalog.=) 'client_encoding' THEN pg_catalog.current_setting('server_encoding')
+			WHEN source OPERATOR(pg_catalog.=) ANY ('{client,database,user,database user}') THEN boot_val ELSE reset_val END,
 			context OPERATOR(pg_catalog.<>) ALL ('{superuser,superuser-backend,postmaster,sighup,internal}')
 			FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[])`, w.names)
 		if err != nil {

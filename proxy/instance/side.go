@@ -27,7 +27,16 @@ const ownPath = "pg_catalog, pg_temp"
 // of the upstream that long.
 func (in *Instance) sideChannel(ctx context.Context, patience time.Duration) (*pgx.Conn, error) {
 	// What others run is in the encodings of their databases.
-	return in.ownChannel(ctx, in.Door().Upstream.User, in.database(), map[string]string{"client_encoding": "SQL_ASCII"}, patience)
+	c, err := in.ownChannel(ctx, in.Door().Upstream.User, in.database(), map[string]string{"client_encoding": "SQL_ASCII"}, patience)
+	if err != nil {
+		return nil, err
+	}
+	// Those of its user, or of all, are meant for clients. They are set later, so that it still sees what they are for others (lookAtDefaults).
+	if _, err := c.Exec(ctx, "SET statement_timeout TO 0; SET idle_session_timeout TO 0"); err != nil {
+		_ = c.PgConn().Conn().Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // ownChannel logs in for the guard itself, with these settings beside those that it always has. With a patience for each address it says where all
@@ -38,8 +47,6 @@ func (in *Instance) ownChannel(ctx context.Context, user, database string, setti
 		"user": user, "database": database, "application_name": sideName,
 		"client_encoding": "UTF8", "standard_conforming_strings": "on", // pgx asks for both
 		"search_path": ownPath,
-		// Those of its user, or of all, are meant for clients.
-		"idle_session_timeout": "0", "statement_timeout": "0",
 	}
 	maps.Copy(h.Params, settings)
 	if err := in.Door().LogIn(ctx, &h); err != nil {
