@@ -23,7 +23,9 @@ import (
 type cover struct {
 	tls   bool
 	shown *auth.Shown // the certificate that a login can be bound to
-	name  string      // the common name of the client's certificate, which was verified; empty: there is none
+	// verified: the client has shown a certificate that holds; name is the common name in it.
+	verified bool
+	name     string
 }
 
 // coverOf is that of a connection, which was shown a certificate if it is one over TLS.
@@ -34,7 +36,7 @@ func coverOf(nc net.Conn, shown *auth.Shown) cover {
 	}
 	over := cover{tls: true, shown: shown}
 	if chains := c.ConnectionState().VerifiedChains; len(chains) > 0 {
-		over.name = chains[0][0].Subject.CommonName
+		over.verified, over.name = true, chains[0][0].Subject.CommonName
 	}
 	return over
 }
@@ -146,7 +148,7 @@ func (e *entrance) peer() error {
 func (e *entrance) certificate() error {
 	switch name := e.hello.cover.name; {
 	case name == "":
-		return &Refusal{Reason: ReasonIdentity, Message: "connection requires a valid client certificate"}
+		return errNoCertificate
 	case !e.rule.Admits(name, e.hello.user):
 		return fmt.Errorf("%w (it is of %q)",
 			&Refusal{Reason: ReasonIdentity, Message: "certificate authentication failed for user " + quoteName(e.hello.user)}, name)

@@ -262,7 +262,7 @@ func (c Config) Validate() []error {
 			bad("listen[%d].class: there is no class %q", i, l.Class)
 		}
 		if !l.TLS.valid() {
-			bad("listen[%d].tls: %q is not one of off, allow, require", i, l.TLS)
+			bad("listen[%d].tls: %q is not one of %s", i, l.TLS, strings.Join(TLSModes, ", "))
 		}
 	}
 	c.validateTLS(bad)
@@ -477,7 +477,7 @@ func IsLoopback(host string) bool {
 }
 
 // encrypted is true if clients of a listener must use TLS.
-func (c Config) encrypted(l Listener) bool { return c.tlsOf(l) == TLSRequire }
+func (c Config) encrypted(l Listener) bool { return c.tlsOf(l).requires() }
 
 // validateAuth returns every fault of who may come in.
 func (c Config) validateAuth() []error {

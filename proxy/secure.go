@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -26,7 +28,13 @@ const (
 	TLSOff     TLSMode = "off"     // nobody can
 	TLSAllow   TLSMode = "allow"   // who asks for it does
 	TLSRequire TLSMode = "require" // who does not is refused, but on a unix socket
+	// TLSVerifyCA refuses also who shows no certificate, and TLSVerifyFull who shows another's than of the user as whom he comes, whatever else he proves.
+	TLSVerifyCA   TLSMode = "verify-ca"
+	TLSVerifyFull TLSMode = "verify-full"
 )
+
+// TLSModes are all that may be written.
+var TLSModes = []string{string(TLSOff), string(TLSAllow), string(TLSRequire), string(TLSVerifyCA), string(TLSVerifyFull)}
 
 // TLS is how clients are spoken to over TLS.
 type TLS struct {
@@ -34,9 +42,11 @@ type TLS struct {
 	Files auth.Files // needed unless nobody can come over TLS
 }
 
-func (m TLSMode) valid() bool {
-	return m == TLSDefault || m == TLSOff || m == TLSAllow || m == TLSRequire
-}
+func (m TLSMode) valid() bool { return m == TLSDefault || slices.Contains(TLSModes, string(m)) }
+
+// requires is true if nobody comes without TLS, and verifies if nobody comes without a certificate.
+func (m TLSMode) requires() bool { return m == TLSRequire || m.verifies() }
+func (m TLSMode) verifies() bool { return m == TLSVerifyCA || m == TLSVerifyFull }
 
 // needsTLS is true if clients can come over TLS somewhere.
 func (c *Config) needsTLS() bool {
@@ -56,11 +66,13 @@ func (c *Config) validateTLS(bad func(format string, args ...any)) {
 	f := c.TLS.Files
 	switch {
 	case !c.TLS.Mode.valid():
-		bad("tls.mode: %q is not one of off, allow, require", c.TLS.Mode)
+		bad("tls.mode: %q is not one of %s", c.TLS.Mode, strings.Join(TLSModes, ", "))
 	case c.needsTLS() && f.Cert == "":
 		bad("tls.cert: is missing; clients cannot come over TLS without a certificate")
 	case c.needsTLS() && f.Key == "":
 		bad("tls.key: is missing; tls.cert is of no use without it")
+	case f.ClientCA == "" && slices.ContainsFunc(c.Listen, func(l Listener) bool { return c.tlsOf(l).verifies() }):
+		bad("tls.client_ca: is missing; verify-ca and verify-full need the authorities that vouch for clients")
 	case f.ClientCRL != "" && f.ClientCA == "":
 		bad("tls.client_crl: is of no use without tls.client_ca")
 	}
@@ -120,6 +132,9 @@ var errWantsTLS = errors.New("it asks for TLS, which is off here: take sslmode o
 // handshakeByte begins a client that speaks TLS without asking first.
 const handshakeByte = 0x16
 
+// encryptions are those that a client may ask for, in PostgreSQL's words.
+var encryptions = map[wire.Kind]string{wire.KindSSL: "SSL", wire.KindGSS: "GSSAPI encryption"}
+
 // enter reads up to the packet that says what the client wants, over TLS if it asks for that and may. It returns the connection over which it
 // wants it. What a client says in clear text behind its question for TLS is taken for the start of TLS, which it is not, and ends it.
 func (srv *Server) enter(ctx context.Context, nc net.Conn, l *listener) (net.Conn, *wire.Startup, error) {
@@ -145,7 +160,7 @@ func (srv *Server) enter(ctx context.Context, nc net.Conn, l *listener) (net.Con
 		}
 		switch {
 		case p.Kind != wire.KindSSL && p.Kind != wire.KindGSS:
-			if mode == TLSRequire && !over && p.Kind != wire.KindCancel {
+			if mode.requires() && !over && p.Kind != wire.KindCancel {
 				return nc, nil, noTLS
 			}
 			return nc, p, nil
@@ -157,8 +172,13 @@ func (srv *Server) enter(ctx context.Context, nc net.Conn, l *listener) (net.Con
 		if p.Kind == wire.KindSSL && mode != TLSOff {
 			answer = 'S'
 		}
+		ahead := answer == 'N' && sock.Ahead(nc) // of the answer; behind an S it is taken for TLS
 		if _, err := nc.Write([]byte{answer}); err != nil {
 			return nc, nil, err
+		}
+		if ahead {
+			return nc, nil, &Refusal{Reason: ReasonProtocol, Message: "received unencrypted data after " + encryptions[p.Kind] + " request",
+				Detail: "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."}
 		}
 		if answer == 'S' {
 			if nc, err = srv.shake(ctx, nc, false); err != nil {
@@ -193,6 +213,20 @@ func (srv *Server) shake(ctx context.Context, nc net.Conn, direct bool) (net.Con
 	}
 	return c, nil
 }
+
+// identify refuses who does not show the certificate that the mode asks for.
+func (m TLSMode) identify(h *hello) error {
+	switch {
+	case m.verifies() && !h.cover.verified:
+		return errNoCertificate
+	case m == TLSVerifyFull && h.cover.name != h.user:
+		return fmt.Errorf("%w (it is of %q)", &Refusal{Reason: ReasonIdentity, Message: "certificate authentication failed for user " + quoteName(h.user)}, h.cover.name)
+	}
+	return nil
+}
+
+// errNoCertificate is PostgreSQL's answer to who must show a certificate and does not.
+var errNoCertificate = &Refusal{Reason: ReasonIdentity, Message: "connection requires a valid client certificate"}
 
 // silenced is a connection on which TLS has failed: nothing that is said in clear text would be understood.
 type silenced struct{ net.Conn }

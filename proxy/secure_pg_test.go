@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -422,5 +423,86 @@ func TestPasswordsRotate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBytesBehindARequestForEncryption: who says something before he has heard that there is none is refused, in PostgreSQL's words.
+func TestBytesBehindARequestForEncryption(t *testing.T) {
+	d := newDoors(t)
+	ssl, gss := []byte{0, 0, 0, 8, 4, 210, 22, 47}, []byte{0, 0, 0, 8, 4, 210, 22, 48}
+	refused := func(t *testing.T, addr string, request []byte, after string) {
+		t.Helper()
+		p := dial(t, addr)
+		p.write(append(slices.Clone(request), startup(wire.Version30, "user", "postgres", "database", "postgres")...))
+		if b, err := p.r.ReadByte(); b != 'N' || err != nil {
+			t.Errorf("%s: answered %q, %v", after, b, err)
+		}
+		p.read("E")
+		if said := strings.Join(p.lines(), " "); !strings.Contains(said, "received unencrypted data after "+after+" request") {
+			t.Errorf("%s: %q", after, said)
+		}
+	}
+	refused(t, address(shared), ssl, "SSL")
+	for _, mode := range []TLSMode{TLSOff, TLSAllow} {
+		t.Run(string(mode), func(t *testing.T) {
+			d.t = t
+			g := d.guard(mode, nil)
+			refused(t, g.addr, gss, "GSSAPI encryption")
+			if mode == TLSOff {
+				refused(t, g.addr, ssl, "SSL")
+			}
+		})
+	}
+}
+
+// TestClientsMustShowCertificates: verify-ca has all show one that holds, whatever they prove beside, and verify-full their own.
+func TestClientsMustShowCertificates(t *testing.T) {
+	d := newDoors(t)
+	d.issue("own", "postgres")
+	d.issue("machine", "machine")
+	shows := func(name string) string { return "sslcert=" + d.path(name+".crt") + " sslkey=" + d.path(name+".key") }
+	for mode, want := range map[TLSMode]map[string]string{
+		TLSVerifyCA:   {"": "connection requires a valid client certificate", shows("own"): "1", shows("machine"): "1"},
+		TLSVerifyFull: {"": "connection requires a valid client certificate", shows("own"): "1", shows("machine"): `certificate authentication failed for user "postgres"`},
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			d.t = t
+			g := d.guard(mode, func(c *Config) { c.TLS.Files.ClientCA = d.path("ca.crt") })
+			for more, want := range want {
+				if got, err := libpq(d.dsn(g, "sslmode=verify-full "+more), "select 1"); (err == nil) != (want == "1") || !strings.Contains(got, want) {
+					t.Errorf("%q: %s %v, want %s", more, got, err, want)
+				}
+			}
+			if got, err := libpq(d.dsn(g, "sslmode=disable"), "select 1"); err == nil || !strings.Contains(got, "takes connections over TLS only") {
+				t.Errorf("without TLS: %s", got)
+			}
+			if out, err := psqlCancelled(d.dsn(g, "sslmode=verify-full "+shows("own"))); err == nil || !strings.Contains(out, "canceling statement due to user request") {
+				t.Errorf("cancelled: %s %v", out, err)
+			}
+		})
+	}
+}
+
+// TestPasswordsOfUsersRotate: a client who stays in has servers after its user's password was changed at the server and in the file, though he has told the one before.
+func TestPasswordsOfUsersRotate(t *testing.T) {
+	c := strict(t, nil)
+	path := tempFile(t, "hunter2\n")
+	g := newGuard(t, address(c), func(cfg *Config) {
+		cfg.Auth = Auth{Policy: auth.Policy{Method: auth.MethodSCRAM}, Users: map[string]User{"app": {PasswordFile: path}}}
+		cfg.Pool.Lifetime = 50 * time.Millisecond // each transaction has a new server
+	})
+	p, said := comeIn(t, g.addr, "app", "hunter2", "d_scram")
+	if said != "" {
+		t.Fatal(said)
+	}
+	for _, password := range []string{"hunter3", "hunter4"} {
+		run(t, c, "alter role app password '"+password+"'")
+		overwrite(t, path, password+"\n")
+		for range 3 {
+			time.Sleep(60 * time.Millisecond)
+			if got := value(t, p, "select 1"); got != "1" {
+				t.Fatalf("%s: %s", password, got)
+			}
+		}
 	}
 }

@@ -94,6 +94,9 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	h.cover = coverOf(nc, shown)
+	if err := srv.tlsOf(l).identify(h); err != nil {
+		return nil, err
+	}
 	if srv.cfg().Console != nil && IsConsole(h.database) {
 		return srv.logOperatorIn(nc, socket, h)
 	}

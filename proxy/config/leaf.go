@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"pgguard/proxy"
 	"pgguard/proxy/upstream"
 )
 
@@ -186,8 +187,8 @@ func (p Pattern) MarshalYAML() (any, error) {
 type TLSMode string
 
 func (m *TLSMode) set(text string) error {
-	if text != "off" && text != "allow" && text != "require" && (text != "" || *m != "") {
-		return fmt.Errorf("%q is not one of off, allow, require", text)
+	if !slices.Contains(proxy.TLSModes, text) && (text != "" || *m != "") {
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(proxy.TLSModes, ", "))
 	}
 	*m = TLSMode(text)
 	return nil

@@ -3,6 +3,7 @@ package sock
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"syscall"
 	"time"
@@ -121,6 +122,25 @@ func sysSend(fd uintptr, p []byte) (int, syscall.Errno) {
 			return int(n), errno
 		}
 	}
+}
+
+// Ahead is true if the peer of a socket, or of what Peek made of one, has sent something that is still to be read; its end does not count. It does not wait.
+func Ahead(nc net.Conn) bool {
+	sc, ok := Socket(nc).(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	has := false
+	_ = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+		has = errno == 0 && n == 1
+	})
+	return has
 }
 
 // Gone is true if the peer has closed its side, whatever it has sent before is still to be read. Any goroutine may call it.

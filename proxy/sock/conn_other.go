@@ -4,6 +4,7 @@ package sock
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -47,6 +48,9 @@ func (t *transport) readNow(p []byte) (int, error) { return t.Conn.Read(p) }
 func (c *Conn) readSecure(uintptr) bool { return true }
 func (c *Conn) readReady(uintptr) bool  { return true }
 func (c *Conn) writeReady(uintptr) bool { return true }
+
+// Ahead is true if the peer of a socket has sent something that is still to be read, which is not known here.
+func Ahead(net.Conn) bool { return false }
 
 // unanswered is not known here: the system's own bounds hold.
 func (c *Conn) unanswered() bool { return false }

@@ -150,7 +150,7 @@ func (c *converter) classes() {
 // tls says how clients come over TLS.
 func (c *converter) tls() {
 	t, at := c.root.child("tls"), c.at("client_tls_sslmode")
-	mode := map[string]string{"allow": "allow", "prefer": "allow", "require": "require", "verify-ca": "require", "verify-full": "require"}[c.lower("client_tls_sslmode")]
+	mode := map[string]string{"allow": "allow", "prefer": "allow", "require": "require", "verify-ca": "verify-ca", "verify-full": "verify-ca"}[c.lower("client_tls_sslmode")]
 	if mode == "" {
 		for _, key := range []string{"client_tls_cert_file", "client_tls_key_file", "client_tls_ca_file"} {
 			if e, ok := c.given(key); ok {
@@ -167,10 +167,6 @@ func (c *converter) tls() {
 		if e, ok := c.given(k.theirs); ok {
 			c.set(t.child(k.ours), quote(e.value), e.valueAt)
 		}
-	}
-	if verifies := lower(c.value("client_tls_sslmode")); verifies[0] == 'v' && c.lower("auth_type") != "cert" {
-		c.bad(at, "client_tls_sslmode", "cannot be kept: %s has every client show a certificate, whatever else it proves; "+
-			"here certificates are for auth_type = cert, or the method cert of a line in auth_hba_file", verifies)
 	}
 	least, _, ok := protocols(c.value("client_tls_protocols"))
 	switch {
