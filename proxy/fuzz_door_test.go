@@ -87,6 +87,7 @@ func FuzzDoor(f *testing.F) {
 		f.Add(wire.AppendCancel(nil, 7, []byte("four")), mode, byte(9))
 		f.Add([]byte{0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0}, mode, byte(9))
 	}
+	f.Add(ssl, byte(0), byte(3))
 	f.Add(packet(wire.Version32+1, "user", "app", "options", "-c", "client_encoding", "x", "User", "y"), byte(0), byte(1))
 	modes := []TLSMode{TLSOff, TLSAllow, TLSRequire}
 	f.Fuzz(func(t *testing.T, says []byte, mode, piece byte) {
@@ -131,7 +132,7 @@ func judgeFault(t *testing.T, err error) {
 	t.Helper()
 	var r *Refusal
 	var se *upstream.Error
-	if !errors.As(err, &r) && !errors.As(err, &se) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !strings.HasPrefix(err.Error(), "TLS: ") {
+	if !errors.As(err, &r) && !errors.As(err, &se) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, errWantsTLS) && !strings.HasPrefix(err.Error(), "TLS: ") {
 		t.Fatalf("an error of no kind: %v", err)
 	}
 	if r != nil && !bytes.HasPrefix(r.append(nil, true), []byte{wire.ErrorResponse}) {
