@@ -61,6 +61,7 @@ func (l *Lease) Receive(m []byte, whole bool) Fate {
 	body := m[wire.HeaderSize:]
 	e := l.owed.front()
 	hidden := e != nil && e.hides(m[0])
+	l.doubt = l.doubt || (e != nil && e.strays(m[0]))
 	switch m[0] {
 	case wire.ReadyForQuery:
 		if len(body) == 1 {
@@ -236,12 +237,18 @@ func undone(tag []byte) bool {
 func (l *Lease) ready(status byte) Fate {
 	l.status, l.copying, l.ended = status, copying{}, false
 	e := l.owed.front()
-	if e == nil || kinds[e.kind].skips {
+	switch {
+	case e != nil && e.settles():
+		return l.oneMore()
+	case e == nil || kinds[e.kind].skips:
 		l.doubt = true
 		return Drop
 	}
 	whose, why := e.whose, e.why
 	l.owed.pop()
+	if l.unsettled {
+		l.settle()
+	}
 	if l.Quiet() || whose == client {
 		l.runs, l.course, l.write = false, 0, false
 	}
@@ -261,6 +268,7 @@ func (l *Lease) ready(status byte) Fate {
 		l.unsupplied = nil
 		l.carriedOut(false)
 	}
+	l.stands = why == settle && l.skipping
 	switch why {
 	case settings, begin, fail:
 		l.ahead--
@@ -297,7 +305,7 @@ func (l *Lease) ready(status byte) Fate {
 }
 
 // copyStarted notes CopyInResponse. A Sync that was sent before the end of the copy data is dropped by the server and will not be
-// answered; the client sends another. If data were sent before it, it is answered if those are wrong.
+// answered, unless the COPY fails before it is read; the client sends another.
 func (l *Lease) copyStarted() {
 	e := l.owed.front()
 	if e == nil || e.whose != client || (e.kind != query && e.kind != execute) {
@@ -306,11 +314,34 @@ func (l *Lease) copyStarted() {
 	}
 	l.copying = copying{in: true, data: e.data, end: e.end}
 	if next := l.owed.first + 1; e.kind == execute && !e.end && next < len(l.owed.row) && l.owed.row[next].kind == sync {
-		l.doubt = l.doubt || e.data
+		l.copying.early = true
 		l.owed.row = slices.Delete(l.owed.row, next, next+1)
 		l.readies--
 		l.unsynced = true
 	}
+}
+
+// settle asks whether a Sync was answered that was sent early in a COPY which has failed: a trigger, or a cancel request, may have ended that
+// before the server read the Sync. It asks for an answer that nothing else has: what comes ahead of it and was not expected answers the Sync.
+// While the server may wait for a Sync, one of the guard's own goes first.
+func (l *Lease) settle() {
+	l.unsettled, l.ours = false, l.skipping
+	l.owed.add(expectation{kind: closing, whose: guard, why: settle})
+	l.owed.add(expectation{kind: sync, whose: guard, why: settle})
+	if l.ours {
+		l.out = wire.AppendEmpty(l.out, wire.Sync)
+	}
+	l.out = wire.AppendEmpty(wire.AppendMessage(l.out, wire.Close, nowhere), wire.Sync)
+}
+
+// oneMore deals with a ReadyForQuery that comes ahead of what settle has asked for.
+func (l *Lease) oneMore() Fate {
+	if l.ours {
+		l.ours = false
+		return Drop
+	}
+	l.skipping, l.unsynced = false, false
+	return passIf(!l.gone)
 }
 
 // error deals with ErrorResponse.
@@ -346,7 +377,12 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		}
 		return Drop
 	}
+	if e != nil && e.settles() {
+		l.doubt = l.doubt || !l.gone // a client's messages were run of which it was believed that the server reads over them
+		return Drop
+	}
 	l.code = string(f.Code)
+	l.unsettled = l.unsettled || l.copying.early
 	l.copying = copying{}
 	var said *name
 	if e != nil {
@@ -358,6 +394,9 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		l.skip(l.code == "22021")
 	case e.kind == query:
 		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
+	}
+	if l.unsettled && l.skipping {
+		l.settle()
 	}
 	if l.unsupplied != nil && (l.code == "26000" || l.code == "25P02") && (e == nil || e.whose == client) {
 		l.say = wire.AppendMessage(nil, wire.ErrorResponse, l.unsupplied) // why the server does not know the statement

@@ -60,6 +60,7 @@ const (
 	supply           // to give the server a statement of the client's by its own name
 	discard          // to be rid of what a client left
 	order            // to clean up after a client that has gone
+	settle           // to know whether a Sync was answered
 )
 
 // expectation is an answer that the server owes.
@@ -101,6 +102,17 @@ func (e *expectation) hides(typ byte) bool {
 	}
 	return e.kind == query || e.ends(typ) || (e.kind == describe && typ == wire.ParameterDescription)
 }
+
+// settles is true for what only comes when all has come that may have been answered.
+func (e *expectation) settles() bool { return e.why == settle && e.kind == closing }
+
+// strays is true for a message that answers what a client sent, where nothing of that is expected.
+func (e *expectation) strays(typ byte) bool {
+	return e.settles() && typ != wire.CloseComplete && strings.IndexByte(aside, typ) < 0
+}
+
+// aside are the messages that may come at any time, and those that are looked at by themselves.
+const aside = string(wire.ReadyForQuery) + string(wire.ErrorResponse) + string(wire.NoticeResponse) + string(wire.ParameterStatus) + string(wire.NotificationResponse)
 
 // owed is the row of expectations, in the order in which the server will answer.
 type owed struct {

@@ -12,6 +12,9 @@ func (l *Lease) Closing() (out []byte) {
 		l.copying.end = true
 		out = wire.AppendText(out, wire.CopyFail, "client is gone")
 	}
+	if l.stands {
+		l.unsynced, l.skipping, l.stands = false, false, false
+	}
 	if l.unsynced {
 		l.extended(expectation{kind: bind})
 		l.sync()

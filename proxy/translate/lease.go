@@ -10,22 +10,25 @@ type Lease struct {
 	c *Client
 	s *Server
 
-	owed     owed
-	readies  int  // ReadyForQuery that the client expects: 0 or 1
-	ahead    int  // queries under way that go ahead of the client's request
-	checks   int  // and descriptions of what it binds
-	status   byte // of the last ReadyForQuery; 'I' at the start
-	unsynced bool // extended messages were sent after the last Sync
-	executed bool // an Execute was among them
-	skipping bool // after an error, with no Sync sent yet: the server drops everything up to one
-	partial  bool // the start of a client's message was sent, the end was not
-	doubt    bool // what was sent may be answered in two ways: client and server cannot be kept in step
-	copying  copying
-	ended    bool // a COMMIT has been carried out since the last ReadyForQuery
-	runs     bool // something was run since then
-	course   course
-	bound    course // what was bound in this transaction, and not run with that, does to it
-	write    bool   // something that may write is under way
+	owed      owed
+	readies   int  // ReadyForQuery that the client expects: 0 or 1
+	ahead     int  // queries under way that go ahead of the client's request
+	checks    int  // and descriptions of what it binds
+	status    byte // of the last ReadyForQuery; 'I' at the start
+	unsynced  bool // extended messages were sent after the last Sync
+	executed  bool // an Execute was among them
+	skipping  bool // after an error, with no Sync sent yet: the server drops everything up to one
+	partial   bool // the start of a client's message was sent, the end was not
+	doubt     bool // what was sent may be answered in two ways: client and server cannot be kept in step
+	copying   copying
+	unsettled bool // a COPY has failed, and a Sync that was sent early was dropped or is answered
+	ours      bool // that is being asked, and the next ReadyForQuery is that of a Sync of the guard's own
+	stands    bool // it has been asked: the server does not read over anything, its client believes so until it sends a Sync
+	ended     bool // a COMMIT has been carried out since the last ReadyForQuery
+	runs      bool // something was run since then
+	course    course
+	bound     course // what was bound in this transaction, and not run with that, does to it
+	write     bool   // something that may write is under way
 
 	said   []byte       // types of parameters, of the statement that is being described
 	differ []*Statement // of what the client's request binds: those that have other columns now
@@ -45,9 +48,10 @@ type Lease struct {
 
 // copying is what is known of a COPY FROM STDIN under way.
 type copying struct {
-	in   bool // the server waits for copy data
-	data bool // the client has sent some
-	end  bool // and its end
+	in    bool // the server waits for copy data
+	data  bool // the client has sent some
+	end   bool // and its end
+	early bool // and a Sync before that, which the server drops if it gets to read it
 }
 
 // residue is what the transaction may have left in its server.
@@ -181,7 +185,13 @@ func (l *Lease) Awaited() bool { return l.Outstanding() && (l.readies > 0 || l.u
 // Holds is true if the client's next message must wait: the ReadyForQuery before it has not come, and the server does not wait for
 // copy data.
 func (l *Lease) Holds() bool {
-	return (l.readies > 0 && (!l.copying.in || l.copying.end)) || l.heals || l.held || l.question != nil || l.owed.len() > MaxOwed
+	return (l.readies > 0 && (!l.copying.in || l.copying.end)) || l.heals || l.held || l.question != nil || l.settling() || l.owed.len() > MaxOwed
+}
+
+// settling is true while it is asked whether a Sync was answered.
+func (l *Lease) settling() bool {
+	e := l.owed.front()
+	return e != nil && e.why == settle
 }
 
 // MaxOwed bounds how far a client may run ahead of its answers within a batch; it waits then.

@@ -181,8 +181,11 @@ func (y *play) deliver(i int, h *house) {
 			h.to.talk.receive(m, true)
 		case h.gone != nil:
 			h.gone.receive(m, true)
-		default:
-			return // its client could not be kept in step with it
+		default: // its client could not be kept in step with it
+			if h.to != nil {
+				y.after(h.to)
+			}
+			return
 		}
 	}
 	if c := h.to; c != nil {
@@ -282,7 +285,7 @@ func (h *house) fault() string {
 		case quiet && !h.pg.idle():
 			return fmt.Sprintf("its lease is quiet, but it is not: in %s, out %d, skipping %t, copying %t, open %t",
 				shown(h.pg.in, showClients), len(h.pg.out), h.pg.skipping, h.pg.copies != 0, h.pg.open)
-		case !quiet && h.pg.idle() && !l.partial:
+		case !quiet && h.pg.idle() && !l.partial && !l.stands:
 			return "it is idle, but its lease is not quiet: " + l.shows() + "; " + l.owed.shows()
 		case !quiet || l.Untouched():
 			return ""

@@ -223,6 +223,11 @@ func (p *postgres) step() bool {
 	if !ok || size > len(p.in) {
 		return false
 	}
+	if p.cancel && p.copies != 0 { // before that message is read
+		p.cancel, p.canceled = false, true
+		p.copyEnds(wrong("57014", "canceling statement due to user request"))
+		return true
+	}
 	body := string(p.in[wire.HeaderSize:size])
 	p.in = p.in[size:]
 	runs := bytes.IndexByte([]byte("QPBDEF"), typ) >= 0 && p.copies == 0 && !p.skipping
@@ -360,6 +365,7 @@ func (p *postgres) queries(list []string, i int) {
 				p.after(s, i == len(list)-1, len(list) > 1)
 				p.queries(list, i+1)
 			}
+			p.trigger(s)
 			return
 		}
 		o := &stored{text: s}
@@ -583,6 +589,7 @@ func (p *postgres) execute(body string) *problem {
 			p.executed = true
 			p.tag("COPY 1")
 		}
+		p.trigger(s)
 		return nil
 	}
 	limit := 0
@@ -618,6 +625,13 @@ func (p *postgres) fetch(o *portal, s string, limit int) *problem {
 	return nil
 }
 
+// trigger fails a COPY into a table whose trigger does, when it has asked for the data, and before it reads any.
+func (p *postgres) trigger(s string) {
+	if strings.Contains(s, "where fail") {
+		p.copyEnds(wrong("P0001", "the trigger says no"))
+	}
+}
+
 // copyStep reads a message where copy data should come.
 func (p *postgres) copyStep(typ byte, body string) {
 	var e *problem
@@ -639,6 +653,10 @@ func (p *postgres) copyStep(typ byte, body string) {
 		p.dead = true
 		return
 	}
+	p.copyEnds(e)
+}
+
+func (p *postgres) copyEnds(e *problem) {
 	done := p.copied
 	p.copies, p.copied = 0, nil
 	done(e)

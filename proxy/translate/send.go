@@ -202,12 +202,12 @@ func (l *Lease) copy(end bool) {
 // sync notes a Sync.
 func (l *Lease) sync() {
 	if l.copying.in && !l.copying.end {
-		// The server drops it, unless it has found wrong data meanwhile.
-		l.unsynced = true
-		l.doubt = l.doubt || l.copying.data
+		// The server drops it, unless the COPY fails before it is read.
+		l.copying.early = true
+		l.unsynced = l.unsynced || l.owed.front().kind == execute
 		return
 	}
-	l.unsynced, l.executed, l.skipping = false, false, false
+	l.unsynced, l.executed, l.skipping, l.stands = false, false, false, false
 	l.owed.add(expectation{kind: sync})
 	l.readies++
 }

@@ -10,7 +10,7 @@ import (
 var plainTexts = []string{
 	"select 1", "select 2", "insert into t values (1)", "insert into t values (2)", "select 1/0", "selec", "update t set a = fail", "", "begin",
 	"commit", "rollback", "begin isolation level repeatable read", "select 1; insert into t values (3)", "begin; insert into t values (4); commit",
-	"insert into t values (5); update t set a = fail", "commit; insert into t values (6)", "copy t from stdin", "copy t to stdout",
+	"insert into t values (5); update t set a = fail", "commit; insert into t values (6)", "copy t from stdin", "copy t from stdin where fail", "copy t to stdout",
 }
 
 // sessionTexts leave something in a session, or may, or ask for it.
@@ -80,10 +80,11 @@ func (y *play) sends(texts []string) []said {
 	case 3:
 		add(call("P", name(), text()) + " S")
 	case 4:
+		text := []string{"copy t from stdin", "copy t from stdin where fail"}[y.pick(4)/3]
 		if y.pick(2) == 0 {
-			add(`Q("copy t from stdin")`)
+			add(call("Q", text))
 		} else {
-			add(`P("","copy t from stdin") B E ` + []string{"", "H", "S"}[y.pick(3)])
+			add(call("P", "", text) + " B E " + []string{"", "H", "S"}[y.pick(3)])
 		}
 		for range y.pick(3) {
 			one('d')

@@ -24,7 +24,7 @@ func (st *Statement) shows() string {
 var whoses = [...]string{client: "", guard: "guard's ", standIn: "stand-in "}
 
 var purposes = [...]string{
-	nothing: "", settings: " for settings", begin: " for begin", fail: " to fail", fresh: " anew", check: " to check", sequence: " for sequences", ask: " to ask", discard: " to discard", order: " as ordered",
+	nothing: "", settings: " for settings", begin: " for begin", fail: " to fail", fresh: " anew", check: " to check", sequence: " for sequences", ask: " to ask", discard: " to discard", order: " as ordered", settle: " to settle",
 }
 
 // shows is an expectation for a story.
@@ -98,6 +98,9 @@ func (l *Lease) shows() string {
 		{l.copying.in, "copying"},
 		{l.copying.data, "data"},
 		{l.copying.end, "end of data"},
+		{l.copying.early, "a Sync in it"},
+		{l.unsettled, "unsettled"},
+		{l.stands, "stands"},
 		{l.Open() && l.status == wire.Idle, "open"},
 		{!l.Open() && l.status != wire.Idle, "over"},
 		{l.MayLast(), "may last"},
