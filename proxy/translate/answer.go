@@ -30,7 +30,7 @@ var watched = [256]bool{
 	wire.ReadyForQuery: true, wire.ErrorResponse: true, wire.ParameterStatus: true, wire.CopyInResponse: true,
 	wire.ParseComplete: true, wire.CloseComplete: true, wire.BindComplete: true, wire.RowDescription: true,
 	wire.NoData: true, wire.CommandComplete: true, wire.EmptyQueryResponse: true, wire.PortalSuspended: true,
-	wire.NoticeResponse: true, wire.ParameterDescription: true,
+	wire.NoticeResponse: true, wire.ParameterDescription: true, wire.FunctionCallResponse: true,
 }
 
 // Watches is true if a message of this type, the server's next, must be given to Receive; hidden if it is not for the client unless
@@ -89,7 +89,10 @@ func (l *Lease) Receive(m []byte, whole bool) Fate {
 		}
 		return passIf(!hidden)
 	case wire.CommandComplete:
+		l.begun = true
 		l.completed(body)
+	case wire.EmptyQueryResponse, wire.FunctionCallResponse:
+		l.begun = true
 	case wire.ParseComplete:
 		l.s.parsed++
 	case wire.ParameterDescription:
@@ -240,10 +243,11 @@ func (l *Lease) ready(status byte) Fate {
 	switch {
 	case e != nil && e.settles():
 		return l.oneMore()
-	case e == nil || kinds[e.kind].skips:
+	case e == nil || kinds[e.kind].skips || (e.kind == query && !e.own && !l.begun): // it ends something else
 		l.doubt = true
 		return Drop
 	}
+	l.begun = false
 	whose, why := e.whose, e.why
 	l.owed.pop()
 	if l.unsettled {
@@ -354,7 +358,7 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		l.fatal = slices.Clone(body)
 		return Drop
 	}
-	l.noticed = true
+	l.noticed, l.begun = true, true
 	e := l.owed.front()
 	if e != nil && e.whose == guard && e.kind == query {
 		switch e.why {
