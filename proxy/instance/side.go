@@ -34,7 +34,7 @@ func (in *Instance) sideChannel(ctx context.Context, patience time.Duration) (*p
 	// Those of its user, or of all, are meant for clients. They are set later, so that it still sees what they are for others (lookAtDefaults).
 	if _, err := c.Exec(ctx, "SET statement_timeout TO 0; SET idle_session_timeout TO 0"); err != nil {
 		_ = c.PgConn().Conn().Close()
-		return nil, err
+		return nil, faultOf(c, err)
 	}
 	return c, nil
 }
