@@ -25,6 +25,7 @@ func fakeGuard(t *testing.T, steps ...pgtest.Step) (*guard, *pgtest.Fake) {
 }
 
 var (
+	begun         = &pgproto3.CommandComplete{CommandTag: []byte("BEGIN")}
 	inTransaction = &pgproto3.ReadyForQuery{TxStatus: 'T'}
 	selected      = &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")}
 	idleNow       = &pgproto3.ReadyForQuery{TxStatus: 'I'}
@@ -32,7 +33,7 @@ var (
 
 // TestServerLostAtCommit loses the server when it has the COMMIT and has not answered: nobody knows the outcome.
 func TestServerLostAtCommit(t *testing.T) {
-	g, _ := fakeGuard(t, pgtest.Expect('Q', "BEGIN"), pgtest.Send(inTransaction), pgtest.Expect('Q', "select 1"),
+	g, _ := fakeGuard(t, pgtest.Expect('Q', "BEGIN"), pgtest.Send(begun, inTransaction), pgtest.Expect('Q', "select 1"),
 		pgtest.Send(selected, inTransaction), pgtest.Expect('Q', "COMMIT"), pgtest.CloseHard())
 	client := g.call(t)
 	client.want(t, client.query, "BEGIN", "", 'T')
@@ -53,7 +54,7 @@ func TestServerLostWhileItIsGivenBackItsName(t *testing.T) {
 		want   byte
 	}{
 		{"outside a transaction", nil, idleNow, "", 'I'},
-		{"in a transaction", []pgtest.Step{pgtest.Expect('Q', "BEGIN"), pgtest.Send(inTransaction)}, inTransaction, "08006", 'E'},
+		{"in a transaction", []pgtest.Step{pgtest.Expect('Q', "BEGIN"), pgtest.Send(begun, inTransaction)}, inTransaction, "08006", 'E'},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fake := pgtest.NewFake(t, pgtest.Hang())
@@ -77,7 +78,7 @@ func TestServerLostAtSomethingOfTheGuards(t *testing.T) {
 	failed := &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "57014", Message: "canceled"}
 	g, _ := fakeGuard(t, pgtest.Expect('P', "select 1"), pgtest.Expect('S', ""), pgtest.Send(&pgproto3.ParseComplete{}, idleNow),
 		pgtest.Expect('Q', "BEGIN"), pgtest.Expect('P', "s"), pgtest.Expect('Q', "deallocate s"),
-		pgtest.Send(inTransaction, &pgproto3.ParseComplete{}, failed, &pgproto3.ReadyForQuery{TxStatus: 'E'}), pgtest.Expect('C', "s"), pgtest.CloseHard())
+		pgtest.Send(begun, inTransaction, &pgproto3.ParseComplete{}, failed, &pgproto3.ReadyForQuery{TxStatus: 'E'}), pgtest.Expect('C', "s"), pgtest.CloseHard())
 	p, _ := enter(t, g.addr)
 	p.play([]step{say("Z", parse("s", "select 1"), msgSync)})
 	p.ask("begin")

@@ -31,8 +31,12 @@ type question struct {
 	failed    bool
 }
 
-// patiently is a question that was not answered in time: the client's statement_timeout is short.
-const patiently = 100
+// patiently is a question that was not answered in time, because the client's statement_timeout is short: that is put off first, for which a machine that
+// is busy may take too long as well, a few times.
+const (
+	patiently = 100
+	mostAsked = patiently + 4
+)
 
 // residueQueries say what a session holds: rows of a kind, a name and a value.
 var residueQueries = []struct {
@@ -207,7 +211,7 @@ func (l *Lease) ask(q *question, again int) []byte {
 	l.question = q
 	l.owed.add(expectation{kind: query, whose: guard, why: ask, own: true})
 	var out []byte
-	if again == patiently { // up to the Sync it is one transaction
+	if again >= patiently { // up to the Sync it is one transaction
 		out = appendAsked(out, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout')`)
 		out = appendAsked(out, `SET LOCAL statement_timeout = 0`)
 	}
@@ -312,8 +316,8 @@ func (l *Lease) askAnswered() Fate {
 		return Drop
 	}
 	catalog := l.c.Catalog
-	if q.failed && q.again < patiently {
-		l.out = l.ask(q.anew(), patiently)
+	if q.failed && q.again < mostAsked {
+		l.out = l.ask(q.anew(), max(q.again+1, patiently))
 		return Drop
 	}
 	if q.failed && (q.hidden || q.suspect != 0) { // else nothing was suspected: it was only to be read what functions there are
