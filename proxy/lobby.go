@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"pgguard/proxy/sock"
 )
 
 // The lobby is where connections are from the moment they are accepted until they are logged in. Who has said nothing
@@ -60,7 +62,10 @@ func homeOf(nc net.Conn) netip.Prefix {
 	}
 	a := tcp.AddrPort().Addr().Unmap().WithZone("")
 	bits := 32
-	if a.Is6() {
+	switch {
+	case a.Is6() && a.IsLoopback():
+		bits = 128
+	case a.Is6():
 		bits = 64
 	}
 	p, _ := a.Prefix(bits) // no address of TCP is shorter
@@ -113,6 +118,13 @@ func (l *lobby) hushes(g *guest, now time.Time) {
 	}
 }
 
+// unheard notes that a guest has said something that has not been read yet: on a machine that is busy it is not for the guest to hurry.
+func (l *lobby) unheard(g *guest, now time.Time) {
+	g.since = now
+	l.silent.MoveToBack(g.silence)
+	g.home.silent.MoveToBack(g.place)
+}
+
 // counted notes that a guest is counted among the clients.
 func (l *lobby) counted(g *guest, now time.Time) {
 	if g.home == nil {
@@ -141,10 +153,10 @@ func (l *lobby) leavesHome(g *guest) {
 	l.size--
 }
 
-// crowd is the home with most guests, if it has more than its share; nil: none has.
-func (l *lobby) crowd(share int) (most *home) {
+// crowd is the home with most guests of those that have more than their share; nil: none has.
+func (l *lobby) crowd(share func(netip.Prefix) int) (most *home) {
 	for _, h := range l.homes {
-		if h.len() > max(share, most.len()) {
+		if h.len() > max(share(h.where), most.len()) {
 			most = h
 		}
 	}
@@ -168,11 +180,16 @@ func (srv *Server) lobbyRoomLocked() int {
 	return max(fewestSilent, min(MaxSilent, files/8, free))
 }
 
-// shareLocked is how many of them may be of one address.
-func (srv *Server) shareLocked() int {
-	half := srv.lobbyRoomLocked() / 2
-	if n := srv.cfg().MaxLoginsPerAddress; n > 0 {
+// shareLocked is how many of them may be of one address: half, or all where it is this machine, whose clients are all at one address beside a sidecar, and
+// come all at once when their applications start.
+func (srv *Server) shareLocked(where netip.Prefix) int {
+	room := srv.lobbyRoomLocked()
+	half := room / 2
+	switch n := srv.cfg().MaxLoginsPerAddress; {
+	case n > 0:
 		return min(n, half)
+	case !where.IsValid() || where.Addr().IsLoopback():
+		return room
 	}
 	return half
 }
@@ -205,7 +222,7 @@ func (srv *Server) enterLobby(nc net.Conn, now time.Time) (out net.Conn, wait ti
 	defer srv.mu.Unlock()
 	g, wait := srv.givesWayLocked(homeOf(nc), now)
 	switch {
-	case wait > 0 && srv.lobby.stuck(homeOf(nc), srv.shareLocked(), now):
+	case wait > 0 && srv.lobby.stuck(homeOf(nc), srv.shareLocked(homeOf(nc)), now):
 		return nc, 0
 	case wait > 0:
 		return nil, wait
@@ -221,10 +238,10 @@ func (srv *Server) enterLobby(nc net.Conn, now time.Time) (out net.Conn, wait ti
 // address that has its share gives way to itself, by who has been silent long enough. Where there is no room, one with more than its share
 // gives way to others at once, by those that came last if all of its guests have spoken; else who has been silent longest.
 func (srv *Server) givesWayLocked(from netip.Prefix, now time.Time) (g *guest, wait time.Duration) {
-	share, own, line := srv.shareLocked(), srv.lobby.homes[from], &srv.lobby.silent
+	share, own, line := srv.shareLocked(from), srv.lobby.homes[from], &srv.lobby.silent
 	full := srv.lobby.size >= srv.lobbyRoomLocked()
 	if full {
-		if most := srv.lobby.crowd(share); most != nil && most != own {
+		if most := srv.lobby.crowd(srv.shareLocked); most != nil && most != own {
 			return most.last(), 0
 		}
 	}
@@ -235,9 +252,12 @@ func (srv *Server) givesWayLocked(from netip.Prefix, now time.Time) (g *guest, w
 		return nil, 0
 	}
 	wait = leastPatience // if all have spoken, and wait for their turn
-	if e := line.Front(); e != nil {
+	for e := line.Front(); e != nil; e = line.Front() {
 		g = e.Value.(*guest)
-		wait = leastPatience - now.Sub(g.since)
+		if wait = leastPatience - now.Sub(g.since); wait > 0 || !sock.Ahead(g.nc) {
+			break
+		}
+		srv.lobby.unheard(g, now)
 	}
 	switch {
 	case wait <= 0:
@@ -260,14 +280,14 @@ func (h *home) last() *guest {
 func (srv *Server) tellCrowded(now time.Time) {
 	srv.mu.Lock()
 	srv.crowded++
-	n, room, share := srv.crowded, srv.lobbyRoomLocked(), srv.shareLocked()
+	n, room := srv.crowded, srv.lobbyRoomLocked()
 	quiet := now.Sub(srv.crowdedAt) < crowdedEvery
 	if !quiet {
 		srv.crowded, srv.crowdedAt = 0, now
 	}
 	srv.mu.Unlock()
 	if !quiet {
-		srv.log.Warn("connections that say nothing are closed for others", "closed", n, "room", room, "of_one_address", share, "patience", leastPatience)
+		srv.log.Warn("connections that say nothing are closed for others", "closed", n, "room", room, "patience", leastPatience)
 	}
 }
 

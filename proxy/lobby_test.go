@@ -187,3 +187,16 @@ func (srv *Server) held(t *rapid.T) {
 		t.Fatalf("%d are there, the room is for %d", n, srv.lobbyRoomLocked())
 	}
 }
+
+// TestApplicationsOfThisMachineStartAllAtOnce: beside a sidecar all clients are at one address, and say nothing for as long as the machine is too busy for
+// them. While there is room none is closed, however long that takes; of another machine's, those beyond its share are.
+func TestApplicationsOfThisMachineStartAllAtOnce(t *testing.T) {
+	for from, closed := range map[string]int{"127.0.0.1": 0, "::1": 0, "": 0, "10.0.0.1": 450} {
+		srv, start := &Server{}, time.Now()
+		srv.conf.Store(&Config{})
+		srv.let(t, 500, from, start)
+		if _, out := srv.let(t, 450, from, start.Add(time.Second)); len(out) != closed {
+			t.Errorf("from %q: %d were closed, want %d", from, len(out), closed)
+		}
+	}
+}
