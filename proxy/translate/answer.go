@@ -184,7 +184,8 @@ func (l *Lease) aside(body []byte) bool {
 
 // completed notes the tags after which a session has forgotten things.
 func (l *Lease) completed(body []byte) {
-	if e := l.owed.front(); e != nil && e.whose == client {
+	e := l.owed.front()
+	if e != nil && e.whose == client {
 		if l.kept && !undone(body) {
 			l.Drop() // it must not run twice
 		}
@@ -205,13 +206,13 @@ func (l *Lease) completed(body []byte) {
 		l.s.memory = nil
 		l.forgotten |= PinSequence | PinFunction | PinDedicated
 		l.discarded, l.dedicated, l.reached, l.unrid = true, false, false, false
-		if e := l.owed.front(); e != nil && e.why == discard { // what the client has that moves is elsewhere next
+		if e != nil && e.why == discard { // what the client has that moves is elsewhere next
 			l.s.prepared.clear()
 			l.s.stock = nil
 			return
 		}
 	case "DISCARD SEQUENCES":
-		if e := l.owed.front(); e == nil || e.whose == client {
+		if e == nil || e.whose == client {
 			l.s.memory = nil
 			l.forgotten |= PinSequence
 		}
@@ -241,8 +242,9 @@ func (l *Lease) ready(status byte) Fate {
 	l.status, l.copying, l.ended = status, copying{}, false
 	e := l.owed.front()
 	switch {
-	case e != nil && e.settles():
-		return l.oneMore()
+	case e != nil && e.settles(): // one more than was expected
+		l.skipping, l.unsynced, l.stands = false, false, false
+		return passIf(!l.gone)
 	case e == nil || kinds[e.kind].skips || (e.kind == query && !e.own && !l.begun): // it ends something else
 		l.doubt = true
 		return Drop
@@ -329,23 +331,15 @@ func (l *Lease) copyStarted() {
 // before the server read the Sync. It asks for an answer that nothing else has: what comes ahead of it and was not expected answers the Sync.
 // While the server may wait for a Sync, one of the guard's own goes first.
 func (l *Lease) settle() {
-	l.unsettled, l.ours = false, l.skipping
-	l.owed.add(expectation{kind: closing, whose: guard, why: settle})
-	l.owed.add(expectation{kind: sync, whose: guard, why: settle})
-	if l.ours {
+	l.unsettled = false
+	asked := expectation{kind: sync, whose: guard, why: settle}
+	if l.skipping {
+		l.owed.add(asked)
 		l.out = wire.AppendEmpty(l.out, wire.Sync)
 	}
+	l.owed.add(expectation{kind: closing, whose: guard, why: settle})
+	l.owed.add(asked)
 	l.out = wire.AppendEmpty(wire.AppendMessage(l.out, wire.Close, nowhere), wire.Sync)
-}
-
-// oneMore deals with a ReadyForQuery that comes ahead of what settle has asked for.
-func (l *Lease) oneMore() Fate {
-	if l.ours {
-		l.ours = false
-		return Drop
-	}
-	l.skipping, l.unsynced = false, false
-	return passIf(!l.gone)
 }
 
 // error deals with ErrorResponse.

@@ -108,11 +108,11 @@ func (e *expectation) settles() bool { return e.why == settle && e.kind == closi
 
 // strays is true for a message that answers what a client sent, where nothing of that is expected.
 func (e *expectation) strays(typ byte) bool {
-	return e.settles() && typ != wire.CloseComplete && strings.IndexByte(aside, typ) < 0
+	return e.settles() && typ != wire.CloseComplete && strings.IndexByte(atAnyTime, typ) < 0
 }
 
-// aside are the messages that may come at any time, and those that are looked at by themselves.
-const aside = string(wire.ReadyForQuery) + string(wire.ErrorResponse) + string(wire.NoticeResponse) + string(wire.ParameterStatus) + string(wire.NotificationResponse)
+// atAnyTime are the messages that may come at any time, and those that are looked at by themselves.
+const atAnyTime = string(wire.ReadyForQuery) + string(wire.ErrorResponse) + string(wire.NoticeResponse) + string(wire.ParameterStatus) + string(wire.NotificationResponse)
 
 // owed is the row of expectations, in the order in which the server will answer.
 type owed struct {

@@ -22,7 +22,6 @@ type Lease struct {
 	doubt     bool // what was sent may be answered in two ways: client and server cannot be kept in step
 	copying   copying
 	unsettled bool // a COPY has failed, and a Sync that was sent early was dropped or is answered
-	ours      bool // that is being asked, and the next ReadyForQuery is that of a Sync of the guard's own
 	stands    bool // it has been asked: the server does not read over anything, its client believes so until it sends a Sync
 	begun     bool // something was answered since the last ReadyForQuery: an answer to a query has more than that
 	ended     bool // a COMMIT has been carried out since the last ReadyForQuery
