@@ -61,11 +61,8 @@ func homeOf(nc net.Conn) netip.Prefix {
 		return netip.Prefix{}
 	}
 	a := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := 32
-	switch {
-	case a.Is6() && a.IsLoopback():
-		bits = 128
-	case a.Is6():
+	bits := a.BitLen()
+	if a.Is6() && !a.IsLoopback() {
 		bits = 64
 	}
 	p, _ := a.Prefix(bits) // no address of TCP is shorter
@@ -156,7 +153,7 @@ func (l *lobby) leavesHome(g *guest) {
 // crowd is the home with most guests of those that have more than their share; nil: none has.
 func (l *lobby) crowd(share func(netip.Prefix) int) (most *home) {
 	for _, h := range l.homes {
-		if h.len() > max(share(h.where), most.len()) {
+		if n := h.len(); n > most.len() && n > share(h.where) {
 			most = h
 		}
 	}
@@ -220,9 +217,10 @@ func (srv *Server) arrive(nc net.Conn) bool {
 func (srv *Server) enterLobby(nc net.Conn, now time.Time) (out net.Conn, wait time.Duration) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	g, wait := srv.givesWayLocked(homeOf(nc), now)
+	from := homeOf(nc)
+	g, wait := srv.givesWayLocked(from, now)
 	switch {
-	case wait > 0 && srv.lobby.stuck(homeOf(nc), srv.shareLocked(homeOf(nc)), now):
+	case wait > 0 && srv.lobby.stuck(from, srv.shareLocked(from), now):
 		return nc, 0
 	case wait > 0:
 		return nil, wait
