@@ -150,8 +150,7 @@ func (e *entrance) certificate() error {
 	case name == "":
 		return errNoCertificate
 	case !e.rule.Admits(name, e.hello.user):
-		return fmt.Errorf("%w (it is of %q)",
-			&Refusal{Reason: ReasonIdentity, Message: "certificate authentication failed for user " + quoteName(e.hello.user)}, name)
+		return anothersCertificate(e.hello)
 	}
 	return nil
 }

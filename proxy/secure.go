@@ -220,13 +220,18 @@ func (m TLSMode) identify(h *hello) error {
 	case m.verifies() && !h.cover.verified:
 		return errNoCertificate
 	case m == TLSVerifyFull && h.cover.name != h.user:
-		return fmt.Errorf("%w (it is of %q)", &Refusal{Reason: ReasonIdentity, Message: "certificate authentication failed for user " + quoteName(h.user)}, h.cover.name)
+		return anothersCertificate(h)
 	}
 	return nil
 }
 
 // errNoCertificate is PostgreSQL's answer to who must show a certificate and does not.
 var errNoCertificate = &Refusal{Reason: ReasonIdentity, Message: "connection requires a valid client certificate"}
+
+// anothersCertificate is PostgreSQL's answer to who shows a certificate that is not of the user as whom he comes; whose it is is for the log.
+func anothersCertificate(h *hello) error {
+	return fmt.Errorf("%w (it is of %q)", &Refusal{Reason: ReasonIdentity, Message: "certificate authentication failed for user " + quoteName(h.user)}, h.cover.name)
+}
 
 // silenced is a connection on which TLS has failed: nothing that is said in clear text would be understood.
 type silenced struct{ net.Conn }
