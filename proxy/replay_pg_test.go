@@ -41,9 +41,7 @@ func TestTransactionBegunOnAServerThatGoesRunsElsewhere(t *testing.T) {
 			p.read("Z")
 			p.lines()
 			p.write(c.first)
-			eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
-			signal(t, pid, syscall.SIGTERM)
-			signal(t, pid, syscall.SIGCONT)
+			g.endsStopped(t, pid)
 			p.read("Z")
 			if got := strings.Join(p.lines(), "; "); !strings.HasPrefix(got, c.want) {
 				t.Errorf("got %s, want %s", got, c.want)
@@ -72,9 +70,7 @@ func TestBeginAloneIsHadElsewhere(t *testing.T) {
 			pid := ownPid(p)
 			signal(t, pid, syscall.SIGSTOP)
 			p.write(begin)
-			eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
-			signal(t, pid, syscall.SIGTERM)
-			signal(t, pid, syscall.SIGCONT)
+			g.endsStopped(t, pid)
 			p.read("Z")
 			if got := strings.Join(p.lines(), "; "); !strings.HasSuffix(got, "C BEGIN; Z T") {
 				t.Fatalf("got %s", got)
@@ -148,4 +144,12 @@ func signal(t *testing.T, pid int, sig syscall.Signal) {
 	if err := syscall.Kill(pid, sig); err != nil {
 		t.Fatalf("signal %s to %d: %v", sig, pid, err)
 	}
+}
+
+// endsStopped has a server that is stopped told to end once it has been sent a request, and go on: it ends with the request unread or unanswered.
+func (g *guard) endsStopped(t *testing.T, pid int) {
+	t.Helper()
+	eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
+	signal(t, pid, syscall.SIGTERM)
+	signal(t, pid, syscall.SIGCONT)
 }

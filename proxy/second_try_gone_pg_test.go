@@ -133,9 +133,7 @@ func (o opening) play(t *testing.T, addr string, g *guard) []string {
 	out = append(out, p.follow([]step{o.begin})...)
 	p.write(o.first.send)
 	if g != nil {
-		eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
-		signal(t, pid, syscall.SIGTERM)
-		signal(t, pid, syscall.SIGCONT)
+		g.endsStopped(t, pid)
 	}
 	rest := append([]step{{until: o.first.until}}, o.then...)
 	rest = append(append(rest, queries(o.end)...), o.after...)

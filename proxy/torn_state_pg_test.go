@@ -189,9 +189,7 @@ func TestBatchThatEndsItsTransactionIsNotRunAgain(t *testing.T) {
 	signal(t, pid, syscall.SIGSTOP)
 	p.ask("begin")
 	p.write(slices.Concat(lone("rollback"), lone("insert into torn values (1)"), msgSync))
-	eventually(t, "sent", func() bool { return g.the(t).Pool.Stats().Running == 1 })
-	signal(t, pid, syscall.SIGTERM)
-	signal(t, pid, syscall.SIGCONT)
+	g.endsStopped(t, pid)
 	p.read("Z")
 	if said := strings.Join(p.lines(), "; "); !strings.HasPrefix(said, "E SERROR VERROR C57P01") {
 		t.Errorf("told %s", said)

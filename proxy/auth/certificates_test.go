@@ -13,27 +13,7 @@ import (
 
 // TestCertificatesTellOfChangesOnly: the log says that new ones are in use where there are new ones, and not at each reload.
 func TestCertificatesTellOfChangesOnly(t *testing.T) {
-	by, err := NewAuthority("ours", time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := Files{Cert: filepath.Join(t.TempDir(), "server.crt"), Key: filepath.Join(t.TempDir(), "server.key")}
-	renew := func() {
-		t.Helper()
-		p, err := by.Issue("guard", []string{"localhost"}, time.Now(), time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for path, text := range map[string][]byte{f.Cert: p.Cert, f.Key: p.Key} {
-			if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(path+".new", path); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	renew()
+	f, renew := issued(t)
 	told := 0
 	c, err := NewCertificates(f, func(err error) {
 		if err != nil {
@@ -56,25 +36,7 @@ func TestCertificatesTellOfChangesOnly(t *testing.T) {
 
 // TestResumedSessionsHaveTheCertificateInUse: a client that resumes a session takes the certificate of its beginning for the server's, and binds its proof to that.
 func TestResumedSessionsHaveTheCertificateInUse(t *testing.T) {
-	by, err := NewAuthority("ours", time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	f := Files{Cert: filepath.Join(dir, "server.crt"), Key: filepath.Join(dir, "server.key")}
-	renew := func() {
-		t.Helper()
-		p, err := by.Issue("guard", []string{"localhost"}, time.Now(), time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for path, text := range map[string][]byte{f.Cert: p.Cert, f.Key: p.Key} {
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	renew()
+	f, renew := issued(t)
 	c, err := NewCertificates(f, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -119,4 +81,31 @@ func handshake(t *testing.T, server, client *tls.Config) (resumed bool, seen, ow
 	}
 	_, _ = near.Close(), far.Close()
 	return c.ConnectionState().DidResume, c.ConnectionState().PeerCertificates[0], shown.leaf
+}
+
+// issued are a server's certificate and its key; renew puts others in their place.
+func issued(t *testing.T) (f Files, renew func()) {
+	t.Helper()
+	by, err := NewAuthority("ours", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = Files{Cert: filepath.Join(t.TempDir(), "server.crt"), Key: filepath.Join(t.TempDir(), "server.key")}
+	renew = func() {
+		t.Helper()
+		p, err := by.Issue("guard", []string{"localhost"}, time.Now(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, text := range map[string][]byte{f.Cert: p.Cert, f.Key: p.Key} {
+			if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(path+".new", path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	renew()
+	return f, renew
 }
