@@ -24,7 +24,7 @@ func builtGuard(t *testing.T) string {
 
 func mustFree(t *testing.T) string {
 	t.Helper()
-	addr, err := freeAddress()
+	addr, err := pgtest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

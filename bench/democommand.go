@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"pgguard/proxy/pgtest"
 )
 
 // demoCommand plays the story on a private PostgreSQL, direct and guarded; pgguard demo starts it.
@@ -26,7 +28,7 @@ func (c *demoCommand) Run(s *session) error {
 		}
 		guard = filepath.Join(filepath.Dir(self), "pgguard")
 	}
-	web, err := freeAddress()
+	web, err := pgtest.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -41,7 +43,7 @@ func (c *demoCommand) Run(s *session) error {
 // startDefault starts a guard with nothing but its addresses, whatever else stands in the environment, and returns when clients can be served, and where.
 // Its log, warnings and worse, goes to log.
 func startDefault(ctx context.Context, guard, upstream, web string, log io.Writer) (listen string, pid int, stop func(), err error) {
-	if listen, err = freeAddress(); err != nil {
+	if listen, err = pgtest.FreeAddress(); err != nil {
 		return "", 0, nil, err
 	}
 	var env []string

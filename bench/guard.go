@@ -11,16 +11,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pgguard/proxy/pgtest"
 )
 
 // startGuard runs `pgguard serve` with nothing but addresses and what was wished for, unless the target names a file, and
 // waits until it is ready. The server's URL goes by the environment, because everybody on the machine can read command lines.
 func startGuard(ctx context.Context, t Target, serverURL string, w wish, log io.Writer) (live, error) {
-	clients, err := freeAddress()
+	clients, err := pgtest.FreeAddress()
 	if err != nil {
 		return live{}, err
 	}
-	web, err := freeAddress()
+	web, err := pgtest.FreeAddress()
 	if err != nil {
 		return live{}, err
 	}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"pgguard/bench/load"
+	"pgguard/proxy/pgtest"
 )
 
 // pgbouncerINI is PgBouncer as its users run it: defaults, transaction pooling, room for all clients of the scenarios.
@@ -70,12 +71,12 @@ func startPgBouncer(ctx context.Context, path, serverURL string, w wish, log io.
 	if err != nil {
 		return live{}, fmt.Errorf("make a directory for pgbouncer: %w", err)
 	}
-	address, err := freeAddress()
+	address, err := pgtest.FreeAddress()
 	if err != nil {
 		os.RemoveAll(dir)
 		return live{}, err
 	}
-	_, port, _ := net.SplitHostPort(address) // freeAddress returns host and port
+	_, port, _ := net.SplitHostPort(address) // FreeAddress returns host and port
 	users := filepath.Join(dir, "users.txt")
 	accounts := quoted(cfg.User) + " " + quoted(cfg.Password) + "\n"
 	for _, name := range w.users {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -237,16 +236,6 @@ func loginReady(ctx context.Context, address string) error {
 	}
 	conn.Quit()
 	return nil
-}
-
-// freeAddress returns a local address nobody listened on a moment ago.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // through returns the server's URL with the proxy's address in it.

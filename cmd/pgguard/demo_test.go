@@ -3,21 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// freeAddr returns a loopback address that nobody listens on.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
 
 // TestDemoIsPlayedByTheHarness: with this program as the guard, and what it was told.
 func TestDemoIsPlayedByTheHarness(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pgguard/proxy/auth"
+	"pgguard/proxy/pgtest"
 )
 
 // papers are an authority and what it has signed, in files.
@@ -98,7 +99,7 @@ func status(c *http.Client, url, token string) int {
 func TestPagesOverTLS(t *testing.T) {
 	p := newPapers(t)
 	p.write("token", []byte("secret\n"))
-	addr, err := freeAddr()
+	addr, err := pgtest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

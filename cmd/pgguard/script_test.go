@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/proxy/pgtest"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -44,7 +46,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			for i := range 3 {
-				addr, err := freeAddr()
+				addr, err := pgtest.FreeAddress()
 				if err != nil {
 					return err
 				}

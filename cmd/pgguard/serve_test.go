@@ -21,6 +21,7 @@ import (
 	"pgguard/pool/event"
 	"pgguard/proxy"
 	"pgguard/proxy/config"
+	"pgguard/proxy/pgtest"
 )
 
 // fakeGuard does what the test tells it and notes what it is asked.
@@ -239,7 +240,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 // TestGuardWaitsForItsPredecessor: pages and clients' addresses that a guard which drains still has are taken over once it has ended, and clients
 // do not wait for the pages.
 func TestGuardWaitsForItsPredecessor(t *testing.T) {
-	addr, err := freeAddr()
+	addr, err := pgtest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +302,7 @@ func TestListenErrorEndsServe(t *testing.T) {
 }
 
 func TestPagesAreServedUntilTheDrainIsOver(t *testing.T) {
-	addr, err := freeAddr()
+	addr, err := pgtest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,12 +143,11 @@ func (u *upgraded) upgrade(pid int) (next int) {
 
 func unusedAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := pgtest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return addr
 }
 
 // patientClasses has nobody shed because the machine of the test is slow.

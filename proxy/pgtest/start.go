@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -40,22 +38,6 @@ func (c *Cluster) startOnFreePort(ctx context.Context, pick func() (int, error))
 		}
 	}
 	return fmt.Errorf("no free port in %d tries", portTries)
-}
-
-// freePort returns a port nobody listens on. It lies below the range that systems lend to outgoing connections, so
-// that none of those takes it while its owner is down.
-func freePort() (int, error) {
-	const low, high = 15000, 32000
-	var last error
-	for range portTries {
-		port := low + rand.IntN(high-low)
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
-		}
-		last = err
-	}
-	return 0, fmt.Errorf("find a free port: %w", last)
 }
 
 // startLocked starts the server on the cluster's port and waits until it takes connections. turn must be held.
