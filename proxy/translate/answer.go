@@ -355,29 +355,15 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	l.noticed, l.begun = true, true
 	e := l.owed.front()
 	if e != nil && e.whose == guard && e.kind == query {
-		switch e.why {
-		case settings, begin:
-			l.failed = slices.Clone(body)
-		case fail:
-			if string(f.Code) != codeBegunFailed {
-				l.failed = slices.Clone(body)
-			}
-		case ask:
-			l.question.failed = true
-		case supply:
-			l.s.stock = without(l.s.stock, e.stocks)
-			l.unsupplied = slices.Clone(body)
-		case sequence:
-			// The client's statement is on its way: it must not be told what others have left.
-			if l.s.memory = mixed; !e.own {
-				l.failed = slices.Clone(body)
-			}
-		}
+		l.ownFailed(e, f, body)
 		return Drop
 	}
 	if e != nil && e.settles() {
 		l.doubt = l.doubt || !l.gone // a client's messages were run of which it was believed that the server reads over them
 		return Drop
+	}
+	if e != nil && e.kind == execute && l.obscure {
+		l.Drop() // a procedure may have committed something before it failed
 	}
 	l.code = string(f.Code)
 	l.unsettled = l.unsettled || l.copying.early
@@ -405,6 +391,28 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 		return Pass // it is about the client's own statements
 	}
 	return l.reworded(body, f, said)
+}
+
+// ownFailed notes that the server did not carry out a query of the guard's own.
+func (l *Lease) ownFailed(e *expectation, f wire.ErrorFields, body []byte) {
+	switch e.why {
+	case settings, begin:
+		l.failed = slices.Clone(body)
+	case fail:
+		if string(f.Code) != codeBegunFailed {
+			l.failed = slices.Clone(body)
+		}
+	case ask:
+		l.question.failed = true
+	case supply:
+		l.s.stock = without(l.s.stock, e.stocks)
+		l.unsupplied = slices.Clone(body)
+	case sequence:
+		// The client's statement is on its way: it must not be told what others have left.
+		if l.s.memory = mixed; !e.own {
+			l.failed = slices.Clone(body)
+		}
+	}
 }
 
 // queryFailed takes back what a simple query would have changed. Its ReadyForQuery follows. unread: the server could not read it, or it
