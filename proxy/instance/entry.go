@@ -19,6 +19,8 @@ import (
 type Entry struct {
 	Database, User string
 
+	looked uint64 // of the side channel's goroutine: which of its glances was about it last
+
 	mu sync.Mutex
 
 	// guarded by mu

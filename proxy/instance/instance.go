@@ -42,6 +42,7 @@ type Instance struct {
 	running  int          // of the side channel's goroutine: statements that were seen to run
 	named    [2]int       // of the side channel's goroutine: what its name says
 	glimpse  glimpse      // of the side channel's goroutine: of the last look
+	glances  uint64       // of the side channel's goroutine: how many were about other entries than the one before
 
 	knocking chan struct{} // holds the right to log in for no use; see Knock
 

@@ -1,8 +1,10 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,7 +120,7 @@ const originsQuery = `SELECT w.n, ` + originOf + ` FROM ` + entriesFrom
 const entriesFrom = `ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) WITH ORDINALITY
   AS w (d, r, n), pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname OPERATOR(pg_catalog.=) w.d AND r.rolname OPERATOR(pg_catalog.=) w.r`
 
-// lookOnce is how many entries one look is about, unless a client has changed something; the next is about others.
+// lookOnce is how many entries one look is about, unless a client has changed something: those that were looked at longest ago.
 const lookOnce = 256
 
 // look learns over *c what has changed in the server that servers do not say by themselves.
@@ -242,8 +244,12 @@ func (in *Instance) entriesToLookAt(all bool, encoding string) (list []*Entry, c
 		}
 	}
 	if !all && len(list) > lookOnce {
-		// The order of a map is another each time, which is as good as a turn for each.
+		slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.looked, b.looked) })
 		list = list[:lookOnce]
+	}
+	in.glances++
+	for _, e := range list {
+		e.looked = in.glances
 	}
 	return list, true
 }
