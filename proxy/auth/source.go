@@ -20,22 +20,28 @@ type Source struct {
 	command []string
 	cache   time.Duration
 
-	turn chan struct{} // holds one value; who takes it runs the program
+	wait time.Duration // of the program, at most
 
-	mu    sync.Mutex
-	value string    // guarded by mu: what the program said last; empty: nothing that is still good
-	until time.Time // guarded by mu: for how long that is used
+	mu      sync.Mutex
+	value   string    // guarded by mu: what the program said last; empty: nothing that is still good
+	until   time.Time // guarded by mu: for how long that is used
+	running *run      // guarded by mu: of the program; nil: none
+}
+
+// run is one run of the program, for all who wait for it.
+type run struct {
+	done     chan struct{} // closed once the rest is there
+	password string
+	err      error
 }
 
 // NewSource returns a source that reads the first line of a file or, if command is not empty, of what that program writes. The program is run
 // without a shell, one at a time, and its output is used for cache.
 func NewSource(file string, command []string, cache time.Duration) *Source {
-	s := &Source{file: file, command: command, cache: cache, turn: make(chan struct{}, 1)}
-	s.turn <- struct{}{}
-	return s
+	return &Source{file: file, command: command, cache: cache, wait: commandWait}
 }
 
-// commandWait bounds a program: a token that takes longer comes too late for the login that waits for it.
+// commandWait bounds a program: those of clouds take seconds where the processor is scarce, and ask services that may not answer.
 const commandWait = 30 * time.Second
 
 // maxPassword bounds what is read: tokens of clouds have one or two thousand bytes.
@@ -50,7 +56,8 @@ type SourceError struct {
 func (e *SourceError) Error() string { return e.err.Error() }
 func (e *SourceError) Unwrap() error { return e.err }
 
-// Password returns the password, or a *SourceError. fresh: it was got just now, so that to get it again would be of no use.
+// Password returns the password, or a *SourceError. fresh: it was got just now, so that to get it again would be of no use. When ctx ends the program goes on, for
+// who asks next.
 func (s *Source) Password(ctx context.Context) (password string, fresh bool, err error) {
 	if password, fresh, err = s.get(ctx); err != nil {
 		return "", true, &SourceError{len(s.command) > 0, err}
@@ -71,34 +78,45 @@ func (s *Source) get(ctx context.Context) (password string, fresh bool, err erro
 		}
 		return password, true, err
 	}
-	if v := s.kept(); v != "" {
-		return v, false, nil
+	value, r := s.keptOrRun()
+	if value != "" {
+		return value, false, nil
 	}
 	select {
-	case <-s.turn:
-		defer func() { s.turn <- struct{}{} }()
+	case <-r.done:
+		return r.password, true, r.err
 	case <-ctx.Done():
-		return "", true, fmt.Errorf("password command: %w", ctx.Err())
+		return "", true, fmt.Errorf("password command %s has not ended yet: %w", s.command[0], ctx.Err())
 	}
-	if v := s.kept(); v != "" { // somebody else has just got it
-		return v, true, nil
-	}
-	if password, err = s.run(ctx); err != nil {
-		return "", true, fmt.Errorf("password command %s: %w", s.command[0], err)
-	}
-	s.mu.Lock()
-	s.value, s.until = password, time.Now().Add(s.cache)
-	s.mu.Unlock()
-	return password, true, nil
 }
 
-func (s *Source) kept() string {
+// keptOrRun is what the program said, as long as that is good, else its run: the one that is under way, or a new one.
+func (s *Source) keptOrRun() (value string, r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().After(s.until) {
 		s.value = ""
 	}
-	return s.value
+	if s.value == "" && s.running == nil {
+		s.running = &run{done: make(chan struct{})}
+		go s.perform(s.running) // ends with the program, whose time is bounded
+	}
+	return s.value, s.running
+}
+
+// perform is one run.
+func (s *Source) perform(r *run) {
+	defer close(r.done)
+	password, err := s.ask()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = nil
+	if err != nil {
+		r.err = fmt.Errorf("password command %s: %w", s.command[0], err)
+		return
+	}
+	r.password = password
+	s.value, s.until = password, time.Now().Add(s.cache)
 }
 
 // Forget has the next Password get another, unless that has happened since this one was returned: it was refused.
@@ -110,9 +128,9 @@ func (s *Source) Forget(password string) {
 	}
 }
 
-// run runs the program once.
-func (s *Source) run(ctx context.Context) (string, error) {
-	ctx, stop := context.WithTimeout(ctx, commandWait)
+// ask runs the program once.
+func (s *Source) ask() (string, error) {
+	ctx, stop := context.WithTimeout(context.Background(), s.wait)
 	defer stop()
 	cmd := exec.CommandContext(ctx, s.command[0], s.command[1:]...)
 	cmd.WaitDelay = time.Second // a child that keeps its output open

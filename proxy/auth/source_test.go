@@ -55,6 +55,27 @@ func TestCommandIsRunOnceForAWhile(t *testing.T) {
 	}
 }
 
+// TestSlowCommandServesWhoAsksNext: a program that takes longer than one login may wait is run to its end, once, and what it says is used.
+func TestSlowCommandServesWhoAsksNext(t *testing.T) {
+	dir := t.TempDir()
+	path, runs := script(t, "while [ ! -e "+dir+"/go ]; do sleep 0.01; done; echo token")
+	s := NewSource("", []string{path}, time.Hour)
+	for range 2 {
+		ctx, stop := context.WithTimeout(t.Context(), time.Millisecond)
+		_, _, err := s.Password(ctx)
+		stop()
+		if err == nil || !strings.Contains(err.Error(), "has not ended yet") {
+			t.Errorf("in a millisecond: %v", err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, _, err := s.Password(t.Context()); p != "token" || err != nil || count(t, runs) != 1 {
+		t.Errorf("%q %v, run %d times", p, err, count(t, runs))
+	}
+}
+
 func TestCommandFailsInWords(t *testing.T) {
 	fails, _ := script(t, "echo secret; echo no token today >&2; exit 3")
 	empty, _ := script(t, "true")
@@ -64,9 +85,9 @@ func TestCommandFailsInWords(t *testing.T) {
 		"fails": {fails, "exit status 3: \"no token today\""}, "empty": {empty, "no password in it"}, "floods": {floods, "exit status 1"},
 		"hangs": {hangs, "deadline exceeded"}, "missing": {"/nowhere", "no such file"},
 	} {
-		ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		_, _, err := NewSource("", []string{c.path}, time.Hour).Password(ctx)
-		stop()
+		s := NewSource("", []string{c.path}, time.Hour)
+		s.wait = 200 * time.Millisecond
+		_, _, err := s.Password(t.Context())
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", what, err)
 		}

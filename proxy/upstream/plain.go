@@ -21,8 +21,9 @@ func (o *obstacle) Error() string { return o.err.Error() }
 func (o *obstacle) Unwrap() error { return o.err }
 
 const (
-	plainFiles = "The guard has no certificate or key for TLS with the database that it can use (sslrootcert, sslcert, sslkey, sslcrl)."
-	plainNoTLS = "The database does not have TLS, which the guard is told to use (sslmode)."
+	plainFiles  = "The guard has no certificate or key for TLS with the database that it can use (sslrootcert, sslcert, sslkey, sslcrl)."
+	plainSource = "The guard cannot get its own password for the database (upstream_password)."
+	plainNoTLS  = "The database does not have TLS, which the guard is told to use (sslmode)."
 )
 
 // Plain is why a login to the server cannot succeed, for a client: it names no host, user, database or file. Empty: nothing is known that
@@ -32,7 +33,10 @@ func Plain(err error) string {
 	var te *tlsError
 	var dns *net.DNSError
 	var dial *net.OpError
+	var source *auth.SourceError
 	switch {
+	case errors.As(err, &source):
+		return plainSource
 	case errors.As(err, &o):
 		return o.plain
 	case errors.As(err, &te):

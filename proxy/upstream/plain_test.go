@@ -21,6 +21,7 @@ func TestPlainWordsNameNobody(t *testing.T) {
 	secret := "db.internal 10.1.2.3 /etc/ca.crt app_production"
 	expired := x509.CertificateInvalidError{Cert: &x509.Certificate{NotAfter: time.Now()}, Reason: x509.Expired}
 	u := &Upstream{}
+	_, _, missing := auth.NewSource(secret, nil, 0).Password(t.Context())
 	plain := func(err error) error { return fmt.Errorf("login: %w", &tlsError{u.explain(err), plainTLS(err)}) }
 	for what, err := range map[string]error{
 		"authority":  plain(x509.UnknownAuthorityError{}),
@@ -35,6 +36,7 @@ func TestPlainWordsNameNobody(t *testing.T) {
 		"no socket":  &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENOENT)},
 		"no answer":  &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded},
 		"in no time": context.DeadlineExceeded,
+		"password":   missing,
 	} {
 		said := Plain(fmt.Errorf("dial %s: %w", secret, err))
 		if said == "" || !strings.HasSuffix(said, ".") {
