@@ -75,7 +75,7 @@ func (srv *Server) newUsers(before, after *Config) (*users, error) {
 func (srv *Server) newMantle(before, after *Config) (*mantle, error) {
 	now := srv.mantle.Load()
 	switch {
-	case !after.needsTLS():
+	case !after.NeedsTLS():
 		return now, nil // for those who are about to shake hands
 	case now == nil || before.TLS.Files != after.TLS.Files:
 		return srv.readCertificates(after.TLS.Files)

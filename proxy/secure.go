@@ -48,8 +48,8 @@ func (m TLSMode) valid() bool { return m == TLSDefault || slices.Contains(TLSMod
 func (m TLSMode) requires() bool { return m == TLSRequire || m.verifies() }
 func (m TLSMode) verifies() bool { return m == TLSVerifyCA || m == TLSVerifyFull }
 
-// needsTLS is true if clients can come over TLS somewhere.
-func (c *Config) needsTLS() bool {
+// NeedsTLS is true if clients can come over TLS somewhere.
+func (c *Config) NeedsTLS() bool {
 	for _, l := range c.Listen {
 		if c.tlsOf(l) != TLSOff {
 			return true
@@ -67,9 +67,9 @@ func (c *Config) validateTLS(bad func(format string, args ...any)) {
 	switch {
 	case !c.TLS.Mode.valid():
 		bad("tls.mode: %q is not one of %s", c.TLS.Mode, strings.Join(TLSModes, ", "))
-	case c.needsTLS() && f.Cert == "":
+	case c.NeedsTLS() && f.Cert == "":
 		bad("tls.cert: is missing; clients cannot come over TLS without a certificate")
-	case c.needsTLS() && f.Key == "":
+	case c.NeedsTLS() && f.Key == "":
 		bad("tls.key: is missing; tls.cert is of no use without it")
 	case f.ClientCA == "" && slices.ContainsFunc(c.Listen, func(l Listener) bool { return c.tlsOf(l).verifies() }):
 		bad("tls.client_ca: is missing; verify-ca and verify-full need the authorities that vouch for clients")
@@ -88,7 +88,7 @@ func (srv *Server) tlsOf(l *listener) TLSMode {
 
 // loadCertificates reads the certificates, if a listener needs any.
 func (srv *Server) loadCertificates() error {
-	if !srv.cfg().needsTLS() {
+	if !srv.cfg().NeedsTLS() {
 		return nil
 	}
 	c, err := srv.readCertificates(srv.cfg().TLS.Files)

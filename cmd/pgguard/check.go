@@ -38,7 +38,7 @@ func (c *checkCmd) Run(e *env) error {
 	if err := proxy.CheckUsers(f.ToProxy().Auth); err != nil {
 		return usageError{err}
 	}
-	for _, text := range f.Unused() {
+	for _, text := range f.Doubts() {
 		_, _ = fmt.Fprintln(e.err, text)
 	}
 	if _, err = e.out.Write(f.Effective()); err != nil || !c.Connect {

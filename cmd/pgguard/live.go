@@ -60,6 +60,13 @@ func (l *live) begin(first *reading, w io.Writer) *slog.Logger {
 	return l.log
 }
 
+// doubt logs what a configuration can hardly mean.
+func (l *live) doubt(f *config.File) {
+	for _, text := range f.Doubts() {
+		l.log.Warn(text)
+	}
+}
+
 // token is what callers of the pages must know, as of now.
 func (l *live) token() string {
 	if t := l.known.Load(); t != nil {
@@ -132,6 +139,7 @@ func (l *live) turn(by string, next *reading) ([]config.Change, error) {
 		return nil, l.refused(by, err)
 	}
 	l.now.Store(next)
+	l.doubt(next.file)
 	waits := 0
 	for _, c := range changes {
 		if c.When == config.Restart {

@@ -96,9 +96,7 @@ func serve(ctx context.Context, again *live, log *slog.Logger, b *bouncer, take 
 		}
 		defer b.close()
 	}
-	for _, text := range f.Unused() {
-		cfg.Log.Warn(text)
-	}
+	again.doubt(f)
 	traces := newTraces(f)
 	cfg.Spans = traces.spans
 	orders := newOrders(again)

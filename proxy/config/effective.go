@@ -3,10 +3,8 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -26,22 +24,6 @@ func (f *File) Effective() []byte {
 		panic(fmt.Sprintf("config: a File cannot be printed: %v", err))
 	}
 	return out
-}
-
-// Unused are sentences about what is given in upstreams and changes nothing.
-func (f *File) Unused() []string {
-	all := map[string]bool{}
-	for _, text := range f.Upstream.Unused {
-		all["upstream: "+text] = true
-	}
-	for name, db := range f.Databases {
-		for _, text := range db.Upstream.Unused {
-			if !slices.Contains(f.Upstream.Unused, text) {
-				all[join(join("databases", name), "upstream")+": "+text] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(all))
 }
 
 // LearnedDir is where what was learned is kept for a restart, which depends on the user that runs the program: in the

@@ -167,16 +167,8 @@ func (s *Security) own() (pair tls.Certificate, err error) {
 
 // readKey returns the private key of a file in PEM form, without its password. Others must not be able to read the file.
 func readKey(path, password string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
+	if err := paper.KeyFault(path); err != nil {
 		return nil, err
-	}
-	others := fs.FileMode(0o077)
-	if ofRoot(info) {
-		others = 0o037 // root may let a group read it
-	}
-	if info.Mode().Perm()&others != 0 {
-		return nil, fmt.Errorf("%s can be read by others: its mode is %#o; chmod 600 (or, if root owns it, 640)", path, info.Mode().Perm())
 	}
 	text, err := paper.Read(path, paper.Small)
 	if err != nil {
