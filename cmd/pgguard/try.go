@@ -10,6 +10,7 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"time"
 
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
@@ -25,11 +26,14 @@ func tryOut(e *env, f *config.File) error {
 		if files.Cert == "" {
 			continue
 		}
-		if c, err := auth.NewCertificates(files, nil); err != nil {
+		c, err := auth.NewCertificates(files, nil)
+		if err == nil {
+			_, _ = fmt.Fprintf(e.err, "%s: the certificate is for %v, until %s\n", cmp.Or(files.Setting, "tls"), c.Names(), c.Leaf().NotAfter)
+			err = c.Lapsed(time.Now())
+		}
+		if err != nil {
 			failed = true
 			_, _ = fmt.Fprintf(e.err, "%v\n", err)
-		} else {
-			_, _ = fmt.Fprintf(e.err, "%s: the certificate is for %v, until %s\n", cmp.Or(files.Setting, "tls"), c.Leaf().DNSNames, c.Leaf().NotAfter)
 		}
 	}
 	source, users, err := cfg.Passwords()

@@ -105,6 +105,28 @@ func (c *Certificates) Config() *tls.Config { return c.base }
 // Leaf is the certificate in use.
 func (c *Certificates) Leaf() *x509.Certificate { return c.config.Load().Certificates[0].Leaf }
 
+// Lapsed is why no client takes the certificate in use, as of now: it is valid no more, or not yet. nil: it is valid.
+func (c *Certificates) Lapsed(now time.Time) error {
+	leaf, at := c.Leaf(), fmt.Sprintf("%s.cert %s", cmp.Or(c.files.Setting, "tls"), c.files.Cert)
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("%s has expired: it was valid until %s; renew it", at, leaf.NotAfter.UTC().Format(time.DateTime))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("%s is valid from %s on: look at the clock of this machine", at, leaf.NotBefore.UTC().Format(time.DateTime))
+	}
+	return nil
+}
+
+// Names are the names and addresses that the certificate in use is for.
+func (c *Certificates) Names() []string {
+	leaf := c.Leaf()
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
+}
+
 // look reads the files again if they have changed and that was not looked at just now.
 func (c *Certificates) look(now time.Time) {
 	c.mu.Lock()

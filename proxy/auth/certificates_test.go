@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -31,6 +32,24 @@ func TestCertificatesTellOfChangesOnly(t *testing.T) {
 		if err := c.Reload(); err != nil || told != want {
 			t.Errorf("reload %d: told %d times, want %d; %v", i, told, want, err)
 		}
+	}
+}
+
+// TestLapsedCertificatesAreSaid: a certificate that no client takes is used, as PostgreSQL does, and said to be one; it is told for which names and addresses it is.
+func TestLapsedCertificatesAreSaid(t *testing.T) {
+	f, _ := issued(t)
+	c, err := NewCertificates(f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[time.Duration]string{-2 * time.Hour: "look at the clock", 0: "", 2 * time.Hour: "renew it"} {
+		err := c.Lapsed(time.Now().Add(at))
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "tls.cert "+f.Cert)) {
+			t.Errorf("in %s: %v, want %q", at, err, want)
+		}
+	}
+	if got := strings.Join(c.Names(), " "); got != "localhost 10.0.0.5" {
+		t.Errorf("it is for %s", got)
 	}
 }
 
@@ -93,7 +112,7 @@ func issued(t *testing.T) (f Files, renew func()) {
 	f = Files{Cert: filepath.Join(t.TempDir(), "server.crt"), Key: filepath.Join(t.TempDir(), "server.key")}
 	renew = func() {
 		t.Helper()
-		p, err := by.Issue("guard", []string{"localhost"}, time.Now(), time.Hour)
+		p, err := by.Issue("guard", []string{"localhost", "10.0.0.5"}, time.Now(), time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
