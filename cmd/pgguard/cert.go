@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"pgguard/proxy/auth"
@@ -15,6 +17,9 @@ type certCmd struct {
 	Dir   string   `default:"." help:"Where ca.crt, ca.key, server.crt and server.key go. None of them may exist."`
 	Days  int      `default:"365" help:"For how many days they are valid."`
 }
+
+// hostName is a name that a client can look for in a certificate, with a * in the place of its first part or not.
+var hostName = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$`)
 
 // mostDays is a hundred years.
 const mostDays = 36_500
@@ -28,6 +33,11 @@ func (c *certCmd) Run(e *env) error {
 		return usageError{fmt.Errorf("--days: %d is less than 1", c.Days)}
 	} else if c.Days > mostDays {
 		return usageError{fmt.Errorf("--days: %d is more than %d", c.Days, mostDays)}
+	}
+	for _, h := range c.Hosts {
+		if net.ParseIP(h) == nil && !hostName.MatchString(h) {
+			return usageError{fmt.Errorf("%q is no name and no address of a host: give it as clients do, without scheme, port or brackets", h)}
+		}
 	}
 	valid := time.Duration(c.Days) * 24 * time.Hour
 	ca, err := auth.NewAuthority("pgguard cert", valid)
