@@ -182,7 +182,7 @@ func (d *Door) enterAt(ctx context.Context, h *Handshake, at At, kind string) (e
 	h.At, h.kind = at, kind
 	ways := d.Upstream.TLS.ways(at.place)
 	for i, w := range ways {
-		if err = d.logIn(ctx, h, w); err == nil {
+		if err = andBefore(err, d.logIn(ctx, h, w), w); err == nil {
 			h.At.secured = h.Secured()
 			if h.Chooses {
 				chosen := h.At
@@ -193,6 +193,23 @@ func (d *Door) enterAt(ctx context.Context, h *Handshake, at At, kind string) (e
 		if i+1 < len(ways) && !mayTryOther(err, h) {
 			break
 		}
+	}
+	return err
+}
+
+// bareError is why a login has failed twice: over TLS, and then without, where the server refuses whoever comes so.
+type bareError struct{ over, bare error }
+
+func (e *bareError) Error() string { return e.over.Error() + "; without TLS: " + e.bare.Error() }
+
+// Unwrap returns both, first what counts: without TLS it was not even asked for a password.
+func (e *bareError) Unwrap() []error { return []error{e.over, e.bare} }
+
+// andBefore is why a login has failed that was tried in another way before, nil if it has not.
+func andBefore(before, err error, w way) error {
+	var se *Error
+	if before != nil && w == plain && errors.As(err, &se) && se.Code == "28000" {
+		return &bareError{before, err}
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -285,6 +286,29 @@ func TestSecurityFaultsAreNamed(t *testing.T) {
 	}
 	if !strings.Contains(told, "renew it") {
 		t.Errorf("expired: %s", told)
+	}
+}
+
+// TestWhatFailsOverTLSIsNotCoveredUp: with sslmode=prefer a login that fails over TLS is tried without, as libpq does. What a server says that takes nobody
+// without TLS comes last, and tells nothing: what counts, and is told first, is a wrong password, or none, or the fault of TLS itself.
+func TestWhatFailsOverTLSIsNotCoveredUp(t *testing.T) {
+	f := newFiles(t)
+	c := f.cluster(true, "hostssl all keeps all scram-sha-256")
+	f.do(c, "create role keeps login password 'right'")
+	for what, x := range map[string]struct {
+		more string
+		is   func(error) bool
+	}{
+		"wrong password": {"password=wrong", upstream.ForPassword},
+		"no password":    {"", func(err error) bool { return errors.Is(err, auth.ErrNoPassword) }},
+		"wrong CA":       {"password=right sslrootcert=" + filepath.Join(f.dir, "other.crt"), func(err error) bool { return strings.Contains(err.Error(), "sslrootcert") }},
+	} {
+		for _, mode := range []string{"", "sslmode=prefer"} {
+			_, err := logIn(f.dsn(c, "localhost", "user=keeps", x.more, mode))
+			if err == nil || !x.is(err) || !strings.Contains(err.Error(), "without TLS: ") {
+				t.Errorf("%s, %q: %v", what, mode, err)
+			}
+		}
 	}
 }
 
