@@ -17,6 +17,8 @@ import (
 type Error struct {
 	Code, Message string
 	Body          []byte
+
+	told bool // the server was told the password in clear text before
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s (SQLSTATE %s)", e.Message, e.Code) }
@@ -37,7 +39,7 @@ func ParseError(body []byte) *Error {
 	if err != nil {
 		return &Error{Code: "08P01", Message: "malformed error message"}
 	}
-	return &Error{string(f.Code), string(f.Message), body}
+	return &Error{Code: string(f.Code), Message: string(f.Message), Body: body}
 }
 
 // errNoPassword is what a login ends with that the guard has no password for: the words of a password that is wrong, as
@@ -78,15 +80,15 @@ func Classify(err error) error {
 		return &pool.KeyFullError{Err: err, Database: true}
 	case se.Code == "53300":
 		return &pool.TooManyError{Err: err}
-	case ofServer(se.Code):
+	case OfServer(se.Code):
 		return err
 	}
 	return &pool.RejectedError{Err: err}
 }
 
-// ofServer is true for the codes of a server that cannot serve anybody now: it starts or stops, lacks something, lost a
+// OfServer is true for the codes of a server that cannot serve anybody now: it starts or stops, lacks something, lost a
 // connection of its own, or has a fault. 57P04 is of the database, which was dropped; 58P01 of a library that a role or database loads.
-func ofServer(code string) bool {
+func OfServer(code string) bool {
 	switch {
 	case code == "57P04", code == "58P01":
 		return false
@@ -104,10 +106,11 @@ func ofServer(code string) bool {
 // who logs in, not of the server.
 func (e *Error) raised() bool { return bytes.Contains(e.Body, []byte("\x00W")) }
 
-// ForPassword is true for a login that failed for want of the right password.
+// ForPassword is true for a login that failed for want of the right password. A PostgreSQL that has somebody else look at it (PAM, LDAP, RADIUS), as clouds do with
+// their tokens, has another code, and is told it in clear text.
 func ForPassword(err error) bool {
 	var se *Error
-	return errors.As(err, &se) && se.Code == "28P01"
+	return errors.As(err, &se) && (se.Code == "28P01" || se.Code == "28000" && se.told)
 }
 
 // ForStartup is true for a login that failed for what was asked for of the session, which PostgreSQL takes: it is PgBouncer, or one like it.

@@ -2,12 +2,16 @@ package upstream
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgproto3/v2"
 
 	"pgguard/pool"
+	"pgguard/proxy/auth"
 	"pgguard/proxy/pgtest"
 	"pgguard/proxy/wire"
 )
@@ -32,6 +36,42 @@ func TestLastHostsWordCounts(t *testing.T) {
 	var rejected *pool.RejectedError
 	if !ForPassword(err) || !errors.As(Classify(err), &rejected) {
 		t.Errorf("%v is not for the password", err)
+	}
+}
+
+// TestRefusedTokensAreRenewed: where the server has somebody else look at the password, which is told in clear text, as clouds do with tokens, PostgreSQL has
+// another code for one that is wrong. The program that gave it is run again all the same.
+func TestRefusedTokensAreRenewed(t *testing.T) {
+	for what, x := range map[string]struct {
+		asks uint32
+		code string
+		want int
+	}{
+		"by PostgreSQL": {pgproto3.AuthTypeCleartextPassword, "28P01", 2},
+		"by PAM":        {pgproto3.AuthTypeCleartextPassword, "28000", 2},
+		"by pg_hba":     {0, "28000", 1},
+	} {
+		dir := t.TempDir()
+		program, runs := filepath.Join(dir, "program"), filepath.Join(dir, "runs")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\necho run >> "+runs+"\necho token\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		steps := []pgtest.Step{pgtest.RefuseVersions("")}
+		if x.asks != 0 {
+			steps = append(steps, pgtest.Send(&pgproto3.AuthenticationCleartextPassword{}), pgtest.Expect('p', "token"))
+		}
+		d := doorTo(t, pgtest.NewFake(t, append(steps, pgtest.Fatal(x.code, "authentication failed for user \"app\""))...))
+		d.Source = auth.NewSource("", []string{program}, time.Hour)
+		if _, _, err := d.Source.Password(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.LogIn(t.Context(), &Handshake{User: "app", Params: map[string]string{"user": "app"}}); err == nil {
+			t.Error("it was let in")
+		}
+		text, err := os.ReadFile(runs)
+		if n := strings.Count(string(text), "run"); n != x.want || err != nil {
+			t.Errorf("%s: run %d times, want %d; %v", what, n, x.want, err)
+		}
 	}
 }
 

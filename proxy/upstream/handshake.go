@@ -111,7 +111,9 @@ func (h *Handshake) take(typ byte, body []byte) error {
 	case wire.BackendKeyData:
 		return h.key(body)
 	case wire.ErrorResponse:
-		return ParseError(h.masked(body))
+		err := ParseError(h.masked(body))
+		err.told = h.clear
+		return err
 	case wire.ParameterStatus:
 		return h.reported(body)
 	case wire.NoticeResponse:
