@@ -48,6 +48,7 @@ type entrance struct {
 	socket net.Conn // under it
 	hello  *hello
 	inst   *instance.Instance // where its database is; nil: nowhere
+	logsIn bool               // it is this user as whom servers there are logged in to
 	rule   *auth.Rule
 	from   string // where it comes from, as the lobby sees it; empty: this machine, on a socket
 	secret auth.Secret
@@ -96,6 +97,16 @@ func (srv *Server) authenticate(nc, socket net.Conn, h *hello) error {
 func (e *entrance) locate() {
 	if d, _, ok := e.srv.destination(e.hello.database); ok {
 		e.inst = e.srv.instanceFor(d.Upstream)
+		console := e.srv.cfg().Console != nil && IsConsole(e.hello.database)
+		e.logsIn = !console && (d.User == "" || d.User == e.hello.user)
+	}
+}
+
+// teach keeps what the login tells of the user's password for logins to the server, if there are any as this user: what does for the console, or a database whose
+// servers are somebody else's, may be another password than the server's.
+func (e *entrance) teach(told auth.Known) {
+	if e.logsIn {
+		e.inst.Door().Memory.Learn(e.hello.user, told)
 	}
 }
 
@@ -109,8 +120,8 @@ func (e *entrance) known() error {
 		return err
 	}
 	if e.found {
-		if told := e.secret.Know(); e.asked && e.inst != nil && e.secret.Known() && !told.Nothing() {
-			e.inst.Door().Memory.Learn(e.hello.user, told)
+		if e.asked && e.secret.Known() {
+			e.teach(e.secret.Know())
 		}
 		return nil
 	}
@@ -176,9 +187,7 @@ func (e *entrance) password() error {
 		return err
 	}
 	e.srv.users.Load().slow.Right(pair)
-	if e.inst != nil {
-		e.inst.Door().Memory.Learn(e.hello.user, known)
-	}
+	e.teach(known)
 	return nil
 }
 

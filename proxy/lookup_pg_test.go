@@ -8,6 +8,7 @@ import (
 
 	"pgguard/proxy/auth"
 	"pgguard/proxy/instance"
+	"pgguard/proxy/wire"
 )
 
 // TestUsersAreLookedUpAsTheirDatabaseSays: by its own query, by its own user, in a database that may be anywhere; those of others are not looked up, or as it is for all. While
@@ -110,5 +111,73 @@ func TestKnownHasWhoTellsNoPasswordBeKnown(t *testing.T) {
 	}
 	if _, said := comeIn(t, g.addr, "old", "", "d_md5"); said != "" { // its secret does for the server
 		t.Errorf("old: %q", said)
+	}
+}
+
+// TestLoginsThatAreNotTheServersTeachNothing: what lets somebody in to the console, or to a database whose servers are another user's, may be another password than
+// PostgreSQL's. It is not tried there.
+func TestLoginsThatAreNotTheServersTeachNothing(t *testing.T) {
+	c := strict(t, nil)
+	in := direct(t, c)
+	in.want(t, in.query, "create database vault", "", 'I')
+	vault := mustCall(t, address(c), "postgres", "vault")
+	for _, text := range []string{"create table keys (name text, secret text)", "insert into keys values ('app', 'md5' || md5('vaultedapp'))"} {
+		vault.want(t, vault.query, text, "", 'I')
+	}
+	g := newGuard(t, address(c), func(cfg *Config) {
+		own := Lookup{Query: "select secret from public.keys where name = $1", User: "postgres", At: "vault"}
+		cfg.Auth = Auth{Policy: auth.Policy{Method: auth.MethodMD5}, Query: own.Query, QueryUser: own.User, QueryAt: own.At}
+		up, trusting := cfg.Upstream, cfg.Upstream
+		trusting.Database = "d_trust"
+		cfg.Databases = map[string]Database{
+			"d_scram": {Upstream: up, Lookup: Lookup{Query: instance.QueryAuto, At: "d_scram"}}, "forced": {Upstream: trusting, User: "postgres"},
+		}
+		cfg.Console = func(_ *Server, o *Operator) { _, _ = o.Conn.Write(wire.AppendReady(nil, wire.Idle)) }
+		cfg.Admin.Users = []string{"app"}
+	})
+	conn, said := comeIn(t, g.addr, "app", "hunter2", "d_scram")
+	if said != "" {
+		t.Fatal(said)
+	}
+	for _, database := range []string{"forced", "pgguard"} {
+		if _, said := comeIn(t, g.addr, "app", "vaulted", database); said != "" {
+			t.Errorf("%s: %s", database, said)
+		}
+		if _, err := g.Reconnect(""); err != nil {
+			t.Fatal(err)
+		}
+		if got := value(t, conn, "select current_user"); got != "app" {
+			t.Errorf("after a login to %s: %s", database, got)
+		}
+	}
+}
+
+// TestWhatAQueryRefusesIsNotRemembered: a function that says an error of a user refuses him, whatever it said before, and whatever befalls the database then.
+func TestWhatAQueryRefusesIsNotRemembered(t *testing.T) {
+	c := strict(t, nil)
+	in := direct(t, c)
+	for _, text := range []string{
+		"create table locked (name text)",
+		`create function tell(who text) returns table (name text, secret text) language plpgsql as $$ begin
+		   if exists (select from public.locked l where l.name = who) then raise exception 'account is locked'; end if;
+		   return query select rolname::text, rolpassword from pg_authid where rolname = who; end $$`,
+	} {
+		in.want(t, in.query, text, "", 'I')
+	}
+	g := newGuard(t, address(c), func(cfg *Config) {
+		cfg.Auth = Auth{Policy: auth.Policy{Method: auth.MethodSCRAM}, Query: "select * from public.tell($1)", QueryDatabase: "postgres"}
+	})
+	if _, said := comeIn(t, g.addr, "app", "hunter2", "d_scram"); said != "" {
+		t.Fatal(said)
+	}
+	in.want(t, in.query, "insert into locked values ('app')", "", 'I')
+	if _, said := comeIn(t, g.addr, "app", "hunter2", "d_scram"); !strings.HasPrefix(said, "57P03") {
+		t.Errorf("locked: %q", said)
+	}
+	if err := c.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, said := comeIn(t, g.addr, "app", "hunter2", "d_scram"); !strings.HasPrefix(said, "57P03") {
+		t.Errorf("locked, and the database is down: %q", said)
 	}
 }

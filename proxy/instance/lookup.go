@@ -188,14 +188,26 @@ func linger(ctx context.Context, d time.Duration) {
 	}
 }
 
-// remembered is what the database said of a user before.
+// remembered is what the database said of a user before. Where it says something against the question, that counts: so may a function refuse a user.
 func (l *lookups) remembered(user string, cause error) (auth.Secret, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if isAnswer(cause) {
+		delete(l.answers, user)
+	}
 	if s, ok := l.answers[user]; ok {
 		return s, true, nil
 	}
 	return auth.Secret{}, false, cause
+}
+
+// isAnswer is true for an error that is the database's answer, or nobody may ask; false: it cannot be asked now.
+func isAnswer(err error) bool {
+	var said *pgconn.PgError
+	if errors.As(err, &said) {
+		return !upstream.OfServer(said.Code)
+	}
+	return errors.Is(err, errLookup) || errors.Is(err, errNoLookup)
 }
 
 // inquire asks one question, in its turn.
@@ -317,7 +329,10 @@ func readAnswer(rows [][][]byte, user string) (auth.Secret, bool, error) {
 		return auth.Secret{}, false, errLookup
 	}
 	s, err := auth.ParseSecret(string(text))
-	return s, err == nil, err
+	if err != nil {
+		return auth.Secret{}, false, fmt.Errorf("%w: %w", errLookup, err)
+	}
+	return s, true, nil
 }
 
 // userOf is who looks up users.
