@@ -7,11 +7,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"pgguard/proxy/auth"
+	"pgguard/proxy/config"
 	"pgguard/proxy/pgtest"
 )
 
@@ -152,4 +156,77 @@ func shown(t *testing.T, p *papers, addr string) string {
 	}
 	defer func() { _ = c.Close() }()
 	return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
+// TestPrometheusOfTheComposeFileIsLetIn: it comes by the name of a container, with what the compose file puts into its own.
+func TestPrometheusOfTheComposeFileIsLetIn(t *testing.T) {
+	const dir = "../../deploy/container/"
+	var compose struct {
+		Services map[string]struct{ Volumes []string }
+	}
+	var scrape struct {
+		ScrapeConfigs []struct {
+			Authorization struct {
+				CredentialsFile string `yaml:"credentials_file"`
+			}
+			StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+		} `yaml:"scrape_configs"`
+	}
+	readYAML(t, dir+"compose.yaml", &compose)
+	readYAML(t, dir+"prometheus.yaml", &scrape)
+	outside := func(service, inside string) string { // the file that a container has by this path
+		for _, v := range compose.Services[service].Volumes {
+			if from, to, _ := strings.Cut(strings.TrimSuffix(v, ":ro"), ":"); to == inside && inside != "" {
+				return dir + from
+			}
+		}
+		t.Errorf("%s has no file %q", service, inside)
+		return ""
+	}
+	f, err := config.Load(dir+"pgguard.yaml", config.Override{Path: "upstream", Values: []string{"postgres://app@db/app"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newFakeGuard()
+	r := start(t, g, fmt.Sprintf("http: %s\nauth: {insecure: true}\nadmin: {token_file: %s}", addr, outside("pgguard", f.Admin.TokenFile)))
+	<-g.served
+	job := scrape.ScrapeConfigs[0]
+	token, err := os.ReadFile(outside("prometheus", job.Authorization.CredentialsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequest(http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = job.StaticConfigs[0].Targets[0]
+	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("%s is answered %s", request.Host, answer.Status)
+	}
+	r.signals <- syscall.SIGTERM
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// readYAML reads a file into value.
+func readYAML(t *testing.T, path string, value any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.UnmarshalWithOptions(text, value, yaml.AllowDuplicateMapKey()); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
 }
