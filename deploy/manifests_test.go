@@ -343,3 +343,36 @@ func TestNobodyWaitsForAGuardThatHasEnded(t *testing.T) {
 		}
 	}
 }
+
+// TestGuardOfADynoOutlivesTheCommand: Heroku tells all processes to stop at once, and kills what is left after 30 s. So the guard must not send the
+// command's connections away before that; a configuration that somebody names is left alone.
+func TestGuardOfADynoOutlivesTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	guard := filepath.Join(dir, "pgguard")
+	text := "#!/bin/sh\ncase $1 in serve) echo \"$#\" >" + dir + "/words; [ $# -eq 1 ] || cat \"$3\" >" + dir + "/file; exec sleep 20 ;; ready) exec sleep 0.3 ;; esac\n"
+	if err := os.WriteFile(guard, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func(env ...string) string {
+		cmd := exec.Command("sh", "heroku/with-pgguard", "true")
+		cmd.Env = append(append(os.Environ(), "PGGUARD="+guard, "DATABASE_URL=postgres://app@db/app", "TMPDIR="+dir), env...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(read(t, dir+"/words"))
+	}
+	if got := run("PGGUARD_CONFIG=/etc/pgguard.yaml"); got != "1\n" {
+		t.Errorf("serve has %s words", got)
+	}
+	run("PGGUARD_CONFIG=")
+	f, err := config.Parse("file", append(read(t, dir+"/file"), []byte("upstream: postgres://app@db/app\n")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := f.Shutdown; !s.AcceptWhileDraining || s.IdleGrace.Std() < 20*time.Second || s.Grace.Std() >= 30*time.Second {
+		t.Errorf("it drains with %+v", s)
+	}
+	if left, err := filepath.Glob(dir + "/*"); err != nil || len(left) != 3 {
+		t.Errorf("what is left: %q, %v", left, err)
+	}
+}
