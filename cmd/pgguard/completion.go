@@ -61,7 +61,7 @@ func fishCompletion(app *kong.Application) string {
 		fmt.Fprintf(&b, "complete -c pgguard -n __fish_use_subcommand -f -a %s -d %s\n", c.Name, quote(c.Help))
 		for _, f := range flags(c) {
 			value := ""
-			if !f.IsBool() {
+			if takesValue(f) {
 				value = " -r"
 			}
 			fmt.Fprintf(&b, "complete -c pgguard -n '__fish_seen_subcommand_from %s' -l %s%s -d %s\n", c.Name, f.Name, value, quote(f.Help))

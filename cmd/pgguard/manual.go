@@ -30,7 +30,12 @@ SIGTERM, SIGINT
 Transactions are finished, then it ends. A second one ends it at once, but not within a second of the first.
 .TP
 SIGHUP
-Certificates are read again.
+The configuration is read again, with certificates, tokens and files with passwords: all of it, or nothing if something is wrong with it. The log says what has changed, and what needs a restart.
+.TP
+SIGUSR2
+The program is started again, with the same command line, and takes over the addresses and the clients.
+.P
+With \-\-pgbouncer SIGTERM waits until all clients have left, SIGINT for their transactions, SIGQUIT for nothing; SIGUSR1 pauses all databases, and SIGUSR2 resumes them.
 .SH EXIT STATUS
 0 all is well, 1 it failed, 2 wrong usage or a wrong configuration.
 .SH SEE ALSO
@@ -97,11 +102,14 @@ func roffFlag(f *kong.Flag) string {
 	if f.Short != 0 {
 		text = `\fB\-` + string(f.Short) + `\fR, ` + text
 	}
-	if !f.IsBool() {
+	if takesValue(f) {
 		text += `=\fI` + roff(f.FormatPlaceHolder()) + `\fR`
 	}
 	return text
 }
+
+// takesValue is false for a flag that is given alone.
+func takesValue(f *kong.Flag) bool { return !f.IsBool() && !f.IsCounter() }
 
 // roff is a text in which nothing is a command of the page's.
 func roff(text string) string {
