@@ -41,10 +41,13 @@ type block struct{ kind, text string }
 var (
 	aBlock   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	anyLink  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	aCommand = regexp.MustCompile(`(?m)^(?:sudo )?(?:bin/|/)?pgguard ([^#|>\n]*)`)
+	aCommand = regexp.MustCompile(`(?m)^(?:sudo )?(?:systemd-run .*? )?(?:bin/|/)?pgguard ([^#|>\n]*)`)
 	inline   = regexp.MustCompile("`pgguard ([^`>|]*)[^`]*`")
 	aTarget  = regexp.MustCompile("(?m)^(?:sudo )?make ([a-z-]+)")
 	aNamed   = regexp.MustCompile("`make ([a-z-]+)`")
+	aKey     = regexp.MustCompile("`([a-z_]+(?:\\[\\])?(?:\\.[a-zA-Z_]+(?:\\[\\])?)+)`")
+	aMetric  = regexp.MustCompile(`\bpgguard_[a-z_]+[a-z]\b`)
+	variable = regexp.MustCompile(`\bPGGUARD_[A-Z_]+[A-Z]\b`)
 )
 
 func blocks(text string) (all []block) {
@@ -198,6 +201,76 @@ func TestTargetsOfTheHandbookExist(t *testing.T) {
 		}
 	}
 	if n < 10 {
+		t.Errorf("only %d are found", n)
+	}
+}
+
+// places are the keys of the configuration without the marks of lists, and the names of its parts.
+func places(t *testing.T) (keys, parts map[string]bool) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, parts = map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^##+ `(.*)`$").FindAllStringSubmatch(string(page), -1) {
+		key := strings.ReplaceAll(m[1], "[]", "")
+		part, _, _ := strings.Cut(key, ".")
+		keys[key], parts[part] = true, true
+	}
+	return keys, parts
+}
+
+// TestKeysOfTheHandbookExist: what a page calls by the path of a key is one; NAME in it stands for any name, and what is below that has a place of its own.
+func TestKeysOfTheHandbookExist(t *testing.T) {
+	keys, parts := places(t)
+	notKeys := []string{"pool.query"} // node-postgres has it
+	named := regexp.MustCompile(`\.NAME(\..*)?$`)
+	n := 0
+	for page, text := range handbook(t) {
+		for _, m := range aKey.FindAllStringSubmatch(text, -1) {
+			key := named.ReplaceAllString(strings.ReplaceAll(m[1], "[]", ""), "")
+			part, _, _ := strings.Cut(key, ".")
+			if !parts[part] || slices.Contains(notKeys, key) {
+				continue
+			}
+			if n++; !keys[key] {
+				t.Errorf("%s: %s is no key", page, m[1])
+			}
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d are found", n)
+	}
+}
+
+// TestMetricsAndVariablesOfTheHandbookExist as /metrics, and the command line, have them.
+func TestMetricsAndVariablesOfTheHandbookExist(t *testing.T) {
+	golden, err := os.ReadFile("../../proxy/metrics/testdata/metrics.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(string(golden), -1) {
+		metrics[m[1]] = true
+	}
+	variables := map[string]bool{"PGGUARD_WAIT": true, "PGGUARD_PG_BIN": true} // with-pgguard and the tests have them
+	for _, c := range newParser(streams{out: io.Discard, err: io.Discard}).Model.Children {
+		for _, f := range c.Flags {
+			for _, name := range f.Envs {
+				variables[name] = true
+			}
+		}
+	}
+	n := 0
+	for page, text := range handbook(t) {
+		for _, name := range append(aMetric.FindAllString(text, -1), variable.FindAllString(text, -1)...) {
+			if n++; !metrics[name] && !variables[name] {
+				t.Errorf("%s: there is no %s", page, name)
+			}
+		}
+	}
+	if n < 20 {
 		t.Errorf("only %d are found", n)
 	}
 }
