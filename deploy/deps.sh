@@ -131,8 +131,8 @@ missing=${missing# }
 if ! command -v apt-get >/dev/null; then
 	say "missing: $missing. Install it with one of"
 	say "  apt-get install $missing        (Debian, Ubuntu)"
-	say "  brew install $missing           (macOS)"
-	say "  dnf install $(echo "$missing" | sed 's/postgresql/postgresql-server postgresql-contrib/')        (Fedora, Red Hat)"
+	say "  brew install $(echo "$missing" | sed 's/ *libc6-dev//')           (macOS)"
+	say "  dnf install $(echo "$missing" | sed 's/postgresql/postgresql-server postgresql-contrib/; s/libc6-dev/glibc-devel/')        (Fedora, Red Hat)"
 	say "or set PGGUARD_PG_BIN to the directory that holds initdb and postgres."
 	exit 1
 fi
