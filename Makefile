@@ -20,17 +20,7 @@ build:  ## build bin/pgguard and bin/pgguard-bench
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 install: build  ## install the programs, the manual, completions and systemd's units below PREFIX (/usr/local), DESTDIR before it
-	@for p in pgguard pgguard-bench; do install -D -m 0755 bin/$$p $(DESTDIR)$(PREFIX)/bin/$$p; done
-	@mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	bin/pgguard man > $(DESTDIR)$(PREFIX)/share/man/man1/pgguard.1
-	bin/pgguard completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pgguard
-	bin/pgguard completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_pgguard
-	bin/pgguard completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pgguard.fish
-	install -D -m 0644 deploy/pgguard.yaml $(DESTDIR)$(PREFIX)/share/doc/pgguard/pgguard.yaml
-	install -D -m 0644 deploy/systemd/pgguard.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/pgguard.socket
-	@sed 's|/usr/bin/|$(PREFIX)/bin/|' deploy/systemd/pgguard.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/pgguard.service
-	install -D -m 0644 deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pgguard.conf
-	@test -e $(DESTDIR)/etc/pgguard/pgguard.yaml || install -D -m 0644 deploy/systemd/pgguard.yaml $(DESTDIR)/etc/pgguard/pgguard.yaml
+	@DESTDIR=$(DESTDIR) sh deploy/install.sh bin $(PREFIX)
 
 dist:  ## static programs for three platforms, packages, SBOMs and checksums, in dist/
 	sh deploy/dist.sh dist $(VERSION)
