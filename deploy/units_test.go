@@ -59,6 +59,7 @@ func TestUnitGivesTheGuardItsTime(t *testing.T) {
 	u := unit(t, "systemd/pgguard.service")
 	for key, want := range map[string]string{
 		"Type": "notify", "NotifyAccess": "main", "RestartPreventExitStatus": "2", "NoNewPrivileges": "yes", "User": "pgguard",
+		"Restart": "always", "StartLimitIntervalSec": "0", // else systemd gives up after five failures in ten seconds
 		"ExecStart": "/usr/bin/pgguard serve -c /etc/pgguard/pgguard.yaml",
 	} {
 		if u[key] != want {
@@ -87,7 +88,7 @@ func TestNixosModuleHasTheUnit(t *testing.T) {
 		nix[m[1]] = strings.NewReplacer("true", "yes").Replace(value)
 	}
 	u := unit(t, "systemd/pgguard.service")
-	other := []string{"Description", "Documentation", "After", "Wants", "WantedBy", "Environment", "ExecStart", "ExecReload", "EnvironmentFile"}
+	other := []string{"Description", "Documentation", "After", "Wants", "WantedBy", "Environment", "ExecStart", "ExecReload", "EnvironmentFile", "StartLimitIntervalSec"}
 	for key, want := range u {
 		if got := nix[key]; got != want && !slices.Contains(other, key) {
 			t.Errorf("%s is %q in the unit and %q in the module", key, want, got)
