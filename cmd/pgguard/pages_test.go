@@ -187,7 +187,7 @@ func TestPrometheusOfTheComposeFileIsLetIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := freeAddr()
+	addr, err := pgtest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
