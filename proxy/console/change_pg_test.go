@@ -61,11 +61,12 @@ func waits(n int) func(rows []map[string]any) bool {
 // TestPauseWaitsForTransactionsAndHoldsClients: what is under way ends by itself, nothing else begins, nobody is refused however short his class's
 // patience is, the database has no connection of a client's then, and everybody goes on at RESUME, those who came meanwhile, too.
 func TestPauseWaitsForTransactionsAndHoldsClients(t *testing.T) {
+	const longest = 300 * time.Millisecond // a login at RESUME takes less, on a loaded machine, too
 	cluster := pgtest.New(t, pgtest.Options{})
 	for _, name := range []string{"", " postgres"} {
 		_, address, _ := guarded(t, cluster.URL("postgres"), func(c *proxy.Config) {
 			for i := range c.Pool.Classes {
-				c.Pool.Classes[i].MaxWait = 50 * time.Millisecond
+				c.Pool.Classes[i].MaxWait = longest
 			}
 		})
 		k, other := connectOps(t, address), connectOps(t, address)
@@ -93,7 +94,7 @@ func TestPauseWaitsForTransactionsAndHoldsClients(t *testing.T) {
 		late := connect(t, address, "postgres", "late") // what a client is told is known
 		lateWaits := background(late, "select 4")
 		await(t, other, "show pools", waits(2))
-		for end := time.Now().Add(150 * time.Millisecond); time.Now().Before(end); { // three times the longest wait
+		for end := time.Now().Add(3 * longest); time.Now().Before(end); {
 			still(t, "a client of a paused database", waiting)
 			still(t, "a client of a paused database", lateWaits)
 			ask(t, other, "show version")
