@@ -37,6 +37,7 @@ func newGuard(t *testing.T, server string, set func(*Config)) *guard {
 // newGuardAfter is newGuard with something to be done between Listen and Serve.
 func newGuardAfter(t *testing.T, server string, set func(*Config), before func(*Server) error) *guard {
 	t.Helper()
+	t.Setenv("PGGUARD_TEST_ALONE", "1") // which no parallel test may: goroutines of others would be taken for this guard's
 	leaks := []goleak.Option{
 		goleak.IgnoreCurrent(),
 		// Of other guards of the same test: it is another one each second. Close waits for its own.

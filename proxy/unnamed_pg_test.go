@@ -167,7 +167,6 @@ func TestUnnamedStatementAnsweredInPlace(t *testing.T) {
 	for _, mode := range []PoolMode{PoolModeTransaction, PoolModeSession} {
 		for _, text := range []string{"", "-- nothing", "begin", "commit"} {
 			t.Run(fmt.Sprintf("%v/%q", mode, text), func(t *testing.T) {
-				t.Parallel()
 				g := narrow(t, 1, func(c *Config) { c.Mode = mode })
 				batch := say("Z", parse("", text), bound("", ""), execute("", 0), msgSync)
 				same(t, g, batch, say("t", describe('S', ""), msgFlush), say("Z", msgSync), say("Z", simple("rollback")))
