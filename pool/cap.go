@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -192,6 +193,20 @@ func spare(most int) int {
 
 // limitedLocked says whether there may be less servers of a user or a database than the cap allows.
 func (p *Pool) limitedLocked() bool { return p.bounded || len(p.caps.Users)+len(p.caps.Databases) > 0 }
+
+// Limited says whether somebody waits for a server that the limit of a user or a database, as the server told it last, may not allow. Any goroutine may
+// call it.
+func (p *Pool) Limited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.caps.Users)+len(p.caps.Databases) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(p.list, func(k *Key) bool {
+		n, _ := p.waitingLocked(k)
+		return n > 0 && !p.allowedLocked(k)
+	})
+}
 
 // Keepable returns how many servers clients may keep between their transactions: half of all that there may be now, those that another process has too,
 // since its clients come here with what they keep; but one is left for who keeps none. Any goroutine may call it.

@@ -143,3 +143,37 @@ func TestTooManyClientsForTwoSecondsCostsAFewSeconds(t *testing.T) {
 	wg.Wait()
 	g.atRest(t)
 }
+
+// TestRaisedConnectionLimitIsUsed: who waits because a role or a database has as many connections as it may have is served soon after it may have more.
+func TestRaisedConnectionLimitIsUsed(t *testing.T) {
+	for name, c := range map[string]struct{ user, database, least, most string }{
+		"role":     {"few", "postgres", "alter role few connection limit 1", "alter role few connection limit 5"},
+		"database": {"many", "small", "alter database small connection limit 1", "alter database small connection limit 5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := pgtest.New(t, pgtest.Options{})
+			admin := direct(t, cl)
+			for _, text := range []string{"create role few login", "create role many login", "create database small", c.least} {
+				admin.want(t, admin.query, text, "", 'I')
+			}
+			g := newGuard(t, address(cl), impatient(time.Minute))
+			g.measured(t)
+			first, second := mustCall(t, g.addr, c.user, c.database), mustCall(t, g.addr, c.user, c.database)
+			first.want(t, first.query, "begin; select 1", "", 'T')
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				second.want(t, second.query, "select 2", "", 'I')
+			}()
+			eventually(t, "the second waits", func() bool { return g.pool().Classes[0].Waiting == 1 })
+			admin.want(t, admin.query, c.most, "", 'I')
+			select {
+			case <-served:
+			case <-time.After(5 * time.Second):
+				t.Error("not served 5 s after the limit was raised")
+				first.want(t, first.query, "commit", "", 'I')
+				<-served
+			}
+		})
+	}
+}

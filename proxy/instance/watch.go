@@ -15,7 +15,7 @@ import (
 // How often the server's limits are read, and how often a database that cannot be reached is tried.
 const (
 	capsEvery  = 60 * time.Second
-	capsSoon   = 2 * time.Second // while others have more of the server's connections than are left to them
+	capsSoon   = 2 * time.Second // while others have more of the server's connections than are left to them, or one of its limits keeps somebody waiting
 	pauseFirst = 250 * time.Millisecond
 	pauseLast  = 2 * time.Second // what a server that comes back is missed at most; a login that fails costs it a process
 	watchLimit = 5 * time.Second // for one look at the server
@@ -29,7 +29,10 @@ const reserveShare = 0.2
 const ApplicationName = "pgguard"
 
 // schedule is when the side channel does next what it does less often than it looks.
-type schedule struct{ limits, sample time.Time }
+type schedule struct {
+	limits, sample time.Time
+	pressed        time.Time // the limits, if one of them is in the way
+}
 
 // pauseUntil is how long the side channel waits before it looks again, if its next sample is due then.
 func (in *Instance) pauseUntil(sample time.Time) time.Duration {
@@ -157,13 +160,13 @@ func (in *Instance) observe(ctx context.Context, c **pgx.Conn, due *schedule) er
 		in.Catalog(in.database()).Changed(nil)
 	}
 	now := time.Now()
-	if !now.Before(due.limits) {
+	if !now.Before(due.limits) || !now.Before(due.pressed) && in.Pool.Limited() {
 		caps, pressed, err := in.readCaps(ctx, *c)
 		if err != nil {
 			return err
 		}
-		if due.limits = now.Add(capsEvery); pressed {
-			due.limits = now.Add(capsSoon)
+		if due.limits, due.pressed = now.Add(capsEvery), now.Add(capsSoon); pressed {
+			due.limits = due.pressed
 		}
 		if most := in.cfg().MostServers; most > 0 {
 			caps.Total = min(caps.Total, most)
