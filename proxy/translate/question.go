@@ -59,10 +59,18 @@ var residueQueries = []struct {
 		`FROM pg_catalog.pg_prepared_statements WHERE pg_catalog.left(name, 10) OPERATOR(pg_catalog.<>) '` + StatementPrefix + `'`},
 }
 
+// bodyOf is SQL for the body of the function p, NULL for one that PostgreSQL keeps as a tree (BEGIN ATOMIC) and that leaves nothing by itself. To write down a tree takes a
+// lock on each table in it, which somebody else may have for as long as a migration lasts.
+const bodyOf = `CASE WHEN p.prosqlbody IS NULL THEN p.prosrc WHEN p.prosqlbody::pg_catalog.text OPERATOR(pg_catalog.~) (SELECT pg_catalog.concat(':relid ', ` +
+	`'pg_catalog.pg_settings'::pg_catalog.regclass::pg_catalog.oid, ' |', (` + leavers + `))) THEN pg_catalog.pg_get_function_sqlbody(p.oid) END`
+
+// leavers is SQL for what matches the tree of what calls a function of PostgreSQL's own that leaves something.
+const leavers = `SELECT ':funcid (' OPERATOR(pg_catalog.||) pg_catalog.string_agg(c.oid::pg_catalog.text, '|') OPERATOR(pg_catalog.||) ') ' FROM pg_catalog.pg_proc c ` +
+	`WHERE c.pronamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid AND c.proname OPERATOR(pg_catalog.~) '^(set_config|pg_(try_)?advisory_(un)?lock)'`
+
 // functionsQuery reads the bodies of the functions that may change a custom setting. Longer ones are not read to their
 // end, which makes them opaque.
-const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT CASE WHEN prosqlbody IS NULL THEN prosrc ` +
-	`ELSE pg_catalog.pg_get_function_sqlbody(oid) END AS body FROM pg_catalog.pg_proc ` +
+const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT ` + bodyOf + ` AS body FROM pg_catalog.pg_proc p ` +
 	`WHERE prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[])) f ` +
 	`WHERE body OPERATOR(pg_catalog.~*) 'set_config|\mset\s+(session\s+|local\s+)?["a-z_0-9]+\.|''\s*set\s'`
 
@@ -71,7 +79,7 @@ const functionsQuery = `SELECT 'f', '', pg_catalog.left(body, 4000) FROM (SELECT
 const unseenQuery = `SELECT 'h', u.name, u.way FROM (WITH RECURSIVE f AS MATERIALIZED (SELECT p.oid, p.proname::pg_catalog.text AS name, ` +
 	`p.pronargs OPERATOR(pg_catalog.>) 0 AND p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults OPERATOR(pg_catalog.<=) 1 AND EXISTS (SELECT FROM pg_catalog.pg_type t ` +
 	`WHERE t.oid OPERATOR(pg_catalog.=) p.proargtypes[0] AND t.typtype OPERATOR(pg_catalog.=) ANY ('{c,d,p}'::pg_catalog."char"[])) AS single, ` +
-	`CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE pg_catalog.pg_get_function_sqlbody(p.oid) END AS body FROM pg_catalog.pg_proc p ` +
+	`coalesce(` + bodyOf + `, '') AS body FROM pg_catalog.pg_proc p ` +
 	`WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND (p.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) OR p.prokind OPERATOR(pg_catalog.=) 'a'::pg_catalog."char")), ` +
 	`leaves AS (SELECT f.oid, f.name, f.single, f.body FROM f ` +
 	`WHERE pg_catalog.regexp_replace(f.body, '` + setsLocally + `', ' ', 'gi') OPERATOR(pg_catalog.~*) '` + leavesSomething + `' ` +
@@ -87,8 +95,7 @@ const unseenQuery = `SELECT 'h', u.name, u.way FROM (WITH RECURSIVE f AS MATERIA
 	`UNION ALL SELECT 2606::pg_catalog.oid, oid, conbin::pg_catalog.text FROM pg_catalog.pg_constraint WHERE conbin IS NOT NULL ` +
 	`UNION ALL SELECT 2620::pg_catalog.oid, oid, tgqual::pg_catalog.text FROM pg_catalog.pg_trigger WHERE tgqual IS NOT NULL ` +
 	`UNION ALL SELECT 3256::pg_catalog.oid, oid, pg_catalog.concat(polqual::pg_catalog.text, polwithcheck::pg_catalog.text) FROM pg_catalog.pg_policy) e ` +
-	`WHERE e.tree OPERATOR(pg_catalog.~) (SELECT ':funcid (' OPERATOR(pg_catalog.||) pg_catalog.string_agg(p.oid::pg_catalog.text, '|') OPERATOR(pg_catalog.||) ') ' FROM pg_catalog.pg_proc p ` +
-	`WHERE p.pronamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid AND p.proname OPERATOR(pg_catalog.~) '^(set_config|pg_(try_)?advisory_(un)?lock)')) u`
+	`WHERE e.tree OPERATOR(pg_catalog.~) (` + leavers + `)) u`
 
 // Regular expressions without a backslash, which standard_conforming_strings may give another meaning.
 const (
