@@ -82,7 +82,8 @@ const unseenQuery = `SELECT 'h', u.name, u.way FROM (WITH RECURSIVE f AS MATERIA
 	`coalesce(` + bodyOf + `, '') AS body FROM pg_catalog.pg_proc p ` +
 	`WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND (p.prolang OPERATOR(pg_catalog.<>) ALL ('{12,13}'::pg_catalog.oid[]) OR p.prokind OPERATOR(pg_catalog.=) 'a'::pg_catalog."char")), ` +
 	`leaves AS (SELECT f.oid, f.name, f.single, f.body FROM f ` +
-	`WHERE pg_catalog.regexp_replace(f.body, '` + setsLocally + `', ' ', 'gi') OPERATOR(pg_catalog.~*) '` + leavesSomething + `' ` +
+	`WHERE f.body OPERATOR(pg_catalog.~*) '` + leavesByName + `' OR f.body OPERATOR(pg_catalog.~*) '` + leavesByStatement + `' ` +
+	`OR CASE WHEN f.body OPERATOR(pg_catalog.~*) 'set_config' THEN pg_catalog.regexp_replace(f.body, '` + setsLocally + `', ' ', 'gi') OPERATOR(pg_catalog.~*) 'set_config' END ` +
 	`UNION SELECT f.oid, f.name, f.single, '' FROM leaves l, f WHERE CASE WHEN l.name OPERATOR(pg_catalog.~) '^[[:alnum:]_]+$' ` +
 	`THEN f.body OPERATOR(pg_catalog.~*) ('[[:<:]]' OPERATOR(pg_catalog.||) l.name OPERATOR(pg_catalog.||) '[[:>:]]') ELSE pg_catalog.strpos(f.body, l.name) OPERATOR(pg_catalog.>) 0 END ` +
 	`OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid AND d.refobjid OPERATOR(pg_catalog.=) l.oid ` +
@@ -101,10 +102,10 @@ const unseenQuery = `SELECT 'h', u.name, u.way FROM (WITH RECURSIVE f AS MATERIA
 const (
 	// setsLocally matches a call of set_config that leaves nothing behind its transaction.
 	setsLocally = `set_config[[:space:]]*[(]([^();]|[(]([^();]|[(][^();]*[)])*[)])*,[[:space:]]*true[[:space:]]*[)]`
-	// leavesSomething matches the body of a function, in any language, that may leave something in its session.
-	leavesSomething = `set_config|advisory_(lock|unlock)|update[[:space:]]+(pg_catalog[.])?pg_settings|` +
-		`create[[:space:]]+(or[[:space:]]+replace[[:space:]]+)?((global|local)[[:space:]]+)?temp|into[[:space:]]+temp|pg_temp|with[[:space:]]+hold|` +
-		`(^|;|''|[$]|>>|[(=,+][[:space:]]*["` + "`" + `]|[[:<:]](begin|atomic|then|else|loop)[[:>:]])([[:space:]]|--[^` + "\n" + `]*` + "\n" + `|/[*]([^*]|[*]+[^*/])*[*]+/)*` +
+	// leavesByName and leavesByStatement match the body of a function, in any language, that may leave something in its session. Both in one take several times as long.
+	leavesByName = `advisory_(lock|unlock)|update[[:space:]]+(pg_catalog[.])?pg_settings|` +
+		`create[[:space:]]+(or[[:space:]]+replace[[:space:]]+)?((global|local)[[:space:]]+)?temp|into[[:space:]]+temp|pg_temp|with[[:space:]]+hold`
+	leavesByStatement = `(^|;|''|[$]|>>|[(=,+][[:space:]]*["` + "`" + `]|[[:<:]](begin|atomic|then|else|loop)[[:>:]])([[:space:]]|--[^` + "\n" + `]*` + "\n" + `|/[*]([^*]|[*]+[^*/])*[*]+/)*` +
 		`((reset|discard|listen|unlisten|load|prepare|deallocate)[[:space:]"]|set[[:space:]]+(?![[:space:]]*(local|constraints|transaction)[[:space:]]))`
 )
 
@@ -221,6 +222,9 @@ func (l *Lease) ask(q *question, again int) []byte {
 	if again >= patiently { // up to the Sync it is one transaction
 		out = appendAsked(out, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout')`)
 		out = appendAsked(out, `SET LOCAL statement_timeout = 0`)
+	}
+	if q.unseen { // up to the Sync, too: what is read once is not worth compiling
+		out = appendAsked(out, `SELECT 'n', '', pg_catalog.set_config('jit', 'off', true)`)
 	}
 	for _, p := range q.roles { // up to the Sync, too
 		value := "none"
