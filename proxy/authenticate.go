@@ -179,6 +179,7 @@ func (e *entrance) password() error {
 	if err := e.find(); err != nil {
 		return err
 	}
+	e.linger()
 	known, err := e.converse()
 	switch {
 	case errors.Is(err, auth.ErrWrong):
@@ -259,6 +260,20 @@ func (e *entrance) find() error {
 	}
 	e.secret = secret
 	return nil
+}
+
+// linger has who is in the configuration be asked no sooner than who is looked up: how long it takes would tell who is. Who comes to the console is not kept from it.
+func (e *entrance) linger() {
+	if !e.found || e.asked || IsConsole(e.hello.database) {
+		return
+	}
+	in, how, err := e.srv.lookupFor(e.hello.database, e.inst)
+	if err != nil || in == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(e.srv.ctx, e.srv.cfg().LoginTimeout)
+	defer stop()
+	in.Linger(ctx, how)
 }
 
 // converse asks in the way that fits the method and the secret. Who has none is asked as others are.

@@ -475,8 +475,12 @@ func TestUnknownUsersAreAnsweredAsSlowlyAsOthers(t *testing.T) {
 	c := strict(t, nil)
 	run(t, c, "create function slowly(name text) returns text language plpgsql security definer as $$ begin perform pg_sleep(0.1);"+
 		" return (select rolpassword from pg_authid where rolname = name); end $$")
-	g := newGuard(t, address(c), func(cfg *Config) { asks(auth.MethodSCRAM)(cfg); cfg.Auth.Query = "select public.slowly($1)" })
-	for _, user := range []string{"app", "nobody", "nobody", "nobody", "app"} {
+	g := newGuard(t, address(c), func(cfg *Config) {
+		asks(auth.MethodSCRAM)(cfg)
+		cfg.Auth.Query = "select public.slowly($1)"
+		cfg.Auth.Users = map[string]User{"named": {Secret: auth.Plain("hunter2")}}
+	})
+	for _, user := range []string{"app", "nobody", "nobody", "nobody", "app", "named"} {
 		start := time.Now()
 		challengeOf(t, g.addr, user)
 		if took := time.Since(start); took < 90*time.Millisecond {

@@ -178,6 +178,18 @@ func (in *Instance) Secret(ctx context.Context, how Lookup, user string) (secret
 	return q.secret, q.found, nil
 }
 
+// Linger waits as long as the last look-up in this way took, at most until ctx ends.
+func (in *Instance) Linger(ctx context.Context, how Lookup) {
+	l := in.lookupsOf(how)
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	took := l.took
+	l.mu.Unlock()
+	linger(ctx, took)
+}
+
 // linger waits, at most until ctx ends.
 func linger(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
