@@ -404,6 +404,9 @@ func (e *entrance) ask(m interface {
 	if !e.srv.spoke(e.socket) {
 		return nil, errCrowded
 	}
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("it leaves when it is asked for its password: %w", err)
+	}
 	return body, err
 }
 

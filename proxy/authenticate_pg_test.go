@@ -346,6 +346,35 @@ func TestFailedLoginsAreSlowedAndNotLockedOut(t *testing.T) {
 	}
 }
 
+// TestLogNamesWhoIsNotAdmitted: the answer to a client names nobody, or not all; whom it is about is in the log.
+func TestLogNamesWhoIsNotAdmitted(t *testing.T) {
+	g, log := loggedGuard(t, func(cfg *Config) {
+		asks(auth.MethodSCRAM)(cfg)
+		cfg.Auth.Policy.Rules = []auth.Rule{{Users: []string{"barred"}, Method: auth.MethodReject}}
+	})
+	for user, want := range map[string]string{"barred": "auth.rules reject", "stranger": "no such user"} {
+		if _, said := comeIn(t, g.addr, user, "guess", "shop"); said == "" {
+			t.Errorf("%s is let in", user)
+		}
+		lines := log.lines(t, "client not admitted")
+		line := lines[len(lines)-1]
+		if said, _ := line["error"].(string); line["user"] != user || line["database"] != "shop" || !strings.Contains(said, want) {
+			t.Errorf("%s: logged %v", user, line)
+		}
+	}
+	p := dial(t, g.addr)
+	p.write(startup(wire.Version30, "user", "shy", "database", "shop"))
+	p.read("R")
+	if err := p.nc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "logged", func() bool {
+		lines := log.lines(t, "client not admitted")
+		line := lines[len(lines)-1]
+		return line["user"] == "shy" && line["error"] == "it leaves when it is asked for its password: EOF"
+	})
+}
+
 // TestUnknownUsersAreAskedLikeOthers: with the same salt each time, in the same words, for as many iterations.
 func TestUnknownUsersAreAskedLikeOthers(t *testing.T) {
 	c := strict(t, nil)

@@ -342,7 +342,11 @@ func (srv *Server) clientFailed(s *session, nc net.Conn, err error) {
 		tell, untold = srv.denials.allow(time.Now())
 	}
 	if tell { // handed over before the client knows; when it is written is the log's affair
-		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), "client", nc.RemoteAddr().String(), "error", err, "untold", untold)
+		about := []any{"client", nc.RemoteAddr().String()}
+		if u := (*unadmitted)(nil); errors.As(err, &u) {
+			about, err = append(about, "database", u.hello.database, "user", u.hello.user), u.err
+		}
+		srv.log.Info(srv.farewell("client not admitted", errorWords(err), s.since), append(about, "error", err, "untold", untold)...)
 		if logged := srv.cfg().Logged; logged != nil {
 			logged()
 		}

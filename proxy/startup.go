@@ -94,6 +94,23 @@ func (srv *Server) logClientIn(s *session, nc net.Conn, l *listener) (run func(*
 		return nil, err
 	}
 	h.cover = coverOf(nc, shown)
+	if run, err = srv.logGreeterIn(s, nc, socket, l, h); err != nil {
+		return nil, &unadmitted{h, err}
+	}
+	return run, nil
+}
+
+// unadmitted is why somebody does not come in who has said who he is.
+type unadmitted struct {
+	hello *hello
+	err   error
+}
+
+func (u *unadmitted) Error() string { return u.err.Error() }
+func (u *unadmitted) Unwrap() error { return u.err }
+
+// logGreeterIn is logClientIn for who has said who he is, over a socket.
+func (srv *Server) logGreeterIn(s *session, nc, socket net.Conn, l *listener, h *hello) (run func(*session), err error) {
 	if err := srv.tlsOf(l).identify(h); err != nil {
 		return nil, err
 	}
