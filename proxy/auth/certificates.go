@@ -127,9 +127,12 @@ func (c *Certificates) Names() []string {
 	return names
 }
 
-// look reads the files again if they have changed and that was not looked at just now.
+// look reads the files again if they have changed and that was not looked at just now. Who comes while somebody reads them, which a disk or a long list of
+// revoked certificates may hold up, goes by what is in use.
 func (c *Certificates) look(now time.Time) {
-	c.mu.Lock()
+	if !c.mu.TryLock() {
+		return
+	}
 	defer c.mu.Unlock()
 	if now.Sub(c.looked) < lookEvery {
 		return

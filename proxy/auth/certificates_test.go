@@ -35,6 +35,31 @@ func TestCertificatesTellOfChangesOnly(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForFilesThatAnotherReads: one handshake reads files that have changed; those beside it go by what is in use, however long that takes.
+func TestNobodyWaitsForFilesThatAnotherReads(t *testing.T) {
+	f, renew := issued(t)
+	reads, goOn := make(chan struct{}), make(chan struct{})
+	c, err := NewCertificates(f, func(error) { close(reads); <-goOn })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.looked = time.Time{}
+	renew()
+	done := make(chan struct{})
+	go func() { defer close(done); c.look(time.Now()) }()
+	<-reads
+	beside := make(chan struct{})
+	go func() { defer close(beside); handshake(t, c.Config(), &tls.Config{InsecureSkipVerify: true}) }()
+	select {
+	case <-beside:
+	case <-time.After(10 * time.Second):
+		t.Error("a handshake waits for who reads the files")
+	}
+	close(goOn)
+	<-done
+	<-beside
+}
+
 // TestLapsedCertificatesAreSaid: a certificate that no client takes is used, as PostgreSQL does, and said to be one; it is told for which names and addresses it is.
 func TestLapsedCertificatesAreSaid(t *testing.T) {
 	f, _ := issued(t)
