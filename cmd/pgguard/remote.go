@@ -8,17 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
 	"time"
 
+	"pgguard/proxy"
 	"pgguard/proxy/paper"
 )
 
 // remote is the pages of a guard that runs.
 type remote struct {
-	HTTP        string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL."`
+	HTTP        string `name:"http" env:"PGGUARD_HTTP" default:"127.0.0.1:9432" placeholder:"ADDR" help:"Address of the pages of a running pgguard, host:port or a URL; without https:// it is asked over TLS if --ca is given, or --token-file for another machine."`
 	remoteTrust `embed:""`
 }
 
@@ -35,7 +37,7 @@ const maxPage = 64 << 20
 func (r *remote) request(ctx context.Context, path string) (*http.Request, error) {
 	base := r.HTTP
 	if !strings.Contains(base, "://") {
-		base = "http://" + base
+		base = r.scheme() + base
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(base, "/")+path, nil)
 	if err != nil {
@@ -49,6 +51,16 @@ func (r *remote) request(ctx context.Context, path string) (*http.Request, error
 		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	}
 	return request, nil
+}
+
+// scheme is that of an address without one: TLS where there is something to look for in a certificate, or a token would cross the network.
+func (r *remote) scheme() string {
+	host, _, err := net.SplitHostPort(r.HTTP)
+	near := err != nil || host == "" || proxy.IsLoopback(host) || net.ParseIP(host).IsUnspecified()
+	if r.CA != "" || r.TokenFile != "" && !near {
+		return "https://"
+	}
+	return "http://"
 }
 
 // client is for pages over TLS or without.

@@ -48,3 +48,25 @@ func TestRemotePagesOverTLSWithAToken(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensCrossTheNetworkOverTLS: who leaves out https:// does not tell everybody on the way the token. http:// is his word.
+func TestTokensCrossTheNetworkOverTLS(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		at, ca, token, want string
+	}{
+		{"guard.internal:9432", "", token, "https"}, {"10.0.0.5:9432", "", token, "https"}, {"guard.internal:9432", "", "", "http"},
+		{"http://guard.internal:9432", "", token, "http"}, {"https://guard.internal:9432", "", "", "https"},
+		{"127.0.0.1:9432", "", token, "http"}, {"localhost:9432", "", token, "http"}, {"[::1]:9432", "", token, "http"}, {":9432", "", token, "http"},
+		{"0.0.0.0:9432", "", token, "http"}, {"127.0.0.1:9432", "ca.crt", "", "https"},
+	} {
+		r := &remote{HTTP: x.at, remoteTrust: remoteTrust{CA: x.ca, TokenFile: x.token}}
+		request, err := r.request(t.Context(), "/x")
+		if err != nil || request.URL.Scheme != x.want {
+			t.Errorf("%+v: %v, %v", x, request, err)
+		}
+	}
+}
