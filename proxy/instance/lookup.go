@@ -178,14 +178,17 @@ func (in *Instance) Secret(ctx context.Context, how Lookup, user string) (secret
 	return q.secret, q.found, nil
 }
 
-// Linger waits as long as the last look-up in this way took, at most until ctx ends.
+// longestLinger bounds the wait of who need not be looked up: a database that was slow once, whoever was asked for, must not hold up every login from then on.
+const longestLinger = 100 * time.Millisecond
+
+// Linger waits as long as the last look-up in this way took, but not long, and at most until ctx ends.
 func (in *Instance) Linger(ctx context.Context, how Lookup) {
 	l := in.lookupsOf(how)
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
-	took := l.took
+	took := min(l.took, longestLinger)
 	l.mu.Unlock()
 	linger(ctx, took)
 }
