@@ -90,7 +90,7 @@ func (j *Judge) choose(found []finding) Verdict {
 		v.Since = j.begun[cause(v.Cause)]
 		return v
 	case stands:
-		return j.now
+		return j.still(found)
 	case best >= 0:
 		v := found[best].Verdict
 		v.Since = j.begun[cause(v.Cause)]
@@ -101,6 +101,18 @@ func (j *Judge) choose(found []finding) Verdict {
 		v.Since = j.now.Since
 	}
 	return v
+}
+
+// still is the verdict that stands, as this look shows it; where it shows it not, as it was said last.
+func (j *Judge) still(found []finding) Verdict {
+	for i := range found {
+		if found[i].Cause == j.now.Cause {
+			v := found[i].Verdict
+			v.Since = j.now.Since
+			return v
+		}
+	}
+	return j.now
 }
 
 // times is how many bits are set.

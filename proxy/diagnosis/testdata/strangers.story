@@ -80,3 +80,37 @@ statement print=1 calls=4 took=900us
 statement print=2 calls=4 took=600us
 ----
 Nothing is wrong: 0 of 10 that may run do, and nobody waits.
+
+# What explains more, and is no worse, is not said in the place of what stands; but that has the numbers of now.
+now n=20
+statement print=1 called="select orders" calls=100 took=10ms
+----
+Nothing is wrong: 0 of 10 that may run do, and nobody waits.
+
+look n=4
+pool running=12 lent=14
+waits lock=11 cpu=1
+holder PushWorker pid=4711 idle=1 held=8s blocks=11 called="update accounts"
+----
+waiting for locks (lock_holder, 90 % since 14:02:18)
+11 statements wait for locks of PushWorker (pid 4711), whose transaction has done nothing for 8 s since update accounts.
+Have PushWorker end its transaction before it does anything else; to end it now: select pg_terminate_backend(4711). pgguard ends one of its own that blocks others after 5 s.
+culprit application: PushWorker
+culprit statement: update accounts
+culprit pid: 4711
+blocked=11 running=12 waiting=0 blocks=11 held_seconds=8 pid=4711
+
+look n=5
+pool running=22 lent=24
+class web waiting=3 oldest=1s
+waits lock=21 cpu=1
+holder PushWorker pid=4711 idle=1 held=13s blocks=21 called="update accounts"
+machine stress-ng pid=4712 cores=2 used_percent=160 database_percent=30
+----
+waiting for locks (lock_holder, 90 % since 14:02:18)
+21 statements wait for locks of PushWorker (pid 4711), whose transaction has done nothing for 13 s since update accounts.
+Have PushWorker end its transaction before it does anything else; to end it now: select pg_terminate_backend(4711). pgguard ends one of its own that blocks others after 5 s.
+culprit application: PushWorker
+culprit statement: update accounts
+culprit pid: 4711
+blocked=21 running=22 waiting=3 blocks=21 held_seconds=13 pid=4711
