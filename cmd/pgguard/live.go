@@ -130,7 +130,7 @@ func (r *reading) about(key string) (list []string) {
 // turn has next be the configuration, but for what needs a restart. It is called with mu held.
 func (l *live) turn(by string, next *reading) ([]config.Change, error) {
 	now := l.now.Load()
-	changes := now.file.Changes(next.file)
+	changes := append(now.file.Changes(next.file), next.stays(now)...)
 	err := next.file.Keep(now.file)
 	if err == nil {
 		err = l.apply(next.file)
@@ -152,6 +152,23 @@ func (l *live) turn(by string, next *reading) ([]config.Change, error) {
 	}
 	l.log.Info("the configuration has been read again", "by", by, "changed", len(changes)-waits, "needs_restart", waits)
 	return changes, nil
+}
+
+// stays has the keys of PgBouncer's that are read at the start alone keep what now has of them. It returns those of the process that the file has changed: no key of
+// pgguard's stands for them, which would be told.
+func (r *reading) stays(now *reading) (list []config.Change) {
+	for i := range r.theirs {
+		s := &r.theirs[i]
+		if !s.Fixed || i >= len(now.theirs) {
+			continue
+		}
+		was := now.theirs[i].Value
+		if slices.Contains([]string{"logfile", "pidfile", "user"}, s.Key) && s.Value != was {
+			list = append(list, config.Change{Key: s.Key, From: was, To: s.Value, When: config.Restart})
+		}
+		s.Value = was
+	}
+	return list
 }
 
 // refused tells that a configuration cannot be.

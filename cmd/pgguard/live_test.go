@@ -158,15 +158,18 @@ func TestFileIsReadWhenItHasChanged(t *testing.T) {
 	quiet.watch(nil)()
 }
 
-// TestSetUnderPgBouncersFile: a key of PgBouncer's that means nothing here is taken, and said to.
-func TestSetUnderPgBouncersFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "pgbouncer.ini")
-	text := "[databases]\nshop = host=db\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = scram-sha-256\nauth_user = app\n"
+// theirs is the smallest configuration of PgBouncer's that serves.
+const theirs = "[databases]\nshop = host=db\n[pgbouncer]\nlisten_addr = 127.0.0.1\nauth_type = scram-sha-256\nauth_user = app\n"
+
+// newTheirs is newChanging in PgBouncer's place.
+func newTheirs(t *testing.T, text string) (c *changing, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "pgbouncer.ini")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b, serve := &bouncerFlags{File: file}, &serveCmd{}
-	c := &changing{live: &live{read: func(set []pgbouncer.Assignment) (*reading, error) {
+	c = &changing{live: &live{read: func(set []pgbouncer.Assignment) (*reading, error) {
 		r, _, err := b.readAgain(serve, set)
 		return r, err
 	}}}
@@ -176,6 +179,12 @@ func TestSetUnderPgBouncersFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.begin(first, &c.log)
+	return c, file
+}
+
+// TestSetUnderPgBouncersFile: a key of PgBouncer's that means nothing here is taken, and said to.
+func TestSetUnderPgBouncersFile(t *testing.T) {
+	c, _ := newTheirs(t, theirs)
 	if got, err := c.assign("ops", "dns_max_ttl", "5"); err != nil || len(got) != 1 || !strings.Contains(got[0], "is looked up") {
 		t.Errorf("SET dns_max_ttl: %q, %v", got, err)
 	}
@@ -189,6 +198,31 @@ func TestSetUnderPgBouncersFile(t *testing.T) {
 		if s.Key == "pool_mode" && (s.Value != "transaction" || !s.Changeable) || s.Key == "listen_port" && s.Changeable || s.Key == "http" && s.Changeable {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+// TestWhatPgBouncersFileSaysOfTheProcessStays until a restart, and what has changed there is said; SHOW CONFIG shows what is in effect.
+func TestWhatPgBouncersFileSaysOfTheProcessStays(t *testing.T) {
+	c, file := newTheirs(t, theirs+"listen_port = 6432\nlogfile = /a.log\npidfile = /a.pid\nquery_wait_timeout = 5\n")
+	if err := os.WriteFile(file, []byte(theirs+"listen_port = 6433\nlogfile = /b.log\nquery_wait_timeout = 6\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		changes, err := c.reload("SIGHUP")
+		for _, want := range []string{"logfile: /a.log -> /b.log (needs a restart)", "pidfile: /a.pid -> nothing (needs a restart)"} {
+			if got := lines(changes); err != nil || !slices.Contains(got, want) {
+				t.Errorf("a reload changes %q, %v; want %s", got, err, want)
+			}
+		}
+		want := map[string]string{"listen_port": "6432", "logfile": "/a.log", "pidfile": "/a.pid", "query_wait_timeout": "6"}
+		for _, s := range c.settings() {
+			if value, ok := want[s.Key]; ok && s.Value != value {
+				t.Errorf("%s is shown as %s, want %s", s.Key, s.Value, value)
+			}
+		}
+	}
+	if !strings.Contains(c.log.String(), "the old value stays") {
+		t.Errorf("the log is %s", c.log.String())
 	}
 }
 
