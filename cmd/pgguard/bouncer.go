@@ -165,17 +165,16 @@ func (b *bouncer) end(s *service, sig os.Signal) error {
 		s.log.Info("got SIGQUIT, fast exit")
 		return nil
 	case os.Interrupt:
-		s.boss.tell("STOPPING=1")
 		s.log.Info("got SIGINT, shutting down, waiting for all servers connections to be released")
 		return b.obey(s, console.EndServers)
 	}
-	s.boss.tell("STOPPING=1")
 	s.log.Info("got SIGTERM, shutting down, waiting for all clients disconnect")
 	return b.obey(s, console.EndClients)
 }
 
 // obey ends when clients have left, or their transactions have ended, by themselves, or at once at a signal or an order more.
 func (b *bouncer) obey(s *service, how console.End) error {
+	s.boss.tell("STOPPING=1")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	left := make(chan error, 1)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pgguard/proxy/console"
 )
 
 // told is who supervises, and reads what it is told.
@@ -110,25 +112,30 @@ func TestSupervisorIsToldHowTheGuardIs(t *testing.T) {
 	}
 }
 
-// TestGuardThatHangsIsNotCalledAlive: a deadlock in the guard has its supervisor start another.
 // TestSupervisorIsToldOfTheEndInPgBouncersPlace, which may take as long as the clients stay.
 func TestSupervisorIsToldOfTheEndInPgBouncersPlace(t *testing.T) {
-	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+	ends := make(chan console.End, 1)
+	for name, end := range map[string]func(r *running){
+		"SIGTERM":                   func(r *running) { r.signals <- syscall.SIGTERM },
+		"SIGINT":                    func(r *running) { r.signals <- os.Interrupt },
+		"SHUTDOWN WAIT_FOR_CLIENTS": func(*running) { ends <- console.EndClients },
+	} {
 		b := supervised(t, 20*time.Millisecond)
 		boss := newSupervisor(slog.New(slog.DiscardHandler))
 		g := newFakeGuard()
 		g.await = func(context.Context) error { return nil }
-		r := startAs(t, g, "http: off\n", boss, func(s *service) { s.bouncer = &bouncer{lines: newSpool(io.Discard)} })
+		r := startAs(t, g, "http: off\n", boss, func(s *service) { s.bouncer, s.ends = &bouncer{lines: newSpool(io.Discard)}, ends })
 		b.await("READY=1")
-		r.signals <- sig
+		end(r)
 		b.await("STOPPING=1")
 		if err := r.wait(t); err != nil {
-			t.Errorf("%s: %v", sig, err)
+			t.Errorf("%s: %v", name, err)
 		}
 		boss.close()
 	}
 }
 
+// TestGuardThatHangsIsNotCalledAlive: a deadlock in the guard has its supervisor start another.
 func TestGuardThatHangsIsNotCalledAlive(t *testing.T) {
 	b := supervised(t, 10*time.Millisecond)
 	boss := newSupervisor(slog.New(slog.DiscardHandler))
