@@ -365,10 +365,3 @@ func (in *Instance) Pin() bool {
 
 // Unpin ends the count that Pin began.
 func (in *Instance) Unpin() { in.pinned.Add(-1) }
-
-// Catalogs is of how many databases a Catalog is kept.
-func (in *Instance) Catalogs() int {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return len(in.catalogs)
-}
