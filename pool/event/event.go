@@ -126,8 +126,9 @@ type Event struct {
 	Seq      uint64    `json:"seq"` // set by Ring.Add: 1, 2, 3…
 	Time     time.Time `json:"time"`
 	Kind     Kind      `json:"kind"`
-	Subject  string    `json:"subject,omitempty"` // the class, the instance or the statement concerned; may be empty
-	Query    string    `json:"query,omitempty"`   // the text of the statement concerned, without literals, where texts may be shown; in no log and no file
+	Subject  string    `json:"subject,omitempty"`  // the class, the instance or the statement concerned; may be empty
+	Database string    `json:"database,omitempty"` // the instance that it was decided for; empty: for all, or it is no decision
+	Query    string    `json:"query,omitempty"`    // the text of the statement concerned, without literals, where texts may be shown; in no log and no file
 	Cause    string    `json:"cause"`
 	Evidence Evidence  `json:"evidence"`
 	From     string    `json:"from"`

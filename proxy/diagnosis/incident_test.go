@@ -118,8 +118,9 @@ func TestMarkdownIsATimelineThatShowsNamesAsText(t *testing.T) {
 	p.play(60, Sight{Classes: refusedBy("wait", 12)})
 	at := time.Date(2026, 11, 29, 14, 0, 15, 0, time.UTC)
 	events := []event.Event{
-		{Time: at, Kind: event.Reap, Subject: "jobs", Cause: "culprit", Mode: event.Enforce, Evidence: event.Of(event.Number{Name: "idle_seconds", Value: 5}, event.Number{Name: "blocks", Value: 9})},
+		{Time: at, Kind: event.Reap, Subject: "jobs", Database: "db:5432", Cause: "culprit", Mode: event.Enforce, Evidence: event.Of(event.Number{Name: "idle_seconds", Value: 5}, event.Number{Name: "blocks", Value: 9})},
 		{Time: at.Add(-time.Hour), Kind: event.Limit, Cause: "growing", From: "8", To: "10"},
+		{Time: at, Kind: event.Limit, Database: "replica:5432", Cause: "growing", From: "8", To: "10"},
 	}
 	got := Markdown(p.record.Incidents(), events)
 	want := `## 2026-11-29 14:00:11 UTC db:5432: waiting for locks (10 s)

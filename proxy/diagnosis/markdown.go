@@ -66,14 +66,14 @@ type moment struct {
 	text string
 }
 
-// timeline is what was said and decided in an incident, in order.
+// timeline is what was said and decided in an incident, in order; what was decided for another database is not of it.
 func (in *Incident) timeline(events []event.Event) (list []moment) {
 	for _, t := range in.Turns {
 		list = append(list, moment{t.At, t.Sentence})
 	}
 	for i := range events {
 		e := &events[i]
-		if e.Kind == event.Verdict || e.Time.Before(in.Begin) || (!in.End.IsZero() && e.Time.After(in.End)) {
+		if e.Kind == event.Verdict || e.Database != "" && e.Database != in.Database || e.Time.Before(in.Begin) || (!in.End.IsZero() && e.Time.After(in.End)) {
 			continue
 		}
 		list = append(list, moment{e.Time, Decision(e)})

@@ -50,6 +50,9 @@ func TestConvoyIsBoundedAndLetGo(t *testing.T) {
 	all, _ := in.cfg().Events.Since(0, nil)
 	var kinds []string
 	for _, e := range all {
+		if e.Database != in.Name() {
+			t.Errorf("it is an event of %q: %+v", e.Database, e)
+		}
 		if e.Kind == event.Print {
 			kinds = append(kinds, e.From+" to "+e.To)
 		}

@@ -12,8 +12,9 @@ func (in *Instance) Explain(e event.Event) {
 	if in.cfg().Observe {
 		e.Mode = event.Observe
 	}
+	e.Database = in.Name()
 	if e.Subject == "" {
-		e.Subject = in.Name()
+		e.Subject = e.Database
 	}
 	in.cfg().Events.Add(e)
 	numbers := make([]any, 0, e.Evidence.Len())
@@ -21,6 +22,6 @@ func (in *Instance) Explain(e event.Event) {
 		n := e.Evidence.At(i)
 		numbers = append(numbers, slog.Float64(n.Name, n.Value))
 	}
-	in.cfg().Log.Info("decided", "kind", e.Kind, "subject", e.Subject, "cause", e.Cause, "from", e.From, "to", e.To, "mode", e.Mode,
+	in.cfg().Log.Info("decided", "kind", e.Kind, "upstream", e.Database, "subject", e.Subject, "cause", e.Cause, "from", e.From, "to", e.To, "mode", e.Mode,
 		slog.Group("evidence", numbers...))
 }
