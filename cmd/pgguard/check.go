@@ -47,20 +47,22 @@ func (c *checkCmd) Run(e *env) error {
 	return tryOut(e, f)
 }
 
-// read reads the file: pgguard's, or PgBouncer's if its name ends in .ini.
+// read reads the file: pgguard's, or PgBouncer's if its name ends in .ini, as serve does in PgBouncer's place. Unless it is compared with what one there has, which takes
+// them, what PgBouncer would tell of at a login is a fault.
 func (c *checkCmd) read() (*config.File, error) {
 	if !strings.HasSuffix(c.File, ".ini") {
 		return c.load(c.File)
 	}
-	out, err := pgbouncer.Convert(c.File)
+	if c.Diff == "" {
+		if _, err := pgbouncer.Convert(c.File); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	r, _, err := (&bouncerFlags{File: c.File}).readAgain(&serveCmd{settings: c.settings}, nil)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	f, err := out.Load(c.overrides()...)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return f, nil
+	return r.file, nil
 }
 
 // difference prints what a reload of f would change at a guard that runs.
