@@ -68,6 +68,10 @@ func (f *finding) holds(h *Holder, running int) {
 		who = "a session without a name"
 	}
 	f.Evidence = f.Evidence.With("blocks", float64(h.Blocks)).With("held_seconds", h.Held.Seconds()).With("pid", float64(h.PID))
+	if h.PID == 0 {
+		f.prepared(h)
+		return
+	}
 	if t := h.Through; t != nil {
 		f.Cause = "lock_line"
 		through := culpritOf(t)
@@ -87,6 +91,18 @@ func (f *finding) holds(h *Holder, running int) {
 	f.Sentence = fmt.Sprintf("%s %s for locks of %s (pid %d), which has run %s for %s.",
 		count(h.Blocks, "statement"), verb(h.Blocks, "waits", "wait"), who, h.PID, f.Culprit.words(), span(h.Held))
 	f.Advice = fmt.Sprintf("If it is not worth the wait: select pg_cancel_backend(%d). Change fewer rows at once, or the same rows in the same order.", h.PID)
+}
+
+// prepared says that nobody's session has what most wait for.
+func (f *finding) prepared(h *Holder) {
+	f.Cause = "prepared_transaction"
+	f.Sentence = fmt.Sprintf("%s %s for locks of a prepared transaction, which outlives its session; the oldest was prepared %s ago.", count(h.Blocks, "statement"), verb(h.Blocks, "waits", "wait"), span(h.Held))
+	f.Advice = "See which there are (select gid, prepared, owner, database from pg_prepared_xacts order by prepared), and have whoever prepared it end it, or do so in its database: COMMIT PREPARED, or ROLLBACK PREPARED, with its gid."
+	if t := h.Through; t != nil {
+		through := culpritOf(t)
+		f.Culprit.Through = &through
+		f.Advice += fmt.Sprintf(" Most stand behind %s (pid %d): cancel that (select pg_cancel_backend(%d)), and they go on.", through.words(), t.PID, t.PID)
+	}
 }
 
 // doing is what a holder does.

@@ -87,3 +87,41 @@ class web waiting=186 oldest=400ms
 convoy print=1 called="update accounts, controller=pay, action=create" bound=8 running=7 locked=1
 ----
 PostgreSQL is well used: 12 of 12 that may run do, and 186 statements wait for up to 400 ms.
+
+# A prepared transaction has no session that could be ended.
+now n=6
+pool running=12 lent=14
+waits lock=11 cpu=1
+holder pid=0 idle=1 held=40m blocks=11
+----
+waiting for locks (prepared_transaction, 90 % since 14:00:50)
+11 statements wait for locks of a prepared transaction, which outlives its session; the oldest was prepared 40 min ago.
+See which there are (select gid, prepared, owner, database from pg_prepared_xacts order by prepared), and have whoever prepared it end it, or do so in its database: COMMIT PREPARED, or ROLLBACK PREPARED, with its gid.
+blocked=11 running=12 waiting=0 blocks=11 held_seconds=2400 pid=0
+
+# The same, and a migration stands in between.
+now n=4
+pool running=12 lent=14
+waits lock=11 cpu=1
+holder pid=0 idle=1 held=40m blocks=11
+through psql pid=12 held=20s called="alter orders"
+----
+waiting for locks (prepared_transaction, 90 % since 14:00:50)
+11 statements wait for locks of a prepared transaction, which outlives its session; the oldest was prepared 40 min ago.
+See which there are (select gid, prepared, owner, database from pg_prepared_xacts order by prepared), and have whoever prepared it end it, or do so in its database: COMMIT PREPARED, or ROLLBACK PREPARED, with its gid. Most stand behind alter orders (pid 12): cancel that (select pg_cancel_backend(12)), and they go on.
+blocked=11 running=12 waiting=0 blocks=11 held_seconds=2400 pid=0
+
+# Autovacuum is called by its name.
+now n=4
+pool running=12 lent=14
+waits lock=11 cpu=1
+holder "autovacuum worker" pid=15 held=40m blocks=11 called="vacuum orders"
+through psql pid=12 held=20s called="alter orders"
+----
+waiting for locks (lock_line, 90 % since 14:01:00)
+10 statements stand behind alter orders (pid 12), which waits for vacuum orders of "autovacuum worker" (pid 15), running for 40 min.
+Cancel the one in between (select pg_cancel_backend(12)) and the others go on; or end the first (select pg_terminate_backend(15)). Give changes of tables a lock_timeout of a few seconds, and try again.
+culprit application: autovacuum worker
+culprit statement: vacuum orders
+culprit pid: 15
+blocked=11 running=12 waiting=0 blocks=11 held_seconds=2400 pid=15
