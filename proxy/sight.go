@@ -45,8 +45,9 @@ type Print struct {
 	Index       uint16
 	Fingerprint uint64
 	instance.Named
-	Calls       uint64
-	Took        time.Duration
+	Calls       uint64        // that have ended
+	Took        time.Duration // they
+	Underway    time.Duration // those that run now have run so far; only a Sight knows
 	Waited      time.Duration // for servers and run tokens
 	Blocked     uint64        // how many were seen to wait for a lock
 	BlockedTook time.Duration // and how long those took
@@ -54,6 +55,12 @@ type Print struct {
 
 // Person is who a client is.
 type Person struct{ Application, Client, Class string }
+
+// throng is what one look gathers of the clients of one PostgreSQL.
+type throng struct {
+	crowds   map[string]*Crowd
+	underway map[uint16]time.Duration // how long the statements that run have run, by kind
+}
 
 // maxCrowds is how many application_names are told apart; clients of others are counted as of elsewhere.
 const maxCrowds = 100
@@ -64,18 +71,23 @@ const elsewhere = "(others)"
 // Sights looks at the clients of every instance. It takes each session's lock for a moment, one after the other.
 func (srv *Server) Sights() []Sight {
 	now := time.Now()
-	crowds := map[*instance.Instance]map[string]*Crowd{}
+	throngs := map[*instance.Instance]*throng{}
 	for _, s := range srv.all() {
 		in := s.instance()
-		if crowds[in] == nil {
-			crowds[in] = map[string]*Crowd{}
+		if throngs[in] == nil {
+			throngs[in] = &throng{crowds: map[string]*Crowd{}, underway: map[uint16]time.Duration{}}
 		}
-		s.join(crowds[in], now)
+		s.join(throngs[in], now)
 	}
 	var list []Sight
 	for _, in := range srv.allInstances() {
-		sight := Sight{Name: in.Name(), Local: isHere(in.Door().Upstream.Host), Seen: in.Seen(), Prints: srv.printsOf(in)}
-		for _, c := range crowds[in] {
+		sight := Sight{Name: in.Name(), Local: isHere(in.Door().Upstream.Host), Seen: in.Seen()}
+		t := throngs[in]
+		if t == nil {
+			t = &throng{}
+		}
+		sight.Prints = srv.printsOf(in, t.underway)
+		for _, c := range t.crowds {
 			sight.Crowds = append(sight.Crowds, *c)
 		}
 		slices.SortFunc(sight.Crowds, func(a, b Crowd) int {
@@ -110,10 +122,10 @@ func (s *session) nameLocked() string {
 func named(name string) unique.Handle[string] { return unique.Make(sql.Shown(name, sql.MaxName)) }
 
 // join counts the session in its crowd.
-func (s *session) join(crowds map[string]*Crowd, now time.Time) {
+func (s *session) join(t *throng, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := s.nameLocked()
+	name, crowds := s.nameLocked(), t.crowds
 	c := crowds[name]
 	if c == nil && len(crowds) >= maxCrowds {
 		name = elsewhere
@@ -138,7 +150,10 @@ func (s *session) join(crowds map[string]*Crowd, now time.Time) {
 	case s.state == running && l.b.waits.Load():
 		c.Idling++
 		s.lasts(c, l, now.Sub(l.idleSince))
-	case s.state == running || s.state == preparing:
+	case s.state == running:
+		t.underway[uint16(l.b.print.Load())] += now.Sub(l.started)
+		c.Active++
+	case s.state == preparing:
 		c.Active++
 	}
 }
@@ -180,14 +195,14 @@ func (srv *Server) personOf(server instance.Server) Person {
 	return Person{Application: s.nameLocked(), Client: hostOf(s.conn.Conn), Class: srv.cfg().Pool.Classes[s.class].Name}
 }
 
-// printsOf is what each kind of statement has taken of an instance.
-func (srv *Server) printsOf(in *instance.Instance) (list []Print) {
+// printsOf is what each kind of statement has taken of an instance, with what is under way of each.
+func (srv *Server) printsOf(in *instance.Instance, underway map[uint16]time.Duration) (list []Print) {
 	tallies := in.Pool.Tallies()
 	for i := range tallies[1:] {
 		index := uint16(i + 1)
-		if t := tallies[index]; t.Calls > 0 {
+		if t, runs := tallies[index], underway[index]; t.Calls > 0 || runs > 0 {
 			fingerprint, name := srv.prints.Of(index)
-			list = append(list, Print{Index: index, Fingerprint: fingerprint, Named: name, Calls: t.Calls, Took: t.Took, Waited: t.Waited, Blocked: t.Blocked, BlockedTook: t.BlockedTook})
+			list = append(list, Print{Index: index, Fingerprint: fingerprint, Named: name, Calls: t.Calls, Took: t.Took, Underway: runs, Waited: t.Waited, Blocked: t.Blocked, BlockedTook: t.BlockedTook})
 		}
 	}
 	return list
@@ -197,7 +212,7 @@ func (srv *Server) printsOf(in *instance.Instance) (list []Print) {
 func (srv *Server) Statements() map[string][]Print {
 	all := map[string][]Print{}
 	for _, in := range srv.allInstances() {
-		all[in.Name()] = srv.printsOf(in)
+		all[in.Name()] = srv.printsOf(in, nil)
 	}
 	return all
 }

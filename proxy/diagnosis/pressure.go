@@ -59,7 +59,7 @@ func guards(j *Judge, s *Sight) (finding, bool) {
 func (f *finding) pressed(j *Judge, s *Sight, waiting int, oldest time.Duration) {
 	f.Evidence = event.Of(event.Number{Name: "waiting", Value: float64(waiting)}, event.Number{Name: "oldest_seconds", Value: oldest.Seconds()},
 		event.Number{Name: "running", Value: float64(s.Running)}, event.Number{Name: "limit", Value: float64(s.Limit)})
-	list, _, _ := j.recents()
+	list, _ := j.recents()
 	if r := heaviest(list); r != nil && r.share >= foreignShare {
 		f.Culprit.Fingerprint = fingerprint(r.Fingerprint)
 		f.Culprit.describe(r.Named)

@@ -78,8 +78,9 @@ type Named struct {
 type Print struct {
 	Fingerprint uint64
 	Named
-	Calls   uint64  // since the guard started
-	Seconds float64 // that they took
+	Calls    uint64  // that have ended since the guard started
+	Seconds  float64 // that they took
+	Underway float64 // seconds that those that run now have run so far
 }
 
 // Waits counts our running statements by what they were at.
@@ -104,7 +105,7 @@ type Party struct {
 
 // Holder is a session at the end of the line for which others wait, for locks.
 type Holder struct {
-	PID         int32
+	PID         int32 // 0: it is a prepared transaction, which has no session
 	Application string
 	Client      string
 	Class       string // empty: it is not a client of this guard

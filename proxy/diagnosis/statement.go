@@ -18,7 +18,7 @@ const (
 // heaviest is the kind of statement that takes most time, nil if none runs.
 func heaviest(list []recent) (most *recent) {
 	for i := range list {
-		if most == nil || list[i].seconds > most.seconds {
+		if most == nil || list[i].busy > most.busy {
 			most = &list[i]
 		}
 	}
@@ -41,7 +41,7 @@ func (j *Judge) pressedBy(s *Sight) (state State, text string, pressed bool) {
 
 // dominates finds one kind of statement that has become much slower than usual, and takes most of the time.
 func dominates(j *Judge, s *Sight) (finding, bool) {
-	list, _, _ := j.recents()
+	list, _ := j.recents()
 	r := heaviest(list)
 	if r == nil || r.share < dominant {
 		return finding{}, false
@@ -68,7 +68,7 @@ func dominates(j *Judge, s *Sight) (finding, bool) {
 
 // changed finds one kind of statement that comes much more often than usual, and takes most of the time.
 func changed(j *Judge, s *Sight) (finding, bool) {
-	list, calls, _ := j.recents()
+	list, calls := j.recents()
 	state, text, pressed := j.pressedBy(s)
 	if !j.usual.known() || !pressed || calls == 0 {
 		return finding{}, false

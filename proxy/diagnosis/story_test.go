@@ -39,11 +39,12 @@ type story struct {
 	rates []rate
 }
 
-// rate is how many calls of a statement come in a second, and how long each takes.
+// rate is how many calls of a statement come in a second, and how long each takes; and how many run for long, and end in none of the looks.
 type rate struct {
-	print Print
-	calls float64
-	took  time.Duration
+	print   Print
+	calls   float64
+	took    time.Duration
+	running float64
 }
 
 func (st *story) fresh() {
@@ -73,6 +74,7 @@ func (st *story) play(t *testing.T, d *datadriven.TestData) string {
 			r := &st.rates[i]
 			r.print.Calls += uint64(r.calls)
 			r.print.Seconds += r.calls * r.took.Seconds()
+			r.print.Underway += r.running
 		}
 		v = st.judge.Judge(st.now())
 	}
@@ -154,7 +156,7 @@ func (st *story) line(line string, replaced map[string]bool) {
 		s.Convoys = append(s.Convoys, Convoy{Fingerprint: uint64(f.number("print", 1)), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")}, Bound: f.number("bound", 0),
 			Running: f.number("running", 0), Locked: f.number("locked", 0)})
 	case "statement":
-		st.rate(rate{print: Print{Fingerprint: uint64(f.number("print", 1)), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")}}, calls: float64(f.number("calls", 0)), took: f.span("took")})
+		st.rate(rate{print: Print{Fingerprint: uint64(f.number("print", 1)), Named: Named{Called: f.text("called", ""), Query: f.text("query", "")}}, calls: float64(f.number("calls", 0)), took: f.span("took"), running: float64(f.number("running", 0))})
 	case "trip":
 		s.RoundTrip = f.span("took")
 	case "guard":
@@ -183,7 +185,7 @@ func (st *story) clear(about string) {
 func (st *story) rate(r rate) {
 	for i := range st.rates {
 		if st.rates[i].print.Fingerprint == r.print.Fingerprint {
-			st.rates[i].calls, st.rates[i].took = r.calls, r.took
+			st.rates[i].calls, st.rates[i].took, st.rates[i].running = r.calls, r.took, r.running
 			return
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	machineIdle  = 0.1 // of them, at most: while more is idle nobody takes anything from anybody
 	slowBy       = 1.5 // times as long as usual: less is noise
 	slowByAlone  = 2.0 // where nothing but the times says that something is wrong
+	newShare     = 0.3 // of the time that all take: statements of which nothing is usual are a change by themselves
 	slowLeast    = 1.0 // statement at once on average: a server that has little to do is slower by a millisecond for many reasons
 )
 
@@ -24,7 +25,7 @@ func process(j *Judge, s *Sight) (finding, bool) {
 	if m.Process == "" || m.Idle > machineIdle*m.Cores || m.Used < processShare*m.Cores {
 		return finding{}, false
 	}
-	list, _, _ := j.recents()
+	list, _ := j.recents()
 	slow := j.usual.slowdown(list, 0)
 	waiting, _ := s.waiting()
 	if slow < slowBy && waiting == 0 && s.Guard.Lag < guardLate {
@@ -83,7 +84,7 @@ func foreign(j *Judge, s *Sight) (finding, bool) {
 		return finding{}, false
 	}
 	waiting, _ := s.waiting()
-	list, _, _ := j.recents()
+	list, _ := j.recents()
 	slow := j.usual.slowdown(list, 0)
 	if waiting == 0 && slow < slowBy {
 		return finding{}, false // there is room for both
@@ -105,13 +106,13 @@ func foreign(j *Judge, s *Sight) (finding, bool) {
 
 // slower finds that everything takes longer although nothing of ours and of others in the server has changed.
 func slower(j *Judge, s *Sight) (finding, bool) {
-	list, calls, _ := j.recents()
+	list, calls := j.recents()
 	r := heaviest(list)
 	if r == nil {
 		return finding{}, false
 	}
 	slow := j.usual.slowdown(list, r.Fingerprint) // of one kind alone it cannot be told
-	if slow < slowByAlone || j.usual.slowness(r) > slowOther*slow {
+	if slow < slowByAlone || j.usual.slowness(r) > slowOther*slow || j.usual.unknown(list) >= newShare {
 		return finding{}, false
 	}
 	rate := calls / max(1, j.length())

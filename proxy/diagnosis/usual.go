@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// What is usual is learned while nothing is wrong, with a half-life of some minutes: a deployment that makes everything slower is told for a
-// while, and is then how things are.
+// What is usual is learned while nothing is wrong, with a half-life of under a minute: a deployment that makes a statement slower is told for as long as it hurts.
 const (
 	usualLooks = 5        // healthy ones before anything is called unusual
 	usualRate  = 1.0 / 60 // how fast what is known follows what is seen
@@ -32,40 +31,43 @@ type habit struct {
 // recent is what a kind of statement did within the looks that are kept.
 type recent struct {
 	*Print
-	calls, seconds float64
-	share          float64 // of the seconds of all
+	calls, seconds float64 // of those that have ended
+	busy           float64 // seconds that they ran meanwhile, ended or not
+	share          float64 // of the busy seconds of all
 }
 
 // mean is the time of one.
 func (r *recent) mean() float64 { return r.seconds / max(1, r.calls) }
 
 // recents are the kinds of statements that ran within the looks that are kept, in the order of the last look.
-func (j *Judge) recents() (list []recent, calls, seconds float64) {
+func (j *Judge) recents() (list []recent, calls float64) {
 	return between(j.first(), j.last())
 }
 
 // between are the kinds of statements that ran between two sights.
-func between(from, to *Sight) (list []recent, calls, seconds float64) {
+func between(from, to *Sight) (list []recent, calls float64) {
+	busy := 0.0
 	before := make(map[uint64]*Print, len(from.Prints))
 	for i := range from.Prints {
 		before[from.Prints[i].Fingerprint] = &from.Prints[i]
 	}
 	for i := range to.Prints {
 		p := &to.Prints[i]
-		r := recent{Print: p, calls: float64(p.Calls), seconds: p.Seconds}
+		r := recent{Print: p, calls: float64(p.Calls), seconds: p.Seconds, busy: p.Seconds + p.Underway}
 		if b := before[p.Fingerprint]; b != nil {
-			r.calls, r.seconds = r.calls-float64(b.Calls), r.seconds-b.Seconds
+			r.calls, r.seconds, r.busy = r.calls-float64(b.Calls), r.seconds-b.Seconds, r.busy-b.Seconds-b.Underway
 		}
-		if r.calls <= 0 {
+		if r.calls <= 0 && r.busy <= 0 {
 			continue
 		}
+		r.busy = max(0, r.busy)
 		list = append(list, r)
-		calls, seconds = calls+r.calls, seconds+r.seconds
+		calls, busy = calls+r.calls, busy+r.busy
 	}
 	for i := range list {
-		list[i].share = list[i].seconds / max(1e-9, seconds)
+		list[i].share = list[i].busy / max(1e-9, busy)
 	}
-	return list, calls, seconds
+	return list, calls
 }
 
 // known is true once enough was seen to call something unusual.
@@ -83,7 +85,7 @@ func (u *usual) learn(j *Judge, healthy bool) {
 	if u.healthy < window {
 		return
 	}
-	list, calls, _ := between(&j.sights[0], &j.sights[1])
+	list, calls := between(&j.sights[0], &j.sights[1])
 	length := j.sights[1].At.Sub(j.sights[0].At).Seconds()
 	if calls == 0 || length <= 0 {
 		return
@@ -96,6 +98,9 @@ func (u *usual) learn(j *Judge, healthy bool) {
 	ran := make(map[uint64]bool, len(list))
 	for i := range list {
 		r := &list[i]
+		if r.calls == 0 { // it has not ended: how long it takes is not known yet
+			continue
+		}
 		ran[r.Fingerprint] = true
 		h := u.prints[r.Fingerprint]
 		if h == nil {
@@ -133,6 +138,16 @@ func (u *usual) slowness(r *recent) float64 {
 		return 0
 	}
 	return r.mean() / h.mean
+}
+
+// unknown is which part of the time goes to statements of which it is not known how long they take usually.
+func (u *usual) unknown(list []recent) (share float64) {
+	for i := range list {
+		if u.slowness(&list[i]) == 0 {
+			share += list[i].share
+		}
+	}
+	return share
 }
 
 // slowdown is how many times as long as usual statements take: the geometric mean over their kinds, by the calls that are usual for

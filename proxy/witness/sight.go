@@ -39,7 +39,7 @@ func (w *Witness) sight(st *proxy.Stats, seen *proxy.Sight, now time.Time) diagn
 		}
 	}
 	for _, p := range seen.Prints {
-		s.Prints = append(s.Prints, diagnosis.Print{Fingerprint: p.Fingerprint, Named: diagnosis.Named(p.Named), Calls: p.Calls, Seconds: p.Took.Seconds()})
+		s.Prints = append(s.Prints, diagnosis.Print{Fingerprint: p.Fingerprint, Named: diagnosis.Named(p.Named), Calls: p.Calls, Seconds: p.Took.Seconds(), Underway: p.Underway.Seconds()})
 	}
 	if seen.Seen != nil && now.Sub(seen.Seen.At) < stale {
 		sampled(&s, seen)
