@@ -12,6 +12,8 @@ const (
 	slowTimes = 4.0 // as long as usual
 	slowOther = 2.5 // times as much slower as the others have become
 	moreTimes = 1.8 // as often, compared with the others
+	ownTimes  = 1.2 // as often, where that is so compared with the others: they may come less often for reasons of their own
+	floodRate = 2.0 // a second, at least: what comes less often may be much work, but is no flood
 	pressing  = 0.6 // of the limit running: below there is room for it
 )
 
@@ -75,7 +77,7 @@ func changed(j *Judge, s *Sight) (finding, bool) {
 	}
 	for i := range list {
 		r := &list[i]
-		if r.share < dominant || !j.usual.more(r, calls, j.length()) {
+		if r.share < dominant || r.calls < floodRate*j.length() || !j.usual.more(r, calls, j.length()) {
 			continue
 		}
 		f := finding{}
@@ -107,11 +109,12 @@ func (u *usual) more(r *recent, calls, length float64) bool {
 	case u.slowness(r) >= slowTimes:
 		return false // it lasts longer, so that more of it is seen
 	}
-	more := r.calls / (h.rate * max(1, length))
+	own := r.calls / (h.rate * max(1, length))
+	more := own
 	if others := u.rate - h.rate; others > h.rate/10 { // where all come more often, it is not this one
 		more = min(more, more/max(1, (calls-r.calls)/(others*max(1, length))))
 	}
-	return more >= moreTimes || odds(r.calls/calls) >= moreTimes*odds(h.rate/max(h.rate, u.rate))
+	return more >= moreTimes || own >= ownTimes && odds(r.calls/calls) >= moreTimes*odds(h.rate/max(h.rate, u.rate))
 }
 
 // odds turns a share into how it stands to the rest.
