@@ -85,8 +85,8 @@ func NewState(st proxy.Stats, version, mode string, notReady error) State {
 			Breaker: p.Breaker, MaxServers: p.Cap, Limit: p.Limit, Running: p.Running, InGap: p.InGap, Blocked: p.Blocked, Allowance: p.Allowance,
 			Servers: filled(p.Servers), Logins: filled(p.Logins), Classes: []ClassState{},
 		}
-		if p.Down != nil {
-			ps.LastError = p.Down.Error()
+		if err := cmp.Or(p.Down, p.Blind); err != nil {
+			ps.LastError = err.Error()
 		}
 		for _, c := range p.Classes {
 			ps.Classes = append(ps.Classes, ClassState{

@@ -26,8 +26,8 @@ func showLimits(s *session) []row {
 			servers += n
 		}
 		var down any
-		if p.Down != nil {
-			down = p.Down.Error()
+		if err := cmp.Or(p.Down, p.Blind); err != nil {
+			down = err.Error()
 		}
 		rows = append(rows, row{
 			p.Name, p.Limit, p.Running, p.InGap, p.Blocked, waiting, p.Cap, servers, p.Allowance, p.Parked, p.Breaker, p.Changes, yesNo(p.Up), down,

@@ -134,6 +134,10 @@ func (j *Judge) fine() Verdict {
 	if s.Observe {
 		v.Sentence += j.would()
 	}
+	if s.Blind != "" && !s.Sampled {
+		v.Sentence += fmt.Sprintf(" pgguard cannot look into PostgreSQL, which does not let it in: %s.", shownAs(s.Blind, maxError))
+		v.Advice = "Clients are served, but nothing is known of locks, of others' load, and of how many connections there may be. Correct the user, password or database of the upstream; pgguard check --connect says what is wrong."
+	}
 	v.Evidence = event.Of(event.Number{Name: "running", Value: running}, event.Number{Name: "limit", Value: float64(s.Limit)},
 		event.Number{Name: "waiting", Value: float64(waiting)})
 	return v

@@ -14,6 +14,7 @@ type Sight struct {
 	Up      bool   // it can serve, as far as is known
 	Breaker string // closed, open, half-open, ramp
 	Error   string // why the last login failed
+	Blind   string // why pgguard's own login failed, by which it looks at the database; empty: it did not
 	Refused bool   // Error is PostgreSQL's own: it knows no such user, password or database
 
 	Cap, Limit, Allowance int // H, L and what transactions between two statements have beyond it

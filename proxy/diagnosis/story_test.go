@@ -79,7 +79,7 @@ func (st *story) play(t *testing.T, d *datadriven.TestData) string {
 		v = st.judge.Judge(st.now())
 	}
 	if v.State.Healthy() && !d.HasArg("all") {
-		return v.Sentence + "\n"
+		return strings.TrimSuffix(v.Sentence+"\n"+v.Advice, "\n") + "\n"
 	}
 	return written(v)
 }
@@ -133,7 +133,8 @@ func (st *story) line(line string, replaced map[string]bool) {
 		s.Cap, s.Limit, s.Running = f.number("cap", s.Cap), f.number("limit", s.Limit), f.number("running", s.Running)
 		s.Lent, s.Idle, s.Observe = f.number("lent", s.Lent), f.number("idle", s.Idle), f.number("observe", 0) == 1
 	case "database":
-		s.Breaker, s.Error = f.text("breaker", "closed"), f.text("error", "")
+		s.Sampled = f.text("blind", "") == ""
+		s.Breaker, s.Error, s.Blind = f.text("breaker", "closed"), f.text("error", ""), f.text("blind", "")
 		s.Up, s.Reached, s.Refused = f.number("up", 1) == 1, f.number("reached", 1) == 1, f.number("refused", 0) == 1
 	case "class":
 		s.Classes = append(s.Classes, Class{Name: f.name, Waiting: f.number("waiting", 0), Oldest: f.span("oldest"), Refused: uint64(f.number("refused", 0)),

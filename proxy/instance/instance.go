@@ -27,6 +27,7 @@ type Instance struct {
 	door atomic.Pointer[upstream.Door] // see Door
 
 	everUp atomic.Bool   // the server's limits have been read
+	everIn atomic.Bool   // a server of the pool has been logged in to
 	woken  chan struct{} // the side channel looks at once, at the server's limits, too
 	wanted chan struct{} // the side channel looks at once
 	born   time.Time
@@ -89,6 +90,7 @@ type Instance struct {
 	breaker    *breaker.Breaker
 	lastError  error              // of the last login, if it did not reach the server
 	said       error              // why a login failed last; nil: none has
+	blind      error              // why the side channel could not be opened when it was tried last; nil: it could
 	failed     map[string]*failed // by kind of login and user
 }
 
@@ -190,6 +192,7 @@ func (in *Instance) dial(ctx context.Context, s *pool.Server) (pool.Conn, error)
 		return nil, err
 	}
 	in.entered.Store(true)
+	in.everIn.Store(true)
 	in.strayed(c.At())
 	return c, nil
 }

@@ -24,8 +24,10 @@ type Stats struct {
 	Most int
 	// Lag is how late the guard's own decisions came at most within the last second.
 	Lag time.Duration
-	// Reached is true once the server's limits have been read.
+	// Reached is true once the server's limits have been read, or a server has been logged in to.
 	Reached bool
+	// Blind is why the side channel could not be opened when that was tried last, nil if it could: clients may be served all the same.
+	Blind error
 	// Said is why a login failed last, the pool's or the guard's own; nil: none has.
 	Said error
 	// Up is true if the last login or a lent server says that the instance can serve.
@@ -34,19 +36,22 @@ type Stats struct {
 
 // Stats returns a snapshot.
 func (in *Instance) Stats() Stats {
-	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), Most: int(in.most.Load()), Lag: time.Duration(in.lag.Load()), Reached: in.everUp.Load(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
+	st := Stats{Name: in.Name(), Stats: in.Pool.Stats(), Most: int(in.most.Load()), Lag: time.Duration(in.lag.Load()), Reached: in.reached(), BreakerOpen: in.open.Load(), BreakerTrips: in.moves[breaker.StateOpen].Load(),
 		Breaker: breaker.State(in.state.Load()).String(), BreakerMoves: map[string]uint64{}}
 	in.mu.Lock()
-	st.Said = in.said
+	st.Said, st.Blind = in.said, in.blind
 	in.mu.Unlock()
 	st.Logins["failed"] += in.tried.failed.Load()
 	st.Logins["refused"] += in.tried.refused.Load()
 	for i := range in.moves {
 		st.BreakerMoves[breaker.State(i).String()] = in.moves[i].Load()
 	}
-	st.Up = !st.BreakerOpen && (st.Down == nil || st.Servers["idle"]+st.Servers["active"] > 0) && in.everUp.Load()
+	st.Up = !st.BreakerOpen && (st.Down == nil || st.Servers["idle"]+st.Servers["active"] > 0) && st.Reached
 	return st
 }
+
+// reached is true for a PostgreSQL that has let the guard, or a client, in.
+func (in *Instance) reached() bool { return in.everUp.Load() || in.everIn.Load() }
 
 // Ready returns nil if a client can be served now, else why not, with what the last login that failed was told. It costs the
 // database nothing.
@@ -58,7 +63,7 @@ func (in *Instance) Ready() error {
 	switch st := in.Pool.Stats(); {
 	case in.open.Load():
 		why = "circuit open, the database cannot be reached"
-	case !in.everUp.Load():
+	case !in.reached():
 		why = "not reached yet"
 	case st.Down != nil && st.Servers["idle"]+st.Servers["active"] == 0:
 		return fmt.Errorf("%s: %w", in.Name(), st.Down)

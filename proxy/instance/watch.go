@@ -209,6 +209,9 @@ func (in *Instance) reach(ctx context.Context, c **pgx.Conn, patience time.Durat
 	dialed := time.Now()
 	conn, err := in.sideChannel(ctx, patience)
 	in.Tried(err, time.Now())
+	in.mu.Lock()
+	in.blind = err
+	in.mu.Unlock()
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,9 @@ func pool(s *diagnosis.Sight, p *instance.Stats, st *proxy.Stats) {
 	if why != nil && !(p.Reached && instance.Answered(why)) { // a server that refuses one user can be reached
 		s.Error, s.Refused = why.Error(), wrongLogin(why)
 	}
+	if p.Blind != nil && instance.Answered(p.Blind) {
+		s.Blind = p.Blind.Error()
+	}
 	s.Cap, s.Limit, s.Allowance = p.Cap, p.Limit, p.Allowance
 	s.Lent, s.Idle, s.Running, s.InGap = p.Servers["active"], p.Servers["idle"], p.Running, p.InGap
 	s.Guard.Lag = max(s.Guard.Lag, p.Lag)

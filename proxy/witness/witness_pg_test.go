@@ -158,6 +158,23 @@ func TestVerdictTellsARefusedLoginFromADeadServer(t *testing.T) {
 	}
 }
 
+// TestDatabaseThatServesClientsIsNotCalledDown where it does not let the guard itself in: that is said, and pages say that clients can be served.
+func TestDatabaseThatServesClientsIsNotCalledDown(t *testing.T) {
+	sc := open(t, pgtest.Options{}, func(cfg *proxy.Config) { cfg.Upstream.User = "nobody_here" })
+	sc.awaits(time.Minute, diagnosis.Down)
+	sc.run(sc.enter("shop"), "select 1")
+	v := sc.awaits(time.Minute, diagnosis.Calm)
+	if !strings.Contains(v.Sentence, "nobody_here") || !strings.Contains(v.Advice, "Correct the user, password or database") {
+		t.Errorf("%s %s", v.Sentence, v.Advice)
+	}
+	if st := sc.server.Stats().Pools[0]; !st.Up || st.Blind == nil {
+		t.Errorf("up is %v, blind %v", st.Up, st.Blind)
+	}
+	if err := sc.server.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
 // TestDatabaseThatIsTakenAway: a PostgreSQL that is down, and that a reload takes out of the configuration, is not told of any more, and its incident is over.
 func TestDatabaseThatIsTakenAway(t *testing.T) {
 	old := pgtest.New(t, pgtest.Options{})

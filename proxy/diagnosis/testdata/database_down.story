@@ -45,3 +45,10 @@ database down (unreachable, 80 % since 14:00:44)
 PostgreSQL at db:5432 does not let pgguard in: password authentication failed for user "app" (SQLSTATE 28P01).
 PostgreSQL runs. Correct the user, password or database of the upstream; pgguard check --connect says what is wrong. Until then statements are refused at once.
 refused=0 waiting=0 servers=0 down_seconds=3
+
+# One that does not let pgguard itself in, and serves clients as who they are.
+now n=4
+database blind="role \"root\" does not exist (SQLSTATE 28000)"
+----
+Nothing is wrong: 0 of 10 that may run do, and nobody waits. pgguard cannot look into PostgreSQL, which does not let it in: role "root" does not exist (SQLSTATE 28000).
+Clients are served, but nothing is known of locks, of others' load, and of how many connections there may be. Correct the user, password or database of the upstream; pgguard check --connect says what is wrong.
