@@ -48,8 +48,10 @@ func process(j *Judge, s *Sight) (finding, bool) {
 func others(j *Judge, s *Sight) (finding, bool) {
 	left := s.Most - s.Others
 	waiting, oldest := s.waiting()
-	if !s.Sampled || s.Most == 0 || 2*s.Others < s.Most || 4*left > s.Most && (waiting == 0 || s.Cap-s.Lent > s.Cap/10) {
-		return finding{}, false // enough is left; who waits with servers to spare waits for a run token
+	lacks := waiting > 0 && s.Cap-s.Lent <= s.Cap/10 // who waits with servers to spare waits for a run token
+	short := 4*left <= s.Most && (2*(s.Lent+s.Idle) >= left || j.usual.grown(s))
+	if !s.Sampled || s.Most == 0 || 2*s.Others < s.Most || !lacks && !short {
+		return finding{}, false // enough is left
 	}
 	f := finding{}
 	f.State, f.Cause, f.Confidence = CapReached, "connections", 0.9

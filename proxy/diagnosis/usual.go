@@ -10,6 +10,9 @@ const (
 	usualLooks = 5        // healthy ones before anything is called unusual
 	usualRate  = 1.0 / 60 // how fast what is known follows what is seen
 	usualCalls = 20       // of a statement, before its time is known
+	// Connections of others are learned whatever is wrong: that many have come is told for some minutes, and is then how things are, as long as what is left is enough.
+	othersRate = 1.0 / 300
+	othersMore = 1.25 // times as many as usual
 )
 
 // usual is what is usual for one PostgreSQL.
@@ -19,6 +22,8 @@ type usual struct {
 	prints  map[uint64]*habit
 	trip    float64 // seconds of a question that costs nothing
 	rate    float64 // statements a second, of all that are told apart
+	counted bool    // others has been seen
+	others  float64 // connections of others
 }
 
 // habit is what is usual for one kind of statement.
@@ -76,6 +81,12 @@ func (u *usual) known() bool { return u.looks >= usualLooks }
 // learn takes in the oldest second that is kept, if nothing has been wrong since: what is going wrong now must not be learned before it is
 // noticed.
 func (u *usual) learn(j *Judge, healthy bool) {
+	if s := j.last(); s.Sampled {
+		if !u.counted {
+			u.counted, u.others = true, float64(s.Others)
+		}
+		u.others += (float64(s.Others) - u.others) * othersRate
+	}
 	if trip := j.least(tripOf); trip > 0 && (u.trip == 0 || healthy) {
 		u.trip = follow(u.trip, trip.Seconds(), usualRate)
 	}
@@ -130,6 +141,9 @@ func follow(known, seen, rate float64) float64 {
 	}
 	return known + (seen-known)*rate
 }
+
+// grown is true while others have many more connections than usual.
+func (u *usual) grown(s *Sight) bool { return u.counted && float64(s.Others) >= othersMore*u.others }
 
 // slowness is how many times as long as usual a kind of statement takes; 0 if that is not known.
 func (u *usual) slowness(r *recent) float64 {

@@ -35,3 +35,42 @@ Others hold 55 of the 97 connections that PostgreSQL allows, reports alone 55; p
 Bound the pool of reports, or have it come through pgguard; raising max_connections only moves the wall.
 culprit application: reports
 others=55 connections=97 of_culprit=55 cap=40 waiting=5
+
+# Others have had three quarters for long, and few of the rest are needed.
+now n=900
+pool cap=24 limit=10 running=1 lent=1 idle=3
+others reports n=75 of=75 most=100
+----
+Nothing is wrong: 1 of 10 that may run do, and nobody waits.
+
+# They have come just now.
+now n=900
+pool cap=80 limit=10 running=1 lent=1 idle=3
+others reports n=20 of=20 most=100
+----
+Nothing is wrong: 1 of 10 that may run do, and nobody waits.
+
+look n=4
+pool cap=24 limit=10 running=1 lent=1 idle=3
+others reports n=76 of=76 most=100
+----
+cap reached by others (connections, 90 % since 14:30:35)
+Others hold 76 of the 100 connections that PostgreSQL allows, reports alone 76; pgguard has the 24 that are left.
+Bound the pool of reports, or have it come through pgguard; raising max_connections only moves the wall.
+culprit application: reports
+others=76 connections=100 of_culprit=76 cap=24 waiting=0
+
+# They stay, and few of the rest are needed.
+look n=900
+----
+Nothing is wrong: 1 of 10 that may run do, and nobody waits.
+
+# Until more are.
+look n=4
+pool cap=24 limit=10 running=10 lent=12 idle=3
+----
+cap reached by others (connections, 90 % since 14:45:39)
+Others hold 76 of the 100 connections that PostgreSQL allows, reports alone 76; pgguard has the 24 that are left.
+Bound the pool of reports, or have it come through pgguard; raising max_connections only moves the wall.
+culprit application: reports
+others=76 connections=100 of_culprit=76 cap=24 waiting=0
