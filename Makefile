@@ -122,7 +122,7 @@ platforms:  ## compile for every platform that a release is for
 	@for p in linux/amd64 linux/arm64 darwin/arm64; do echo $$p; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/pgguard && \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/pgguard-bench || exit 1; done
 
-verify:  ## hold deploy/ against systemd-analyze, docker-compose and Nix's parser
+verify:  ## hold deploy/ against systemd-analyze, docker-compose and Nix
 	sh deploy/verify.sh
 
 deps:  ## install PostgreSQL where apt-get can, otherwise say what to install

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Holds what is in this directory against the tools that will read it, where Go's tests cannot: systemd-analyze, a shell, docker-compose, and Nix's parser.
+# Holds what is in this directory against the tools that will read it, where Go's tests cannot: systemd-analyze, a shell, docker-compose, and Nix.
 # They are installed by apt-get where root may, else it says what is missing. Exit codes: 0 all is well, 1 something is not, or a tool is missing.
 set -eu
 cd "$(dirname "$0")"
@@ -39,3 +39,23 @@ for file in nixos/*.nix; do
 	nix-instantiate --parse "$file" >/dev/null
 	echo "$file: ok"
 done
+[ "$(nix-instantiate --eval --strict nixos/check.nix)" = true ]
+echo "nixos/module.nix: what it makes of its options is right"
+
+# Examples of the handbook are modules, or what stands in one.
+cat ../docs/*.md | awk -v dir="$dir" '
+	/^```$/ && file { if (bare) print "}" >file; close(file); file = "" }
+	file && !begun++ && !/^{/ { print "{ lib, ... }: {" >file; bare = 1 }
+	file { print >file }
+	/^```nix$/ { file = dir "/example" ++n ".nix"; begun = bare = 0 }'
+for file in "$dir"/example*.nix; do nix-instantiate --parse "$file" >/dev/null; done
+echo "examples in docs/: ok"
+
+# The package is built from what go mod vendor makes, whose hash must be known before.
+go mod vendor -o "$dir/vendor"
+hash=$(nix --extra-experimental-features nix-command hash path "$dir/vendor")
+grep -qF "\"$hash\"" nixos/package.nix || {
+	echo "nixos/package.nix: vendorHash must be $hash" >&2
+	exit 1
+}
+echo "nixos/package.nix: vendorHash is right"

@@ -7,13 +7,16 @@
 #     settings.auth = { method = "scram-sha-256"; query = "auto"; };
 #   };
 #
-# settings are those of deploy/pgguard.yaml. The sockets are systemd's, so a rebuild or a restart refuses nobody.
+# settings are those of deploy/pgguard.yaml, but listen and http, which are options of their own. The sockets are systemd's, so a rebuild or a restart
+# refuses nobody.
 { config, lib, pkgs, ... }:
 
 let
   cfg = config.services.pgguard;
-  file = (pkgs.formats.yaml { }).generate "pgguard.yaml" (cfg.settings // {
-    listen = map (addr: { inherit addr; }) cfg.listen;
+  yaml = pkgs.formats.yaml { };
+  listen = map (l: if builtins.isString l then { addr = l; } else l) cfg.listen;
+  file = yaml.generate "pgguard.yaml" (cfg.settings // {
+    inherit listen;
     inherit (cfg) http;
   });
   # Faults of the configuration are faults of the build.
@@ -21,7 +24,11 @@ let
     PGGUARD_UPSTREAM=postgres://build@db/build ${cfg.package}/bin/pgguard check ${file} >/dev/null
     cp ${file} $out
   '';
-  streams = map (addr: if lib.hasPrefix "unix:" addr then "${lib.removePrefix "unix:" addr}/.s.PGSQL.6432" else addr) cfg.listen;
+  # A unix socket has the port of the first address that has one.
+  isSocket = l: lib.hasPrefix "unix:" l.addr;
+  hosts = builtins.filter (l: !isSocket l) listen;
+  port = if hosts == [ ] then "6432" else lib.last (lib.splitString ":" (builtins.head hosts).addr);
+  streams = map (l: if isSocket l then "${lib.removePrefix "unix:" l.addr}/.s.PGSQL.${port}" else l.addr) listen;
 in
 {
   options.services.pgguard = {
@@ -35,10 +42,10 @@ in
     };
 
     listen = lib.mkOption {
-      type = lib.types.listOf lib.types.str;
+      type = lib.types.listOf (lib.types.either lib.types.str yaml.type);
       default = [ "127.0.0.1:6432" ];
-      example = [ "127.0.0.1:6432" "unix:/run/postgresql-guarded" ];
-      description = "Addresses for clients, host:port or unix:DIR.";
+      example = [ "127.0.0.1:6432" { addr = "127.0.0.1:6433"; class = "low"; } "unix:/run/postgresql-guarded" ];
+      description = "Addresses for clients, host:port or unix:DIR; with a class or a TLS mode of its own as in pgguard.yaml. Who may connect to a unix socket: systemd.sockets.pgguard.socketConfig.SocketMode.";
     };
 
     http = lib.mkOption {
@@ -48,7 +55,7 @@ in
     };
 
     settings = lib.mkOption {
-      type = (pkgs.formats.yaml { }).type;
+      type = yaml.type;
       default = { };
       example = { pool.max_servers = 80; };
       description = "Every other key of pgguard.yaml. It can be read by everybody on the machine: no secrets.";
@@ -57,7 +64,7 @@ in
     checkConfig = lib.mkOption {
       type = lib.types.bool;
       default = true;
-      description = "Have the build fail for a configuration with faults. Turn it off if files with users are named in it, which the build cannot read.";
+      description = "Have the build fail for a configuration with faults. Turn it off if auth.users_file or a password_file is in it, which the build cannot read.";
     };
 
     environmentFile = lib.mkOption {
@@ -72,6 +79,11 @@ in
     users.users.pgguard = { isSystemUser = true; group = "pgguard"; };
     users.groups.pgguard = { };
 
+    assertions = [{
+      assertion = !(cfg.settings ? listen || cfg.settings ? http);
+      message = "services.pgguard.settings has listen or http, which are options of their own: services.pgguard.listen and services.pgguard.http.";
+    }];
+
     environment.systemPackages = [ cfg.package ];
 
     systemd.sockets.pgguard = {
@@ -85,6 +97,7 @@ in
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];
       after = [ "network-online.target" "nss-lookup.target" ];
+      startLimitIntervalSec = 0;
       environment.XDG_CACHE_HOME = "/var/cache";
       # The options of deploy/systemd/pgguard.service; a test holds the two together.
       serviceConfig = {

@@ -1,5 +1,5 @@
-# pgguard as a package of Nix. After a change of go.sum put lib.fakeHash for vendorHash, and then what the build says.
-{ lib, buildGoModule, version ? "devel", vendorHash ? lib.fakeHash }:
+# pgguard as a package of Nix. vendorHash is of what go mod vendor makes; make verify says what it must be after a change of what is imported.
+{ lib, buildGoModule, version ? "devel", vendorHash ? "sha256-vcxT5X2vnV1oXLv/VXiQ1WefTPfGS8zXS94dWPjYewk=" }:
 
 buildGoModule {
   pname = "pgguard";
