@@ -47,9 +47,11 @@ func bashCompletion(app *kong.Application) string {
 	return b.String() + "\tesac\n}\ncomplete -o filenames -F _pgguard pgguard\n"
 }
 
-// zshCompletion is that of bash, with which zsh can do.
+// zshCompletion is that of bash, with which zsh can do. It is read when something is to be completed for the first time, as the function of its name; so it
+// ends by completing that.
 func zshCompletion(app *kong.Application) string {
-	return "#compdef pgguard\nautoload -U +X bashcompinit && bashcompinit\n" + bashCompletion(app)
+	return "#compdef pgguard\nautoload -U +X bashcompinit && bashcompinit\n" + bashCompletion(app) +
+		"[ \"${funcstack[1]}\" != _pgguard ] || _bash_complete -o filenames -F _pgguard\n"
 }
 
 // fishCompletion says of each flag what it is for.
