@@ -28,6 +28,11 @@ sh deploy/build.sh "$work" "$version" pgguard
 "$work/pgguard" man >"$work/text/pgguard.1"
 for shell in bash zsh fish; do "$work/pgguard" completion "$shell" >"$work/text/pgguard.$shell"; done
 
+# The handbook, with what it is about at the places that its links name.
+mkdir -p "$work/handbook/deploy"
+cp -R docs SECURITY.md THREATS.md "$work/handbook"
+for part in pgguard.yaml systemd prometheus grafana container kubernetes nixos heroku; do cp -R "deploy/$part" "$work/handbook/deploy"; done
+
 # pack DIR: an archive in which nothing tells when and by whom it was made.
 pack() {
 	tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -cf - "$1" | gzip -9n >"$dir/$1.tar.gz"
@@ -44,13 +49,11 @@ for platform in linux/amd64 linux/arm64 darwin/arm64; do
 		exit 1
 	fi
 	for program in pgguard pgguard-bench; do sh deploy/sbom.sh "$work/$name/$program" "$version" >"$dir/$name-$program.cdx.json"; done
-	cp -R LICENSE README.md CHANGELOG.md deploy/pgguard.yaml deploy/systemd "$work/text" "$work/$name"
+	cp -R LICENSE README.md CHANGELOG.md "$work/text" "$work/handbook/." "$work/$name"
 	pack "$name"
 	[ "$os" = linux ] || continue
 	for package in ${PACKAGES-deb rpm}; do
-		# Versions without a tag are no numbers: 0~COMMIT comes before all that are.
-		number=${version#v}
-		case $number in [0-9]*.*) ;; *) number=0.0.0~$number ;; esac
+		number=$(sh deploy/number.sh "$version")
 		sed "s|@WORK@|$work|g; s|@NAME@|$name|g; s|@ARCH@|$arch|g; s|@VERSION@|$number|g" deploy/nfpm.yaml >"$work/nfpm.yaml"
 		if [ -n "${NFPM:-}" ]; then set -- "$NFPM"; else set -- go run "$nfpm"; fi
 		"$@" package --config "$work/nfpm.yaml" --packager "$package" --target "$dir/" >&2
