@@ -107,15 +107,12 @@ func (k *keyring) find(pid uint32, secret []byte) canceled {
 // It returns a word for the metrics.
 func (s *session) cancel() (result string) {
 	s.mu.Lock()
-	switch l := s.link; {
-	case s.asked:
-		in := s.route.inst
+	if s.withdrawLocked() {
 		s.mu.Unlock()
-		if in.Pool.Withdraw(&s.waiter) {
-			s.Refused(refusedCanceled)
-			return "queued"
-		}
-		return "idle" // it has just been granted; the client may ask again
+		s.Refused(refusedCanceled)
+		return "queued"
+	}
+	switch l := s.link; {
 	case s.walsender != nil:
 		s.mu.Unlock()
 		return sentOr(s.walsender.cancel())

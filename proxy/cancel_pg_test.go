@@ -285,3 +285,42 @@ func callVersion(addr string, version uint32) (*caller, error) {
 	}
 	return c, nil
 }
+
+// TestCancelOfWhatIsBeingGranted: a cancel request that comes when the pool has granted the statement what it waits for, and nothing of it is sent yet, is
+// not lost: it hits the statement at its server.
+func TestCancelOfWhatIsBeingGranted(t *testing.T) {
+	g := narrow(t, 1, nil)
+	other, _ := enter(t, g.addr)
+	other.ask("begin")
+	other.ask("select 1")
+	victim, _ := enter(t, g.addr)
+	victim.write(simple("select pg_sleep(60)"))
+	var s *session
+	eventually(t, "waiting", func() bool {
+		for _, s = range g.all() {
+			if s.isBusy() {
+				return true
+			}
+		}
+		return false
+	})
+	result := make(chan string)
+	s.mu.Lock()
+	go func() { result <- s.cancel() }()
+	eventually(t, "the cancel, before the client's lock", func() bool { return someoneIn("(*session).cancel(") })
+	other.write(simple("commit"))
+	eventually(t, "the grant, behind it", func() bool { return someoneIn("(*session).Granted(") })
+	s.mu.Unlock()
+	if got := <-result; got != "sent" {
+		t.Errorf("the cancel came to %q", got)
+		_ = victim.nc.Close()
+		return
+	}
+	eventually(t, "cancelled", func() bool { // one that overtakes its statement on the way to the server finds nothing
+		return victim.hears('Z', 1, time.Now().Add(100*time.Millisecond)) || s.cancel() == ""
+	})
+	if got := strings.Join(victim.lines(), "; "); !strings.Contains(got, "C57014 ") {
+		t.Errorf("got %s", got)
+	}
+	g.atRest(t)
+}

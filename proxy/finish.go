@@ -15,17 +15,7 @@ func (s *session) leave(last []byte) *link {
 	s.mu.Lock()
 	waits := (s.state == preparing || s.state == running) && (s.close == nil || errors.Is(s.close, io.EOF))
 	s.moveLocked(leaving)
-	for s.asked {
-		s.mu.Unlock()
-		withdrawn := s.route.inst.Pool.Withdraw(&s.waiter)
-		s.mu.Lock()
-		switch {
-		case withdrawn:
-			s.asked = false
-		case s.asked:
-			s.cond.Wait() // somebody is about to grant or refuse
-		}
-	}
+	s.withdrawLocked()
 	s.mu.Unlock()
 
 	s.wmu.Lock()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
@@ -38,7 +39,7 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 		s.asked = true
 		s.mu.Unlock()
 		s.route.inst.Pool.Discard(granted, "dead when lent", now)
-		s.route.inst.Pool.Get(&s.waiter, now)
+		s.getAnother(s.route.inst, now)
 		return
 	}
 	b.print.Store(uint32(s.waiter.Print))
@@ -62,6 +63,14 @@ func (s *session) Granted(granted pool.Lease, now time.Time, waited time.Duratio
 		return
 	}
 	l.sendFirst(prefix, now)
+}
+
+// getAnother has the request wait for another server than the one that it was, or was to be, sent to.
+func (s *session) getAnother(in *instance.Instance, now time.Time) {
+	in.Pool.Get(&s.waiter, now)
+	s.mu.Lock()
+	s.cond.Broadcast() // it can be withdrawn now
+	s.mu.Unlock()
 }
 
 // inVain deals with what is granted to a client for which nothing is sent, and says whether it is. gone: its connection has ended. It is called with mu held,

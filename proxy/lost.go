@@ -113,7 +113,7 @@ func (l *link) lost(b *backend, cause error) (lent pool.Lease) {
 	case then.refusal != nil:
 		s.Refused(then.refusal)
 	case then.anew:
-		b.inst.Pool.Get(&s.waiter, time.Now())
+		s.getAnother(b.inst, time.Now())
 	case was.at == awaiting && b.inst.Pool.Withdraw(&s.waiter):
 		s.Refused(b.demoted(refusedState))
 	}

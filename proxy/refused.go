@@ -22,6 +22,26 @@ func (s *session) Refused(err error) {
 	s.conn.Interrupt()
 }
 
+// withdrawLocked takes the session's request out of the pool, and says whether it was there. If somebody is about to grant or refuse it, it waits until
+// that is done. It is called with mu held, and gives it up meanwhile.
+func (s *session) withdrawLocked() bool {
+	for s.asked {
+		in := s.route.inst
+		s.mu.Unlock()
+		withdrawn := in.Pool.Withdraw(&s.waiter)
+		s.mu.Lock()
+		switch {
+		case withdrawn:
+			s.asked = false
+			s.cond.Broadcast()
+			return true
+		case s.asked:
+			s.cond.Wait()
+		}
+	}
+	return false
+}
+
 // answerRefused answers the first message of the request that was refused, so that nothing of it is sent later, and puts the others
 // back, to be dealt with as if they had just come.
 func (s *session) answerRefused() error {
