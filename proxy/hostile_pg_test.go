@@ -57,7 +57,7 @@ func TestServerThatReportsWithoutEndIsDropped(t *testing.T) {
 		eventually(t, "the server dropped", func() bool { return g.pool().Servers["active"] == 0 })
 	})
 	t.Run("idle", func(t *testing.T) {
-		g, fake := fakeGuard(t, pgtest.SendBytes(flood), pgtest.Hang())
+		g, fake := fakeGuard(t, pgtest.Expect('Q', pgtest.AskedOfAll), pgtest.Send(idleNow), pgtest.SendBytes(flood), pgtest.Hang())
 		g.call(t)
 		eventually(t, "the server dropped", func() bool { return fake.Accepted() >= 2 && g.pool().Servers["idle"] == 0 })
 	})

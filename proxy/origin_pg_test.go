@@ -127,3 +127,23 @@ func TestOpenSessionKeepsItsDefaultsAndNewOnesSeeTheNew(t *testing.T) {
 		}
 	}
 }
+
+// What a login gets is known of each server from its own login, also where the side channel has not looked yet, or does not work.
+func TestServerOpenedUnwatchedKeepsItsDefaults(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Upstream.User, c.Upstream.Database = "watcher", "postgres" }) // whom there is not yet
+	old := []*caller{w.app(t), w.app(t), w.app(t)}
+	if got := old[0].one(t, "show work_mem"); got != "4MB" {
+		t.Fatalf("before the change: %s", got)
+	}
+	w.do(t, "alter role app set work_mem = '5MB'", "create role watcher superuser login")
+	within(t, 5*time.Second, "a new client sees the new value", func() bool {
+		p := w.app(t)
+		defer p.kill()
+		return p.one(t, "show work_mem") == "5MB"
+	})
+	for round := range 6 {
+		if got := strings.Join(all(t, round, old, "show work_mem"), "|"); got != "4MB|4MB|4MB" {
+			t.Errorf("round %d: open sessions have %s", round, got)
+		}
+	}
+}

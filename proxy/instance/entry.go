@@ -204,14 +204,8 @@ const originOf = `pg_catalog.concat(pg_catalog.concat_ws(' ', d.oid, r.oid, r.ro
   FROM pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) WITH ORDINALITY AS u (c, n)
   WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, d.oid]) AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, r.oid])) AS a (o)))`
 
-// OriginQuestion asks a server that has just let somebody in for his origin; empty: it is not to be asked, because the side channel, which is
-// to see changes, sees nothing.
-func (in *Instance) OriginQuestion() string {
-	if !in.sees.Load() {
-		return ""
-	}
-	return originQuestion
-}
+// OriginQuestion asks a server that has just let somebody in for his origin.
+func (in *Instance) OriginQuestion() string { return originQuestion }
 
 const originQuestion = `SELECT ` + originOf + ` FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
   WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND r.rolname OPERATOR(pg_catalog.=) session_user`
