@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -171,11 +172,19 @@ func TestStatementsOverTLS(t *testing.T) {
 
 // psqlCancelled runs a statement in psql and interrupts it.
 func psqlCancelled(dsn string) (string, error) {
-	cmd := exec.Command("psql", "-XAtqw", dsn, "-c", "select pg_sleep(60)")
+	cmd := exec.Command("psql", "-XAtqw", dsn, "-c", "select 'begun'", "-c", "select pg_sleep(60)")
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stderr = &out
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
 	if err := cmd.Start(); err != nil {
 		return "", err
+	}
+	if _, err := io.ReadFull(pipe, make([]byte, len("begun\n"))); err != nil { // before, an interrupt would end it
+		_ = cmd.Wait()
+		return out.String(), err
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -183,7 +192,7 @@ func psqlCancelled(dsn string) (string, error) {
 		select {
 		case err := <-done:
 			return out.String(), err
-		case <-time.After(300 * time.Millisecond): // until it has begun
+		case <-time.After(300 * time.Millisecond): // until the statement runs
 			_ = cmd.Process.Signal(os.Interrupt)
 		}
 	}
