@@ -76,6 +76,9 @@ func (f *File) doubtFiles(add func(format string, args ...any)) {
 	for name, u := range f.Auth.Users {
 		files[join("auth.users", name)+".password_file"] = u.PasswordFile
 	}
+	if err := paper.SecretFault(f.SecretsIn); err != nil {
+		add("there are secrets in the configuration, and %v", err)
+	}
 	for key, path := range files {
 		if err := paper.SecretFault(path); err != nil {
 			add("%s: %v", key, err)

@@ -87,3 +87,36 @@ admin: {token_file: %s, tls: {cert: %[1]s, key: %[7]s}}`,
 		}
 	}
 }
+
+// TestConfigurationsWithSecretsThatOthersCanReadAreSaid: of one without, and of what a variable gives, nothing is.
+func TestConfigurationsWithSecretsThatOthersCanReadAreSaid(t *testing.T) {
+	const bare = "upstream: postgres://app@db/app\n"
+	for text, want := range map[string]bool{
+		bare:                                false,
+		"upstream: postgres://app:x@db/app": true,
+		bare + "databases: {shop: {upstream: 'postgres://shop:x@db/shop'}}": true,
+		bare + "auth: {users: {app: {password: x}}}":                        true,
+		bare + "auth: {users: {app: {password_file: /none}}}":               false,
+	} {
+		path := filepath.Join(t.TempDir(), "pgguard.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for mode, said := range map[os.FileMode]bool{0o640: false, 0o644: want} {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+			f, err := Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(f.Doubts(), "\n"); strings.Contains(got, path+" can be read by everybody") != said || got != "" && !said {
+				t.Errorf("%#o, %s: says %q", mode, text, got)
+			}
+			over := Override{Path: "upstream", Values: []string{"postgres://app:y@db/app"}, Source: "PGGUARD_UPSTREAM"}
+			if f, err = Load(path, over); err != nil || text == bare && len(f.Doubts()) > 0 {
+				t.Errorf("%s, with a variable: %v %q", text, err, f.Doubts())
+			}
+		}
+	}
+}

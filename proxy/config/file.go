@@ -43,7 +43,8 @@ type File struct {
 	OTLP               OTLP                `yaml:"otlp"`
 	Reload             bool                `yaml:"reload_on_change"`
 
-	LikePgBouncer bool `yaml:"-"` // no key: the file is PgBouncer's, and the guard in its place
+	LikePgBouncer bool   `yaml:"-"` // no key: the file is PgBouncer's, and the guard in its place
+	SecretsIn     string `yaml:"-"` // no key: the name of the file, if secrets stand in it
 }
 
 // OTLP says where metrics and spans are sent to.

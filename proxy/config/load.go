@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"unicode/utf8"
 
@@ -64,6 +65,9 @@ func parseInto(f *File, name string, data []byte, over []Override) (*File, error
 	d.file(f, data)
 	for _, o := range over {
 		d.override(f, o)
+	}
+	if d.givesSecret(f) {
+		f.SecretsIn = name
 	}
 	_, given := d.where["auth.method"]
 	f.chooseMethod(given)
@@ -180,4 +184,27 @@ func plausible(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// givesSecret is true if the text itself, not a flag or a variable, has a password, or what PostgreSQL keeps of one.
+func (d *decoder) givesSecret(f *File) bool {
+	gives := func(path string) bool {
+		p, ok := d.where[path]
+		return ok && p.source == ""
+	}
+	bare := os.Getenv("PGPASSWORD") == "" // else it may come from there
+	if bare && f.Upstream.Password != "" && gives("upstream") {
+		return true
+	}
+	for name, db := range f.Databases {
+		if bare && db.Upstream.Password != "" && gives(join("databases", name)+".upstream") {
+			return true
+		}
+	}
+	for _, u := range f.Auth.Users {
+		if u.Secret.given || u.Password.given {
+			return true
+		}
+	}
+	return false
 }
