@@ -52,7 +52,7 @@ type place struct {
 
 // standing is how the predecessor is.
 type standing struct {
-	Serves  bool // clients can be served
+	Serves  bool // clients can be served, which who takes over can find out for itself
 	Clients int
 }
 

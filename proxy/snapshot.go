@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"slices"
 
 	"pgguard/pool/event"
 	"pgguard/proxy/instance"
@@ -119,6 +120,11 @@ func (srv *Server) Ready() error {
 		}
 	}
 	return nil
+}
+
+// proves is true if clients can be served, and a process that takes the place of this one can find that out before it has any.
+func (srv *Server) proves() bool {
+	return srv.Ready() == nil && !slices.ContainsFunc(srv.allInstances(), func(in *instance.Instance) bool { return srv.inUse(in) && in.Barred() })
 }
 
 // Events returns the decisions after the one with this sequence number, oldest first, and how many more there were that

@@ -113,7 +113,7 @@ func (h *heir) meet(others []net.Listener, deeds *os.File) error {
 			return err
 		}
 	}
-	if err := passWith(h.p, passAll, standing{Serves: h.srv.Ready() == nil, Clients: h.srv.clients()}, deeds); err != nil {
+	if err := passWith(h.p, passAll, standing{Serves: h.srv.proves(), Clients: h.srv.clients()}, deeds); err != nil {
 		return err
 	}
 	kind, _, err = receive(h.p)

@@ -197,6 +197,19 @@ func TestTakeOverOfPipelinedRequests(t *testing.T) {
 	}
 }
 
+// TestTakeOverWhereTheGuardItselfIsNotLetIn: clients are served there, and the next process cannot find that out before it has any.
+func TestTakeOverWhereTheGuardItselfIsNotLetIn(t *testing.T) {
+	refused := func(cfg *Config) { cfg.Upstream.User = "nobody_here" }
+	g := newGuard(t, address(shared), refused)
+	client := g.call(t)
+	client.does(t, "select 1")
+	if err := g.Ready(); err != nil {
+		t.Fatalf("not ready: %v", err)
+	}
+	succeed(t, g, refused).has(t, 1)
+	client.does(t, "select 2")
+}
+
 // TestFailedTakeOverChangesNothing: whatever a process does that comes to nothing, the guard serves as before, and can be taken over by another.
 func TestFailedTakeOverChangesNothing(t *testing.T) {
 	g := newGuard(t, address(shared), nil)

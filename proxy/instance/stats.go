@@ -53,6 +53,13 @@ func (in *Instance) Stats() Stats {
 // reached is true for a PostgreSQL that has let the guard, or a client, in.
 func (in *Instance) reached() bool { return in.everUp.Load() || in.everIn.Load() }
 
+// Barred is true for a PostgreSQL that has never let the guard itself in, and refuses that.
+func (in *Instance) Barred() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.blind != nil && !in.everUp.Load()
+}
+
 // Ready returns nil if a client can be served now, else why not, with what the last login that failed was told. It costs the
 // database nothing.
 func (in *Instance) Ready() error {
