@@ -54,12 +54,15 @@ func showServers(s *session) []row { return s.servers("") }
 
 func (s *session) servers(prefix string) []row {
 	port := portOf(s.guard)
-	databases := s.guard.Databases()
+	databases, names := s.guard.Databases(), map[uint64]string{}
+	for _, c := range s.guard.ClientList() {
+		names[c.ID] = c.ApplicationName
+	}
 	var rows []row
 	for _, v := range s.guard.ServerList() {
 		k := socket{
 			kind: "S", user: v.User, database: nameOf(v, databases), replication: "none", state: prefix + serverState(v), conn: v.Conn, since: v.Began, asked: v.Since,
-			closes: v.Retired != "", id: v.ID, link: v.Client, pid: int(v.PID), prepared: v.Prepared,
+			closes: v.Retired != "", id: v.ID, link: v.Client, pid: int(v.PID), name: names[v.Client], prepared: v.Prepared,
 		}
 		rows = append(rows, k.row(port))
 	}
