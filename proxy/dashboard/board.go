@@ -346,15 +346,15 @@ type Query struct {
 	Called      string  `json:"called"`
 	Query       string  `json:"query,omitempty"` // its text without literals, where texts may be shown
 	Calls       float64 `json:"calls"`           // a second
-	Mean        float64 `json:"mean"`            // seconds
+	Mean        float64 `json:"mean"`            // seconds; 0: none has ended
 	Share       float64 `json:"share"`           // of the time that all take
 }
 
 // load is what each kind of statement takes, by its fingerprint, fading.
 type load map[uint64]*weight
 
-// weight is what one takes: calls and seconds a second.
-type weight struct{ calls, seconds float64 }
+// weight is what one takes: calls that end and their seconds, and those that it runs, ended or not, a second.
+type weight struct{ calls, seconds, busy float64 }
 
 // fade is how much of it is left after a second: with 0.97 it is the last half minute that counts.
 const fade = 0.97
@@ -365,7 +365,7 @@ func (l load) take(f, was *witness.Frame) {
 		return
 	}
 	for print, w := range l {
-		if w.calls, w.seconds = w.calls*fade, w.seconds*fade; w.calls < 1e-4 {
+		if w.calls, w.seconds, w.busy = w.calls*fade, w.seconds*fade, w.busy*fade; w.calls < 1e-4 && w.busy < 1e-4 {
 			delete(l, print)
 		}
 	}
@@ -383,7 +383,8 @@ func (l load) take(f, was *witness.Frame) {
 			if b == nil {
 				b = &diagnosis.Print{}
 			}
-			if p.Calls <= b.Calls {
+			busy := p.Seconds + p.Underway - b.Seconds - b.Underway
+			if p.Calls < b.Calls || p.Calls == b.Calls && busy <= 0 {
 				continue
 			}
 			w := l[p.Fingerprint]
@@ -393,6 +394,7 @@ func (l load) take(f, was *witness.Frame) {
 			}
 			w.calls += (1 - fade) * float64(p.Calls-b.Calls) / seconds
 			w.seconds += (1 - fade) * (p.Seconds - b.Seconds) / seconds
+			w.busy += (1 - fade) * max(0, busy) / seconds
 		}
 	}
 }
@@ -407,13 +409,18 @@ func (l load) top(f *witness.Frame) []Query {
 	}
 	all := 0.0
 	for _, w := range l {
-		all += w.seconds
+		all += w.busy
 	}
 	out := []Query{}
 	for print, w := range l {
-		if w.calls > 0 && all > 0 {
-			out = append(out, Query{Fingerprint: fmt.Sprintf("%016x", print), Called: named[print].Called, Query: named[print].Query, Calls: w.calls, Mean: w.seconds / w.calls, Share: w.seconds / all})
+		if w.busy <= 0 {
+			continue
 		}
+		q := Query{Fingerprint: fmt.Sprintf("%016x", print), Called: named[print].Called, Query: named[print].Query, Calls: w.calls, Share: w.busy / all}
+		if w.calls > 0 {
+			q.Mean = w.seconds / w.calls
+		}
+		out = append(out, q)
 	}
 	slices.SortFunc(out, func(a, b Query) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Fingerprint, b.Fingerprint))

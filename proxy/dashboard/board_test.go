@@ -102,6 +102,21 @@ func streamed(t *testing.T, b *dashboard.Board) string {
 	return all.String()
 }
 
+// TestStatementsThatRunForLongAreAmongTheFirst before they have ended.
+func TestStatementsThatRunForLongAreAmongTheFirst(t *testing.T) {
+	st := newStage(noon)
+	st.play(5, calm())
+	for i := range 20 {
+		st.at = st.at.Add(time.Second)
+		f := st.frame(calm())
+		f.Sights[0].Prints = append(f.Sights[0].Prints, diagnosis.Print{Fingerprint: 4711, Named: diagnosis.Named{Called: "select reports"}, Underway: float64(100 * i)})
+		st.board.Take(f)
+	}
+	if text := streamed(t, st.board); !regexp.MustCompile(`"queries":\[{[^}]*"called":"select reports","calls":0,"mean":0,"share":0\.9`).MatchString(text) {
+		t.Error(text)
+	}
+}
+
 // TestPagesAreBounded: so many pages may be open, one more is told so, and who leaves makes room.
 func TestPagesAreBounded(t *testing.T) {
 	st := newStage(noon)

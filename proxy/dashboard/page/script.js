@@ -379,7 +379,7 @@
       cell(c.idling ? `${c.idling} (${span(c.oldest_seconds)})` : 0), cell(c.unread)]);
     if (d.more) crowds.push([cell(`and ${d.more} more names`, 'text'), cell(''), cell(''), cell(''), cell(''), cell('')]);
     fill('crowds', crowds, 'No client is here.', 6);
-    fill('queries', (now.queries || []).map((q) => [cell(q.called || q.fingerprint, 'text', q.query), cell(Math.round(q.share * 100) + ' %'), cell(digits(q.calls)), cell(span(q.mean), 'nowrap')]),
+    fill('queries', (now.queries || []).map((q) => [cell(q.called || q.fingerprint, 'text', q.query), cell(Math.round(q.share * 100) + ' %'), cell(digits(q.calls)), cell(q.mean > 0 ? span(q.mean) : '–', 'nowrap')]),
       'Nothing has run yet.', 4);
     fill('incidents', (now.incidents || []).map((i) => [cell(day(i.begin) + clock(i.begin, true), 'nowrap'),
       cell(i.end ? span(Math.max(1, i.end - i.begin)) : 'goes on', 'nowrap'), cell(i.name + ': ' + i.sentence, 'text'), cell(i.refused + ' refused')]), 'None since pgguard started.', 4);
