@@ -3,6 +3,8 @@ package deploy
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -98,5 +100,13 @@ func TestNixosModuleHasTheUnit(t *testing.T) {
 		if _, ok := u[key]; !ok {
 			t.Errorf("%s is in the module alone", key)
 		}
+	}
+}
+
+// TestVendorHashIsOfTheseModules: Nix builds with no other modules than those that the hash was made of.
+func TestVendorHashIsOfTheseModules(t *testing.T) {
+	line := fmt.Sprintf("\n# go.sum: %.8x\n", sha256.Sum256(read(t, "../go.sum")))
+	if !strings.Contains(string(read(t, "nixos/package.nix")), line) {
+		t.Error("go.sum has changed since vendorHash in nixos/package.nix was worked out: make verify says what it must be")
 	}
 }

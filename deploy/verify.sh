@@ -54,8 +54,9 @@ echo "examples in docs/: ok"
 # The package is built from what go mod vendor makes, whose hash must be known before.
 go mod vendor -o "$dir/vendor"
 hash=$(nix --extra-experimental-features nix-command hash path "$dir/vendor")
-grep -qF "\"$hash\"" nixos/package.nix || {
-	echo "nixos/package.nix: vendorHash must be $hash" >&2
+sum=$(sha256sum ../go.sum | cut -c 1-16)
+grep -qF "\"$hash\"" nixos/package.nix && grep -qFx "# go.sum: $sum" nixos/package.nix || {
+	echo "nixos/package.nix: vendorHash must be $hash, and the line above it: # go.sum: $sum" >&2
 	exit 1
 }
 echo "nixos/package.nix: vendorHash is right"

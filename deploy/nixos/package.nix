@@ -1,5 +1,7 @@
-# pgguard as a package of Nix. vendorHash is of what go mod vendor makes; make verify says what it must be after a change of what is imported.
-{ lib, buildGoModule, version ? "devel", vendorHash ? "sha256-vcxT5X2vnV1oXLv/VXiQ1WefTPfGS8zXS94dWPjYewk=" }:
+# pgguard as a package of Nix. vendorHash is of what go mod vendor makes; make verify says what it must be after a change of what is imported, and what
+# the next line must be.
+# go.sum: 045822301d033dc3
+{ lib, buildGoModule, version ? "devel", vendorHash ? "sha256-75SrPQ4XB+7b09ZSAiXLYn4+GHyBw9Ko/rCcocRNGCo=" }:
 
 buildGoModule {
   pname = "pgguard";
