@@ -226,12 +226,16 @@ func (s *session) sendPiece(p []byte, last bool) error {
 		res = &r
 	}
 	l.lease.SentRest(res)
-	if !l.lease.Quiet() {
+	ask := l.lease.Out()
+	if ask == nil && !l.lease.Quiet() {
 		s.mu.Unlock()
 		return nil
 	}
 	// The server answered before it had the whole message: nobody but us can ask what is left, or end the exchange.
-	if ask := l.lease.Ask(); ask != nil {
+	if ask == nil {
+		ask = l.lease.Ask()
+	}
+	if ask != nil {
 		b.wmu.Lock()
 		s.mu.Unlock()
 		s.tell(l, ask)

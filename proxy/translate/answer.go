@@ -252,7 +252,7 @@ func (l *Lease) ready(status byte) Fate {
 	l.begun = false
 	whose, why := e.whose, e.why
 	l.owed.pop()
-	if l.unsettled {
+	if l.unsettled && !l.partial {
 		l.settle()
 	}
 	if l.Quiet() || whose == client {
@@ -379,7 +379,7 @@ func (l *Lease) error(body []byte, whole bool) Fate {
 	case e.kind == query:
 		l.queryFailed(e, l.code == "22021" || (l.code == "08P01" && bytes.Contains(body, []byte("Rpq_getmsg"))))
 	}
-	if l.unsettled && l.skipping {
+	if l.unsettled && l.skipping && !l.partial { // else the rest of its client's message goes first
 		l.settle()
 	}
 	if l.unsupplied != nil && (l.code == "26000" || l.code == "25P02") && (e == nil || e.whose == client) {

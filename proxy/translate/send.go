@@ -126,9 +126,12 @@ func (l *Lease) mayHaveDone(r *Request, from []byte) {
 // SendsRest notes that the rest of a long text is about to be sent, which does this: it may be run before SentRest is called.
 func (l *Lease) SendsRest(res sql.Result) { l.course |= courseOf(res) }
 
-// SentRest notes that the rest of a long message has been sent; res is what its text may have done, if it has one.
+// SentRest notes that the rest of a long message has been sent; res is what its text may have done, if it has one. What waited for it is in Out.
 func (l *Lease) SentRest(res *sql.Result) {
 	l.partial = false
+	if l.unsettled && (l.skipping || l.owed.len() == 0) {
+		l.settle()
+	}
 	if res == nil {
 		return
 	}

@@ -377,6 +377,10 @@ func (k *talk) piece(b []byte) {
 		res = &r
 	}
 	k.lease.SentRest(res)
+	if out := k.lease.Out(); out != nil {
+		k.write(out)
+		return
+	}
 	if !k.lease.Quiet() {
 		return
 	}
