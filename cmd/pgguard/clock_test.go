@@ -18,10 +18,11 @@ var cutsFile = regexp.MustCompile(`\b(f|file)\.Truncate\(`)
 
 // byWallClock may use it all the same.
 var byWallClock = map[string]string{
-	"proxy/upstream/tls.go":    "from when to when a certificate is valid is a matter of the calendar",
-	"proxy/dashboard/board.go": "a page shows times of day",
-	"proxy/dashboard/point.go": "a page shows times of day",
-	"proxy/otlp/span.go":       "a trace is put together from what several machines say",
+	"proxy/auth/certificates.go": "from when to when a certificate is valid is a matter of the calendar",
+	"proxy/upstream/tls.go":      "from when to when a certificate is valid is a matter of the calendar",
+	"proxy/dashboard/board.go":   "a page shows times of day",
+	"proxy/dashboard/point.go":   "a page shows times of day",
+	"proxy/otlp/span.go":         "a trace is put together from what several machines say",
 
 	"proxy/console/moment.go": "when something was is shown as people write it",
 
