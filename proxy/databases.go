@@ -2,11 +2,11 @@ package proxy
 
 import (
 	"cmp"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"pgguard/pool"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/upstream"
 )
@@ -225,7 +225,7 @@ func (srv *Server) Databases() []DatabaseInfo {
 		d.PerLogin, d.MostServers = most.Login, most.Database
 		list = append(list, *d)
 	}
-	slices.SortFunc(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.By(list, func(a, b DatabaseInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sock"
 )
@@ -88,7 +89,7 @@ func (srv *Server) ClientList() []ClientInfo {
 	for _, s := range srv.all() {
 		list = append(list, s.info(now))
 	}
-	slices.SortFunc(list, func(a, b ClientInfo) int { return cmp.Compare(a.ID, b.ID) })
+	sorting.By(list, func(a, b ClientInfo) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
 
@@ -133,7 +134,7 @@ func (srv *Server) ServerList() []ServerInfo {
 			list = append(list, serverInfo(in, v))
 		}
 	}
-	slices.SortFunc(list, func(a, b ServerInfo) int { return cmp.Or(cmp.Compare(a.ID, b.ID), a.Began.Compare(b.Began)) })
+	sorting.By(list, func(a, b ServerInfo) int { return cmp.Or(cmp.Compare(a.ID, b.ID), a.Began.Compare(b.Began)) })
 	return list
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/library"
 	"pgguard/proxy/translate"
@@ -148,7 +149,7 @@ func (d *Database) with(own []translate.Pair) []translate.Pair {
 			all = append(all, translate.Pair{Name: strings.ToLower(name), Value: value})
 		}
 	}
-	slices.SortFunc(all, func(a, b translate.Pair) int { return strings.Compare(a.Name, b.Name) })
+	sorting.By(all, func(a, b translate.Pair) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

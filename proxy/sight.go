@@ -3,11 +3,11 @@ package proxy
 import (
 	"cmp"
 	"net"
-	"slices"
 	"time"
 	"unique"
 
 	"pgguard/pool/event"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/instance"
 	"pgguard/proxy/sql"
 )
@@ -90,7 +90,7 @@ func (srv *Server) Sights() []Sight {
 		for _, c := range t.crowds {
 			sight.Crowds = append(sight.Crowds, *c)
 		}
-		slices.SortFunc(sight.Crowds, func(a, b Crowd) int {
+		sorting.By(sight.Crowds, func(a, b Crowd) int {
 			return cmp.Or(cmp.Compare(b.Clients, a.Clients), cmp.Compare(a.Application, b.Application))
 		})
 		if sight.Seen != nil && sight.Seen.Holder != nil {
@@ -101,7 +101,7 @@ func (srv *Server) Sights() []Sight {
 		}
 		list = append(list, sight)
 	}
-	slices.SortFunc(list, func(a, b Sight) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.By(list, func(a, b Sight) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
 

@@ -3,6 +3,8 @@ package proxy
 import (
 	"cmp"
 	"slices"
+
+	"pgguard/pool/sorting"
 )
 
 // Straggler is a database some of whose clients still have servers at a PostgreSQL where it is not any more: they are in a transaction, pinned or in session mode.
@@ -29,7 +31,7 @@ func (srv *Server) Stragglers() (list []Straggler) {
 	for i := range list {
 		slices.Sort(list[i].Clients)
 	}
-	slices.SortFunc(list, func(a, b Straggler) int { return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.At, b.At)) })
+	sorting.By(list, func(a, b Straggler) int { return cmp.Or(cmp.Compare(a.Database, b.Database), cmp.Compare(a.At, b.At)) })
 	return list
 }
 

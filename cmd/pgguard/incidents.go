@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"pgguard/pool/event"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/admin"
 	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/witness"
@@ -93,6 +93,6 @@ func readIncidents(path string, say io.Writer) (incidents []diagnosis.Incident, 
 	case unread > 0:
 		_, _ = fmt.Fprintf(say, "%d lines of %s cannot be read\n", unread, path)
 	}
-	slices.SortStableFunc(incidents, func(a, b diagnosis.Incident) int { return cmp.Compare(b.Begin.UnixNano(), a.Begin.UnixNano()) })
+	sorting.By(incidents, func(a, b diagnosis.Incident) int { return cmp.Compare(b.Begin.UnixNano(), a.Begin.UnixNano()) })
 	return incidents, events, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"pgguard/pool/sorting"
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
 	"pgguard/proxy/instance"
@@ -46,7 +47,7 @@ func tryOut(e *env, f *config.File) error {
 		all = append(all, d.Upstream)
 	}
 	all = slices.DeleteFunc(all, func(u upstream.Upstream) bool { return u.Host == "" })
-	slices.SortFunc(all, func(a, b upstream.Upstream) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
+	sorting.By(all, func(a, b upstream.Upstream) int { return slices.Compare([]byte(a.String()), []byte(b.String())) })
 	for _, u := range slices.CompactFunc(all, func(a, b upstream.Upstream) bool { return reflect.DeepEqual(a, b) }) {
 		if !t.upstream(u) {
 			failed = true

@@ -2,9 +2,9 @@ package admin
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
+	"pgguard/pool/sorting"
 	"pgguard/proxy"
 	"pgguard/proxy/diagnosis"
 )
@@ -112,7 +112,7 @@ func refused(counts map[proxy.ReasonClass]uint64) []Refused {
 	for k, n := range counts {
 		list = append(list, Refused{Reason: k.Reason, Class: k.Class, Count: n})
 	}
-	slices.SortFunc(list, func(a, b Refused) int {
+	sorting.By(list, func(a, b Refused) int {
 		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Class, b.Class))
 	})
 	return list

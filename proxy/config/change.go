@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"pgguard/pool/sorting"
 )
 
 // Change is one key that two configurations differ in. Secrets are masked.
@@ -56,7 +58,7 @@ func (f *File) Changes(next *File) []Change {
 			add(now, "", now.text)
 		}
 	}
-	slices.SortFunc(list, func(a, b Change) int { return cmp.Compare(a.Key, b.Key) })
+	sorting.By(list, func(a, b Change) int { return cmp.Compare(a.Key, b.Key) })
 	return list
 }
 
@@ -77,7 +79,7 @@ func Differences(before, after []Setting) (list []Change) {
 			list = append(list, Change{key, old, "", WhenOf(key)})
 		}
 	}
-	slices.SortFunc(list, func(a, b Change) int { return cmp.Compare(a.Key, b.Key) })
+	sorting.By(list, func(a, b Change) int { return cmp.Compare(a.Key, b.Key) })
 	return list
 }
 

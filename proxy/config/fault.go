@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
+
+	"pgguard/pool/sorting"
 )
 
 // Fault is one thing wrong with a configuration.
@@ -55,7 +56,7 @@ func (fs Faults) Error() string {
 
 // sorted returns the faults of the command line first, then those of the file from top to bottom.
 func (fs Faults) sorted() Faults {
-	slices.SortStableFunc(fs, func(a, b Fault) int {
+	sorting.By(fs, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return fs

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
+
+	"pgguard/pool/sorting"
 )
 
 // Setting is one key of a configuration and what it has, as one line of text. Secrets are masked.
@@ -15,7 +16,7 @@ type Setting struct{ Key, Value string }
 func (f *File) Settings() []Setting {
 	var list []Setting
 	flatten(reflect.ValueOf(f).Elem(), "", "", func(l fact) { list = append(list, Setting{l.key, l.text}) })
-	slices.SortFunc(list, func(a, b Setting) int { return cmp.Compare(a.Key, b.Key) })
+	sorting.By(list, func(a, b Setting) int { return cmp.Compare(a.Key, b.Key) })
 	return list
 }
 

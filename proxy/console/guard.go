@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pgguard/pool/event"
+	"pgguard/pool/sorting"
 	"pgguard/proxy"
 )
 
@@ -72,7 +73,7 @@ func showPins(s *session) []row {
 	now, port := time.Now(), portOf(s.guard)
 	pinned := s.guard.ClientList()
 	pinned = slices.DeleteFunc(pinned, func(c proxy.ClientInfo) bool { return c.Pins == "" })
-	slices.SortStableFunc(pinned, func(a, b proxy.ClientInfo) int { return a.Pinned.Compare(b.Pinned) })
+	sorting.By(pinned, func(a, b proxy.ClientInfo) int { return a.Pinned.Compare(b.Pinned) })
 	var rows []row
 	for _, c := range pinned {
 		host, _ := address(c.Conn.Remote, port)
@@ -106,7 +107,7 @@ func showQueries(s *session) []row {
 func topQueries(prints []proxy.Print) []proxy.Print {
 	chosen := map[uint16]bool{}
 	by := func(measure func(p *proxy.Print) time.Duration) {
-		slices.SortFunc(prints, func(a, b proxy.Print) int { return cmp.Compare(measure(&b), measure(&a)) })
+		sorting.By(prints, func(a, b proxy.Print) int { return cmp.Compare(measure(&b), measure(&a)) })
 		for i := range prints[:min(len(prints), mostQueries)] {
 			if measure(&prints[i]) > 0 {
 				chosen[prints[i].Index] = true
@@ -124,7 +125,7 @@ var eventColumns = slices.Concat(columns(int8, "seq"), columns(text, "time", "ki
 // showEvents shows what the guard has decided, the last first.
 func showEvents(s *session) []row {
 	events, _ := s.guard.Events(0)
-	slices.SortFunc(events, func(a, b event.Event) int { return cmp.Compare(b.Seq, a.Seq) })
+	sorting.By(events, func(a, b event.Event) int { return cmp.Compare(b.Seq, a.Seq) })
 	var rows []row
 	for i := range events {
 		e := &events[i]

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pgguard/pool"
+	"pgguard/pool/sorting"
 	"pgguard/proxy"
 	"pgguard/proxy/upstream"
 )
@@ -80,7 +81,7 @@ type place struct{ upstream, database string }
 
 // sortRows sorts by the first column.
 func sortRows(rows []row) {
-	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a[0].(string), b[0].(string)) })
+	sorting.By(rows, func(a, b row) int { return cmp.Compare(a[0].(string), b[0].(string)) })
 }
 
 var poolColumns = slices.Concat(
@@ -132,7 +133,7 @@ func showPools(s *session) []row {
 		rows = append(rows, p.row(k, modes[k.database]))
 	}
 	rows = append(rows, (&poolRow{active: len(s.guard.Operators())}).row(pair{adminName, adminName}, "statement"))
-	slices.SortFunc(rows, func(a, b row) int {
+	sorting.By(rows, func(a, b row) int {
 		return cmp.Or(cmp.Compare(a[0].(string), b[0].(string)), cmp.Compare(a[1].(string), b[1].(string)))
 	})
 	return rows

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"pgguard/pool/sorting"
 	"pgguard/proxy"
 )
 
@@ -90,7 +91,7 @@ func (s *session) accounts() []account {
 	}
 	own := proxy.Totals{Queries: s.console.commands.Load(), Transactions: s.console.commands.Load()}
 	list = append(list, account{name: adminName, total: own})
-	slices.SortFunc(list, func(a, b account) int { return strings.Compare(a.name, b.name) })
+	sorting.By(list, func(a, b account) int { return strings.Compare(a.name, b.name) })
 	return list
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"pgguard/pool/event"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/diagnosis"
 	"pgguard/proxy/witness"
 )
@@ -422,7 +423,7 @@ func (l load) top(f *witness.Frame) []Query {
 		}
 		out = append(out, q)
 	}
-	slices.SortFunc(out, func(a, b Query) int {
+	sorting.By(out, func(a, b Query) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 	return out[:min(len(out), shownQueries)]

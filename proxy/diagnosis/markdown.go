@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"pgguard/pool/event"
+	"pgguard/pool/sorting"
 )
 
 // Markdown is the incidents, the last one first, as the timeline that a review starts from, with the decisions among events that were made in them. All
@@ -81,7 +82,7 @@ func (in *Incident) timeline(events []event.Event) (list []moment) {
 	if !in.End.IsZero() {
 		list = append(list, moment{in.End, "It is over."})
 	}
-	slices.SortStableFunc(list, func(a, b moment) int { return a.at.Compare(b.at) })
+	sorting.By(list, func(a, b moment) int { return a.at.Compare(b.at) })
 	return list
 }
 

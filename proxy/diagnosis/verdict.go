@@ -2,11 +2,11 @@ package diagnosis
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
 	"pgguard/pool/event"
+	"pgguard/pool/sorting"
 )
 
 // State is a word of a closed set: the public surface has it.
@@ -80,7 +80,7 @@ func (v *Verdict) bearable() bool { return v.State.Healthy() || v.Cause == cause
 
 // Sort puts the worst verdict first; those that are alike in the order of their databases.
 func Sort(verdicts []Verdict) {
-	slices.SortStableFunc(verdicts, func(a, b Verdict) int {
+	sorting.By(verdicts, func(a, b Verdict) int {
 		return cmp.Or(cmp.Compare(rank(a.State), rank(b.State)), cmp.Compare(a.Database, b.Database))
 	})
 }

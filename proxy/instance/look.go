@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"pgguard/pool"
+	"pgguard/pool/sorting"
 	"pgguard/proxy/sql"
 	"pgguard/proxy/translate"
 )
@@ -244,7 +244,7 @@ func (in *Instance) entriesToLookAt(all bool, encoding string) (list []*Entry, c
 		}
 	}
 	if !all && len(list) > lookOnce {
-		slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.looked, b.looked) })
+		sorting.By(list, func(a, b *Entry) int { return cmp.Compare(a.looked, b.looked) })
 		list = list[:lookOnce]
 	}
 	in.glances++

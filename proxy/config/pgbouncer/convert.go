@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"pgguard/pool/sorting"
 	"pgguard/proxy/config"
 )
 
@@ -164,11 +164,11 @@ func convert(name string, f *file, open func(string) ([]byte, error), insecure b
 		part()
 	}
 	c.tellUnused()
-	slices.SortStableFunc(c.faults, func(a, b config.Fault) int {
+	sorting.By(c.faults, func(a, b config.Fault) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	slices.SortStableFunc(c.remarks, remark.compare)
-	slices.SortStableFunc(c.nowhere, remark.compare)
+	sorting.By(c.remarks, remark.compare)
+	sorting.By(c.nowhere, remark.compare)
 	out := &Conversion{YAML: c.yaml(name), name: name, where: c.where}
 	for _, r := range c.remarks {
 		out.Remarks = append(out.Remarks, r.String())
