@@ -145,6 +145,7 @@ fmt:
 
 vet:
 	go vet -tags 'pg chrome faults rails' ./...
+	@for module in proxy/conformance/drivers proxy/sql/judge; do (cd $$module && go list ./... >/dev/null) || exit 1; done # what they require is in step
 
 unit:
 	go test $(UNIT)
