@@ -15,6 +15,8 @@ var missed = map[string][]string{
 	"15 optimum moves":  {"recovery"},
 	"cell: flat from 1": {"ratio"},
 	"cell: flat from 2": {"ratio"},
+
+	"cell: strangers who compute": {"less than in calm"},
 }
 
 func TestLawIsNearTheBestStaticLimit(t *testing.T) {
@@ -71,6 +73,7 @@ func TestMutantsAreFoundOut(t *testing.T) {
 
 func TestConvergesFromAnyFirstLimit(t *testing.T) {
 	r := kept(t)
+	r.Seeds = 3 // one may be lucky, or not
 	for _, sc := range Curves() {
 		if sc.Name == "flat" {
 			continue

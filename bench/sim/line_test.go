@@ -43,3 +43,20 @@ func TestLineIsNoWorseThanOrderOfArrival(t *testing.T) {
 		t.Error("no step finds the discipline before out")
 	}
 }
+
+// TestSurgeIsToldAndKept: of 1,000 workers who come at once to a server that does 400 a second, those who cannot be served within their 2 s are told
+// so; few wait until they give up, which costs them their connection.
+func TestSurgeIsToldAndKept(t *testing.T) {
+	t.Parallel()
+	to := func(n int) func(g *Group) { return func(g *Group) { g.Clients = n } }
+	sc := &Scenario{Name: "surge", Groups: []Group{{Name: "web", Clients: 250, Think: 0.0005, Work: []Statement{{First: 3, Last: 3, Kind: 'r', Long: 0.005}}, Patience: 2}}, Phases: []Phase{
+		{Name: "many", Len: 10, Curve: cores2}, {Name: "surge", Len: 7, Curve: cores2, After: to(1000)}}}
+	for seed := uint64(1); seed <= 3; seed++ {
+		p := &Simulate(sc, Static(12), 0, seed).Phases[1].Class[0]
+		left := p.Failed - p.Refused
+		if left > p.Refused/4 || p.Good < 0.95*400*7 {
+			t.Errorf("seed %d: %d are served, %d are told, and %d give up", seed, p.Good, p.Refused, left)
+		}
+		t.Logf("seed %d: %d are served, %d are told, and %d give up", seed, p.Good, p.Refused, left)
+	}
+}

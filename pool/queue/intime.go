@@ -4,12 +4,9 @@ import "time"
 
 // Who is served in time. Where clients have been seen to leave, that is who has his answer before most of them do, else whose longest wait
 // is not over.
-const (
-	// doorPart of the wait after which one is just in time is what one may expect to wait who comes: what is expected is wrong by about so much.
-	doorPart = 0.8
-	// boundPart of their clients' patience is what those wait at most who are in line while it stands: who is there so long has more than others.
-	boundPart = 1.5
-)
+
+// doorPart of the wait after which one is just in time is what one may expect to wait who comes: what is expected is wrong by about so much.
+const doorPart = 0.8
 
 // inTime is the longest wait in a lane of a class after which one is still served in time.
 func (q *Queue[T]) inTime(f *line[T], lane uint8) time.Duration {
@@ -35,13 +32,14 @@ func (q *Queue[T]) admits(f *line[T], w *Waiter[T]) bool {
 	return f.lanes[w.Lane].admits(time.Duration(doorPart*float64(q.InTime(w))), q.now)
 }
 
-// bound is the longest wait of a class: its own, or if its line stands and its clients leave sooner, little more than they stay.
+// bound is the longest wait of a class: its own, or if its line stands and its clients leave sooner, as long as they stay: who would leave in a
+// moment is told so, and keeps the connection.
 func (q *Queue[T]) bound(f *line[T]) time.Duration {
 	learned := f.patience.of(q.now)
 	if !f.codel.overloaded || learned == 0 {
 		return f.MaxWait
 	}
-	return min(f.MaxWait, time.Duration(boundPart*float64(learned)))
+	return min(f.MaxWait, learned)
 }
 
 // newest says whether a class is served newest first: its line stands, and its oldest will not be served in time any more. While they are
