@@ -254,7 +254,7 @@ func TestMetricsAndVariablesOfTheHandbookExist(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(string(golden), -1) {
 		metrics[m[1]] = true
 	}
-	metrics["pgguard_ddl"] = true // a function of pgguard ddl-trigger
+	metrics["pgguard_ddl"] = true                                              // a function of pgguard ddl-trigger
 	variables := map[string]bool{"PGGUARD_WAIT": true, "PGGUARD_PG_BIN": true} // with-pgguard and the tests have them
 	for _, c := range newParser(streams{out: io.Discard, err: io.Discard}).Model.Children {
 		for _, f := range c.Flags {
