@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pgguard/proxy/pgtest"
 	"pgguard/proxy/sock"
 	"pgguard/proxy/translate"
 	"pgguard/proxy/wire"
@@ -130,7 +131,7 @@ func TestLargeAnswersToPipelineDoNotDeadlock(t *testing.T) {
 	p.leave()
 }
 
-// silentServer is the address of a server that lets everybody in, reads all and answers nothing.
+// silentServer is the address of a server that lets everybody in, reads all and answers nothing but what it is asked behind its login.
 func silentServer(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -152,6 +153,11 @@ func silentServer(t *testing.T) string {
 				hello := append([]byte{wire.Authentication, 0, 0, 0, 8}, 0, 0, 0, 0)
 				hello = wire.AppendKey(hello, 1, []byte("1234"))
 				_, _ = nc.Write(wire.AppendReady(hello, wire.Idle))
+				asked := make([]byte, 4096)
+				if n, err := nc.Read(asked); err != nil || asked[0] != wire.Query || !strings.Contains(string(asked[:n]), pgtest.AskedOfAll) {
+					return
+				}
+				_, _ = nc.Write(wire.AppendReady(wire.AppendEmpty(nil, wire.EmptyQueryResponse), wire.Idle))
 				_, _ = io.Copy(io.Discard, nc)
 			}()
 		}

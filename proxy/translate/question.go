@@ -223,9 +223,6 @@ func (l *Lease) ask(q *question, again int) []byte {
 		out = appendAsked(out, `SELECT 's', 'statement_timeout', pg_catalog.current_setting('statement_timeout')`)
 		out = appendAsked(out, `SET LOCAL statement_timeout = 0`)
 	}
-	if q.unseen { // up to the Sync, too: what is read once is not worth compiling
-		out = appendAsked(out, `SELECT 'n', '', pg_catalog.set_config('jit', 'off', true)`)
-	}
 	for _, p := range q.roles { // up to the Sync, too
 		value := "none"
 		if p.Name == settingAuthorization {
