@@ -10,7 +10,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgproto3/v2"
 
@@ -108,24 +107,16 @@ type mantle struct {
 
 // readCertificates is TLS with what these files hold, as they are at each handshake.
 func (srv *Server) readCertificates(f auth.Files) (*mantle, error) {
-	var certs *auth.Certificates
-	lapsed := func() {
-		if err := certs.Lapsed(time.Now()); err != nil {
-			srv.log.Warn("clients that look at the certificate do not take it", "error", err)
-		}
-	}
 	certs, err := auth.NewCertificates(f, func(err error) {
 		if err != nil {
 			srv.log.Error("new certificates cannot be used; those before stay in use", "error", err)
 			return
 		}
 		srv.log.Info("new certificates are in use for clients to come")
-		lapsed()
-	})
+	}, func(err error) { srv.log.Warn("clients that look at the certificate do not take it", "error", err) })
 	if err != nil {
 		return nil, err
 	}
-	lapsed()
 	return &mantle{certs, certs.Config()}, nil
 }
 

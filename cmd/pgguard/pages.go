@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"time"
 
 	"pgguard/proxy/auth"
 	"pgguard/proxy/config"
@@ -14,22 +13,11 @@ func pageCertificates(f *config.File, log *slog.Logger) (*auth.Certificates, err
 	if files.Cert == "" || f.HTTP == "off" {
 		return nil, nil
 	}
-	var certs *auth.Certificates
-	lapsed := func() {
-		if err := certs.Lapsed(time.Now()); err != nil {
-			log.Warn("callers of the pages do not take the certificate", "error", err)
-		}
-	}
-	certs, err := auth.NewCertificates(files, func(err error) {
+	return auth.NewCertificates(files, func(err error) {
 		if err != nil {
 			log.Error("new certificates of the pages cannot be used; those before stay in use", "error", err)
 			return
 		}
 		log.Info("new certificates are in use for callers of the pages")
-		lapsed()
-	})
-	if err == nil {
-		lapsed()
-	}
-	return certs, err
+	}, func(err error) { log.Warn("callers of the pages do not take the certificate", "error", err) })
 }

@@ -27,7 +27,7 @@ func tryOut(e *env, f *config.File) error {
 		if files.Cert == "" {
 			continue
 		}
-		c, err := auth.NewCertificates(files, nil)
+		c, err := auth.NewCertificates(files, nil, nil)
 		if err == nil {
 			_, _ = fmt.Fprintf(e.err, "%s: the certificate is for %v, until %s\n", cmp.Or(files.Setting, "tls"), c.Names(), c.Leaf().NotAfter)
 			err = c.Lapsed(time.Now())

@@ -40,6 +40,7 @@ type Files struct {
 type Certificates struct {
 	files Files
 	tell  func(error) // is told of new files that cannot be used, and with nil of those that can
+	warn  func(error) // is told of a certificate that comes into use and that no client takes
 
 	base   *tls.Config                // has the keys of sessions that are resumed, which it changes each day
 	config atomic.Pointer[tls.Config] // in use
@@ -58,9 +59,10 @@ const ALPN = "postgresql"
 // stamp is the files at one look; nil: one that is not there, or not given.
 type stamp [4]fs.FileInfo
 
-// NewCertificates reads the files. tell is called when they have changed, or cannot be used, by any goroutine; it may be nil.
-func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
-	c := &Certificates{files: f, tell: tell, looked: time.Now()}
+// NewCertificates reads the files. tell is called when they have changed, or cannot be used, and warn with what Lapsed says of those that come
+// into use; by any goroutine. Both may be nil.
+func NewCertificates(f Files, tell, warn func(error)) (*Certificates, error) {
+	c := &Certificates{files: f, tell: tell, warn: warn, looked: time.Now()}
 	c.base = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{cmp.Or(f.Protocol, ALPN)}, GetConfigForClient: c.forClient}
 	c.seen = f.stamp()
 	cfg, err := f.read()
@@ -68,7 +70,15 @@ func NewCertificates(f Files, tell func(error)) (*Certificates, error) {
 		return nil, err
 	}
 	c.use(cfg)
+	c.doubt()
 	return c, nil
+}
+
+// doubt tells of a certificate in use that no client takes.
+func (c *Certificates) doubt() {
+	if err := c.Lapsed(time.Now()); err != nil && c.warn != nil {
+		c.warn(err)
+	}
 }
 
 // forClient is TLS for one handshake.
@@ -162,6 +172,9 @@ func (c *Certificates) reloadLocked(s stamp) error {
 	}
 	if c.tell != nil && (changed || err != nil) {
 		c.tell(err)
+	}
+	if err == nil && changed {
+		c.doubt()
 	}
 	return err
 }

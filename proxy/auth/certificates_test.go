@@ -21,7 +21,7 @@ func TestCertificatesTellOfChangesOnly(t *testing.T) {
 			t.Error(err)
 		}
 		told++
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestCertificatesTellOfChangesOnly(t *testing.T) {
 func TestNobodyWaitsForFilesThatAnotherReads(t *testing.T) {
 	f, renew := issued(t)
 	reads, goOn := make(chan struct{}), make(chan struct{})
-	c, err := NewCertificates(f, func(error) { close(reads); <-goOn })
+	c, err := NewCertificates(f, func(error) { close(reads); <-goOn }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestNobodyWaitsForFilesThatAnotherReads(t *testing.T) {
 // TestLapsedCertificatesAreSaid: a certificate that no client takes is used, as PostgreSQL does, and said to be one; it is told for which names and addresses it is.
 func TestLapsedCertificatesAreSaid(t *testing.T) {
 	f, _ := issued(t)
-	c, err := NewCertificates(f, nil)
+	c, err := NewCertificates(f, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestLapsedCertificatesAreSaid(t *testing.T) {
 // TestResumedSessionsHaveTheCertificateInUse: a client that resumes a session takes the certificate of its beginning for the server's, and binds its proof to that.
 func TestResumedSessionsHaveTheCertificateInUse(t *testing.T) {
 	f, renew := issued(t)
-	c, err := NewCertificates(f, nil)
+	c, err := NewCertificates(f, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
