@@ -80,7 +80,7 @@ type upheld struct {
 // attempt logs in once, with what is kept beside the key's own settings.
 func (srv *Server) attempt(ctx context.Context, in *instance.Instance, s *pool.Server, as *upheld) (b *backend, origin string, err error) {
 	b = &backend{inst: in, server: s, id: srv.ids.Add(1), session: translate.NewServer()}
-	h := upstream.Handshake{User: s.Key.User, Password: srv.passwordOf(in, srv.nameOf(in, s.Key), s.Key.User), Question: in.OriginQuestion()}
+	h := upstream.Handshake{User: s.Key.User, Password: srv.passwordOf(in, srv.nameOf(in, s.Key), s.Key.User), Question: instance.OriginQuestion}
 	h.Params = map[string]string{"user": s.Key.User, "database": s.Key.Database, "application_name": instance.ApplicationName}
 	if as != nil {
 		for _, o := range as.settings {

@@ -18,13 +18,7 @@ func TestWhatABodyOfSQLLeavesIsSeen(t *testing.T) {
 		"behind a call": {"create function f() returns text return set_config('work_mem', '77MB', false)", "create function g() returns text return f()", "create view v as select g()"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := pgtest.New(t, pgtest.Options{})
-			admin := direct(t, c)
-			for _, text := range texts {
-				admin.want(t, admin.query, text, "", 'I')
-			}
-			g := newGuard(t, address(c), func(c *Config) { c.Pool.MaxServers = 2 })
-			g.looked(t)
+			g := unseenServers(t, 2, texts...)
 			p, _ := enter(t, g.addr)
 			o, _ := enter(t, g.addr)
 			p.ask("select * from v")

@@ -139,12 +139,18 @@ func leavesNothing(t *testing.T, c *pgtest.Cluster, g *guard, s step, pins bool)
 // unseenGuard is a guard with one server, in front of a cluster in which the texts have been run.
 func unseenGuard(t *testing.T, texts ...string) *guard {
 	t.Helper()
+	return unseenServers(t, 1, texts...)
+}
+
+// unseenServers is such a guard with so many servers.
+func unseenServers(t *testing.T, n int, texts ...string) *guard {
+	t.Helper()
 	c := pgtest.New(t, pgtest.Options{})
 	admin := direct(t, c)
 	for _, text := range texts {
 		admin.want(t, admin.query, text, "", 'I')
 	}
-	g := newGuard(t, address(c), func(c *Config) { c.Pool.MaxServers = 1 })
+	g := newGuard(t, address(c), func(c *Config) { c.Pool.MaxServers = n })
 	g.looked(t)
 	return g
 }

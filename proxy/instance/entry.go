@@ -205,9 +205,7 @@ const originOf = `pg_catalog.concat(pg_catalog.concat_ws(' ', d.oid, r.oid, r.ro
   WHERE s.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, d.oid]) AND s.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, r.oid])) AS a (o)))`
 
 // OriginQuestion asks a server that has just let somebody in for his origin.
-func (in *Instance) OriginQuestion() string { return originQuestion }
-
-const originQuestion = `SELECT ` + originOf + ` FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
+const OriginQuestion = `SELECT ` + originOf + ` FROM pg_catalog.pg_database d, pg_catalog.pg_roles r
   WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND r.rolname OPERATOR(pg_catalog.=) session_user`
 
 // keeps returns the settings that a session must be given at its login to be as one of origin was is, although who logs in now
